@@ -1,0 +1,74 @@
+# From a machine with Python 3.11 or newer and nothing else to a trained network: `make run`.
+# `make` alone lists what there is to do.
+
+PYTHON ?=
+EXPERIMENT ?= experiment_settings/lst_stereo.py
+ARGS ?=
+PYTEST_ARGS ?=
+
+VENV := .venv
+PIP_INSTALL := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+	--constraint constraints.txt
+
+# A stamp stands for a step that was carried out to its end, and is touched by that step's last line.
+CREATED := $(VENV)/.created
+INSTALLED := $(VENV)/.installed
+TESTABLE := $(VENV)/.testable
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install run test lint clean
+
+help: ## list these targets
+	@echo "GammaLearn: deep-learning event reconstruction for Cherenkov telescopes"
+	@echo
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
+	while IFS='|' read -r target what; do printf '  make %-9s %s\n' "$$target" "$$what"; done
+	@echo
+	@echo "Variables: EXPERIMENT=$(EXPERIMENT) ARGS= PYTEST_ARGS= PYTHON="
+
+install: $(INSTALLED) ## install GammaLearn and what it needs into .venv
+
+run: $(INSTALLED) ## run EXPERIMENT, with ARGS for the gammalearn command
+	$(VENV)/bin/gammalearn $(EXPERIMENT) $(ARGS)
+
+test: $(TESTABLE) ## run the tests, with PYTEST_ARGS for pytest
+	$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+
+lint: $(TESTABLE) ## check style and format, changing nothing
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+clean: ## remove .venv, builds and caches; data/ and runs/ stay
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Each candidate is run, not looked up: a version manager's stand-in may be found and still not work.
+$(CREATED):
+	@for python in $(PYTHON) python3.13 python3.12 python3.11 python3 python; do \
+		if "$$python" -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' \
+			>/dev/null 2>&1; then \
+			echo "Making $(VENV) with $$python"; \
+			"$$python" -m venv $(VENV) && touch $@; exit; \
+		fi; \
+	done; \
+	echo "GammaLearn needs Python 3.11 or newer with its venv module: install one," \
+		"or name it with 'make install PYTHON=/path/to/python'." >&2; \
+	exit 2
+
+# PyTorch comes first, alone and pinned: looked up as a dependency of others, pip may fetch
+# gigabytes of a GPU build where a CPU build of the pinned version is to be had.
+$(INSTALLED): $(CREATED) setup.py pyproject.toml constraints.txt Makefile
+	@rm -f $@
+	@echo "Installing PyTorch"
+	@$(PIP_INSTALL) torch
+	@echo "Installing GammaLearn and its other dependencies (a few minutes the first time)"
+	@$(PIP_INSTALL) --editable .
+	@$(PIP_INSTALL) --no-deps IndexedConv h5py
+	@touch $@
+
+$(TESTABLE): $(INSTALLED)
+	@rm -f $@
+	@echo "Installing what the tests need"
+	@$(PIP_INSTALL) --editable '.[test]'
+	@touch $@

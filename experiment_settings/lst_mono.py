@@ -1,0 +1,23 @@
+"""Mono reconstruction, each LST image by itself, from the same files as lst_stereo.py."""
+
+from gammalearn.settings import (
+    CutSettings,
+    DataSettings,
+    Experiment,
+    NetworkSettings,
+    TrainingSettings,
+)
+
+experiment = Experiment(
+    data=DataSettings(
+        train=["data/train/*.dl1.h5"],
+        test=["data/test/*.dl1.h5"],
+        telescopes=["LST"],
+        grouping="mono",
+        cuts=CutSettings(image=["hillas_intensity > 50"]),
+        channels=["charge", "peak_time"],
+    ),
+    network=NetworkSettings(backbone="gammaphysnet", attention="dual"),
+    tasks=["particle_type", "energy", "direction", "impact"],
+    training=TrainingSettings(epochs=20, batch_size=64, learning_rate=1e-3, seed=1),
+)

@@ -1,0 +1,22 @@
+"""Gamma/proton separation with one LST and a network of four layers."""
+
+from gammalearn.settings import (
+    CutSettings,
+    DataSettings,
+    Experiment,
+    NetworkSettings,
+    TrainingSettings,
+)
+
+experiment = Experiment(
+    data=DataSettings(
+        train=["data/train/*.dl1.h5"],
+        test=["data/test/*.dl1.h5"],
+        telescopes=[1],
+        grouping="mono",
+        cuts=CutSettings(image=["hillas_intensity > 50"]),
+    ),
+    network=NetworkSettings(backbone="conv4"),
+    tasks=["particle_type"],
+    training=TrainingSettings(epochs=20, batch_size=64, learning_rate=1e-3, seed=1),
+)

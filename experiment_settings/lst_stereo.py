@@ -1,0 +1,25 @@
+"""Stereo reconstruction with the four LSTs: particle type, energy, direction, impact."""
+
+from gammalearn.settings import (
+    CutSettings,
+    DataSettings,
+    Experiment,
+    NetworkSettings,
+    TrainingSettings,
+)
+
+experiment = Experiment(
+    data=DataSettings(
+        train=["data/train/*.dl1.h5"],
+        test=["data/test/*.dl1.h5"],
+        telescopes=["LST"],
+        grouping="stereo",
+        # Two images at least, each with enough light to show a shower.
+        min_multiplicity=2,
+        cuts=CutSettings(image=["hillas_intensity > 50"]),
+        channels=["charge", "peak_time"],
+    ),
+    network=NetworkSettings(backbone="gammaphysnet", attention="dual", fusion="attention"),
+    tasks=["particle_type", "energy", "direction", "impact"],
+    training=TrainingSettings(epochs=20, batch_size=64, learning_rate=1e-3, seed=1),
+)

@@ -1,0 +1,6 @@
+"""Where a camera's pixels are: their grid, whatever the telescope."""
+
+from .grid import LatticeError, PixelGrid
+from .type import CameraType
+
+__all__ = ["CameraType", "LatticeError", "PixelGrid"]

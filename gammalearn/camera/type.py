@@ -1,0 +1,113 @@
+"""Camera types: what tells one kind of camera from another.
+
+Names do not: different cameras share one, and one camera has several. The pixels do.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from ctapipe.instrument import CameraGeometry, PixelShape
+from scipy.spatial import cKDTree
+
+from .grid import PixelGrid
+
+__all__ = ["CameraType"]
+
+#: Largest shift of a pixel between two descriptions of one camera, in pixel pitches.
+PIXEL_SHIFT_TOLERANCE = 0.1
+
+#: Largest relative difference of the focal lengths of one camera's telescopes.
+FOCAL_LENGTH_TOLERANCE = 0.02
+
+
+@dataclass(frozen=True, eq=False)
+class CameraType:
+    """A camera as the network sees it.
+
+    Parameters
+    ----------
+    name : str
+        A name for people and for the network's parts, unique among the types of one network.
+    pix_x, pix_y : ndarray, shape (n_pixels,)
+        Pixel centres in the camera frame, in m, in the order of the images.
+    lattice : {"hexagonal", "square"}
+        Arrangement of the pixels.
+    focal_length : float
+        Equivalent focal length of the telescope, in m.
+    """
+
+    name: str
+    pix_x: np.ndarray = field(repr=False)
+    pix_y: np.ndarray = field(repr=False)
+    lattice: str
+    focal_length: float
+
+    @classmethod
+    def from_geometry(cls, geometry: CameraGeometry, focal_length, name: str | None = None):
+        """The type of a ctapipe camera.
+
+        Parameters
+        ----------
+        geometry : ctapipe.instrument.CameraGeometry
+        focal_length : astropy.units.Quantity
+            Equivalent focal length of the telescope.
+        name : str, optional
+            By default the geometry's name.
+        """
+        square = geometry.pix_type == PixelShape.SQUARE
+        return cls(
+            name=name or geometry.name,
+            pix_x=geometry.pix_x.to_value("m").astype(np.float64),
+            pix_y=geometry.pix_y.to_value("m").astype(np.float64),
+            lattice="square" if square else "hexagonal",
+            focal_length=float(focal_length.to_value("m")),
+        )
+
+    @property
+    def n_pixels(self) -> int:
+        """Number of pixels."""
+        return len(self.pix_x)
+
+    @cached_property
+    def grid(self) -> PixelGrid:
+        """The camera's pixel grid."""
+        return PixelGrid.from_positions(self.pix_x, self.pix_y, lattice=self.lattice)
+
+    @cached_property
+    def pitch(self) -> float:
+        """Median distance between neighbouring pixels, in m."""
+        positions = np.column_stack([self.pix_x, self.pix_y])
+        return float(np.median(cKDTree(positions).query(positions, k=2)[0][:, 1]))
+
+    def same_camera(self, other: "CameraType") -> bool:
+        """Whether an image of one camera can be read as an image of the other."""
+        if self.n_pixels != other.n_pixels or self.lattice != other.lattice:
+            return False
+        if not np.isclose(
+            self.focal_length, other.focal_length, rtol=FOCAL_LENGTH_TOLERANCE, atol=0
+        ):
+            return False
+        shift = np.hypot(self.pix_x - other.pix_x, self.pix_y - other.pix_y)
+        return bool(np.all(shift < PIXEL_SHIFT_TOLERANCE * self.pitch))
+
+    def to_dict(self) -> dict:
+        """Plain values that rebuild the camera."""
+        return {
+            "name": self.name,
+            "pix_x": self.pix_x.tolist(),
+            "pix_y": self.pix_y.tolist(),
+            "lattice": self.lattice,
+            "focal_length": self.focal_length,
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "CameraType":
+        """The camera that :meth:`to_dict` described."""
+        return cls(
+            name=values["name"],
+            pix_x=np.asarray(values["pix_x"], dtype=np.float64),
+            pix_y=np.asarray(values["pix_y"], dtype=np.float64),
+            lattice=values["lattice"],
+            focal_length=float(values["focal_length"]),
+        )

@@ -1,0 +1,175 @@
+"""The command line: one function a command, no logic."""
+
+import argparse
+import logging
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import __version__
+from .errors import GammaLearnError
+
+__all__ = ["main"]
+
+#: Exit status for an error that the user can mend, and after Ctrl-C.
+USER_ERROR, INTERRUPTED = 2, 130
+
+EPILOG = """\
+examples:
+  gammalearn experiment_settings/lst_stereo.py --output runs/first
+  gammalearn experiment_settings/lst_mono.py --set data.train='["my/*.dl1.h5"]'
+  gammalearn predict runs/first/checkpoints/best.ckpt my/*.dl1.h5 -o dl2
+  gammalearn evaluate dl2/*.dl2.h5 -o evaluation
+  gammalearn info my/gamma.dl1.h5
+"""
+
+
+def run(arguments) -> None:
+    """Train, reconstruct and evaluate an experiment."""
+    from .experiment import RunOptions, run
+    from .settings import load_experiment
+
+    experiment = load_experiment(arguments.settings).override(arguments.set)
+    default = Path("runs") / Path(arguments.settings).stem
+    output = Path(arguments.output or experiment.output.directory or default)
+    options = RunOptions(
+        overwrite=arguments.overwrite,
+        resume=arguments.resume,
+        fast_dev_run=arguments.fast_dev_run,
+        progress=not arguments.quiet,
+    )
+    run(experiment, output, options)
+    print(f"Results are in {output}; open {output / 'report.html'}.")
+
+
+def predict(arguments) -> None:
+    """Reconstruct DL1 files with a trained network."""
+    from .experiment import RunOptions, predict
+
+    options = RunOptions(overwrite=arguments.overwrite, progress=not arguments.quiet)
+    for path in predict(arguments.checkpoint, arguments.input, Path(arguments.output), options):
+        print(path)
+
+
+def evaluate(arguments) -> None:
+    """Evaluate reconstructed events, whoever made them."""
+    from .evaluation import evaluate
+    from .folder import check_folder
+    from .settings import Experiment
+
+    settings = Experiment().override(arguments.set).evaluation
+    if arguments.algorithm:
+        settings = settings.model_copy(update={"algorithm": arguments.algorithm})
+    output = Path(arguments.output)
+    check_folder(output, arguments.overwrite)
+    evaluate([Path(path) for path in arguments.input], output, settings)
+    print(f"Results are in {output}; open {output / 'report.html'}.")
+
+
+def info(arguments) -> None:
+    """Say what a DL1 or DL2 file or a checkpoint holds."""
+    from .info import describe_file
+
+    for path in arguments.file:
+        print(describe_file(Path(path)))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    parser, commands = _parser()
+    if not argv:
+        parser.print_help()
+        return 0
+    # `gammalearn SETTINGS` is short for `gammalearn run SETTINGS`.
+    if not any(word in commands for word in argv) and not {"-h", "--help", "--version"} & set(argv):
+        argv.insert(0, "run")
+    arguments = parser.parse_args(argv)
+    _configure_logging(arguments.verbose, arguments.quiet)
+    try:
+        arguments.function(arguments)
+    except GammaLearnError as error:
+        if arguments.verbose > 1:
+            raise
+        print(f"gammalearn: {error}", file=sys.stderr)
+        return USER_ERROR
+    except KeyboardInterrupt:
+        hint = "; go on with --resume" if arguments.function is run else ""
+        print(f"gammalearn: interrupted{hint}.", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+def _parser():
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "-v", "--verbose", action="count", default=0, help="say more; -vv shows tracebacks"
+    )
+    common.add_argument("-q", "--quiet", action="store_true", help="errors only, no progress bars")
+
+    parser = argparse.ArgumentParser(
+        prog="gammalearn",
+        description="Deep-learning event reconstruction for Cherenkov telescopes.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"gammalearn {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def command(function, **options):
+        sub = commands.add_parser(
+            function.__name__,
+            parents=[common],
+            help=function.__doc__.rstrip("."),
+            description=function.__doc__,
+            **options,
+        )
+        sub.set_defaults(function=function)
+        return sub
+
+    sub = command(run)
+    sub.add_argument("settings", metavar="SETTINGS", help="experiment, a .py or .yaml file")
+    _add_set(sub)
+    sub.add_argument("-o", "--output", metavar="DIR", help="results (default: runs/NAME)")
+    sub.add_argument("--overwrite", action="store_true", help="replace the results in DIR")
+    sub.add_argument("--resume", action="store_true", help="go on with the run in DIR")
+    sub.add_argument(
+        "--fast-dev-run", action="store_true", help="one batch of everything, to try the settings"
+    )
+
+    sub = command(predict)
+    sub.add_argument("checkpoint", metavar="CHECKPOINT", help="such as checkpoints/best.ckpt")
+    sub.add_argument("input", metavar="INPUT", nargs="+", help="DL1 files or globs")
+    sub.add_argument("-o", "--output", metavar="DIR", required=True, help="where DL2 files go")
+    sub.add_argument("--overwrite", action="store_true", help="replace DL2 files that exist")
+
+    sub = command(evaluate)
+    sub.add_argument("input", metavar="DL2", nargs="+", help="DL2 files")
+    sub.add_argument("-o", "--output", metavar="DIR", required=True, help="where results go")
+    sub.add_argument("--algorithm", metavar="NAME", help="where the files hold several")
+    _add_set(sub)
+    sub.add_argument("--overwrite", action="store_true", help="replace the results in DIR")
+
+    sub = command(info)
+    sub.add_argument("file", metavar="FILE", nargs="+", help="DL1 or DL2 file, or checkpoint")
+    return parser, set(commands.choices)
+
+
+def _add_set(parser) -> None:
+    parser.add_argument(
+        "--set",
+        metavar="A.B=VALUE",
+        action="append",
+        default=[],
+        help="change a setting, e.g. training.epochs=5 (may be given many times)",
+    )
+
+
+def _configure_logging(verbose: int, quiet: bool) -> None:
+    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    level = logging.ERROR if quiet else level
+    logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr, force=True)
+    logging.getLogger("gammalearn").setLevel(level)
+    if verbose < 2:
+        warnings.simplefilter("ignore")

@@ -1,0 +1,75 @@
+"""Batch: events with ragged images, as the network takes them."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+__all__ = ["Batch", "CameraImages"]
+
+
+@dataclass
+class CameraImages:
+    """The images of one camera type in a batch.
+
+    Attributes
+    ----------
+    pixels : Tensor of float32, shape (n_images, n_channels, n_pixels)
+    event : Tensor of int64, shape (n_images,)
+        Row of each image's event in the batch.
+    position : Tensor of float32, shape (n_images, 3)
+        Telescope's position relative to the event's ground reference, in m.
+    pointing : Tensor of float32, shape (n_images, 2)
+        Telescope's pointing relative to the event's, as (fov_lon, fov_lat) in deg.
+    """
+
+    pixels: Tensor
+    event: Tensor
+    position: Tensor
+    pointing: Tensor
+
+    def to(self, *args, **kwargs) -> "CameraImages":
+        """All tensors on another device."""
+        return CameraImages(*(t.to(*args, **kwargs) for t in vars(self).values()))
+
+    def pin_memory(self) -> "CameraImages":
+        """All tensors in page-locked memory."""
+        return CameraImages(*(t.pin_memory() for t in vars(self).values()))
+
+
+@dataclass
+class Batch:
+    """Some events: images by camera type, targets by task.
+
+    Attributes
+    ----------
+    images : dict of str to CameraImages
+        By the camera's name; no entry where there are no images of it.
+    index : Tensor of int64, shape (n_events,)
+        Row of each event in the event index.
+    targets : dict of str to Tensor of float32, shape (n_events, n_targets)
+        By task, NaN where there is nothing to learn.
+    """
+
+    images: dict[str, CameraImages]
+    index: Tensor
+    targets: dict[str, Tensor]
+
+    @property
+    def n_events(self) -> int:
+        """Number of events."""
+        return len(self.index)
+
+    def _map(self, function) -> "Batch":
+        return Batch(
+            {name: function(images) for name, images in self.images.items()},
+            function(self.index),
+            {name: function(target) for name, target in self.targets.items()},
+        )
+
+    def to(self, *args, **kwargs) -> "Batch":
+        """The batch on another device."""
+        return self._map(lambda part: part.to(*args, **kwargs))
+
+    def pin_memory(self) -> "Batch":
+        """The batch in page-locked memory, for fast copies to a GPU."""
+        return self._map(lambda part: part.pin_memory())

@@ -1,0 +1,76 @@
+"""Finding and opening input files."""
+
+import glob
+from collections.abc import Sequence
+from pathlib import Path
+
+import tables
+
+from ..errors import InputFileError
+
+__all__ = ["find_files", "open_hdf5"]
+
+
+def find_files(patterns: Sequence[str], setting: str) -> list[Path]:
+    """The files that names and globs stand for, each once, globs in sorted order.
+
+    Parameters
+    ----------
+    patterns : sequence of str
+        File names or globs.
+    setting : str
+        Where they were given, for the error.
+
+    Raises
+    ------
+    InputFileError
+        If none is given, one does not exist, is a directory, or matches nothing.
+    """
+    if not patterns:
+        raise InputFileError(
+            f"{setting} is empty; give one or more DL1 files, e.g. "
+            f"--set {setting}='[\"path/to/*.dl1.h5\"]'."
+        )
+    found: dict[Path, None] = {}
+    for pattern in patterns:
+        path = Path(pattern).expanduser()
+        if path.is_dir():
+            raise InputFileError(
+                f"{setting}: '{pattern}' is a directory; give its files, e.g. '{pattern}/*.dl1.h5'."
+            )
+        if path.exists():
+            found[path] = None
+            continue
+        if not glob.has_magic(pattern):
+            raise InputFileError(f"{setting}: the file '{pattern}' does not exist.")
+        matches = [
+            p for p in map(Path, sorted(glob.glob(str(path), recursive=True))) if p.is_file()
+        ]
+        if not matches:
+            raise InputFileError(
+                f"{setting}: no file matches '{pattern}' in '{Path.cwd()}'; put ctapipe DL1 files "
+                f"(charge and peak time images) there or set {setting} to your own."
+            )
+        found.update(dict.fromkeys(matches))
+    return list(found)
+
+
+def open_hdf5(path: Path) -> tables.File:
+    """Open an HDF5 file for reading.
+
+    Raises
+    ------
+    InputFileError
+        If it is missing, a directory, not HDF5, or truncated.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputFileError(f"'{path}' is a directory; give a file.")
+    if not path.exists():
+        raise InputFileError(f"The file '{path}' does not exist.")
+    try:
+        return tables.open_file(path, mode="r")
+    except (tables.HDF5ExtError, OSError) as error:
+        raise InputFileError(
+            f"'{path}' cannot be read as HDF5: it is truncated, corrupted or of another format."
+        ) from error

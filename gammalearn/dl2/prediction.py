@@ -1,0 +1,76 @@
+"""Prediction: the network's outputs for all events of an index."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm.auto import tqdm
+
+from ..data import EventDataset, EventIndex, event_loader
+from ..tasks import Task
+
+__all__ = ["predict_outputs"]
+
+
+@torch.no_grad()
+def predict_outputs(
+    network: nn.Module,
+    tasks: Mapping[str, Task],
+    index: EventIndex,
+    data_settings,
+    batch_size: int,
+    workers: int = 0,
+    device: str = "cpu",
+    max_batches: int | None = None,
+    progress: bool = True,
+) -> dict[str, np.ndarray]:
+    """Outputs of the network in evaluation mode.
+
+    Parameters
+    ----------
+    network : ReconstructionNetwork
+    tasks : mapping of str to Task
+    index : EventIndex
+    data_settings : gammalearn.settings.DataSettings
+        Those the network was trained with.
+    batch_size : int
+        Events a batch.
+    workers : int
+        Processes that read.
+    device : str
+        ``cpu``, ``cuda``, …
+    max_batches : int, optional
+        Stop after so many batches; the other events stay without output.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    dict of str to ndarray of float32, shape (len(index), n_outputs)
+        By task, NaN for events without output.
+    """
+    outputs = {
+        name: np.full((len(index), task.n_outputs), np.nan, dtype=np.float32)
+        for name, task in tasks.items()
+    }
+    if len(index) == 0:
+        return outputs
+    network = network.eval().to(device)
+    dataset = EventDataset(index, data_settings)
+    bar = tqdm(
+        total=len(index),
+        unit=" events",
+        desc=f"Reconstructing {index.files[0].name}",
+        disable=not progress,
+    )
+    with bar:
+        for number, batch in enumerate(event_loader(dataset, batch_size, workers)):
+            if number == max_batches:
+                break
+            predicted = network(batch.to(device).images, batch.n_events)
+            for name, output in predicted.items():
+                outputs[name][batch.index.numpy()] = output.float().cpu().numpy()
+            bar.update(batch.n_events)
+    dataset.close()
+    return outputs

@@ -1,0 +1,30 @@
+"""How well reconstructed events match their truth, from DL2 files alone.
+
+:func:`evaluate` writes all tables, pictures and the report; the functions it is made of take an
+astropy table of events (from :func:`read_events`) and bin edges, and return a table.
+"""
+
+from .angular_resolution import angular_resolution, overall_angular_resolution
+from .energy_resolution import energy_resolution, overall_energy_resolution
+from .evaluation import evaluate
+from .events import read_events
+from .migration import migration_matrix, migration_spread, relative_azimuth
+from .report import ReportSection
+from .separation import area_under_curve, gammaness_histogram, mean_gammaness, roc_curve
+
+__all__ = [
+    "ReportSection",
+    "angular_resolution",
+    "area_under_curve",
+    "energy_resolution",
+    "evaluate",
+    "gammaness_histogram",
+    "mean_gammaness",
+    "migration_matrix",
+    "migration_spread",
+    "overall_angular_resolution",
+    "overall_energy_resolution",
+    "read_events",
+    "relative_azimuth",
+    "roc_curve",
+]

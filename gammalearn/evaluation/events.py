@@ -1,0 +1,462 @@
+"""Reconstructed events with their truth, read from DL2 files.
+
+A ctapipe HDF5 file keeps what was reconstructed per quantity, level and algorithm::
+
+    dl2/event/subarray/energy/GammaLearn             one row a shower
+    dl2/event/telescope/energy/GammaLearn/tel_001    one row an image of this telescope
+
+Here they become one table with plain names, one row an event, whatever software wrote them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import astropy.units as u
+import numpy as np
+import tables
+from astropy.table import Column, QTable, Table, join, vstack
+from ctapipe.containers import CoordinateFrameType
+from ctapipe.io import TableLoader, read_table
+
+from ..errors import EvaluationError, InputFileError
+
+__all__ = [
+    "QUANTITIES",
+    "SUBARRAY",
+    "TELESCOPE",
+    "Quantity",
+    "particle_name",
+    "plural",
+    "read_events",
+]
+
+SUBARRAY = "subarray"
+TELESCOPE = "telescope"
+
+#: Value of ``tel_id`` in rows that describe the whole subarray.
+NO_TELESCOPE = -1
+
+SUBARRAY_KEYS = ["obs_id", "event_id"]
+TELESCOPE_KEYS = ["obs_id", "event_id", "tel_id"]
+
+TRIGGER_TABLE = "/dl1/event/subarray/trigger"
+SHOWER_TABLE = "/simulation/event/subarray/shower"
+
+#: CORSIKA's particles as ctapipe numbers them (``true_shower_primary_id``).
+PARTICLE_NAMES = {
+    0: "gamma",
+    1: "electron",
+    -1: "positron",
+    2: "muon",
+    -2: "antimuon",
+    101: "proton",
+    402: "helium",
+    1407: "nitrogen",
+    2814: "silicon",
+    5626: "iron",
+}
+
+#: What several of them are called, unless it is their name and an s.
+NUCLEI = ("helium", "nitrogen", "silicon", "iron")
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A reconstructed quantity: where DL2 files keep it and what it is called here."""
+
+    groups: tuple[str, ...]
+    """Names of its group in DL2 files, by release of the data model."""
+
+    columns: dict[str, tuple[str, u.UnitBase]]
+    """Name here → name in the file (behind the algorithm's) and unit."""
+
+
+QUANTITIES = {
+    "energy": Quantity(("energy",), {"reco_energy": ("energy", u.TeV)}),
+    "direction": Quantity(("geometry",), {"reco_alt": ("alt", u.deg), "reco_az": ("az", u.deg)}),
+    # The group was called `classification` before data model 7.2.
+    "particle_type": Quantity(
+        ("particle_type", "classification"), {"gammaness": ("prediction", u.one)}
+    ),
+}
+
+TRUTH = {"true_energy": u.TeV, "true_alt": u.deg, "true_az": u.deg}
+
+
+class _Contents(NamedTuple):
+    """What is evaluated of a file."""
+
+    level: str
+    groups: dict[str, str]
+    """Quantity → path of its table (subarray) or of its group of tables (telescope)."""
+
+    algorithms: dict[str, str]
+    """Quantity → algorithm."""
+
+    notes: list[str]
+
+
+def particle_name(primary_id: int) -> str:
+    """Name of a particle from its number, e.g. ``gamma`` for 0 and ``proton`` for 101."""
+    return PARTICLE_NAMES.get(int(primary_id), f"primary {int(primary_id)}")
+
+
+def plural(particle: str) -> str:
+    """What several of a particle are called, e.g. ``gammas`` or ``iron nuclei``."""
+    if particle in NUCLEI:
+        return f"{particle} nuclei"
+    return f"{particle}s" if particle in PARTICLE_NAMES.values() else f"{particle} events"
+
+
+def read_events(paths: Sequence[Path], algorithm: str | None = None) -> QTable:
+    """Read the reconstructed events of DL2 files, with their truth.
+
+    Results at subarray level are taken where the file has them, else those of each telescope,
+    where an event is one image.
+
+    Parameters
+    ----------
+    paths : sequence of pathlib.Path
+        DL2 files in ctapipe's data model.
+    algorithm : str, optional
+        Name of the algorithm, or several separated by commas where each quantity has its own
+        (``"RandomForestRegressor, HillasReconstructor"``). Not needed where no quantity of the
+        files was reconstructed by more than one.
+
+    Returns
+    -------
+    events : astropy.table.QTable
+        One row an event:
+
+        - ``file`` (position in ``paths``), ``obs_id``, ``event_id``, ``tel_id`` (−1 at
+          subarray level);
+        - ``true_energy`` (TeV), ``true_alt``, ``true_az`` (deg), ``particle``;
+        - ``reco_energy`` (TeV), ``reco_alt``, ``reco_az`` (deg), ``gammaness`` (0–1), NaN where
+          invalid, and ``energy_is_valid``, ``direction_is_valid``,
+          ``particle_type_is_valid``; the columns of a quantity that no file has are absent;
+        - ``multiplicity`` (telescopes used; triggered ones where the file does not say);
+        - ``pointing_alt``, ``pointing_az`` (deg), NaN where the file does not say.
+
+        Its ``meta`` holds ``level``, ``algorithms`` (quantity → name), ``files`` (names) and
+        ``notes`` (sentences on what was left out).
+
+    Raises
+    ------
+    InputFileError
+        If a file is missing, damaged or has no DL2 events.
+    EvaluationError
+        If the algorithm is not there or not unique, there is no simulated truth, or the files
+        differ in level or algorithm.
+    """
+    paths = [Path(path) for path in paths]
+    if not paths:
+        raise EvaluationError("No DL2 file was given; give at least one to evaluate.")
+    wanted = None if algorithm is None else [name.strip() for name in algorithm.split(",")]
+
+    contents, events = [], []
+    for index, path in enumerate(paths):
+        with _open(path) as h5file:
+            try:
+                contents.append(_find_contents(h5file, path, wanted))
+                _check_alike(contents[0], contents[-1], paths[0], path)
+                table = _read_file(h5file, path, contents[-1])
+            except tables.HDF5ExtError as error:
+                raise _unreadable(path) from error
+        table["file"] = np.full(len(table), index)
+        events.append(table)
+
+    return _combine(events, contents, paths)
+
+
+def _open(path: Path) -> tables.File:
+    if path.is_dir():
+        raise InputFileError(f"The DL2 file '{path}' is a directory; give the files in it.")
+    if not path.is_file():
+        raise InputFileError(f"The DL2 file '{path}' does not exist.")
+    try:
+        return tables.open_file(str(path), mode="r")
+    except (OSError, tables.HDF5ExtError) as error:
+        raise _unreadable(path) from error
+
+
+def _unreadable(path: Path) -> InputFileError:
+    return InputFileError(
+        f"The DL2 file '{path}' is not a readable HDF5 file: it is cut short, damaged or of "
+        "another format; write it anew."
+    )
+
+
+def _find_contents(h5file: tables.File, path: Path, wanted: list[str] | None) -> _Contents:
+    """Choose the level and, for each quantity, the algorithm."""
+    found = {level: _find_algorithms(h5file, level) for level in (SUBARRAY, TELESCOPE)}
+    if not any(found.values()):
+        raise InputFileError(
+            f"The file '{path}' holds no DL2 energy, direction or particle type; reconstruct its "
+            "events first."
+        )
+    if SHOWER_TABLE not in h5file:
+        raise EvaluationError(
+            f"The DL2 file '{path}' holds no simulated truth ({SHOWER_TABLE}); only simulated "
+            "events can be evaluated."
+        )
+
+    names = {
+        quantity: sorted(set().union(*(found[level].get(quantity, {}) for level in found)))
+        for quantity in QUANTITIES
+    }
+    present = sorted(set().union(*names.values()))
+    for name in wanted or []:
+        if name not in present:
+            raise EvaluationError(
+                f"The DL2 file '{path}' holds nothing by the algorithm '{name}'; it has "
+                f"{', '.join(present)}."
+            )
+    for quantity, candidates in names.items():
+        chosen = [name for name in candidates if wanted is None or name in wanted]
+        if len(chosen) > 1:
+            raise EvaluationError(
+                f"The DL2 file '{path}' holds the {_words(quantity)} by several algorithms "
+                f"({', '.join(chosen)}); name the one to evaluate (evaluation.algorithm)."
+            )
+        names[quantity] = chosen
+
+    for level in (SUBARRAY, TELESCOPE):
+        groups = {
+            quantity: found[level][quantity][name]
+            for quantity, (name,) in ((q, n) for q, n in names.items() if n)
+            if name in found[level].get(quantity, {})
+        }
+        if groups:
+            break
+    algorithms = {quantity: names[quantity][0] for quantity in groups}
+    notes = [
+        f"The {_words(quantity)} by {chosen[0]} is there for single telescopes only and was left "
+        "out, because other quantities are there for whole events."
+        for quantity, chosen in names.items()
+        if chosen and quantity not in groups
+    ]
+    return _Contents(level, groups, algorithms, notes)
+
+
+def _words(quantity: str) -> str:
+    return quantity.replace("_", " ")
+
+
+def _find_algorithms(h5file: tables.File, level: str) -> dict[str, dict[str, str]]:
+    """Quantity → algorithm → path, of all that the file holds at a level."""
+    found = {}
+    for quantity, description in QUANTITIES.items():
+        for group in description.groups:
+            path = f"/dl2/event/{level}/{group}"
+            if path not in h5file:
+                continue
+            for name, node in h5file.get_node(path)._v_children.items():
+                if _has_columns(node, name, level, description):
+                    found.setdefault(quantity, {})[name] = node._v_pathname
+    return found
+
+
+def _has_columns(node, algorithm: str, level: str, quantity: Quantity) -> bool:
+    """Whether a node has the quantity: a geometry, for one, may hold the impact point alone."""
+    prefix = _prefix(algorithm, level)
+    nodes = [node] if level == SUBARRAY else list(getattr(node, "_v_children", {}).values())
+    return any(
+        f"{prefix}_{suffix}" in getattr(table, "colnames", ())
+        for table in nodes
+        for suffix, _ in quantity.columns.values()
+    )
+
+
+def _prefix(algorithm: str, level: str) -> str:
+    return algorithm if level == SUBARRAY else f"{algorithm}_tel"
+
+
+def _check_alike(first: _Contents, this: _Contents, first_path: Path, path: Path) -> None:
+    if this.level != first.level:
+        raise EvaluationError(
+            f"The DL2 files '{first_path}' and '{path}' differ in level: one holds results of "
+            f"each {first.level}, the other of each {this.level}; evaluate them apart."
+        )
+    for quantity in first.algorithms.keys() & this.algorithms.keys():
+        ours, other = first.algorithms[quantity], this.algorithms[quantity]
+        if ours != other:
+            raise EvaluationError(
+                f"The DL2 files '{first_path}' and '{path}' hold the {_words(quantity)} by "
+                f"different algorithms ({ours}, {other}); evaluate them apart."
+            )
+
+
+def _read_file(h5file: tables.File, path: Path, contents: _Contents) -> QTable:
+    try:
+        loaded = _load_truth(h5file, contents.level)
+        reconstructed = {
+            quantity: _load_reconstructed(h5file, group, contents.level)
+            for quantity, group in contents.groups.items()
+        }
+    except (OSError, KeyError, ValueError, tables.NodeError) as error:
+        raise InputFileError(
+            f"The DL2 file '{path}' cannot be read in ctapipe's data model: {error}."
+        ) from error
+    missing = {*TRUTH, "true_shower_primary_id"}.difference(loaded.colnames)
+    if missing:
+        raise EvaluationError(
+            f"The simulated truth of '{path}' lacks {', '.join(sorted(missing))}; only simulated "
+            "events can be evaluated."
+        )
+
+    events = QTable()
+    events["obs_id"] = np.asarray(loaded["obs_id"], dtype=np.int64)
+    events["event_id"] = np.asarray(loaded["event_id"], dtype=np.int64)
+    if contents.level == TELESCOPE:
+        events["tel_id"] = np.asarray(loaded["tel_id"], dtype=np.int64)
+    else:
+        events["tel_id"] = np.full(len(loaded), NO_TELESCOPE)
+    for name, unit in TRUTH.items():
+        events[name] = _quantity(loaded[name], unit)
+    events["particle"] = _particles(loaded["true_shower_primary_id"])
+
+    used_telescopes = None
+    for quantity, table in reconstructed.items():
+        algorithm = contents.algorithms[quantity]
+        aligned = _align(table, loaded, contents.level, path)
+        prefix = _prefix(algorithm, contents.level)
+        _add_quantity(events, quantity, aligned, prefix)
+        telescopes = f"{prefix}_telescopes"
+        if telescopes in aligned.colnames and aligned[telescopes].ndim == 2:
+            mask = np.ma.filled(aligned[telescopes], False).astype(bool)
+            used_telescopes = mask if used_telescopes is None else used_telescopes | mask
+
+    if contents.level == TELESCOPE:
+        events["multiplicity"] = np.ones(len(loaded), dtype=np.int64)
+    else:
+        if used_telescopes is None:
+            used_telescopes = np.asarray(loaded["tels_with_trigger"], dtype=bool)
+        events["multiplicity"] = used_telescopes.sum(axis=1)
+    events["pointing_alt"], events["pointing_az"] = _pointing(loaded, contents.level)
+    return events
+
+
+def _load_truth(h5file: tables.File, level: str) -> Table:
+    """All triggered events (or images) with trigger, truth and pointing."""
+    # The focal length is not used here, and the effective one is NaN in some simulations.
+    loader = TableLoader(h5file=h5file, focal_length_choice="EQUIVALENT")
+    if level == SUBARRAY:
+        return loader.read_subarray_events(dl2=False, simulated=True, observation_info=True)
+    return loader.read_telescope_events(
+        dl2=False,
+        simulated=True,
+        observation_info=False,
+        dl1_images=False,
+        dl1_parameters=False,
+        dl1_muons=False,
+        true_images=False,
+        true_parameters=False,
+        instrument=False,
+        pointing=True,
+    )
+
+
+def _load_reconstructed(h5file: tables.File, group: str, level: str) -> Table:
+    if level == SUBARRAY:
+        return read_table(h5file, group)
+    by_telescope = h5file.get_node(group)._v_children
+    found = [read_table(h5file, f"{group}/{name}") for name in sorted(by_telescope)]
+    return vstack(found, metadata_conflicts="silent")
+
+
+def _align(table: Table, loaded: Table, level: str, path: Path) -> Table:
+    """The table's rows in the order of ``loaded``, masked where it has no such event."""
+    keys = SUBARRAY_KEYS if level == SUBARRAY else TELESCOPE_KEYS
+    if len(table) == len(loaded) and all(np.array_equal(table[k], loaded[k]) for k in keys):
+        return table
+    if len(np.unique(table[keys].as_array())) < len(table):
+        raise InputFileError(
+            f"The DL2 file '{path}' holds several results for one event ({', '.join(keys)}); "
+            "write it anew."
+        )
+    # Integer types differ between writers; joined as they are they would become floats.
+    left, right = Table(), table.copy(copy_data=False)
+    for key in keys:
+        left[key] = np.asarray(loaded[key], dtype=np.int64)
+        right[key] = Column(np.asarray(table[key], dtype=np.int64))
+    return join(left, right, keys, "left", keep_order=True, metadata_conflicts="silent")
+
+
+def _add_quantity(events: QTable, quantity: str, table: Table, prefix: str) -> None:
+    values = {
+        name: _quantity(table[f"{prefix}_{suffix}"], unit)
+        for name, (suffix, unit) in QUANTITIES[quantity].columns.items()
+    }
+    is_valid = np.all([np.isfinite(value) for value in values.values()], axis=0)
+    if f"{prefix}_is_valid" in table.colnames:
+        is_valid &= np.ma.filled(table[f"{prefix}_is_valid"], False).astype(bool)
+    for name, value in values.items():
+        # Some writers leave a default where the reconstruction failed.
+        value[~is_valid] = np.nan
+        events[name] = value
+    events[f"{quantity}_is_valid"] = is_valid
+
+
+def _quantity(column, unit: u.UnitBase) -> u.Quantity:
+    """Values of a column as a new array, NaN where masked; ``unit`` is taken if it has none."""
+    values = np.ma.filled(np.ma.asarray(column).astype(float), np.nan)
+    return u.Quantity(values, column.unit or unit).to(unit)
+
+
+def _particles(primary_ids) -> np.ndarray:
+    numbers, position = np.unique(np.asarray(primary_ids), return_inverse=True)
+    names = np.array([particle_name(number) for number in numbers], dtype=str)
+    return names[position] if len(names) else np.array([], dtype="U1")
+
+
+def _pointing(loaded: Table, level: str) -> tuple[u.Quantity, u.Quantity]:
+    if level == TELESCOPE:
+        names = ("telescope_pointing_altitude", "telescope_pointing_azimuth")
+        known = np.ones(len(loaded), dtype=bool)
+    else:
+        names = ("subarray_pointing_lat", "subarray_pointing_lon")
+        known = np.zeros(len(loaded), dtype=bool)
+        if "subarray_pointing_frame" in loaded.colnames:
+            frame = np.ma.filled(
+                loaded["subarray_pointing_frame"], CoordinateFrameType.UNKNOWN.value
+            )
+            known = np.asarray(frame) == CoordinateFrameType.ALTAZ.value
+    pointing = []
+    for name in names:
+        angle = np.full(len(loaded), np.nan) * u.deg
+        if name in loaded.colnames:
+            angle = np.where(known, _quantity(loaded[name], u.deg), np.nan * u.deg)
+        pointing.append(angle)
+    return pointing[0], pointing[1]
+
+
+def _combine(events: list[QTable], contents: list[_Contents], paths: list[Path]) -> QTable:
+    """Stack the files, with an invalid value where a file lacks a quantity that another has."""
+    algorithms = {}
+    for content in contents:
+        algorithms.update(content.algorithms)
+    notes = [note for content in contents for note in content.notes]
+    for quantity in algorithms:
+        for table, path in zip(events, paths, strict=True):
+            if f"{quantity}_is_valid" in table.colnames:
+                continue
+            for name, (_, unit) in QUANTITIES[quantity].columns.items():
+                table[name] = np.full(len(table), np.nan) * unit
+            table[f"{quantity}_is_valid"] = np.zeros(len(table), dtype=bool)
+            notes.append(f"The file {path.name} holds no {_words(quantity)}.")
+
+    combined = vstack(events, metadata_conflicts="silent")
+    ordered = ["file", *SUBARRAY_KEYS, "tel_id", *TRUTH, "particle"]
+    for quantity in QUANTITIES:
+        if quantity in algorithms:
+            ordered += [*QUANTITIES[quantity].columns, f"{quantity}_is_valid"]
+    combined = combined[[*ordered, "multiplicity", "pointing_alt", "pointing_az"]]
+    combined.meta = {
+        "level": contents[0].level,
+        "algorithms": {q: algorithms[q] for q in QUANTITIES if q in algorithms},
+        "files": [path.name for path in paths],
+        "notes": list(dict.fromkeys(notes)),
+    }
+    return combined

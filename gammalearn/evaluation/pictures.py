@@ -1,0 +1,166 @@
+"""The common look of all pictures."""
+
+import matplotlib
+import numpy as np
+from astropy.table import QTable
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from .events import plural
+
+__all__ = [
+    "DIAGONAL_STYLE",
+    "FEW_IN_BIN",
+    "PALETTE",
+    "PICTURE_DPI",
+    "count_events",
+    "draw_binned",
+    "finish_binned",
+    "make_logarithmic",
+    "new_binned_axes",
+    "particle_colors",
+    "picture_style",
+    "say_empty",
+]
+
+#: The palette of Okabe and Ito, distinct to colour-blind eyes.
+PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+
+#: Particles keep their colour in all pictures.
+PARTICLE_COLORS = {"gamma": PALETTE[0], "proton": PALETTE[1], "electron": PALETTE[2]}
+
+PICTURE_DPI = 150
+
+DIAGONAL_STYLE = {"color": "0.35", "linestyle": "--", "linewidth": 1}
+
+#: Bins with fewer events are drawn hollow: their quantiles say little.
+FEW_IN_BIN = 10
+
+#: Event numbers beyond this are drawn on a logarithmic axis.
+MANY_EVENTS = 50
+
+STYLE = {
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.axisbelow": True,
+    "grid.color": "0.88",
+    "legend.framealpha": 0.85,
+    "legend.edgecolor": "0.8",
+    "legend.fontsize": 9,
+    "savefig.dpi": PICTURE_DPI,
+}
+
+
+def picture_style():
+    """A context within which pictures are drawn and saved in the common look."""
+    return matplotlib.rc_context(STYLE)
+
+
+def count_events(number: int, particle: str) -> str:
+    """E.g. ``1 gamma`` or ``12 345 protons``."""
+    name = particle if number == 1 else plural(particle)
+    return f"{number:,} {name}".replace(",", "\N{NO-BREAK SPACE}")
+
+
+def particle_colors(particles) -> dict[str, str]:
+    """Colour of each particle, the same in all pictures for those met often."""
+    spare = PALETTE[len(PARTICLE_COLORS) :]
+    others = [particle for particle in particles if particle not in PARTICLE_COLORS]
+    chosen = {particle: spare[i % len(spare)] for i, particle in enumerate(others)}
+    return {particle: {**PARTICLE_COLORS, **chosen}[particle] for particle in particles}
+
+
+def make_logarithmic(axes: Axes, which: str, labelled: tuple[float, ...] = (1.0,)) -> None:
+    """Make an axis (``"x"`` or ``"y"``) logarithmic with plain numbers (0.1, 1, 10).
+
+    ``labelled`` are the numbers that get a label in each decade.
+    """
+    axes.set(**{f"{which}scale": "log"})
+    axis = getattr(axes, f"{which}axis")
+    axis.set_major_locator(LogLocator(base=10, subs=labelled))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def say_empty(axes: Axes, sentence: str) -> None:
+    """Write in the middle of empty axes why they are empty."""
+    axes.text(
+        0.5,
+        0.5,
+        sentence,
+        transform=axes.transAxes,
+        ha="center",
+        va="center",
+        color="0.35",
+        bbox={"facecolor": "white", "edgecolor": "none"},
+    )
+
+
+def new_binned_axes(table: QTable, particle: str) -> tuple[Figure, Axes]:
+    """A picture along true energy whose lower panel shows the events of each bin.
+
+    Parameters
+    ----------
+    table : astropy.table.QTable
+        With ``true_energy_low``, ``true_energy_high`` (TeV) and ``n_events``.
+    particle : str
+        Whose events these are.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    axes : matplotlib.axes.Axes
+        The upper panel, to draw on.
+    """
+    figure = Figure(figsize=(6.4, 5.2), layout="constrained")
+    axes, numbers = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    make_logarithmic(axes, "x")
+    axes.grid(True, which="major")
+    axes.tick_params(labelbottom=False)
+
+    edges = np.append(table["true_energy_low"], table["true_energy_high"][-1:]).to_value("TeV")
+    n_events = np.asarray(table["n_events"])
+    numbers.stairs(n_events, edges, fill=True, color="0.75")
+    if n_events.max(initial=0) > MANY_EVENTS:
+        numbers.set_yscale("log")
+        # Bins of one event need a height too.
+        numbers.set_ylim(0.5, 3 * n_events.max())
+    else:
+        numbers.set_ylim(bottom=0)
+        numbers.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True, min_n_ticks=2))
+    numbers.set_ylabel("events")
+    numbers.set_xlabel(f"true energy of the {plural(particle)} (TeV)")
+    numbers.set_xlim(edges[0], edges[-1])
+    figure.align_ylabels()
+    return figure, axes
+
+
+def draw_binned(axes: Axes, table: QTable, name: str, label: str, color: str, marker: str) -> None:
+    """Draw a column along true energy, hollow where a bin has few events, nothing where NaN."""
+    low, high = (table[f"true_energy_{end}"].to_value("TeV") for end in ("low", "high"))
+    values = np.asarray(getattr(table[name], "value", table[name]), dtype=float)
+    centre = np.sqrt(low * high)
+    known = np.isfinite(values)
+    few = known & (np.asarray(table["n_events"]) < FEW_IN_BIN)
+    style = {"fmt": marker, "color": color, "markersize": 6, "linewidth": 1.2}
+    for chosen, face, text in ((known & ~few, color, label), (few, "white", None)):
+        axes.errorbar(
+            centre[chosen],
+            values[chosen],
+            xerr=[centre[chosen] - low[chosen], high[chosen] - centre[chosen]],
+            markerfacecolor=face,
+            label=text,
+            **style,
+        )
+
+
+def finish_binned(axes: Axes, table: QTable) -> None:
+    """Leave space around what was drawn, and explain it."""
+    # The few points of a small sample would else lie on the frame.
+    axes.margins(y=0.15)
+    n_events = np.asarray(table["n_events"])
+    if np.any((n_events > 0) & (n_events < FEW_IN_BIN)):
+        few = f"hollow: fewer than {FEW_IN_BIN} events"
+        axes.plot([], [], "o", color="0.35", markerfacecolor="white", label=few)
+    axes.legend()

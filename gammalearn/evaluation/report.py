@@ -1,0 +1,209 @@
+"""The report: one page that holds all it shows and needs no network."""
+
+import base64
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+from ..errors import EvaluationError
+
+__all__ = [
+    "Report",
+    "ReportFigure",
+    "ReportMetric",
+    "ReportSection",
+    "format_value",
+    "render_report",
+]
+
+MEDIA_TYPES = {
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+}
+
+#: More input files than this are folded away.
+MANY_FILES = 8
+
+#: What stands in a table where there is no value.
+NO_VALUE = "–"
+
+
+@dataclass(frozen=True)
+class ReportSection:
+    """A section that the caller adds, such as the training's learning curve."""
+
+    title: str
+    text: str = ""
+    """Paragraphs, separated by empty lines."""
+
+    table: Mapping[str, object] | None = None
+    """Rows: name → value, or name → list of the values of several columns."""
+
+    picture: Path | None = None
+    """A PNG, SVG or JPEG file, embedded in the page."""
+
+    alt: str = ""
+    """What the picture shows, for those who cannot see it."""
+
+
+@dataclass(frozen=True)
+class ReportFigure:
+    """A picture with its caption."""
+
+    picture: Path
+    alt: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class ReportMetric:
+    """A number, what it is called and how it is defined."""
+
+    label: str
+    value: object
+    unit: str
+    definition: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that the page shows."""
+
+    title: str
+    lead: str
+    warnings: Sequence[str]
+    metrics: Sequence[ReportMetric]
+    figures: Sequence[ReportFigure]
+    events: Sequence[Sequence[object]]
+    """Table of events: a row of headings, then one row a particle."""
+
+    provenance: Mapping[str, object]
+    files: Sequence[str]
+    sections: Sequence[ReportSection] = field(default_factory=tuple)
+
+
+def render_report(report: Report) -> str:
+    """The page as HTML.
+
+    Raises
+    ------
+    EvaluationError
+        If a section's picture is missing or of a kind that pages do not show.
+    """
+    template = Template(files(__package__).joinpath("report.html").read_text(encoding="utf-8"))
+    return template.substitute(
+        title=escape(report.title),
+        lead=escape(report.lead),
+        warnings=_render_warnings(report.warnings),
+        metrics=_render_metrics(report.metrics),
+        figures="\n".join(_render_figure(f.picture, f.alt, f.caption) for f in report.figures),
+        events=_render_table(report.events[0], report.events[1:]),
+        provenance=_render_provenance(report.provenance, report.files),
+        sections="\n".join(_render_section(section) for section in report.sections),
+    )
+
+
+def format_value(value: object) -> str:
+    """A value as text: four digits of a number, – for none."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return NO_VALUE
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    if isinstance(value, float):
+        return f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
+    return str(value)
+
+
+def _is_number(value: object) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+def _cell(value: object) -> str:
+    kind = "number" if _is_number(value) else "name"
+    return f'<td class="{kind}">{escape(format_value(value))}</td>'
+
+
+def _render_table(heading: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
+    rows = list(rows)
+    numeric = [bool(rows) and all(_is_number(row[i]) for row in rows) for i in range(len(heading))]
+    head = "".join(
+        f"<th{' class=number' if is_numeric else ''}>{escape(str(text))}</th>"
+        for text, is_numeric in zip(heading, numeric, strict=True)
+    )
+    head = f"<thead><tr>{head}</tr></thead>" if any(heading) else ""
+    body = "".join(f"<tr>{''.join(_cell(value) for value in row)}</tr>" for row in rows)
+    return f'<div class="scroll"><table>{head}<tbody>{body}</tbody></table></div>'
+
+
+def _render_warnings(warnings: Sequence[str]) -> str:
+    if not warnings:
+        return ""
+    items = "".join(f"<li>{escape(warning)}</li>" for warning in warnings)
+    return f'<section class="warning"><h2>Read with care</h2><ul>{items}</ul></section>'
+
+
+def _render_metrics(metrics: Sequence[ReportMetric]) -> str:
+    rows = "".join(
+        f"<tr><td>{escape(metric.label)}</td>"
+        f'<td class="number">{escape(format_value(metric.value))}'
+        f"{escape(_unit(metric))}</td>"
+        f'<td class="note">{escape(metric.definition)}</td></tr>'
+        for metric in metrics
+    )
+    return f'<div class="scroll metrics"><table><tbody>{rows}</tbody></table></div>'
+
+
+def _unit(metric: ReportMetric) -> str:
+    return f" {metric.unit}" if metric.unit and format_value(metric.value) != NO_VALUE else ""
+
+
+def _render_figure(picture: Path, alt: str, caption: str = "") -> str:
+    media_type = MEDIA_TYPES.get(picture.suffix.lower())
+    if media_type is None:
+        raise EvaluationError(
+            f"The picture '{picture}' cannot be shown in a report; give one of "
+            f"{', '.join(MEDIA_TYPES)}."
+        )
+    try:
+        content = base64.b64encode(picture.read_bytes()).decode("ascii")
+    except OSError as error:
+        raise EvaluationError(
+            f"The picture '{picture}' for the report cannot be read ({error.strerror})."
+        ) from error
+    text = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    image = f'<img src="data:{media_type};base64,{content}" alt="{escape(alt)}">'
+    return f"<figure>{image}{text}</figure>"
+
+
+def _render_provenance(provenance: Mapping[str, object], names: Sequence[str]) -> str:
+    rows = _render_table(["", ""], provenance.items())
+    items = "".join(f"<li>{escape(name)}</li>" for name in names)
+    heading = f"{len(names)} DL2 file{'' if len(names) == 1 else 's'}"
+    if len(names) > MANY_FILES:
+        return f"{rows}<details><summary>{heading}</summary><ul>{items}</ul></details>"
+    return f"{rows}<p>{heading}:</p><ul>{items}</ul>"
+
+
+def _render_section(section: ReportSection) -> str:
+    parts = [f"<section><h2>{escape(section.title)}</h2>"]
+    paragraphs = [text.strip() for text in section.text.split("\n\n")]
+    parts += [f"<p>{escape(text)}</p>" for text in paragraphs if text]
+    if section.table:
+        rows = [
+            [name, *value] if isinstance(value, list | tuple) else [name, value]
+            for name, value in section.table.items()
+        ]
+        width = max(len(row) for row in rows)
+        rows = [[*row, *[""] * (width - len(row))] for row in rows]
+        parts.append(_render_table([""] * width, rows))
+    if section.picture is not None:
+        parts.append(_render_figure(Path(section.picture), section.alt or section.title))
+    return "".join([*parts, "</section>"])

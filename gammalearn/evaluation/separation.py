@@ -1,0 +1,212 @@
+"""Separation of gammas from other particles by their gammaness."""
+
+import numpy as np
+from astropy.stats import binom_conf_interval
+from astropy.table import QTable
+from matplotlib.figure import Figure
+from sklearn.metrics import roc_auc_score
+from sklearn.metrics import roc_curve as sklearn_roc_curve
+
+from .pictures import (
+    DIAGONAL_STYLE,
+    PALETTE,
+    count_events,
+    particle_colors,
+    say_empty,
+)
+
+__all__ = [
+    "area_under_curve",
+    "draw_gammaness",
+    "draw_roc_curve",
+    "gammaness_histogram",
+    "mean_gammaness",
+    "roc_curve",
+]
+
+#: What a gammaness of 1 means.
+POSITIVE = "gamma"
+
+#: Points of a ROC curve that are kept; more are not seen.
+MAX_POINTS = 1000
+
+#: Bins of the gammaness between 0 and 1, for many events and for few.
+GAMMANESS_BINS, FEW_GAMMANESS_BINS = 50, 20
+MANY_EVENTS = 1000
+
+
+def _is_gamma(events: QTable) -> np.ndarray:
+    return np.asarray(events["particle"] == POSITIVE, dtype=bool).reshape(len(events))
+
+
+def roc_curve(events: QTable) -> QTable:
+    """Efficiency for gammas against that for all other particles, by threshold of gammaness.
+
+    Parameters
+    ----------
+    events : astropy.table.QTable
+        Reconstructed events with ``particle`` and ``gammaness``.
+
+    Returns
+    -------
+    curve : astropy.table.QTable
+        One row a threshold: ``threshold``, ``false_positive_rate``, ``true_positive_rate`` and
+        the 68 % binomial (Wilson) interval of the latter, ``true_positive_rate_low`` and
+        ``_high``. At most 1001 points, evenly along the curve. A row of NaN unless there are
+        gammas and others. ``meta``: ``n_gamma``, ``n_other``.
+    """
+    is_gamma = _is_gamma(events)
+    n_gamma, n_other = int(is_gamma.sum()), int((~is_gamma).sum())
+    names = ["threshold", "false_positive_rate", "true_positive_rate"]
+    names += ["true_positive_rate_low", "true_positive_rate_high"]
+    if n_gamma == 0 or n_other == 0:
+        curve = QTable({name: [np.nan] for name in names})
+    else:
+        false_positive, true_positive, threshold = sklearn_roc_curve(
+            is_gamma, events["gammaness"], drop_intermediate=True
+        )
+        kept = _evenly_along(false_positive + true_positive)
+        false_positive, true_positive = false_positive[kept], true_positive[kept]
+        detected = np.rint(true_positive * n_gamma).astype(int)
+        low, high = binom_conf_interval(detected, n_gamma, interval="wilson")
+        values = [threshold[kept], false_positive, true_positive, low, high]
+        curve = QTable(values, names=names)
+    curve.meta["n_gamma"], curve.meta["n_other"] = n_gamma, n_other
+    return curve
+
+
+def _evenly_along(length: np.ndarray) -> np.ndarray:
+    """Indices of at most `MAX_POINTS` + 1 points at even steps of a growing length."""
+    if len(length) <= MAX_POINTS:
+        return np.arange(len(length))
+    steps = np.linspace(length[0], length[-1], MAX_POINTS)
+    return np.unique(np.append(np.searchsorted(length, steps), len(length) - 1))
+
+
+def area_under_curve(events: QTable) -> dict[str, float]:
+    """Area under the ROC curve and its standard error.
+
+    The area is the probability that a gamma has a higher gammaness than another particle. Its
+    error follows Hanley & McNeil, Radiology 143 (1982) 29: with Q1 = A/(2−A), Q2 = 2A²/(1+A),
+    σ² = [A(1−A) + (n_gamma−1)(Q1−A²) + (n_other−1)(Q2−A²)] / (n_gamma n_other).
+
+    Parameters
+    ----------
+    events : astropy.table.QTable
+        Reconstructed events with ``particle`` and ``gammaness``.
+
+    Returns
+    -------
+    area : dict
+        ``auc`` and ``auc_uncertainty``; NaN unless there are gammas and others. The error of a
+        perfect separation (or of its reverse) is NaN: the formula gives none.
+    """
+    is_gamma = _is_gamma(events)
+    n_gamma, n_other = int(is_gamma.sum()), int((~is_gamma).sum())
+    if n_gamma == 0 or n_other == 0:
+        return {"auc": np.nan, "auc_uncertainty": np.nan}
+    area = float(roc_auc_score(is_gamma, events["gammaness"]))
+    if area in (0.0, 1.0):
+        return {"auc": area, "auc_uncertainty": np.nan}
+    q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)
+    variance = area * (1 - area)
+    variance += (n_gamma - 1) * (q1 - area**2) + (n_other - 1) * (q2 - area**2)
+    return {"auc": area, "auc_uncertainty": float(np.sqrt(variance / (n_gamma * n_other)))}
+
+
+def mean_gammaness(events: QTable, particle: str) -> float:
+    """Mean gammaness of one kind of particle; NaN without any."""
+    values = events["gammaness"][np.asarray(events["particle"] == particle, dtype=bool)]
+    return float(np.mean(values)) if len(values) else np.nan
+
+
+def gammaness_histogram(events: QTable, edges: np.ndarray) -> QTable:
+    """Numbers of events of each particle by gammaness.
+
+    Parameters
+    ----------
+    events : astropy.table.QTable
+        Reconstructed events with ``particle`` and ``gammaness``.
+    edges : numpy.ndarray
+        Bin edges, shape (n_bins + 1,).
+
+    Returns
+    -------
+    histogram : astropy.table.QTable
+        One row a bin: ``low``, ``high`` and, for each particle, gammas first, the number of its
+        events.
+    """
+    histogram = QTable({"low": edges[:-1], "high": edges[1:]})
+    present = [str(name) for name in np.unique(np.asarray(events["particle"], dtype=str))]
+    for particle in sorted(present, key=lambda name: (name != POSITIVE, name)):
+        chosen = events["gammaness"][events["particle"] == particle]
+        histogram[particle] = np.histogram(np.asarray(chosen), edges)[0]
+    return histogram
+
+
+def draw_roc_curve(curve: QTable, area: dict[str, float]) -> Figure:
+    """Picture of a curve from `roc_curve` with the area from `area_under_curve`."""
+    n_gamma, n_other = curve.meta["n_gamma"], curve.meta["n_other"]
+    figure = Figure(figsize=(5.6, 5.6), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_box_aspect(1)
+    axes.grid(True)
+    others = f"{n_other:,}".replace(",", "\N{NO-BREAK SPACE}")
+    axes.set_title(f"Gamma separation, {count_events(n_gamma, POSITIVE)} from {others} others")
+    axes.set_xlabel("fraction of other particles kept")
+    axes.set_ylabel("fraction of gammas kept")
+    axes.set_xlim(-0.01, 1.01)
+    axes.set_ylim(-0.01, 1.01)
+    axes.plot([0, 1], [0, 1], label="no separation", **DIAGONAL_STYLE)
+    if n_gamma == 0 or n_other == 0:
+        lacking = "gammas" if n_gamma == 0 else "other particles"
+        say_empty(axes, f"no curve: there are no {lacking}")
+        return figure
+    axes.fill_between(
+        curve["false_positive_rate"],
+        curve["true_positive_rate_low"],
+        curve["true_positive_rate_high"],
+        color=PALETTE[0],
+        alpha=0.25,
+        linewidth=0,
+        label="68 % binomial interval",
+    )
+    error = area["auc_uncertainty"]
+    label = f"AUC = {area['auc']:.3f}" + (f" ± {error:.3f}" if np.isfinite(error) else "")
+    axes.plot(
+        curve["false_positive_rate"], curve["true_positive_rate"], color=PALETTE[0], label=label
+    )
+    axes.legend(loc="lower right")
+    return figure
+
+
+def draw_gammaness(events: QTable) -> Figure:
+    """Picture of the gammaness of each particle, each normalised to its own events."""
+    n_bins = GAMMANESS_BINS if len(events) > MANY_EVENTS else FEW_GAMMANESS_BINS
+    # Other software may step out of 0-1; such values are to be seen, not dropped.
+    values = np.asarray(events["gammaness"])
+    edges = np.linspace(
+        min(0.0, values.min(initial=0)), max(1.0, values.max(initial=1)), n_bins + 1
+    )
+    histogram = gammaness_histogram(events, edges)
+    particles = histogram.colnames[2:]
+
+    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+    axes = figure.add_subplot()
+    axes.grid(True)
+    axes.set_title("Gammaness by particle")
+    axes.set_xlabel("gammaness (1 = gamma)")
+    axes.set_ylabel("fraction of the particle's events")
+    axes.set_xlim(edges[0], edges[-1])
+    if not particles:
+        say_empty(axes, "no events")
+        return figure
+    for particle, color in particle_colors(particles).items():
+        number = int(histogram[particle].sum())
+        fractions = histogram[particle] / number
+        label = count_events(number, particle)
+        axes.stairs(fractions, edges, color=color, alpha=0.2, fill=True)
+        axes.stairs(fractions, edges, color=color, linewidth=1.5, label=label)
+    axes.set_ylim(bottom=0)
+    axes.legend()
+    return figure

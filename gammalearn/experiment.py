@@ -1,0 +1,222 @@
+"""The run: fit, predict, evaluate."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from .data import EventIndex, find_files
+from .dl2 import dl2_name, predict_outputs, write_dl2
+from .errors import EmptySelectionError, OutputError
+from .evaluation import ReportSection, evaluate
+from .folder import check_folder, open_folder, write_settings
+from .settings import Experiment
+from .tasks import build_tasks
+from .training import TrainedNetwork, fit, load_checkpoint
+
+__all__ = ["RunOptions", "predict", "run"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How to run, whatever the experiment.
+
+    Attributes
+    ----------
+    overwrite : bool
+        Replace the results of an earlier run.
+    resume : bool
+        Go on with an interrupted run.
+    fast_dev_run : bool
+        One batch of everything, to try the settings.
+    progress : bool
+        Show progress bars.
+    """
+
+    overwrite: bool = False
+    resume: bool = False
+    fast_dev_run: bool = False
+    progress: bool = True
+
+
+def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()) -> dict:
+    """Train a network, reconstruct the test events and evaluate them.
+
+    Everything that can be wrong with settings and data is found before anything is written.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    output : Path
+        Folder of the results.
+    options : RunOptions
+
+    Returns
+    -------
+    dict
+        The scalar figures, as in ``metrics.json``.
+
+    Raises
+    ------
+    GammaLearnError
+        If the settings, the data or the output folder cannot be used.
+    """
+    check_folder(output, options.overwrite, options.resume, experiment)
+    tasks = build_tasks(experiment.tasks)
+    train_files = find_files(experiment.data.train, "data.train")
+    test_files = find_files(experiment.data.test, "data.test")
+    learnt = EventIndex.build(train_files, experiment.data)
+    tests = index_inputs(test_files, experiment.data, learnt.cameras)
+    warn_of_shared_files(train_files, test_files)
+
+    open_folder(output, options.resume)
+    write_settings(output, experiment)
+    checkpoint, summary = fit(
+        experiment,
+        learnt,
+        tasks,
+        output,
+        resume=options.resume,
+        fast_dev_run=options.fast_dev_run,
+        progress=options.progress,
+    )
+    trained = load_checkpoint(checkpoint)
+    files = reconstruct(trained, tests, output / "dl2", experiment, options)
+    return evaluate(files, output, experiment.evaluation, report_sections(output, summary, learnt))
+
+
+def predict(
+    checkpoint: Path, inputs: Sequence[str], output: Path, options: RunOptions = RunOptions()
+) -> list[Path]:
+    """Reconstruct DL1 files with a trained network.
+
+    Parameters
+    ----------
+    checkpoint : Path
+    inputs : sequence of str
+        DL1 files or globs.
+    output : Path
+        Folder of the DL2 files, one for each input.
+    options : RunOptions
+
+    Returns
+    -------
+    list of Path
+        The DL2 files.
+
+    Raises
+    ------
+    GammaLearnError
+        If the checkpoint, the inputs or the output folder cannot be used.
+    """
+    trained = load_checkpoint(checkpoint)
+    files = find_files(list(inputs), "INPUT")
+    for path in (output / dl2_name(file) for file in files):
+        if path.exists() and not options.overwrite:
+            raise OutputError(
+                f"'{path}' exists; give another folder, or --overwrite to replace it."
+            )
+    indices = index_inputs(files, trained.experiment.data, trained.cameras)
+    return reconstruct(trained, indices, output, trained.experiment, options)
+
+
+def index_inputs(files: Sequence[Path], settings, cameras) -> list[EventIndex]:
+    """One index a file, as each gets its DL2 file.
+
+    Raises
+    ------
+    OutputError
+        If two files would have the same DL2 file.
+    EmptySelectionError
+        If no file has a selected event.
+    """
+    names: dict[str, Path] = {}
+    for file in files:
+        other = names.setdefault(dl2_name(file), file)
+        if other != file:
+            raise OutputError(
+                f"'{other}' and '{file}' would both become {dl2_name(file)}; rename one of them."
+            )
+    indices = [EventIndex.build([file], settings, cameras, allow_empty=True) for file in files]
+    if not any(len(index) for index in indices):
+        raise EmptySelectionError(
+            f"The selection leaves no event of {', '.join(map(str, files[:3]))}"
+            f"{', …' if len(files) > 3 else ''} to reconstruct; loosen data.cuts, "
+            "data.min_multiplicity or data.telescopes."
+        )
+    return indices
+
+
+def reconstruct(
+    trained: TrainedNetwork,
+    indices: Sequence[EventIndex],
+    folder: Path,
+    experiment: Experiment,
+    options: RunOptions,
+) -> list[Path]:
+    """Write the DL2 file of each index."""
+    device = (
+        "cuda" if torch.cuda.is_available() and experiment.training.accelerator != "cpu" else "cpu"
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for index in indices:
+        outputs = predict_outputs(
+            trained.network,
+            trained.tasks,
+            index,
+            trained.experiment.data,
+            experiment.training.batch_size,
+            experiment.training.workers,
+            device,
+            max_batches=1 if options.fast_dev_run else None,
+            progress=options.progress,
+        )
+        path = folder / dl2_name(index.files[0])
+        write_dl2(index, trained.tasks, outputs, path, experiment.output, experiment.to_yaml())
+        files.append(path)
+    return files
+
+
+def warn_of_shared_files(train_files, test_files) -> None:
+    """Warn where a file is learnt from and tested on: such figures flatter."""
+    shared = {path.resolve() for path in train_files} & {path.resolve() for path in test_files}
+    if shared:
+        log.warning(
+            "%d file(s) are both in data.train and data.test, %s among them: the figures will be "
+            "of events that were learnt from.",
+            len(shared),
+            min(shared).name,
+        )
+
+
+def report_sections(output: Path, summary: dict, index: EventIndex) -> list[ReportSection]:
+    """What the report says of the training."""
+    return [
+        ReportSection(
+            title="Training",
+            text="Losses and validation figures against the epoch.",
+            table={
+                "training events": summary["training_events"],
+                "validation events": summary["validation_events"],
+                **{f"events of {name}s": n for name, n in summary["events"].items()},
+                **{f"events learnt by {name}": n for name, n in summary["events_by_task"].items()},
+                "cameras": ", ".join(camera.name for camera in index.cameras),
+                "parameters": summary["parameters"],
+            },
+            picture=output / "learning_curves.png",
+            alt="Learning curves: training and validation loss of each task against the epoch",
+        ),
+        ReportSection(
+            title="Selection of the training events",
+            text="Events and images left after each step.",
+            table={label: f"{n} events, {m} images" for label, n, m in index.cut_flow},
+        ),
+        ReportSection(
+            title="Training files", table={str(n + 1): f.name for n, f in enumerate(index.files)}
+        ),
+    ]

@@ -1,0 +1,139 @@
+"""The output folder of a run: never overwritten by accident."""
+
+import shutil
+from pathlib import Path
+
+import yaml
+
+from .errors import OutputError
+from .settings import Experiment
+
+__all__ = ["check_folder", "open_folder", "write_settings"]
+
+SETTINGS = "settings.yaml"
+
+#: All that a run makes; ``--overwrite`` removes these and nothing else.
+RESULTS = (
+    SETTINGS,
+    "checkpoints",
+    "tensorboard",
+    "learning_curves.png",
+    "dl2",
+    "evaluation",
+    "metrics.json",
+    "report.html",
+)
+
+#: Settings that a resumed run may change: they do not alter what was already learnt.
+MAY_CHANGE = {
+    "data.test",
+    "training.epochs",
+    "training.workers",
+    "training.accelerator",
+    "training.devices",
+    "training.nodes",
+    "evaluation",
+    "output",
+}
+
+
+def check_folder(
+    folder: Path,
+    overwrite: bool = False,
+    resume: bool = False,
+    experiment: Experiment | None = None,
+) -> None:
+    """Refuse a folder that a run must not write to.
+
+    Parameters
+    ----------
+    folder : Path
+    overwrite : bool
+        The results of an earlier run may be replaced.
+    resume : bool
+        The folder holds a run to go on with.
+    experiment : Experiment, optional
+        Settings of the run to go on with.
+
+    Raises
+    ------
+    OutputError
+        If the folder exists (without ``overwrite`` or ``resume``), is not a run's, or there is
+        nothing to resume, or with other settings.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"The output '{folder}' is a file; give a folder.")
+    if resume:
+        if not (folder / SETTINGS).is_file():
+            raise OutputError(f"There is no run to resume in '{folder}': it has no {SETTINGS}.")
+        if experiment is not None:
+            _check_same(yaml.safe_load((folder / SETTINGS).read_text()), experiment, folder)
+        return
+    if not folder.exists():
+        return
+    if not overwrite:
+        raise OutputError(
+            f"The output folder '{folder}' exists; give another one with --output, or --overwrite "
+            "to replace its results, or --resume to go on with its run."
+        )
+    strangers = sorted(p.name for p in folder.iterdir() if p.name not in RESULTS)
+    if strangers:
+        raise OutputError(
+            f"'{folder}' is not replaced, as it holds other things than results of GammaLearn "
+            f"({', '.join(strangers[:3])}); give another folder with --output."
+        )
+
+
+def open_folder(folder: Path, resume: bool = False) -> None:
+    """Make the folder, without the results of an earlier run unless they are resumed.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be made.
+    """
+    try:
+        if not resume:
+            for name in RESULTS:
+                path = folder / name
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"The output folder '{folder}' cannot be made: {error}.") from error
+
+
+def write_settings(folder: Path, experiment: Experiment) -> None:
+    """Write the resolved settings beside the results."""
+    part = folder / (SETTINGS + ".part")
+    part.write_text(experiment.to_yaml(), encoding="utf-8")
+    part.replace(folder / SETTINGS)
+
+
+def _flat(values, prefix=""):
+    """Pairs of a dotted path and a value."""
+    for key, value in values.items():
+        path = f"{prefix}{key}"
+        if isinstance(value, dict):
+            yield from _flat(value, f"{path}.")
+        else:
+            yield path, value
+
+
+def _check_same(before: dict, experiment: Experiment, folder: Path) -> None:
+    before, now = dict(_flat(before)), dict(_flat(experiment.model_dump(mode="json")))
+    changed = [
+        path
+        for path in sorted(before.keys() | now.keys())
+        if before.get(path) != now.get(path)
+        and path not in MAY_CHANGE
+        and path.split(".")[0] not in MAY_CHANGE
+    ]
+    if changed:
+        path = changed[0]
+        raise OutputError(
+            f"The run in '{folder}' cannot be resumed with other settings: {path} was "
+            f"{before.get(path)!r} and is now {now.get(path)!r}."
+        )

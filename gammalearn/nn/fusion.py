@@ -1,0 +1,127 @@
+"""Telescope fusion: from the images of an event, however many, to one description of it.
+
+Both fusions are sets: the order of the telescopes does not matter, absent telescopes are
+absent, and an event of one image goes the same way as an event of many.
+"""
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["AttentionFusion", "MeanFusion", "build_fusion"]
+
+
+def mean_over_images(x: Tensor, event: Tensor, n_events: int) -> Tensor:
+    """Mean of the images' features for each event.
+
+    Parameters
+    ----------
+    x : Tensor, shape (n_images, features)
+    event : Tensor of int64, shape (n_images,)
+        Row of each image's event.
+    n_events : int
+
+    Returns
+    -------
+    Tensor, shape (n_events, features)
+    """
+    total = x.new_zeros(n_events, x.shape[1]).index_add(0, event, x)
+    count = torch.bincount(event, minlength=n_events).clamp(min=1)
+    return total / count.unsqueeze(1)
+
+
+def pad_events(x: Tensor, event: Tensor, n_events: int) -> tuple[Tensor, Tensor]:
+    """The images of each event side by side.
+
+    Parameters
+    ----------
+    x : Tensor, shape (n_images, features)
+    event : Tensor of int64, shape (n_images,)
+        Row of each image's event, in any order.
+    n_events : int
+
+    Returns
+    -------
+    padded : Tensor, shape (n_events, max_images, features)
+    absent : Tensor of bool, shape (n_events, max_images)
+        True where there is no image.
+    """
+    count = torch.bincount(event, minlength=n_events)
+    order = torch.argsort(event, stable=True)
+    event = event[order]
+    first = torch.cumsum(count, 0) - count
+    place = torch.arange(len(event), device=event.device) - first[event]
+    shape = (n_events, int(count.max()))
+    padded = x.new_zeros(*shape, x.shape[1]).index_put((event, place), x[order])
+    absent = torch.ones(shape, dtype=torch.bool, device=x.device)
+    absent[event, place] = False
+    return padded, absent
+
+
+class MeanFusion(nn.Module):
+    """Mean over the telescopes of a small network's output for each.
+
+    Parameters
+    ----------
+    features : int
+        Features of an image and of an event.
+    """
+
+    def __init__(self, features: int):
+        super().__init__()
+        self.image = nn.Sequential(nn.LayerNorm(features), nn.Linear(features, features), nn.ReLU())
+
+    def forward(self, x: Tensor, event: Tensor, n_events: int) -> Tensor:
+        return mean_over_images(self.image(x), event, n_events)
+
+
+class AttentionFusion(nn.Module):
+    """Telescopes attend to each other, then a learnt query gathers them (Lee et al. 2019).
+
+    Parameters
+    ----------
+    features : int
+        Features of an image and of an event, a multiple of 8.
+    layers : int
+        Transformer layers among the telescopes.
+    dropout : float
+        Dropout within the layers.
+    """
+
+    N_HEADS = 8
+
+    def __init__(self, features: int, layers: int = 1, dropout: float = 0.0):
+        super().__init__()
+        self.among = nn.TransformerEncoder(
+            nn.TransformerEncoderLayer(
+                features,
+                self.N_HEADS,
+                dim_feedforward=2 * features,
+                dropout=dropout,
+                batch_first=True,
+                norm_first=True,
+            ),
+            layers,
+            norm=nn.LayerNorm(features),
+            # Nested tensors do not go with normalisation first.
+            enable_nested_tensor=False,
+        )
+        self.query = nn.Parameter(torch.randn(1, 1, features) * features**-0.5)
+        self.gather = nn.MultiheadAttention(features, self.N_HEADS, batch_first=True)
+
+    def forward(self, x: Tensor, event: Tensor, n_events: int) -> Tensor:
+        images, absent = pad_events(x, event, n_events)  # (n_events, max_images, features)
+        images = self.among(images, src_key_padding_mask=absent)
+        query = self.query.expand(n_events, -1, -1)
+        gathered, _ = self.gather(
+            query, images, images, key_padding_mask=absent, need_weights=False
+        )
+        # The mean keeps a short way for the gradient, as a residual connection would.
+        mean = images.masked_fill(absent.unsqueeze(2), 0).sum(1) / (~absent).sum(1, keepdim=True)
+        return mean + gathered.squeeze(1)  # (n_events, features)
+
+
+def build_fusion(settings) -> nn.Module:
+    """The fusion that the settings (:class:`gammalearn.settings.NetworkSettings`) ask for."""
+    if settings.fusion == "mean":
+        return MeanFusion(settings.embedding)
+    return AttentionFusion(settings.embedding, settings.fusion_layers, settings.dropout)

@@ -1,0 +1,373 @@
+"""What an experiment is.
+
+An experiment is a Python file that defines ``experiment = Experiment(...)`` or a YAML file
+with the same keys. Both load to the same object, and :meth:`Experiment.to_yaml` writes the
+resolved settings, defaults included.
+"""
+
+import difflib
+import runpy
+import traceback
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pydantic
+import yaml
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from .errors import SettingsError
+
+__all__ = [
+    "CutSettings",
+    "DataSettings",
+    "EvaluationSettings",
+    "Experiment",
+    "NetworkSettings",
+    "OutputSettings",
+    "TaskSettings",
+    "TrainingSettings",
+    "load_experiment",
+]
+
+Particle = Literal["gamma", "electron", "proton"]
+
+
+def _as_list(value):
+    return [value] if isinstance(value, str | int | Path) else value
+
+
+def _as_str_list(value):
+    value = _as_list(value)
+    return [str(v) if isinstance(v, Path) else v for v in value] if value else value
+
+
+#: One file, glob or expression may stand for a list of one.
+Strings = Annotated[list[str], BeforeValidator(_as_str_list)]
+
+
+class _Settings(pydantic.BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", validate_default=True, use_attribute_docstrings=True, frozen=True
+    )
+
+
+class CutSettings(_Settings):
+    """Which images and events enter, as expressions of DL1 parameters and truth."""
+
+    image: Strings = []
+    """Conditions each image must meet, e.g. ``hillas_intensity > 50``; names are DL1 image
+    parameters and columns of the event table."""
+
+    event: Strings = []
+    """Conditions each event must meet, e.g. ``true_energy > 0.05`` (TeV) or
+    ``multiplicity >= 3``; multiplicity counts the images left by the image cuts."""
+
+
+class DataSettings(_Settings):
+    """Files, telescopes, grouping, cuts and channels."""
+
+    train: Strings = []
+    """Files or globs to learn from (also the source of the validation events)."""
+
+    test: Strings = []
+    """Files or globs to reconstruct and evaluate."""
+
+    validation_fraction: float = Field(0.2, ge=0, lt=1)
+    """Fraction of the training showers, per particle type, kept to watch the training."""
+
+    telescopes: Annotated[list[int | str] | None, BeforeValidator(_as_list)] = None
+    """Telescope ids, types (``LST``) or names (``LSTCam``); none given: all of each file."""
+
+    grouping: Literal["mono", "stereo"] = "stereo"
+    """An event is one telescope's image (mono) or all images of a shower (stereo)."""
+
+    min_multiplicity: int = Field(1, ge=1)
+    """Fewest images an event must have after the image cuts."""
+
+    cuts: CutSettings = CutSettings()
+
+    channels: list[Literal["charge", "peak_time", "cleaning_mask"]] = ["charge", "peak_time"]
+    """What each pixel carries into the network, in this order."""
+
+    charge_scale: Literal["linear", "asinh"] = "asinh"
+    """How charge (p.e.) enters: as it is, or asinh(charge), linear for noise and
+    logarithmic for light."""
+
+    @field_validator("channels")
+    @classmethod
+    def _channels(cls, channels):
+        if not channels or len(set(channels)) < len(channels):
+            raise ValueError("expected one or more different channels")
+        return channels
+
+    @model_validator(mode="after")
+    def _mono_has_one_image(self):
+        if self.grouping == "mono" and self.min_multiplicity > 1:
+            raise ValueError(
+                f"min_multiplicity={self.min_multiplicity} leaves no event when "
+                "grouping='mono', where every event has one image"
+            )
+        return self
+
+
+class NetworkSettings(_Settings):
+    """The network: one encoder a camera type, telescope fusion, one head a task."""
+
+    backbone: Literal["gammaphysnet", "conv4", "conv5"] = "gammaphysnet"
+    """Encoder of an image: residual blocks with attention, or 4 or 5 plain layers."""
+
+    channels: list[Annotated[int, Field(ge=1)]] | None = None
+    """Features of each stage; by default 16, 32, 64 for gammaphysnet."""
+
+    blocks: int = Field(3, ge=1)
+    """Residual blocks a stage (gammaphysnet)."""
+
+    attention: Literal["dual", "squeeze_excitation", "none"] = "dual"
+    """Attention after each stage (gammaphysnet)."""
+
+    embedding: int = Field(256, ge=8, multiple_of=8)
+    """Features that describe an image, and an event after fusion."""
+
+    fusion: Literal["attention", "mean"] = "attention"
+    """How the images of an event are joined."""
+
+    fusion_layers: int = Field(1, ge=1)
+    """Transformer layers among telescopes (fusion='attention')."""
+
+    head: int = Field(128, ge=1)
+    """Hidden features of each task's head."""
+
+    dropout: float = Field(0.0, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _stages(self):
+        n_stages = {"conv4": 4, "conv5": 5}.get(self.backbone)
+        if self.channels is not None and n_stages and len(self.channels) != n_stages:
+            raise ValueError(
+                f"backbone={self.backbone!r} needs {n_stages} values in channels, "
+                f"got {len(self.channels)}"
+            )
+        if self.channels is not None and not self.channels:
+            raise ValueError("channels needs at least one value")
+        return self
+
+
+class TaskSettings(_Settings):
+    """One physical quantity to learn."""
+
+    weight: float = Field(1.0, gt=0)
+    """Weight of the task's loss (balancing='fixed') or of its start (balancing='uncertainty')."""
+
+    particles: list[Particle] | None = None
+    """Particles the task learns from; by default gammas for regressions, all for the type."""
+
+
+class TrainingSettings(_Settings):
+    """Optimiser, schedule and machine."""
+
+    epochs: int = Field(20, ge=1)
+    batch_size: int = Field(64, ge=1)
+    """Events a step (and a device)."""
+
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    balancing: Literal["fixed", "uncertainty"] = "fixed"
+    """How the tasks' losses are weighed: by their settings, or by learnt uncertainties."""
+
+    seed: int = Field(1, ge=0)
+    workers: int = Field(0, ge=0)
+    """Processes that load data; 0 loads in the training process."""
+
+    accelerator: str = "auto"
+    """``cpu``, ``gpu`` or ``auto``, as Lightning has it."""
+
+    devices: int | list[int] | Literal["auto"] = 1
+    nodes: int = Field(1, ge=1)
+    precision: Literal["32-true", "16-mixed", "bf16-mixed", "64-true"] = "32-true"
+
+
+class EvaluationSettings(_Settings):
+    """Binning and choices of the evaluation."""
+
+    energy_range: tuple[float, float] = (0.01, 100.0)
+    """Edges of the energy axis (TeV)."""
+
+    bins_per_decade: int = Field(5, ge=1)
+    signal: Particle = "gamma"
+    """Particle whose migration and resolution are drawn."""
+
+    algorithm: str | None = None
+    """Name of the DL2 algorithm, needed where a file holds several."""
+
+    @field_validator("energy_range")
+    @classmethod
+    def _ordered(cls, value):
+        if not 0 < value[0] < value[1]:
+            raise ValueError("expected two increasing positive energies (TeV)")
+        return value
+
+
+class OutputSettings(_Settings):
+    """Where results go and how they are called."""
+
+    directory: str | None = None
+    """Output folder; by default ``runs/`` and the name of the settings file."""
+
+    algorithm: str = Field("GammaLearn", pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
+    """Name of the DL2 algorithm, the prefix of its columns."""
+
+    dl1_images: bool = False
+    """Copy the DL1 images into the DL2 files."""
+
+
+def _named_tasks(value):
+    if isinstance(value, list | tuple) and all(isinstance(v, str) for v in value):
+        return {name: {} for name in value}
+    if isinstance(value, dict):
+        return {name: {} if task is None else task for name, task in value.items()}
+    return value
+
+
+class Experiment(_Settings):
+    """All settings of an experiment."""
+
+    data: DataSettings = DataSettings()
+    network: NetworkSettings = NetworkSettings()
+    tasks: Annotated[dict[str, TaskSettings], BeforeValidator(_named_tasks)] = {
+        "particle_type": TaskSettings(),
+        "energy": TaskSettings(),
+        "direction": TaskSettings(),
+        "impact": TaskSettings(),
+    }
+    """Quantities to learn: a list of names, or names with their settings."""
+
+    training: TrainingSettings = TrainingSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    output: OutputSettings = OutputSettings()
+
+    @field_validator("tasks")
+    @classmethod
+    def _some_task(cls, tasks):
+        if not tasks:
+            raise ValueError("expected at least one task")
+        return tasks
+
+    def to_yaml(self) -> str:
+        """The resolved settings, defaults included, as YAML."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+    def override(self, assignments: list[str]) -> "Experiment":
+        """A copy with ``a.b=value`` assignments applied, each value read as YAML.
+
+        Raises
+        ------
+        SettingsError
+            If an assignment has no ``=``, names no setting or gives a wrong value.
+        """
+        values = self.model_dump(mode="json")
+        for assignment in assignments:
+            path, equals, text = assignment.partition("=")
+            if not equals or not path.strip():
+                raise SettingsError(f"--set {assignment}: expected a.b=value")
+            try:
+                value = yaml.safe_load(text)
+            except yaml.YAMLError as error:
+                raise SettingsError(f"--set {assignment}: the value is not YAML") from error
+            *parents, last = path.strip().split(".")
+            node = values
+            for parent in parents:
+                child = node.get(parent) if isinstance(node, dict) else None
+                if child is None and isinstance(node, dict):
+                    child = node[parent] = {}
+                node = child
+            if not isinstance(node, dict):
+                raise SettingsError(f"--set {assignment}: '{'.'.join(parents)}' has no settings")
+            node[last] = value
+        return _validate(values, "--set")
+
+
+def load_experiment(path: str | Path) -> Experiment:
+    """Read an experiment from a Python or YAML settings file.
+
+    A Python file is executed; a YAML file only holds data.
+
+    Raises
+    ------
+    SettingsError
+        If the file is missing, does not define an experiment, or has a wrong key or value.
+    """
+    path = Path(path)
+    if not path.is_file():
+        what = "is a directory" if path.is_dir() else "does not exist"
+        raise SettingsError(f"The settings file '{path}' {what}; give a .py or .yaml file.")
+    if path.suffix == ".py":
+        return _load_python(path)
+    if path.suffix in {".yaml", ".yml"}:
+        try:
+            values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            where = getattr(error, "problem_mark", None)
+            line = f" (line {where.line + 1})" if where else ""
+            raise SettingsError(f"The settings file '{path}' is not YAML{line}.") from error
+        return _validate(values or {}, path)
+    raise SettingsError(f"The settings file '{path}' must end in .py, .yaml or .yml.")
+
+
+def _load_python(path: Path) -> Experiment:
+    try:
+        experiment = runpy.run_path(str(path)).get("experiment")
+    except pydantic.ValidationError as error:
+        raise SettingsError(_explain(error, path)) from error
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+        line = lines[-1] if lines else getattr(error, "lineno", "?")
+        raise SettingsError(
+            f"The settings file '{path}' cannot be run: line {line}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(experiment, Experiment):
+        raise SettingsError(
+            f"The settings file '{path}' must define `experiment = Experiment(...)`."
+        )
+    return experiment
+
+
+def _validate(values: Any, source) -> Experiment:
+    try:
+        return Experiment.model_validate(values)
+    except pydantic.ValidationError as error:
+        raise SettingsError(_explain(error, source)) from error
+
+
+def _explain(error: pydantic.ValidationError, source) -> str:
+    """One sentence a mistake: where in the settings, what was expected, what was given."""
+    sentences = []
+    for mistake in error.errors(include_url=False):
+        where = ".".join(str(part) for part in mistake["loc"]) or error.title
+        if mistake["type"] == "extra_forbidden":
+            known = _known_keys(error.title, mistake["loc"][:-1])
+            close = difflib.get_close_matches(str(mistake["loc"][-1]), known, n=1)
+            hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
+            sentences.append(f"{where}: no such setting; {hint}")
+            continue
+        message = mistake["msg"].removeprefix("Value error, ")
+        given = repr(mistake["input"])
+        if len(given) > 60 or mistake["type"] == "value_error":
+            sentences.append(f"{where}: {message}")
+        else:
+            sentences.append(f"{where}: {message}, got {given}")
+    return f"Wrong settings ({source}): " + "; ".join(dict.fromkeys(sentences))
+
+
+def _known_keys(title: str, path: tuple) -> list[str]:
+    """Names of the settings at ``path`` below the model called ``title``."""
+    models = {model.__name__: model for model in _Settings.__subclasses__()}
+    model = models.get(title)
+    for part in path:
+        if model is None or part not in model.model_fields:
+            # A task's own name stands between `tasks` and its settings.
+            continue
+        annotation = model.model_fields[part].annotation
+        model = annotation if annotation in models.values() else TaskSettings
+    return list(model.model_fields) if model else []

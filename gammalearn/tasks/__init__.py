@@ -1,0 +1,46 @@
+"""Physical quantities a network learns, one file each.
+
+Every module of this package that defines a :class:`Task` is found by its name: a new quantity
+is one new file here and one line in the settings.
+"""
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Mapping
+
+from ..errors import SettingsError
+from .base import Task
+
+__all__ = ["Task", "available_tasks", "build_tasks"]
+
+
+def available_tasks() -> dict[str, type[Task]]:
+    """All tasks by name."""
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")
+    return {task.name: task for task in Task.__subclasses__()}
+
+
+def build_tasks(settings: Mapping) -> dict[str, Task]:
+    """The tasks that the settings name.
+
+    Parameters
+    ----------
+    settings : mapping of str to gammalearn.settings.TaskSettings
+
+    Raises
+    ------
+    SettingsError
+        If there is no task of a name.
+    """
+    known = available_tasks()
+    for name in settings:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean '{close[0]}'? " if close else ""
+            raise SettingsError(
+                f"tasks.{name}: there is no such task; {hint}"
+                f"known tasks: {', '.join(sorted(known))}."
+            )
+    return {name: known[name](task) for name, task in settings.items()}

@@ -1,0 +1,102 @@
+"""What a task is."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import numpy as np
+from astropy.table import Table
+from torch import Tensor
+
+__all__ = ["Task"]
+
+
+class Task(ABC):
+    """One physical quantity: target, loss, decoding, DL2 columns, metrics.
+
+    Parameters
+    ----------
+    settings : gammalearn.settings.TaskSettings
+    """
+
+    name: ClassVar[str]
+    """Name in the settings and in the network."""
+
+    n_outputs: ClassVar[int]
+    """Numbers the network gives for it."""
+
+    kind: ClassVar[str]
+    """Group of the DL2 file that its columns go to."""
+
+    learns_from: ClassVar[tuple[str, ...] | None]
+    """Particles it learns from by default; None means all."""
+
+    def __init__(self, settings):
+        self.weight = settings.weight
+        self.particles = settings.particles or self.learns_from
+
+    @abstractmethod
+    def truth(self, events: Table) -> np.ndarray:
+        """The targets of all events.
+
+        Parameters
+        ----------
+        events : Table
+            The event table of :class:`gammalearn.data.EventIndex`.
+
+        Returns
+        -------
+        ndarray, shape (n_events, n_targets)
+            NaN where there is no truth.
+        """
+
+    def targets(self, events: Table) -> np.ndarray:
+        """What the network is to learn: the truth, NaN for the events it does not learn from.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_events, n_targets)
+        """
+        targets = np.array(self.truth(events), dtype=np.float32)
+        if self.particles is not None:
+            targets[~np.isin(events["particle"], self.particles)] = np.nan
+        return targets
+
+    @abstractmethod
+    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        """Loss of each event, for targets that are not NaN.
+
+        Parameters
+        ----------
+        output : Tensor, shape (n_events, n_outputs)
+        target : Tensor, shape (n_events, n_targets)
+
+        Returns
+        -------
+        Tensor, shape (n_events,)
+        """
+
+    @abstractmethod
+    def decode(self, output: np.ndarray, events: Table) -> dict:
+        """From outputs to quantities with unit, the columns of the DL2 file without prefix.
+
+        Parameters
+        ----------
+        output : ndarray, shape (n_events, n_outputs)
+        events : Table
+            The event table's rows for these outputs.
+
+        Returns
+        -------
+        dict of str to Quantity or ndarray, shape (n_events,)
+        """
+
+    @abstractmethod
+    def metrics(self, output: Tensor, target: Tensor) -> dict[str, float]:
+        """Figures to watch during training, NaN where they cannot be had.
+
+        Parameters
+        ----------
+        output : Tensor, shape (n_events, n_outputs)
+        target : Tensor, shape (n_events, n_targets)
+            Without NaN.
+        """

@@ -1,0 +1,55 @@
+"""Direction: offset in the sky (fov_lon, fov_lat) from the event's pointing, in deg."""
+
+import astropy.units as u
+import numpy as np
+import torch
+from astropy.coordinates import AltAz
+from ctapipe.coordinates import TelescopeFrame
+from torch import Tensor
+
+from .base import Task
+
+__all__ = ["DirectionTask"]
+
+#: Share of the events within the angular resolution.
+CONTAINMENT = 0.68
+
+
+def _pointing(events) -> AltAz:
+    return AltAz(
+        alt=np.asarray(events["pointing_alt"]) * u.deg, az=np.asarray(events["pointing_az"]) * u.deg
+    )
+
+
+class DirectionTask(Task):
+    """Offset from the pointing, learnt with the distance in the tangent plane."""
+
+    name = "direction"
+    n_outputs = 2
+    kind = "geometry"
+    learns_from = ("gamma",)
+
+    def truth(self, events):
+        true = AltAz(
+            alt=np.asarray(events["true_alt"]) * u.deg, az=np.asarray(events["true_az"]) * u.deg
+        )
+        offset = true.transform_to(TelescopeFrame(telescope_pointing=_pointing(events)))
+        return np.column_stack([offset.fov_lon.wrap_at(180 * u.deg).deg, offset.fov_lat.deg])
+
+    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        return torch.linalg.vector_norm(output - target, dim=1)
+
+    def decode(self, output, events):
+        fov_lon, fov_lat = output.astype(np.float64).T * u.deg
+        # A network that has not learnt yet may leave the sphere; the pole is its end.
+        fov_lat = np.clip(fov_lat, -90 * u.deg, 90 * u.deg)
+        direction = TelescopeFrame(
+            fov_lon=fov_lon, fov_lat=fov_lat, telescope_pointing=_pointing(events)
+        ).transform_to(AltAz())
+        return {"alt": direction.alt.to(u.deg), "az": direction.az.wrap_at(360 * u.deg).to(u.deg)}
+
+    def metrics(self, output: Tensor, target: Tensor) -> dict[str, float]:
+        """Angle (deg, in the tangent plane) that holds 68 % of the events."""
+        if len(output) == 0:
+            return {"angular_resolution": np.nan}
+        return {"angular_resolution": float(self.loss(output, target).quantile(CONTAINMENT))}

@@ -1,0 +1,37 @@
+"""Particle type: the probability that the primary is a gamma ray (gammaness)."""
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+from torchmetrics.functional.classification import binary_auroc
+
+from .base import Task
+
+__all__ = ["ParticleTypeTask"]
+
+
+class ParticleTypeTask(Task):
+    """Gamma (1) against all other particles (0), learnt with the cross entropy."""
+
+    name = "particle_type"
+    n_outputs = 1
+    kind = "particle_type"
+    learns_from = None
+
+    def truth(self, events):
+        particle = np.asarray(events["particle"])
+        return np.where(particle == "", np.nan, particle == "gamma")[:, None]
+
+    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        return binary_cross_entropy_with_logits(output, target, reduction="none").squeeze(1)
+
+    def decode(self, output, events):
+        return {"prediction": 1 / (1 + np.exp(-output[:, 0].astype(np.float64)))}
+
+    def metrics(self, output: Tensor, target: Tensor) -> dict[str, float]:
+        """Area under the ROC curve."""
+        gamma = target.squeeze(1).to(torch.int64)
+        if len(gamma.unique()) < 2:
+            return {"auc": np.nan}
+        return {"auc": float(binary_auroc(torch.sigmoid(output.squeeze(1)), gamma))}

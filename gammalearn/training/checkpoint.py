@@ -1,0 +1,123 @@
+"""Checkpoints: all that is needed to use a network again, and nothing that runs code."""
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import ctapipe
+import torch
+import yaml
+
+from .. import __version__
+from ..camera import CameraType
+from ..errors import CheckpointError
+from ..nn import ReconstructionNetwork
+from ..settings import Experiment
+from ..tasks import Task, build_tasks
+
+__all__ = ["TrainedNetwork", "build_network", "describe", "load_checkpoint"]
+
+#: Where our part of a checkpoint stands; the rest is Lightning's.
+KEY = "gammalearn"
+
+
+@dataclass
+class TrainedNetwork:
+    """A network and what it was trained on.
+
+    Attributes
+    ----------
+    network : ReconstructionNetwork
+        In evaluation mode, on the CPU.
+    tasks : dict of str to Task
+    cameras : list of CameraType
+    experiment : Experiment
+    trained_on : dict
+        Files and event counts by particle.
+    versions : dict of str to str
+    epoch : int
+        Epochs done.
+    """
+
+    network: ReconstructionNetwork
+    tasks: dict[str, Task]
+    cameras: list[CameraType]
+    experiment: Experiment
+    trained_on: dict
+    versions: dict[str, str]
+    epoch: int
+
+
+def build_network(experiment: Experiment, cameras, tasks: Mapping[str, Task]):
+    """An untrained network for the settings, cameras and tasks."""
+    return ReconstructionNetwork(
+        cameras,
+        len(experiment.data.channels),
+        {name: task.n_outputs for name, task in tasks.items()},
+        experiment.network,
+    )
+
+
+def describe(experiment: Experiment, cameras, trained_on: dict) -> dict:
+    """Our part of a checkpoint, of plain values only."""
+    return {
+        "settings": experiment.to_yaml(),
+        "cameras": [camera.to_dict() for camera in cameras],
+        "trained_on": trained_on,
+        "versions": {
+            "gammalearn": __version__,
+            # A plain string: torch.__version__ is of a class of its own.
+            "torch": str(torch.__version__),
+            "ctapipe": ctapipe.__version__,
+        },
+    }
+
+
+def load_checkpoint(path: str | Path) -> TrainedNetwork:
+    """Read a checkpoint, without executing code from it.
+
+    Raises
+    ------
+    CheckpointError
+        If it is missing, damaged, or not one of GammaLearn's.
+    """
+    path = Path(path)
+    if not path.is_file():
+        what = "is a directory" if path.is_dir() else "does not exist"
+        raise CheckpointError(f"The checkpoint '{path}' {what}; give a file such as best.ckpt.")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise CheckpointError(
+            f"'{path}' cannot be read as a checkpoint: it is damaged or of another kind."
+        ) from error
+    if not isinstance(state, dict) or KEY not in state:
+        raise CheckpointError(f"'{path}' is not a checkpoint of GammaLearn.")
+    ours = state[KEY]
+    experiment = Experiment.model_validate(yaml.safe_load(ours["settings"]))
+    cameras = [CameraType.from_dict(camera) for camera in ours["cameras"]]
+    tasks = build_tasks(experiment.tasks)
+    network = build_network(experiment, cameras, tasks)
+    prefix = "network."
+    weights = {
+        name.removeprefix(prefix): value
+        for name, value in state["state_dict"].items()
+        if name.startswith(prefix)
+    }
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"The weights in '{path}' do not fit its settings; it was made by version "
+            f"{ours['versions'].get('gammalearn')}, this is {__version__}."
+        ) from error
+    return TrainedNetwork(
+        network.eval(),
+        tasks,
+        cameras,
+        experiment,
+        ours["trained_on"],
+        ours["versions"],
+        int(state["epoch"]) + 1,
+    )

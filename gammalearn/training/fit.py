@@ -1,0 +1,193 @@
+"""The training run: from indexed events to checkpoints."""
+
+import logging
+import warnings
+from pathlib import Path
+
+import lightning
+import numpy as np
+from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+from ..data import EventDataset, EventIndex, event_loader, split_by_shower
+from ..errors import EmptySelectionError, SettingsError
+from ..settings import Experiment
+from ..tasks import Task
+from .checkpoint import build_network, describe
+from .learning_curves import LearningCurves
+from .module import ReconstructionModule
+
+__all__ = ["EventDataModule", "fit"]
+
+log = logging.getLogger(__name__)
+
+
+class EventDataModule(lightning.LightningDataModule):
+    """Loaders of the training and validation events for each process.
+
+    Parameters
+    ----------
+    training, validation : EventDataset
+    settings : gammalearn.settings.TrainingSettings
+    """
+
+    def __init__(self, training: EventDataset, validation: EventDataset, settings):
+        super().__init__()
+        self.training, self.validation, self.settings = training, validation, settings
+
+    def _loader(self, dataset, shuffle_seed):
+        return event_loader(
+            dataset,
+            self.settings.batch_size,
+            workers=self.settings.workers,
+            shuffle_seed=shuffle_seed,
+            rank=self.trainer.global_rank,
+            world_size=self.trainer.world_size,
+            pin_memory=self.trainer.strategy.root_device.type == "cuda",
+        )
+
+    def train_dataloader(self):
+        return self._loader(self.training, self.settings.seed)
+
+    def val_dataloader(self):
+        return self._loader(self.validation, None) if len(self.validation) else []
+
+
+class _ProgressBar(TQDMProgressBar):
+    """Lightning's bar without the number of the logger's version, which here is a folder."""
+
+    def get_metrics(self, *args):
+        return {k: v for k, v in super().get_metrics(*args).items() if k != "v_num"}
+
+
+def fit(
+    experiment: Experiment,
+    index: EventIndex,
+    tasks: dict[str, Task],
+    folder: Path,
+    resume: bool = False,
+    fast_dev_run: bool = False,
+    progress: bool = True,
+) -> tuple[Path, dict]:
+    """Train a network.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    index : EventIndex
+        Training and validation events.
+    tasks : dict of str to Task
+    folder : Path
+        Gets ``checkpoints/``, ``tensorboard/`` and ``learning_curves.png``.
+    resume : bool
+        Go on from ``checkpoints/last.ckpt`` where there is one.
+    fast_dev_run : bool
+        One step of training and of validation only.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    checkpoint : Path
+        The best one by the validation loss, or the last where nothing was validated.
+    summary : dict
+        What was learnt from, for the report.
+
+    Raises
+    ------
+    EmptySelectionError
+        If no event is left to learn from.
+    SettingsError
+        If the machine does not have what was asked for.
+    """
+    settings = experiment.training
+    if not log.isEnabledFor(logging.DEBUG):
+        # Lightning tells much of what the user did not ask.
+        logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    lightning.seed_everything(settings.seed, workers=True, verbose=False)
+    rows = split_by_shower(index.events, experiment.data.validation_fraction, settings.seed)
+    if len(rows[0]) == 0:
+        raise EmptySelectionError(
+            "No event is left to learn from after the validation events were set aside; "
+            "lower data.validation_fraction or give more data.train."
+        )
+    targets = {name: task.targets(index.events) for name, task in tasks.items()}
+    training, validation = (EventDataset(index, experiment.data, targets, r) for r in rows)
+    learnt = {
+        name: int(np.isfinite(target[rows[0]]).all(axis=1).sum())
+        for name, target in targets.items()
+    }
+    for name, count in learnt.items():
+        if count == 0:
+            log.warning(
+                "Task %s has no training event (it learns from %s): its output will mean nothing.",
+                name,
+                ", ".join(tasks[name].particles or ["all particles"]),
+            )
+    trained_on = {
+        "files": [str(path) for path in index.files],
+        "events": index.particle_counts(),
+        "training_events": len(training),
+        "validation_events": len(validation),
+        "events_by_task": learnt,
+    }
+    network = build_network(experiment, index.cameras, tasks)
+    module = ReconstructionModule(
+        network, tasks, settings, describe(experiment, index.cameras, trained_on)
+    )
+    curves = LearningCurves(folder / "learning_curves.png")
+    monitored = len(validation) > 0
+    checkpoints = ModelCheckpoint(
+        dirpath=str(folder / "checkpoints"),
+        filename="best",
+        monitor="validation/loss" if monitored else None,
+        save_last=True,
+        enable_version_counter=False,
+        # With the training's end, not the validation's: the epoch in it is then complete.
+        save_on_train_epoch_end=True,
+    )
+    try:
+        trainer = lightning.Trainer(
+            max_epochs=1 if fast_dev_run else settings.epochs,
+            limit_train_batches=1 if fast_dev_run else None,
+            limit_val_batches=1 if fast_dev_run else None,
+            accelerator=settings.accelerator,
+            devices=settings.devices,
+            num_nodes=settings.nodes,
+            precision=settings.precision,
+            logger=TensorBoardLogger(folder, name="", version="tensorboard"),
+            callbacks=[curves, checkpoints, *([_ProgressBar()] if progress else [])],
+            enable_progress_bar=progress,
+            enable_model_summary=False,
+            log_every_n_steps=1,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            deterministic="warn",
+        )
+    except (ValueError, RuntimeError, MisconfigurationException) as error:
+        raise SettingsError(
+            f"training: this machine cannot be used as the settings ask (accelerator="
+            f"{settings.accelerator}, devices={settings.devices}, precision="
+            f"{settings.precision}): {error}"
+        ) from error
+    last = folder / "checkpoints" / "last.ckpt"
+    log.info(
+        "Training on %d events, validating on %d; %d parameters.",
+        len(training),
+        len(validation),
+        sum(p.numel() for p in network.parameters()),
+    )
+    with warnings.catch_warnings():
+        # Lightning's advice on worker numbers and on losses logged for some batches only.
+        warnings.filterwarnings("ignore", module=r"lightning\.pytorch")
+        trainer.fit(
+            module,
+            datamodule=EventDataModule(training, validation, settings),
+            ckpt_path=last if resume and last.exists() else None,
+            weights_only=True,
+        )
+    training.close()
+    validation.close()
+    summary = {**trained_on, "parameters": sum(p.numel() for p in network.parameters())}
+    return Path(checkpoints.best_model_path or last), summary

@@ -1,0 +1,82 @@
+"""Learning curves: the losses and figures of each epoch, kept and drawn."""
+
+import os
+from pathlib import Path
+
+import lightning
+import numpy as np
+from matplotlib.figure import Figure
+
+__all__ = ["LearningCurves", "draw_learning_curves"]
+
+
+class LearningCurves(lightning.Callback):
+    """Keeps each epoch's figures (in the checkpoint too) and draws them.
+
+    Parameters
+    ----------
+    path : Path
+        Where the picture goes, renewed after each epoch.
+    """
+
+    def __init__(self, path: Path):
+        self.path = Path(path)
+        self.history: dict[str, list[tuple[int, float]]] = {}
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        # Lightning calls this after the epoch's validation.
+        for name, value in trainer.callback_metrics.items():
+            if "/" in name:
+                points = self.history.setdefault(name, [])
+                points.append((trainer.current_epoch + 1, float(value)))
+        if trainer.is_global_zero:
+            draw_learning_curves(self.history, self.path)
+
+    def state_dict(self):
+        return {"history": self.history}
+
+    def load_state_dict(self, state_dict):
+        self.history = state_dict["history"]
+
+
+def draw_learning_curves(history, path: Path) -> None:
+    """Draw losses of training and validation and the validation figures against the epoch.
+
+    Parameters
+    ----------
+    history : mapping of str to list of (int, float)
+        ``stage/name`` to (epoch, value).
+    path : Path
+        A PNG file.
+    """
+    names = list(dict.fromkeys(name.split("/", 1)[1] for name in history))
+    losses = [n for n in names if f"train/{n}" in history]
+    panels = sorted(losses, key=lambda n: n != "loss") + [n for n in names if n not in losses]
+    n_columns = min(4, max(1, len(panels)))
+    n_rows = -(-len(panels) // n_columns)
+    figure = Figure(figsize=(3.2 * n_columns, 2.6 * n_rows), layout="constrained", dpi=120)
+    axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
+    for axis, name in zip(axes, panels, strict=False):
+        for stage, style in (
+            ("train", {"color": "#0072B2", "marker": "o"}),
+            ("validation", {"color": "#D55E00", "marker": "s"}),
+        ):
+            if f"{stage}/{name}" in history:
+                epoch, value = np.array(history[f"{stage}/{name}"]).T
+                axis.plot(epoch, value, markersize=3, linewidth=1.2, label=stage, **style)
+        unit = {"angular_resolution": " (deg)", "impact_resolution": " (m)"}.get(name, "")
+        title = "total loss" if name == "loss" else name.replace("_", " ")
+        axis.set_title(
+            f"{title} loss" if name in losses and name != "loss" else title + unit, size=9
+        )
+        axis.tick_params(labelsize=8)
+        axis.set_xlabel("epoch", size=8)
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.grid(alpha=0.3)
+    for axis in axes[len(panels) :]:
+        axis.set_visible(False)
+    if panels:
+        axes[0].legend(fontsize=8)
+    part = path.with_name(path.name + ".part")
+    figure.savefig(part, format="png")
+    os.replace(part, path)

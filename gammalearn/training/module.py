@@ -1,0 +1,126 @@
+"""Lightning module: the masked multitask loss, validation, the optimiser."""
+
+from collections.abc import Mapping
+
+import lightning
+import torch
+from torch import Tensor, nn
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+
+from ..data import Batch
+from ..tasks import Task
+from ..tasks.balancing import build_balancing
+from .checkpoint import KEY
+
+__all__ = ["ReconstructionModule", "masked_losses"]
+
+
+def masked_losses(
+    tasks: Mapping[str, Task], outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor]
+) -> dict[str, tuple[Tensor, int]]:
+    """Mean loss of each task over the events that it learns from, and their number.
+
+    An event whose target is NaN is left out. Where none is left the loss is 0, with a gradient
+    of 0, so that every parameter takes part in every step.
+    """
+    losses = {}
+    for name, task in tasks.items():
+        learnt = ~torch.isnan(targets[name]).any(dim=1)
+        count = int(learnt.sum())
+        loss = (
+            task.loss(outputs[name][learnt], targets[name][learnt]) if count else outputs[name] * 0
+        )
+        losses[name] = (loss.mean(), count)
+    return losses
+
+
+class _SeenEvents(Metric):
+    """A task's figures over all events of a validation, of all processes."""
+
+    full_state_update = False
+
+    def __init__(self, task: Task):
+        super().__init__()
+        self.task = task
+        self.add_state("output", default=[], dist_reduce_fx="cat")
+        self.add_state("target", default=[], dist_reduce_fx="cat")
+
+    def update(self, output: Tensor, target: Tensor) -> None:
+        learnt = ~torch.isnan(target).any(dim=1)
+        self.output.append(output[learnt].float())
+        self.target.append(target[learnt])
+
+    def compute(self) -> dict[str, float]:
+        return self.task.metrics(dim_zero_cat(self.output), dim_zero_cat(self.target))
+
+
+class ReconstructionModule(lightning.LightningModule):
+    """Trains a network on the tasks.
+
+    Parameters
+    ----------
+    network : ReconstructionNetwork
+    tasks : mapping of str to Task
+    settings : gammalearn.settings.TrainingSettings
+    description : dict
+        Goes into the checkpoint beside the weights, see
+        :func:`gammalearn.training.checkpoint.describe`.
+    """
+
+    def __init__(self, network: nn.Module, tasks: Mapping[str, Task], settings, description: dict):
+        super().__init__()
+        self.network = network
+        self.tasks = dict(tasks)
+        self.settings = settings
+        self.description = description
+        self.balancing = build_balancing(
+            settings.balancing, {name: task.weight for name, task in tasks.items()}
+        )
+        self.seen = nn.ModuleDict({name: _SeenEvents(task) for name, task in tasks.items()})
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        return self.network(batch.images, batch.n_events)
+
+    def on_train_epoch_start(self):
+        # Dropout must not depend on what ran before this epoch: a resumed run is the same run.
+        torch.manual_seed(
+            (self.settings.seed * 1_000_003 + self.current_epoch) * 1_009 + self.global_rank
+        )
+
+    def _losses(self, batch: Batch, outputs, stage: str) -> Tensor:
+        losses = masked_losses(self.tasks, outputs, batch.targets)
+        total = self.balancing({name: loss for name, (loss, _) in losses.items()})
+        for name, (loss, count) in losses.items():
+            if count:
+                self._log(f"{stage}/{name}", loss, count)
+        self._log(f"{stage}/loss", total, batch.n_events, prog_bar=True)
+        return total
+
+    def _log(self, name, value, batch_size, **options):
+        self.log(name, value, batch_size=batch_size, on_step=False, on_epoch=True, **options)
+
+    def training_step(self, batch: Batch, _) -> Tensor:
+        return self._losses(batch, self(batch), "train")
+
+    def validation_step(self, batch: Batch, _) -> None:
+        outputs = self(batch)
+        self._losses(batch, outputs, "validation")
+        for name, seen in self.seen.items():
+            seen.update(outputs[name], batch.targets[name])
+
+    def on_validation_epoch_end(self):
+        for seen in self.seen.values():
+            for metric, value in seen.compute().items():
+                self.log(f"validation/{metric}", value)
+            seen.reset()
+
+    def configure_optimizers(self):
+        return torch.optim.Adam(
+            self.parameters(),
+            lr=self.settings.learning_rate,
+            weight_decay=self.settings.weight_decay,
+        )
+
+    def on_save_checkpoint(self, checkpoint):
+        checkpoint[KEY] = self.description

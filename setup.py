@@ -1,0 +1,72 @@
+"""Packaging of GammaLearn; constraints.txt has the tested versions, pyproject.toml the tools."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).resolve().parent
+
+
+def read_version():
+    """Return the version without importing the package, which would need its dependencies."""
+    source = (HERE / "gammalearn" / "__init__.py").read_text(encoding="utf-8")
+    return re.search(r'^__version__ = "([^"]+)"', source, flags=re.MULTILINE)[1]
+
+
+def read_description():
+    """Return the README, or nothing where only the package itself was copied."""
+    readme = HERE / "README.md"
+    return readme.read_text(encoding="utf-8") if readme.exists() else ""
+
+
+setup(
+    name="gammalearn",
+    version=read_version(),
+    description="Deep-learning event reconstruction for Cherenkov telescopes",
+    long_description=read_description(),
+    long_description_content_type="text/markdown",
+    author="The GammaLearn developers",
+    license_expression="MIT",
+    license_files=["LICENSE"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Astronomy",
+    ],
+    packages=find_packages(include=["gammalearn", "gammalearn.*"]),
+    package_data={"gammalearn.evaluation": ["*.html", "*.css"]},
+    entry_points={"console_scripts": ["gammalearn = gammalearn.cli:main"]},
+    python_requires=">=3.11",
+    # Lower bounds only: a newer ctapipe or torch should not have to wait for a release of ours.
+    install_requires=[
+        "astropy>=6.1",
+        "ctapipe>=0.28",
+        "lightning>=2.5",
+        "matplotlib>=3.9",
+        "numexpr>=2.10",
+        "numpy>=2.0",
+        "pydantic>=2.7",
+        "pyirf>=0.13",
+        "pyyaml>=6.0",
+        "scikit-learn>=1.5",
+        "scipy>=1.15",
+        "tables>=3.10",
+        "tensorboard>=2.17",
+        "torch>=2.6",  # before 2.6, loading with weights_only could still run code from the file
+        "torchmetrics>=1.4",
+    ],
+    extras_require={
+        # The reference that our indexed convolutions are compared with. IndexedConv drags in
+        # torchvision, whose build on PyPI does not go with a CPU torch, so the Makefile installs
+        # these two with --no-deps.
+        "indexedconv": ["IndexedConv>=1.3.2", "h5py>=3.11"],
+        "test": ["hypothesis>=6.100", "pytest>=8.2", "ruff>=0.11"],
+        "docs": ["myst-parser>=3.0", "numpydoc>=1.7", "sphinx>=7.3"],
+    },
+)

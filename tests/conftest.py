@@ -1,0 +1,16 @@
+"""What tests of several rooms need."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def data_dir():
+    """Folder of simulated test data: GAMMALEARN_TEST_DATA, or shared/data beside the repository."""
+    default = Path(__file__).parents[2] / "shared" / "data"
+    path = Path(os.environ.get("GAMMALEARN_TEST_DATA", default))
+    if not path.is_dir():
+        pytest.skip(f"no test data in {path}: set GAMMALEARN_TEST_DATA to where they are")
+    return path

@@ -1,0 +1,176 @@
+"""DL2 files with known truth and known errors, written with ctapipe alone."""
+
+from pathlib import Path
+
+import astropy.units as u
+import matplotlib
+import numpy as np
+import tables
+from astropy.coordinates import EarthLocation
+from astropy.table import QTable, Table
+from ctapipe.instrument import (
+    CameraDescription,
+    CameraGeometry,
+    CameraReadout,
+    OpticsDescription,
+    ReflectorShape,
+    SizeType,
+    SubarrayDescription,
+    TelescopeDescription,
+)
+from ctapipe.io import write_table
+
+matplotlib.use("Agg")
+
+PRIMARY_IDS = {"gamma": 0, "electron": 1, "proton": 101, "iron": 5626}
+N_TELESCOPES = 4
+POINTING_ALT, POINTING_AZ = 70.0, 180.0
+
+
+def make_subarray() -> SubarrayDescription:
+    """Four small telescopes whose effective focal length is unknown."""
+    geometry = CameraGeometry.make_rectangular(5, 5)
+    readout = CameraReadout(
+        name="test",
+        sampling_rate=u.Quantity(1, u.GHz),
+        reference_pulse_shape=np.array([[1.0, 2.0, 1.0]]),
+        reference_pulse_sample_width=u.Quantity(1, u.ns),
+        n_channels=1,
+        n_pixels=25,
+        n_samples=30,
+    )
+    optics = OpticsDescription(
+        name="LST",
+        size_type=SizeType.LST,
+        reflector_shape=ReflectorShape.PARABOLIC,
+        n_mirrors=1,
+        n_mirror_tiles=198,
+        mirror_area=u.Quantity(386, u.m**2),
+        equivalent_focal_length=u.Quantity(28, u.m),
+        effective_focal_length=u.Quantity(np.nan, u.m),
+    )
+    camera = CameraDescription("test", geometry, readout)
+    telescope = TelescopeDescription(name="LST", optics=optics, camera=camera)
+    ids = range(1, N_TELESCOPES + 1)
+    return SubarrayDescription(
+        name="test",
+        tel_positions={i: [100.0 * i, 0.0, 0.0] * u.m for i in ids},
+        tel_descriptions=dict.fromkeys(ids, telescope),
+        reference_location=EarthLocation(lon=-17.89 * u.deg, lat=28.76 * u.deg, height=2158 * u.m),
+    )
+
+
+def make_truth(n_events: int, seed: int = 0, particle: str = "gamma") -> QTable:
+    """Showers between 0.05 and 20 TeV from within 2 deg of the pointing, flat in log energy."""
+    random = np.random.default_rng(seed)
+    offset, angle = (
+        2 * np.sqrt(random.uniform(size=n_events)),
+        random.uniform(0, 2 * np.pi, n_events),
+    )
+    truth = QTable()
+    truth["obs_id"] = np.full(n_events, 1 + PRIMARY_IDS[particle])
+    truth["event_id"] = np.arange(n_events)
+    truth["true_energy"] = 10 ** random.uniform(np.log10(0.05), np.log10(20), n_events) * u.TeV
+    truth["true_alt"] = (POINTING_ALT + offset * np.sin(angle)) * u.deg
+    across = offset * np.cos(angle) / np.cos(np.radians(POINTING_ALT))
+    truth["true_az"] = (POINTING_AZ + across) % 360 * u.deg
+    truth["particle"] = np.full(n_events, particle, dtype="U8")
+    return truth
+
+
+def smear(truth: QTable, bias=0.0, energy=0.15, angle=0.1, gammaness=None, seed=1) -> QTable:
+    """Reconstructions of a truth.
+
+    Energies have a Gaussian relative error around ``bias``, altitude and azimuth (on the sky)
+    one of ``angle`` deg. Gammas have a gammaness that peaks at 1, others at 0.
+    """
+    random = np.random.default_rng(seed)
+    n_events = len(truth)
+    events = QTable(truth, copy=True)
+    events["reco_energy"] = truth["true_energy"] * random.normal(1 + bias, energy, n_events)
+    events["reco_alt"] = truth["true_alt"] + random.normal(0, angle, n_events) * u.deg
+    across = random.normal(0, angle, n_events) * u.deg / np.cos(truth["true_alt"])
+    events["reco_az"] = (truth["true_az"] + across) % (360 * u.deg)
+    score = random.beta(5, 2, n_events)
+    events["gammaness"] = np.where(truth["particle"] == "gamma", score, 1 - score)
+    for quantity in ("energy", "direction", "particle_type"):
+        events[f"{quantity}_is_valid"] = np.ones(n_events, dtype=bool)
+    return events
+
+
+#: Quantity → group in the file, and column here → name behind the algorithm's.
+GROUPS = {
+    "energy": ("energy", {"reco_energy": "energy"}),
+    "direction": ("geometry", {"reco_alt": "alt", "reco_az": "az"}),
+    "particle_type": ("particle_type", {"gammaness": "prediction"}),
+}
+
+
+def write_dl2(
+    path: Path,
+    events: QTable,
+    algorithm: str | dict[str, str] = "Test",
+    level: str = "subarray",
+    quantities=tuple(GROUPS),
+    simulated: bool = True,
+    groups: dict[str, str] | None = None,
+) -> Path:
+    """Write events as a DL2 file of ctapipe's data model.
+
+    At telescope level each event is one image, of the telescope in ``tel_id``.
+    """
+    n_events = len(events)
+    keys = Table({name: np.asarray(events[name]) for name in ("obs_id", "event_id")})
+    tel_ids = (
+        np.asarray(events["tel_id"]) if "tel_id" in events.colnames else np.ones(n_events, int)
+    )
+    triggered = np.arange(1, N_TELESCOPES + 1)[None, :] == tel_ids[:, None]
+    if level == "subarray":
+        triggered = np.ones((n_events, N_TELESCOPES), dtype=bool)
+
+    make_subarray().to_hdf(path)
+    with tables.open_file(path, "a") as file:
+        trigger = keys.copy()
+        trigger["time"] = np.arange(n_events, dtype=float)
+        trigger["tels_with_trigger"] = triggered
+        trigger["event_type"] = np.full(n_events, 32)
+        # Images of one shower share its row in the subarray's tables.
+        _, shower = np.unique(keys.as_array(), return_index=True)
+        shower = np.sort(shower)
+        write_table(trigger[shower], file, "/dl1/event/subarray/trigger")
+        images = keys.copy()
+        images["tel_id"] = tel_ids.astype(np.int16)
+        images["time"] = np.arange(n_events, dtype=float)
+        write_table(images, file, "/dl1/event/telescope/trigger")
+        if simulated:
+            truth = keys.copy()
+            for name in ("true_energy", "true_alt", "true_az"):
+                truth[name] = events[name]
+            truth["true_shower_primary_id"] = [PRIMARY_IDS[p] for p in events["particle"]]
+            write_table(truth[shower], file, "/simulation/event/subarray/shower")
+        for tel_id in range(1, N_TELESCOPES + 1):
+            obs_ids = np.unique(keys["obs_id"])
+            pointing = Table({"obs_id": obs_ids, "tel_id": np.full(len(obs_ids), tel_id)})
+            pointing["telescope_pointing_azimuth"] = np.full(len(obs_ids), POINTING_AZ) * u.deg
+            pointing["telescope_pointing_altitude"] = np.full(len(obs_ids), POINTING_ALT) * u.deg
+            write_table(pointing, file, f"/configuration/telescope/pointing/tel_{tel_id:03d}")
+
+        for quantity in quantities:
+            group, columns = GROUPS[quantity]
+            group = (groups or {}).get(quantity, group)
+            name = algorithm if isinstance(algorithm, str) else algorithm[quantity]
+            prefix = name if level == "subarray" else f"{name}_tel"
+            result = keys.copy()
+            if level == "telescope":
+                result["tel_id"] = tel_ids.astype(np.int16)
+            for column, suffix in columns.items():
+                result[f"{prefix}_{suffix}"] = events[column]
+            result[f"{prefix}_is_valid"] = events[f"{quantity}_is_valid"]
+            if level == "subarray":
+                result[f"{prefix}_telescopes"] = triggered
+                write_table(result, file, f"/dl2/event/subarray/{group}/{name}")
+                continue
+            for tel_id in np.unique(tel_ids):
+                where = f"/dl2/event/telescope/{group}/{name}/tel_{tel_id:03d}"
+                write_table(result[tel_ids == tel_id], file, where)
+    return path

@@ -1,0 +1,158 @@
+"""The files a user installs from tell one story: setup.py's, which the others are compared with."""
+
+import ast
+import importlib
+import importlib.metadata
+import importlib.util
+import re
+import runpy
+import sys
+import tomllib
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+import setuptools
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import gammalearn
+
+ROOT = Path(__file__).resolve().parents[1]
+
+CONDA_NAMES = {"pytorch": "torch", "pytables": "tables"}
+
+#: What the conda environment holds beyond setup.py's dependencies. torchvision is there so that pip
+#: finds what IndexedConv asks for, and leaves the environment's torch alone.
+ONLY_IN_CONDA = {"python", "pip", "torchvision"}
+
+
+@pytest.fixture
+def setup_arguments(monkeypatch):
+    """What setup.py hands to setuptools."""
+    captured = {}
+    monkeypatch.setattr(setuptools, "setup", captured.update)
+    monkeypatch.chdir(ROOT)
+    runpy.run_path(str(ROOT / "setup.py"))
+    return captured
+
+
+@pytest.fixture
+def required(setup_arguments):
+    """Specifiers by package, of what users and the tests need."""
+    extras = setup_arguments["extras_require"]
+    return specifiers(setup_arguments["install_requires"] + extras["indexedconv"] + extras["test"])
+
+
+@pytest.fixture
+def conda_environment():
+    """The dependencies in environment.yml, of conda and of its pip section."""
+    listed = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    with_conda = [entry for entry in listed if isinstance(entry, str)]
+    (with_pip,) = (entry["pip"] for entry in listed if isinstance(entry, dict))
+    return with_conda, with_pip
+
+
+def specifiers(lines):
+    """Return {canonical name: specifier} of requirements, each of which may be named only once."""
+    requirements = [Requirement(line) for line in lines]
+    by_name = {canonicalize_name(entry.name): entry.specifier for entry in requirements}
+    assert len(by_name) == len(requirements), f"named twice: {sorted(lines)}"
+    return by_name
+
+
+def test_version_is_the_packages(setup_arguments):
+    assert setup_arguments["version"] == gammalearn.__version__
+
+
+def test_conda_environment_holds_the_same_dependencies(required, conda_environment):
+    with_conda, with_pip = conda_environment
+    assert "-e ." in with_pip, "the environment should hold GammaLearn itself"
+    listed = specifiers(with_conda + [line for line in with_pip if line != "-e ."])
+    renamed = {CONDA_NAMES.get(name, name): bounds for name, bounds in listed.items()}
+    assert {
+        name: bounds for name, bounds in renamed.items() if name not in ONLY_IN_CONDA
+    } == required
+
+
+def test_every_dependency_is_pinned_within_its_bounds(required):
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = specifiers(line for line in lines if not line.startswith("#"))
+    assert set(pins) == set(required)
+    for name, pin in pins.items():
+        (clause,) = pin
+        assert clause.operator == "==", f"{name}{pin} is no pin"
+        assert required[name].contains(clause.version), f"{name}{pin}, but {required[name]}"
+
+
+@pytest.mark.parametrize("version", ["0.28.0", "0.29.0", "0.30.0", "0.31.0"])
+def test_ctapipe_is_not_held_back(required, version):
+    assert required["ctapipe"].contains(version)
+
+
+def test_makefile_installs_the_reference_backend_whole(setup_arguments):
+    (line,) = re.findall(r"--no-deps (.+)", (ROOT / "Makefile").read_text())
+    assert set(specifiers(line.split())) == set(
+        specifiers(setup_arguments["extras_require"]["indexedconv"])
+    )
+
+
+def test_oldest_python_is_the_same_everywhere(setup_arguments, conda_environment):
+    (oldest,) = Requirement("python" + setup_arguments["python_requires"]).specifier
+    assert oldest.operator == ">="
+    major, minor = oldest.version.split(".")
+
+    assert f"python>={oldest.version}" in conda_environment[0]
+    ruff = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]
+    assert ruff["target-version"] == f"py{major}{minor}"
+    assert f"sys.version_info < ({major}, {minor})" in (ROOT / "Makefile").read_text()
+    minors = [
+        int(found[1])
+        for classifier in setup_arguments["classifiers"]
+        if (found := re.search(r"Python :: 3\.(\d+)$", classifier))
+    ]
+    assert min(minors) == int(minor)
+
+
+def test_console_script_is_callable(setup_arguments):
+    (script,) = setup_arguments["entry_points"]["console_scripts"]
+    name, target = (part.strip() for part in script.split("="))
+    module, function = target.split(":")
+    if importlib.util.find_spec(module) is None:
+        pytest.skip(f"{module} is not written yet")
+    assert name == "gammalearn"
+    assert callable(getattr(importlib.import_module(module), function))
+
+
+def test_package_is_shipped_whole(setup_arguments):
+    shipped = setup_arguments["package_data"]
+    for path in (ROOT / "gammalearn").rglob("*"):
+        if path.is_dir() or "__pycache__" in path.parts:
+            continue
+        package = ".".join(path.relative_to(ROOT).parent.parts)
+        assert package in setup_arguments["packages"], f"{package} lacks an __init__.py"
+        patterns = ["*.py", *shipped.get(package, [])]
+        assert any(fnmatch(path.name, pattern) for pattern in patterns), (
+            f"{path} would not be installed"
+        )
+
+
+def test_everything_imported_is_declared(required):
+    distributions = importlib.metadata.packages_distributions()
+    ours = {"gammalearn", *sys.stdlib_module_names}
+    for path in (ROOT / "gammalearn").rglob("*.py"):
+        for module in imported(ast.parse(path.read_text(encoding="utf-8"))) - ours:
+            providers = {canonicalize_name(name) for name in distributions.get(module, [module])}
+            assert providers & set(required), f"{path} imports {module}, which setup.py lacks"
+
+
+def imported(tree):
+    """Return the top-level names of all that a module imports from elsewhere."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names.add(node.module.partition(".")[0])
+    return names

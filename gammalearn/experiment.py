@@ -177,7 +177,7 @@ def reconstruct(
             progress=options.progress,
         )
         path = folder / dl2_name(index.files[0])
-        write_dl2(index, trained.tasks, outputs, path, experiment.output, experiment.to_yaml())
+        write_dl2(index, trained.tasks, outputs, path, experiment)
         files.append(path)
     return files
 

@@ -91,7 +91,7 @@ def _describe_hdf5(path: Path) -> str:
         parameters = _rows(file, "/dl1/event/telescope/parameters")
         for telescope in subarray.telescope_types:
             ids = [int(i) for i in subarray.get_tel_ids_for_type(telescope)]
-            values[f"  {telescope}"] = (
+            values[f"  {telescope} " + f"({_ranges(ids)})"] = (
                 f"{len(ids)} telescopes ({_ranges(ids)}), "
                 f"{telescope.camera.geometry.n_pixels} pixels, "
                 f"{sum(images[i] for i in ids)} images, "

@@ -5,13 +5,14 @@ parameters) and, row by row beside the triggers, what the network says of each e
 """
 
 import os
+import warnings
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import tables
-from astropy.table import Table
+from astropy.table import Table, hstack
 from ctapipe.containers import (
     ParticleClassificationContainer,
     ReconstructedEnergyContainer,
@@ -49,8 +50,7 @@ def write_dl2(
     tasks: Mapping[str, Task],
     outputs: Mapping[str, np.ndarray],
     path: Path,
-    settings,
-    experiment_yaml: str = "",
+    experiment,
 ) -> None:
     """Write the DL2 file of one DL1 file; it appears under its name when complete.
 
@@ -62,9 +62,8 @@ def write_dl2(
     outputs : mapping of str to ndarray, shape (len(index), n_outputs)
         By task; NaN where there is none.
     path : Path
-    settings : gammalearn.settings.OutputSettings
-    experiment_yaml : str
-        The settings of the network, for provenance.
+    experiment : gammalearn.settings.Experiment
+        Its grouping says at which level the events stand, telescope (mono) or subarray.
 
     Raises
     ------
@@ -72,18 +71,17 @@ def write_dl2(
         If the file cannot be written.
     """
     part = path.with_name(path.name + ".part")
+    settings = experiment.output
+    mono = experiment.data.grouping == "mono"
+    write_tables = _write_telescope_tables if mono else _write_subarray_table
     try:
         with CtapipeDL1Reader(index.files[0]) as reader:
             _copy_dl1(index.files[0], part, settings.dl1_images)
             decoded = _decode(index, tasks, outputs)
-            mono = len(index) > 0 and index.events["tel_id"][0] >= 0
             with tables.open_file(part, mode="a") as file:
                 for kind, columns in decoded.items():
-                    if mono:
-                        _write_telescope_tables(file, reader, index, kind, columns, settings)
-                    else:
-                        _write_subarray_table(file, reader, index, kind, columns, settings)
-                _write_provenance(file, settings, experiment_yaml)
+                    write_tables(file, reader, index, kind, columns, settings.algorithm)
+                _write_provenance(file, experiment)
         os.replace(part, path)
     except OSError as error:
         raise OutputError(f"'{path}' cannot be written: {error}.") from error
@@ -106,83 +104,70 @@ def _decode(index, tasks, outputs) -> dict[str, dict]:
     return decoded
 
 
-def _table(columns, row, kind, algorithm, tel) -> Table:
+def _table(row, kind, columns, algorithm, tel) -> Table:
     """A DL2 table with one row for each of ``row``, the event's row in the index or −1."""
     prefix = f"{algorithm}_tel" if tel else algorithm
     table = Table()
-    valid = row >= 0
+    known = row >= 0
+    valid = known.copy()
     for name, values in columns.items():
         filled = np.full(len(row), np.nan) * getattr(values, "unit", 1)
-        if valid.any():
-            filled[valid] = values[row[valid]]
-        valid = valid & np.isfinite(filled)
+        filled[known] = values[row[known]]
+        valid &= np.isfinite(filled)
         table[f"{prefix}_{name}"] = filled
     table[f"{prefix}_is_valid"] = valid
     return table
-
-
-def _finish(table, kind, algorithm, tel) -> None:
-    if kind in CONTAINERS:
-        add_defaults_and_meta(table, CONTAINERS[kind], prefix=algorithm, add_tel_prefix=tel)
 
 
 def _event_keys(events) -> np.ndarray:
     return np.column_stack([events["obs_id"], events["event_id"]])
 
 
-def _write_subarray_table(file, reader, index, kind, columns, settings) -> None:
-    algorithm = settings.algorithm
+def _write_subarray_table(file, reader, index, kind, columns, algorithm) -> None:
     all_events = reader.events
     row = match_rows(_event_keys(all_events), _event_keys(index.events))
-    table = _table(columns, row, kind, algorithm, tel=False)
+    table = _table(row, kind, columns, algorithm, tel=False)
     used = np.zeros((len(all_events), len(reader.subarray.tel)), dtype=bool)
     trigger_row = match_rows(_event_keys(index.events), _event_keys(all_events))
     place = reader.subarray.tel_ids_to_indices(np.asarray(index.images["tel_id"]))
     used[trigger_row[index.images["event"]], place] = True
     table[f"{algorithm}_telescopes"] = used & table[f"{algorithm}_is_valid"][:, None]
-    _finish(table, kind, algorithm, tel=False)
-    keys = {name: all_events[name] for name in ("obs_id", "event_id")}
-    _write(file, Table(keys), table, f"/dl2/event/subarray/{kind}/{algorithm}")
+    keys = all_events["obs_id", "event_id"]
+    _write(file, keys, table, kind, algorithm, f"/dl2/event/subarray/{kind}/{algorithm}")
 
 
-def _write_telescope_tables(file, reader, index, kind, columns, settings) -> None:
-    algorithm = settings.algorithm
+def _write_telescope_tables(file, reader, index, kind, columns, algorithm) -> None:
     for tel_id in reader.telescopes_with_images():
         images = reader.images(tel_id)
         mine = np.flatnonzero(index.events["tel_id"] == tel_id)
         found = match_rows(_event_keys(images), _event_keys(index.events[mine]))
         row = np.where(found >= 0, mine[found] if len(mine) else -1, -1)
-        table = _table(columns, row, kind, algorithm, tel=True)
-        _finish(table, kind, algorithm, tel=True)
-        keys = {name: images[name] for name in ("obs_id", "event_id")}
-        keys["tel_id"] = np.full(len(images), tel_id)
+        table = _table(row, kind, columns, algorithm, tel=True)
+        keys = images["obs_id", "event_id"]
+        keys["tel_id"] = tel_id
         path = f"/dl2/event/telescope/{kind}/{algorithm}/tel_{tel_id:03d}"
-        _write(file, Table(keys), table, path)
+        _write(file, keys, table, kind, algorithm, path)
 
 
-def _write(file, keys: Table, table: Table, path: str) -> None:
-    trigger = file.get_node(
-        "/dl1/event/telescope/trigger"
-        if "tel_id" in keys.colnames
-        else "/dl1/event/subarray/trigger"
-    )
+def _write(file, keys: Table, table: Table, kind: str, algorithm: str, path: str) -> None:
+    tel = "tel_id" in keys.colnames
+    if kind in CONTAINERS:
+        add_defaults_and_meta(table, CONTAINERS[kind], prefix=algorithm, add_tel_prefix=tel)
+    trigger = file.get_node(f"/dl1/event/{'telescope' if tel else 'subarray'}/trigger")
     for name in keys.colnames:
         # The integer types of the trigger table, so that joins keep them.
         keys[name] = np.asarray(keys[name]).astype(trigger.coldtypes[name])
-    for name in table.colnames:
-        keys[name] = table[name]
-    write_table(keys, file, path, overwrite=True)
+    write_table(hstack([keys, table]), file, path, overwrite=True)
 
 
-def _write_provenance(file, settings, experiment_yaml) -> None:
+def _write_provenance(file, experiment) -> None:
     attributes = file.root._v_attrs
-    levels = (
-        str(attributes["CTA PRODUCT DATA LEVELS"]).split(",")
-        if ("CTA PRODUCT DATA LEVELS" in attributes)
-        else []
-    )
-    if not settings.dl1_images:
+    levels = str(attributes["CTA PRODUCT DATA LEVELS"]).split(",")
+    if not experiment.output.dl1_images:
         levels = [level for level in levels if level != "DL1_IMAGES"]
-    attributes["CTA PRODUCT DATA LEVELS"] = ",".join(dict.fromkeys([*levels, "DL2"]))
-    attributes["GAMMALEARN VERSION"] = __version__
-    attributes["GAMMALEARN SETTINGS"] = experiment_yaml
+    with warnings.catch_warnings():
+        # Names with a space are ctapipe's way.
+        warnings.simplefilter("ignore", tables.NaturalNameWarning)
+        attributes["CTA PRODUCT DATA LEVELS"] = ",".join(dict.fromkeys([*levels, "DL2"]))
+        attributes["GAMMALEARN VERSION"] = __version__
+        attributes["GAMMALEARN SETTINGS"] = experiment.to_yaml()

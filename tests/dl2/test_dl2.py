@@ -1,0 +1,227 @@
+"""DL2 files: what the network said of each event, beside the triggers, as ctapipe has it."""
+
+import numpy as np
+import pytest
+import tables
+from ctapipe.core import run_tool
+from ctapipe.io import TableLoader
+from ctapipe.tools.merge import MergeTool
+
+from gammalearn.data import EventDataset, EventIndex
+from gammalearn.dl2 import dl2_name, predict_outputs, write_dl2
+from gammalearn.errors import OutputError
+from gammalearn.nn import ReconstructionNetwork
+from gammalearn.settings import Experiment
+from gammalearn.tasks import build_tasks
+
+
+def experiment_for(grouping, **data):
+    return Experiment.model_validate(
+        {
+            "data": {"grouping": grouping, **data},
+            "network": {"backbone": "conv4", "channels": [2, 2, 2, 2], "embedding": 8, "head": 4},
+            "output": {"algorithm": "Net"},
+        }
+    )
+
+
+@pytest.fixture
+def make_dl2(data_dir, tmp_path):
+    """Write the DL2 of a DL1 file with outputs that are known, one number an event and task."""
+
+    def make(name, grouping, outputs=None, output=None, **data):
+        source = data_dir / "dl1_ctapipe" / f"{name}.dl1.h5"
+        experiment = experiment_for(grouping, **data)
+        if output:
+            experiment = experiment.model_copy(
+                update={"output": experiment.output.model_copy(update=output)}
+            )
+        index = EventIndex.build([source], experiment.data, allow_empty=True)
+        tasks = build_tasks(experiment.tasks)
+        generator = np.random.default_rng(0)
+        if outputs is None:
+            outputs = {
+                name: generator.normal(size=(len(index), task.n_outputs)).astype(np.float32)
+                for name, task in tasks.items()
+            }
+        path = tmp_path / dl2_name(source)
+        write_dl2(index, tasks, outputs, path, experiment)
+        return source, path, index, outputs
+
+    return make
+
+
+def load(path, **options):
+    return TableLoader(path, focal_length_choice="EQUIVALENT", **options)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "proton_run202_prod5",
+        "protons_prod5_merged",
+        "gamma_lsts_run7_7.0.0",
+        "lst_with_photons",
+        "proton_run202_prod5.ctapipe0.19.3",
+    ],
+)
+def test_every_event_of_the_dl1_has_its_row(make_dl2, name):
+    source, path, _, _ = make_dl2(name, "stereo", min_multiplicity=2)
+    with load(source) as dl1, load(path) as dl2:
+        before, after = dl1.read_subarray_events(), dl2.read_subarray_events()
+    for column in ("obs_id", "event_id", "true_energy", "true_alt"):
+        assert np.array_equal(before[column], after[column])
+    assert {"Net_energy", "Net_alt", "Net_az", "Net_prediction", "Net_core_x"} <= set(
+        after.colnames
+    )
+
+
+def test_stereo_values_stand_with_their_event(make_dl2):
+    _, path, index, outputs = make_dl2("proton_run202_prod5", "stereo", min_multiplicity=4)
+    with load(path) as dl2:
+        events = dl2.read_subarray_events()
+        tel_ids = np.array(sorted(dl2.subarray.tel))
+    assert 0 < len(index) < len(events)
+    expected = {(int(row["obs_id"]), int(row["event_id"])): i for i, row in enumerate(index.events)}
+    for event in events:
+        row = expected.get((int(event["obs_id"]), int(event["event_id"])))
+        assert event["Net_is_valid"] == (row is not None)
+        if row is None:
+            assert np.isnan(event["Net_energy"])
+            assert np.isnan(event["Net_prediction"])
+            assert not event["Net_telescopes"].any()
+            continue
+        assert event["Net_energy"] == pytest.approx(10 ** outputs["energy"][row, 0])
+        gammaness = 1 / (1 + np.exp(-outputs["particle_type"][row, 0]))
+        assert event["Net_prediction"] == pytest.approx(gammaness)
+        used = index.images["tel_id"][index.images["event"] == row]
+        assert set(tel_ids[event["Net_telescopes"]]) == set(used)
+
+
+def test_mono_values_stand_with_their_image(make_dl2):
+    _, path, index, outputs = make_dl2(
+        "proton_run202_prod5", "mono", cuts={"image": ["hillas_intensity > 100"]}
+    )
+    expected = {
+        tuple(int(row[k]) for k in ("obs_id", "event_id", "tel_id")): i
+        for i, row in enumerate(index.events)
+    }
+    with load(path) as dl2:
+        images = dl2.read_telescope_events()
+    assert 0 < len(index) < len(images)
+    n_valid = 0
+    for image in images:
+        row = expected.get(tuple(int(image[k]) for k in ("obs_id", "event_id", "tel_id")))
+        assert image["Net_tel_is_valid"] == (row is not None)
+        if row is not None:
+            n_valid += 1
+            assert image["Net_tel_energy"] == pytest.approx(10 ** outputs["energy"][row, 0])
+            assert image["hillas_intensity"] > 100
+    assert n_valid == len(index)
+
+
+def test_units_and_ranges_are_those_of_ctapipe(make_dl2):
+    _, path, _, _ = make_dl2("gamma_lsts_run7_7.0.0", "stereo")
+    with load(path) as dl2:
+        events = dl2.read_subarray_events()
+    units = {"energy": "TeV", "alt": "deg", "az": "deg", "core_x": "m", "core_y": "m"}
+    assert {name: str(events[f"Net_{name}"].unit) for name in units} == units
+    assert np.all((events["Net_az"] >= 0) & (events["Net_az"] < 360))
+    assert np.all((events["Net_prediction"] > 0) & (events["Net_prediction"] < 1))
+
+
+def test_images_are_left_out_unless_asked_for(make_dl2):
+    source, path, _, _ = make_dl2("gamma_lsts_run7_7.0.0", "stereo")
+    with tables.open_file(path) as file:
+        assert "/dl1/event/telescope/images" not in file
+        assert file.root._v_attrs["CTA PRODUCT DATA LEVELS"] == "DL1_PARAMETERS,DL2"
+    _, path, _, _ = make_dl2("gamma_lsts_run7_7.0.0", "stereo", output={"dl1_images": True})
+    with load(source) as dl1, load(path) as dl2:
+        before = dl1.read_telescope_events([1], dl1_images=True)
+        after = dl2.read_telescope_events([1], dl1_images=True)
+    assert np.array_equal(before["image"], after["image"])
+
+
+def test_a_file_without_selected_events_has_all_rows_invalid(make_dl2):
+    for grouping, column in (("stereo", "Net_is_valid"), ("mono", "Net_tel_is_valid")):
+        _, path, index, _ = make_dl2(
+            "proton_run202_prod5", grouping, cuts={"event": ["true_energy > 1000"]}
+        )
+        assert len(index) == 0
+        with load(path) as dl2:
+            read = dl2.read_subarray_events if grouping == "stereo" else dl2.read_telescope_events
+            events = read()
+        assert len(events) == (6 if grouping == "stereo" else 36)
+        assert not events[column].any()
+
+
+def test_an_output_that_is_not_finite_is_invalid(make_dl2, data_dir):
+    source = data_dir / "dl1_ctapipe" / "gamma_lsts_run7_7.0.0.dl1.h5"
+    experiment = experiment_for("stereo")
+    n_events = len(EventIndex.build([source], experiment.data))
+    outputs = {
+        name: np.zeros((n_events, task.n_outputs), dtype=np.float32)
+        for name, task in build_tasks(experiment.tasks).items()
+    }
+    outputs["energy"][1] = np.nan
+    _, path, _, _ = make_dl2("gamma_lsts_run7_7.0.0", "stereo", outputs=outputs)
+    with tables.open_file(path) as file:
+        energy = file.root.dl2.event.subarray.energy.Net
+        assert energy.col("Net_is_valid").tolist() == [i != 1 for i in range(n_events)]
+        assert file.root.dl2.event.subarray.geometry.Net.col("Net_is_valid").all()
+
+
+def test_ctapipe_merges_the_files(make_dl2, tmp_path):
+    _, first, _, _ = make_dl2("proton_run202_prod5", "stereo")
+    _, second, _, _ = make_dl2("proton_run201_prod5", "stereo")
+    merged = tmp_path / "merged.dl2.h5"
+    assert run_tool(MergeTool(), [str(first), str(second), "-o", str(merged)], cwd=tmp_path) == 0
+    with load(first) as a, load(second) as b, load(merged) as both:
+        expected = [
+            *a.read_subarray_events()["Net_energy"],
+            *b.read_subarray_events()["Net_energy"],
+        ]
+        np.testing.assert_array_equal(both.read_subarray_events()["Net_energy"], expected)
+
+
+def test_nothing_is_half_written(make_dl2, data_dir, tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("gammalearn.dl2.writer.write_table", fail)
+    with pytest.raises(OutputError, match="No space left"):
+        make_dl2("gamma_lsts_run7_7.0.0", "stereo")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("dl1", "dl2"),
+    [
+        ("gamma.dl1.h5", "gamma.dl2.h5"),
+        ("a/b/gamma_6.0.0.dl1.h5", "gamma_6.0.0.dl2.h5"),
+        ("gamma.h5", "gamma.dl2.h5"),
+        ("gamma.hdf5", "gamma.dl2.h5"),
+    ],
+)
+def test_names(dl1, dl2):
+    assert dl2_name(dl1) == dl2
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 5, 7, 100])
+def test_every_event_is_predicted_whatever_the_batch_size(data_dir, batch_size):
+    """The last batch, which may be smaller, too; each event by itself gives the reference."""
+    experiment = experiment_for("stereo")
+    source = data_dir / "dl1_ctapipe" / "protons_prod5_merged.dl1.h5"
+    index = EventIndex.build([source], experiment.data)
+    tasks = build_tasks(experiment.tasks)
+    sizes = {name: task.n_outputs for name, task in tasks.items()}
+    network = ReconstructionNetwork(index.cameras, 2, sizes, experiment.network).eval()
+    outputs = predict_outputs(network, tasks, index, experiment.data, batch_size, progress=False)
+    dataset = EventDataset(index, experiment.data)
+    for row in range(len(index)):
+        batch = dataset[row]
+        for name, value in network(batch.images, 1).items():
+            np.testing.assert_allclose(
+                outputs[name][row], value.detach().numpy()[0], rtol=1e-4, atol=1e-5
+            )
+    dataset.close()

@@ -1,11 +1,26 @@
 """Names of the primary particles."""
 
-__all__ = ["PARTICLES", "particle_names"]
-
 import numpy as np
 
-#: Names by the primary id of ctapipe files, which is that of sim_telarray.
-PARTICLES = {0: "gamma", 1: "electron", 101: "proton"}
+__all__ = ["PARTICLES", "particle_names", "plural"]
+
+#: Names by the primary id of ctapipe files, which is that of sim_telarray: electrons and muons
+#: by charge and generation, nuclei as 100 A + Z.
+PARTICLES = {
+    0: "gamma",
+    1: "electron",
+    -1: "positron",
+    2: "muon",
+    -2: "antimuon",
+    101: "proton",
+    402: "helium",
+    1407: "nitrogen",
+    2814: "silicon",
+    5626: "iron",
+}
+
+#: What several of them are called, unless it is their name and an s.
+NUCLEI = ("helium", "nitrogen", "silicon", "iron")
 
 
 def particle_names(primary_ids) -> np.ndarray:
@@ -18,7 +33,15 @@ def particle_names(primary_ids) -> np.ndarray:
     Returns
     -------
     ndarray of str, shape (n,)
-        ``other`` for an id that has no name here.
+        ``primary 14`` for an id, 14, that has no name here.
     """
-    names = [PARTICLES.get(int(primary), "other") for primary in np.asarray(primary_ids)]
-    return np.array(names, dtype="U16")
+    ids, position = np.unique(np.asarray(primary_ids, dtype=int), return_inverse=True)
+    names = [PARTICLES.get(int(primary), f"primary {primary}") for primary in ids]
+    return np.array(names, dtype="U16")[position.reshape(-1)]
+
+
+def plural(particle: str) -> str:
+    """What several of a particle are called, e.g. ``gammas`` or ``iron nuclei``."""
+    if particle in NUCLEI:
+        return f"{particle} nuclei"
+    return f"{particle}s" if particle in PARTICLES.values() else f"{particle} events"

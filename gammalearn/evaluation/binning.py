@@ -74,5 +74,6 @@ def angle_edges(true: u.Quantity, reco: u.Quantity) -> u.Quantity:
 
     narrow = MIN_ANGLE_SPAN.to_value(u.deg) - (high - low)
     margin = max(MARGIN * (high - low), narrow / 2)
-    locator = MaxNLocator(nbins=MAX_ANGLE_BINS, steps=ROUND_WIDTHS)
+    # The ends are rounded outwards, which may take a bin more.
+    locator = MaxNLocator(nbins=MAX_ANGLE_BINS - 1, steps=ROUND_WIDTHS)
     return locator.tick_values(low - margin, high + margin) * u.deg

@@ -4,14 +4,13 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from astropy.table import QTable
 from matplotlib.figure import Figure
 
-from .. import __version__
+from ..particles import plural
 from ..settings import EvaluationSettings
 from .angular_resolution import (
     angular_resolution,
@@ -19,15 +18,16 @@ from .angular_resolution import (
     overall_angular_resolution,
 )
 from .binning import angle_edges, energy_edges
+from .counting import event_numbers, metric_names, present_particles, select
 from .energy_resolution import (
     draw_energy_resolution,
     energy_resolution,
     overall_energy_resolution,
 )
-from .events import QUANTITIES, SUBARRAY, plural, read_events
+from .events import read_events
 from .migration import draw_migration, migration_matrix, migration_spread, relative_azimuth
-from .pictures import count_events, picture_style
-from .report import Report, ReportFigure, ReportMetric, ReportSection, render_report
+from .pictures import FEW_IN_BIN, count_events, picture_style
+from .report import ReportFigure, ReportSection, render_report
 from .separation import (
     area_under_curve,
     draw_gammaness,
@@ -35,6 +35,7 @@ from .separation import (
     mean_gammaness,
     roc_curve,
 )
+from .summary import compose_report
 from .writing import make_folder, write_whole
 
 __all__ = ["evaluate"]
@@ -44,9 +45,6 @@ FOLDER = "evaluation"
 
 #: Signal events below which the report warns.
 FEW_EVENTS = 100
-
-#: Particles that always have their metrics, so that runs can be compared key by key.
-USUAL_PARTICLES = ("gamma", "electron", "proton")
 
 
 @dataclass
@@ -115,7 +113,7 @@ def evaluate(
     make_folder(output / FOLDER)
 
     signal, warnings = _choose_signal(events, settings.signal)
-    metrics = _count(events, signal, settings.signal)
+    metrics = event_numbers(events, signal, settings.signal)
     with picture_style():
         findings = [
             _evaluate_energy(events, signal, settings),
@@ -133,7 +131,7 @@ def evaluate(
     write_whole(output / "metrics.json", lambda path: path.write_text(text, encoding="utf-8"))
 
     warnings += events.meta["notes"]
-    page = render_report(_compose_report(events, metrics, warnings, figures, sections))
+    page = render_report(compose_report(events, metrics, warnings, figures, sections))
     write_whole(output / "report.html", lambda path: path.write_text(page, encoding="utf-8"))
     return metrics
 
@@ -143,56 +141,15 @@ def _plain(value):
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _present(events: QTable) -> dict[str, int]:
-    """Particle → number of its events, most frequent first."""
-    names, counts = np.unique(np.asarray(events["particle"], dtype=str), return_counts=True)
-    order = sorted(range(len(names)), key=lambda i: (-counts[i], names[i]))
-    return {str(names[i]): int(counts[i]) for i in order}
-
-
 def _choose_signal(events: QTable, wanted: str) -> tuple[str, list[str]]:
-    present = _present(events)
+    present = present_particles(events)
     if wanted in present or not present:
         return wanted, []
     signal = next(iter(present))
     return signal, [
-        f"There are no {plural(wanted)} in these files: migration and resolution are those of {plural(signal)}, "
-        f"which say nothing about {plural(wanted)}."
+        f"There are no {plural(wanted)} in these files: migration and resolution are those of "
+        f"{plural(signal)}, which say nothing about {plural(wanted)}."
     ]
-
-
-def _signal_events(events: QTable, signal: str, quantity: str) -> QTable:
-    """The signal's events for which the quantity was reconstructed."""
-    return events[np.asarray(events["particle"] == signal) & events[f"{quantity}_is_valid"]]
-
-
-def _count(events: QTable, signal: str, wanted: str) -> dict[str, object]:
-    """Numbers of events, and what they are of."""
-    present = _present(events)
-    metrics = {
-        "level": events.meta["level"],
-        "n_events": len(events),
-        "n_files": len(events.meta["files"]),
-        "n_signal": present.get(signal, 0),
-        "signal": signal,
-        "signal_requested": wanted,
-    }
-    for particle in {*USUAL_PARTICLES, *present}:
-        metrics[f"n_events_{_key(particle)}"] = present.get(particle, 0)
-    for quantity in QUANTITIES:
-        metrics[f"algorithm_{quantity}"] = events.meta["algorithms"].get(quantity)
-        n_valid = n_signal = None
-        if quantity in events.meta["algorithms"]:
-            n_valid = int(events[f"{quantity}_is_valid"].sum())
-            n_signal = len(_signal_events(events, signal, quantity))
-        metrics[f"n_{quantity}_reconstructed"] = n_valid
-        metrics[f"n_{quantity}_invalid"] = None if n_valid is None else len(events) - n_valid
-        metrics[f"n_{quantity}_reconstructed_signal"] = n_signal
-    return metrics
-
-
-def _key(particle: str) -> str:
-    return particle.replace(" ", "_")
 
 
 def _absent(quantity: str, metrics: Sequence[str]) -> _Findings:
@@ -241,7 +198,7 @@ def _evaluate_energy(events: QTable, signal: str, settings: EvaluationSettings) 
     if "energy" not in events.meta["algorithms"]:
         return _absent("energy", names)
     edges = energy_edges(settings.energy_range, settings.bins_per_decade)
-    selected = _signal_events(events, signal, "energy")
+    selected = select(events, signal, "energy")
     columns = {"true": "true_energy", "reco": "reco_energy"}
     matrix = migration_matrix(selected, edges, **columns)
     matrix.meta["particle"] = signal
@@ -255,15 +212,15 @@ def _evaluate_energy(events: QTable, signal: str, settings: EvaluationSettings) 
         _Result(
             "migration_matrix_energy",
             draw_migration(matrix, spread, "energy", signal, logarithmic=True),
-            f"Energies that {plural(signal)} of a true energy were reconstructed to, as fractions of the "
-            f"true bin; {_out_of_range(matrix, 'energy')}.",
+            f"Energies that {plural(signal)} of a true energy were reconstructed to, as fractions "
+            f"of the true bin; {_out_of_range(matrix, 'energy')}.",
             matrix,
         ),
         _Result(
             "energy_resolution",
             draw_energy_resolution(resolution, signal),
-            f"Bias and resolution of the energy of {plural(signal)} by true energy; hollow points stand "
-            "for fewer than 10 events.",
+            f"Bias and resolution of the energy of {plural(signal)} by true energy; hollow points "
+            f"stand for fewer than {FEW_IN_BIN} events.",
             resolution,
         ),
     ]
@@ -277,7 +234,7 @@ def _evaluate_direction(events: QTable, signal: str, settings: EvaluationSetting
     names += ["altitude_migration_out_of_range", "azimuth_migration_out_of_range"]
     if "direction" not in events.meta["algorithms"]:
         return _absent("direction", names)
-    selected = _signal_events(events, signal, "direction")
+    selected = select(events, signal, "direction")
     azimuths = relative_azimuth(selected)
     axes = {
         "altitude": (selected, {"true": "true_alt", "reco": "reco_alt"}),
@@ -297,8 +254,8 @@ def _evaluate_direction(events: QTable, signal: str, settings: EvaluationSetting
             _Result(
                 f"migration_matrix_{name}",
                 draw_migration(matrix, spread, name, signal),
-                f"The {name} that {plural(signal)} of a true {name} were reconstructed to, as fractions "
-                f"of the true bin; {_out_of_range(matrix, name)}.",
+                f"The {name} that {plural(signal)} of a true {name} were reconstructed to, as "
+                f"fractions of the true bin; {_out_of_range(matrix, name)}.",
                 matrix,
             )
         )
@@ -310,8 +267,8 @@ def _evaluate_direction(events: QTable, signal: str, settings: EvaluationSetting
         _Result(
             "angular_resolution",
             draw_angular_resolution(resolution, signal),
-            f"Angles around the true direction that contain 68 % and 95 % of the {plural(signal)} by true "
-            "energy; hollow points stand for fewer than 10 events.",
+            f"Angles around the true direction that contain 68 % and 95 % of the {plural(signal)} "
+            f"by true energy; hollow points stand for fewer than {FEW_IN_BIN} events.",
             resolution,
         )
     )
@@ -321,8 +278,7 @@ def _evaluate_direction(events: QTable, signal: str, settings: EvaluationSetting
 
 
 def _evaluate_particle_type(events: QTable) -> _Findings:
-    particles = {*USUAL_PARTICLES, *_present(events)}
-    means = {particle: f"gammaness_mean_{_key(particle)}" for particle in particles}
+    means = metric_names("gammaness_mean", present_particles(events))
     if "particle_type" not in events.meta["algorithms"]:
         return _absent("particle_type", ["auc", "auc_uncertainty", *means.values()])
     selected = events[events["particle_type_is_valid"]]
@@ -394,98 +350,3 @@ def _write_results(results: Sequence[_Result], folder: Path) -> list[ReportFigur
             if f"{name}{suffix}" not in written:
                 (folder / f"{name}{suffix}").unlink(missing_ok=True)
     return figures
-
-
-def _compose_report(
-    events: QTable,
-    metrics: dict[str, object],
-    warnings: Sequence[str],
-    figures: Sequence[ReportFigure],
-    sections: Sequence[ReportSection],
-) -> Report:
-    algorithms = events.meta["algorithms"]
-    unit = "event" if events.meta["level"] == SUBARRAY else "image"
-    number = f"{len(events):,}".replace(",", "\N{NO-BREAK SPACE}")
-    plural = "" if len(events) == 1 else "s"
-    each = "each shower seen by the array" if unit == "event" else "each telescope's image"
-    return Report(
-        title=f"Evaluation of {' + '.join(dict.fromkeys(algorithms.values()))}",
-        lead=f"{number} simulated {unit}{plural}, one result for {each}; signal: "
-        f"{plural(metrics['signal'])}.",
-        warnings=warnings,
-        metrics=_describe_metrics(metrics),
-        figures=figures,
-        events=_tabulate_events(events, metrics),
-        provenance={
-            "GammaLearn": __version__,
-            "ctapipe": version("ctapipe"),
-            "pyirf": version("pyirf"),
-            **{
-                f"Algorithm of the {quantity.replace('_', ' ')}": name
-                for quantity, name in algorithms.items()
-            },
-            "Level": "subarray" if unit == "event" else "telescope",
-        },
-        files=events.meta["files"],
-        sections=sections,
-    )
-
-
-def _describe_metrics(metrics: dict[str, object]) -> list[ReportMetric]:
-    signal = metrics["signal"]
-    described = [
-        ReportMetric(
-            "Energy bias",
-            metrics["energy_bias"],
-            "",
-            f"Median of E_reco/E_true − 1 of all {plural(signal)} with a reconstructed energy.",
-        ),
-        ReportMetric(
-            "Energy resolution",
-            metrics["energy_resolution"],
-            "",
-            f"Half of the central 68 % of E_reco/E_true − 1 of the same {plural(signal)}.",
-        ),
-        ReportMetric(
-            "Angular resolution, 68 %",
-            metrics["angular_resolution_68"],
-            "deg",
-            f"Angle that contains 68 % of all {plural(signal)} with a reconstructed direction.",
-        ),
-        ReportMetric(
-            "Angular resolution, 95 %",
-            metrics["angular_resolution_95"],
-            "deg",
-            f"Angle that contains 95 % of the same {plural(signal)}.",
-        ),
-        ReportMetric(
-            "Area under the ROC curve",
-            metrics["auc"],
-            "",
-            "Chance that a gamma has a higher gammaness than another particle"
-            + (
-                "."
-                if metrics["auc_uncertainty"] is None
-                else f"; standard error {metrics['auc_uncertainty']:.2g} (Hanley & McNeil)."
-            ),
-        ),
-    ]
-    return described
-
-
-def _tabulate_events(events: QTable, metrics: dict[str, object]) -> list[list[object]]:
-    """Events of each particle, and how many of them have each quantity."""
-    algorithms = events.meta["algorithms"]
-    heading = ["Particle", "Events"]
-    heading += [f"With {quantity.replace('_', ' ')}" for quantity in algorithms]
-    if "particle_type" in algorithms:
-        heading.append("Mean gammaness")
-    rows = [heading]
-    for particle, number in _present(events).items():
-        chosen = np.asarray(events["particle"] == particle)
-        row = [particle, number]
-        row += [int(events[f"{quantity}_is_valid"][chosen].sum()) for quantity in algorithms]
-        if "particle_type" in algorithms:
-            row.append(metrics[f"gammaness_mean_{_key(particle)}"])
-        rows.append(row)
-    return rows

@@ -21,14 +21,13 @@ from ctapipe.containers import CoordinateFrameType
 from ctapipe.io import TableLoader, read_table
 
 from ..errors import EvaluationError, InputFileError
+from ..particles import particle_names
 
 __all__ = [
     "QUANTITIES",
     "SUBARRAY",
     "TELESCOPE",
     "Quantity",
-    "particle_name",
-    "plural",
     "read_events",
 ]
 
@@ -43,23 +42,6 @@ TELESCOPE_KEYS = ["obs_id", "event_id", "tel_id"]
 
 TRIGGER_TABLE = "/dl1/event/subarray/trigger"
 SHOWER_TABLE = "/simulation/event/subarray/shower"
-
-#: CORSIKA's particles as ctapipe numbers them (``true_shower_primary_id``).
-PARTICLE_NAMES = {
-    0: "gamma",
-    1: "electron",
-    -1: "positron",
-    2: "muon",
-    -2: "antimuon",
-    101: "proton",
-    402: "helium",
-    1407: "nitrogen",
-    2814: "silicon",
-    5626: "iron",
-}
-
-#: What several of them are called, unless it is their name and an s.
-NUCLEI = ("helium", "nitrogen", "silicon", "iron")
 
 
 @dataclass(frozen=True)
@@ -82,6 +64,7 @@ QUANTITIES = {
     ),
 }
 
+PRIMARY_ID = "true_shower_primary_id"
 TRUTH = {"true_energy": u.TeV, "true_alt": u.deg, "true_az": u.deg}
 
 
@@ -96,18 +79,6 @@ class _Contents(NamedTuple):
     """Quantity → algorithm."""
 
     notes: list[str]
-
-
-def particle_name(primary_id: int) -> str:
-    """Name of a particle from its number, e.g. ``gamma`` for 0 and ``proton`` for 101."""
-    return PARTICLE_NAMES.get(int(primary_id), f"primary {int(primary_id)}")
-
-
-def plural(particle: str) -> str:
-    """What several of a particle are called, e.g. ``gammas`` or ``iron nuclei``."""
-    if particle in NUCLEI:
-        return f"{particle} nuclei"
-    return f"{particle}s" if particle in PARTICLE_NAMES.values() else f"{particle} events"
 
 
 def read_events(paths: Sequence[Path], algorithm: str | None = None) -> QTable:
@@ -295,11 +266,15 @@ def _read_file(h5file: tables.File, path: Path, contents: _Contents) -> QTable:
             quantity: _load_reconstructed(h5file, group, contents.level)
             for quantity, group in contents.groups.items()
         }
-    except (OSError, KeyError, ValueError, tables.NodeError) as error:
+    except (OSError, LookupError, ValueError, tables.NodeError) as error:
         raise InputFileError(
             f"The DL2 file '{path}' cannot be read in ctapipe's data model: {error}."
         ) from error
-    missing = {*TRUTH, "true_shower_primary_id"}.difference(loaded.colnames)
+    if len(loaded) == 0:
+        # Empty tables are not joined: what is missing in them is no fault of the file.
+        for name in (*TRUTH, PRIMARY_ID, "tel_id", "tels_with_trigger"):
+            loaded[name] = np.zeros((0, 1) if name == "tels_with_trigger" else 0)
+    missing = {*TRUTH, PRIMARY_ID}.difference(loaded.colnames)
     if missing:
         raise EvaluationError(
             f"The simulated truth of '{path}' lacks {', '.join(sorted(missing))}; only simulated "
@@ -315,7 +290,7 @@ def _read_file(h5file: tables.File, path: Path, contents: _Contents) -> QTable:
         events["tel_id"] = np.full(len(loaded), NO_TELESCOPE)
     for name, unit in TRUTH.items():
         events[name] = _quantity(loaded[name], unit)
-    events["particle"] = _particles(loaded["true_shower_primary_id"])
+    events["particle"] = particle_names(loaded[PRIMARY_ID])
 
     used_telescopes = None
     for quantity, table in reconstructed.items():
@@ -403,12 +378,6 @@ def _quantity(column, unit: u.UnitBase) -> u.Quantity:
     """Values of a column as a new array, NaN where masked; ``unit`` is taken if it has none."""
     values = np.ma.filled(np.ma.asarray(column).astype(float), np.nan)
     return u.Quantity(values, column.unit or unit).to(unit)
-
-
-def _particles(primary_ids) -> np.ndarray:
-    numbers, position = np.unique(np.asarray(primary_ids), return_inverse=True)
-    names = np.array([particle_name(number) for number in numbers], dtype=str)
-    return names[position] if len(names) else np.array([], dtype="U1")
 
 
 def _pointing(loaded: Table, level: str) -> tuple[u.Quantity, u.Quantity]:

@@ -87,8 +87,9 @@ def migration_spread(
     Returns
     -------
     spread : astropy.table.QTable
-        One row a bin: ``true_low``, ``true_high``, ``n_events``, ``median``, ``low``, ``high``
-        (quantiles 0.5, 0.16 and 0.84), NaN in empty bins.
+        One row a bin: ``true_low``, ``true_high``, ``n_events``, ``true_median`` (the median true
+        value), ``median``, ``low``, ``high`` (quantiles 0.5, 0.16 and 0.84 of the difference),
+        NaN in empty bins.
     """
     unit = edges.unit
     true_value, reco_value = events[true].to_value(unit), events[reco].to_value(unit)
@@ -101,17 +102,22 @@ def migration_spread(
 
     n_bins = len(edges) - 1
     quantiles = np.full((3, n_bins), np.nan)
+    true_median = np.full(n_bins, np.nan)
     n_events = np.zeros(n_bins, dtype=int)
     position = np.digitize(true_value, edges.value) - 1
     for index in range(n_bins):
-        inside = difference[position == index]
-        n_events[index] = len(inside)
-        if len(inside):
-            quantiles[:, index] = np.quantile(inside, [MEDIAN, NORM_LOWER_SIGMA, NORM_UPPER_SIGMA])
+        inside = position == index
+        n_events[index] = np.sum(inside)
+        if n_events[index]:
+            true_median[index] = np.median(true_value[inside])
+            quantiles[:, index] = np.quantile(
+                difference[inside], [MEDIAN, NORM_LOWER_SIGMA, NORM_UPPER_SIGMA]
+            )
 
     spread = QTable()
     spread["true_low"], spread["true_high"] = edges[:-1], edges[1:]
     spread["n_events"] = n_events
+    spread["true_median"] = true_median * unit
     for name, values in zip(("median", "low", "high"), quantiles, strict=True):
         spread[name] = values if logarithmic else values * unit
     return spread
@@ -179,8 +185,8 @@ def draw_migration(
     axes = figure.add_subplot()
     axes.set_box_aspect(1)
     axes.set_title(f"{quantity.capitalize()} migration, {count_events(inside, particle)}")
-    reference = matrix.meta.get("reference_deg")
-    origin = "" if reference is None else f" relative to {reference:g}°"
+    reference = matrix.meta.get("reference_deg", np.nan)
+    origin = f" relative to {reference:g}°" if np.isfinite(reference) else ""
     axes.set_xlabel(f"true {quantity}{origin} ({unit})")
     axes.set_ylabel(f"reconstructed {quantity}{origin} ({unit})")
     if not np.all(np.isfinite(edges)):
@@ -192,29 +198,33 @@ def draw_migration(
     if logarithmic:
         make_logarithmic(axes, "x")
         make_logarithmic(axes, "y")
+    axes.plot(edges[[0, -1]], edges[[0, -1]], **DIAGONAL_STYLE)
+    axes.set_xlim(edges[0], edges[-1])
+    axes.set_ylim(edges[0], edges[-1])
+    if inside == 0:
+        say_empty(axes, "no events within the axes")
+        return figure
+
     cells = matrix["probability"].reshape(n_bins, n_bins).T
     # Cells that no event reached stay white; the square root lets those of a few events be seen.
-    norm = PowerNorm(0.5, vmin=0, vmax=np.nanmax(cells, initial=0) or 1)
+    norm = PowerNorm(0.5, vmin=0, vmax=np.nanmax(cells))
     reached = np.ma.masked_where(~(cells > 0), cells)
     mesh = axes.pcolormesh(edges, edges, reached, norm=norm, cmap=COLOR_MAP)
     figure.colorbar(mesh, ax=axes, label="fraction of the true bin's events", shrink=0.85)
-    axes.plot(edges[[0, -1]], edges[[0, -1]], **DIAGONAL_STYLE)
-    _draw_spread(axes, spread, edges, logarithmic)
-    axes.set_xlim(edges[0], edges[-1])
-    axes.set_ylim(edges[0], edges[-1])
+    _draw_spread(axes, spread, logarithmic)
     axes.legend(loc="upper left")
     return figure
 
 
-def _draw_spread(axes, spread: QTable, edges: np.ndarray, logarithmic: bool) -> None:
+def _draw_spread(axes, spread: QTable, logarithmic: bool) -> None:
     filled = spread["n_events"] > 0
     if not np.any(filled):
         return
+    # At the median true value: the bin's centre would put a few events beside their cell.
+    centre = spread["true_median"].value
     if logarithmic:
-        centre = np.sqrt(edges[:-1] * edges[1:])
         low, median, high = (centre * 10 ** spread[n].value for n in ("low", "median", "high"))
     else:
-        centre = (edges[:-1] + edges[1:]) / 2
         low, median, high = (centre + spread[n].value for n in ("low", "median", "high"))
     # Quantiles of few events interpolate; rounding must not turn a bar's end around.
     below, above = np.maximum(median - low, 0), np.maximum(high - median, 0)

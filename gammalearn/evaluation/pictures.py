@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from .events import plural
+from ..particles import plural
 
 __all__ = [
     "DIAGONAL_STYLE",
@@ -127,7 +127,7 @@ def new_binned_axes(table: QTable, particle: str) -> tuple[Figure, Axes]:
         # Bins of one event need a height too.
         numbers.set_ylim(0.5, 3 * n_events.max())
     else:
-        numbers.set_ylim(bottom=0)
+        numbers.set_ylim(bottom=0, top=None if np.any(n_events) else 1)
         numbers.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True, min_n_ticks=2))
     numbers.set_ylabel("events")
     numbers.set_xlabel(f"true energy of the {plural(particle)} (TeV)")

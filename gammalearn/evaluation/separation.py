@@ -172,7 +172,7 @@ def draw_roc_curve(curve: QTable, area: dict[str, float]) -> Figure:
         label="68 % binomial interval",
     )
     error = area["auc_uncertainty"]
-    label = f"AUC = {area['auc']:.3f}" + (f" ± {error:.3f}" if np.isfinite(error) else "")
+    label = f"AUC = {area['auc']:.3f}" + (f" ± {error:.1g}" if np.isfinite(error) else "")
     axes.plot(
         curve["false_positive_rate"], curve["true_positive_rate"], color=PALETTE[0], label=label
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 import astropy.units as u
 import matplotlib
 import numpy as np
+import pytest
 import tables
 from astropy.coordinates import EarthLocation
 from astropy.table import QTable, Table
@@ -78,7 +79,7 @@ def make_truth(n_events: int, seed: int = 0, particle: str = "gamma") -> QTable:
     return truth
 
 
-def smear(truth: QTable, bias=0.0, energy=0.15, angle=0.1, gammaness=None, seed=1) -> QTable:
+def smear(truth: QTable, bias=0.0, energy=0.15, angle=0.1, seed=1) -> QTable:
     """Reconstructions of a truth.
 
     Energies have a Gaussian relative error around ``bias``, altitude and azimuth (on the sky)
@@ -174,3 +175,21 @@ def write_dl2(
                 where = f"/dl2/event/telescope/{group}/{name}/tel_{tel_id:03d}"
                 write_table(result[tel_ids == tel_id], file, where)
     return path
+
+
+# Test modules are not a package and cannot import from here: fixtures hand the functions over.
+
+
+@pytest.fixture(name="make_truth", scope="session")
+def _make_truth():
+    return make_truth
+
+
+@pytest.fixture(name="smear", scope="session")
+def _smear():
+    return smear
+
+
+@pytest.fixture(name="write_dl2", scope="session")
+def _write_dl2():
+    return write_dl2

@@ -1,0 +1,103 @@
+"""What the report says of an evaluation."""
+
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from astropy.table import QTable
+
+from .. import __version__
+from ..particles import plural
+from .counting import tabulate_events
+from .events import SUBARRAY
+from .report import Report, ReportFigure, ReportMetric, ReportSection
+
+__all__ = ["compose_report"]
+
+
+def compose_report(
+    events: QTable,
+    metrics: dict[str, object],
+    warnings: Sequence[str],
+    figures: Sequence[ReportFigure],
+    sections: Sequence[ReportSection],
+) -> Report:
+    """The report of evaluated events.
+
+    Parameters
+    ----------
+    events : astropy.table.QTable
+        From `read_events`.
+    metrics : dict
+        All metrics, None where there is none.
+    warnings : sequence of str
+        Sentences on what to read with care.
+    figures : sequence of ReportFigure
+        Pictures in their order.
+    sections : sequence of ReportSection
+        Further sections.
+    """
+    algorithms = events.meta["algorithms"]
+    unit = "event" if events.meta["level"] == SUBARRAY else "image"
+    each = "each shower seen by the array" if unit == "event" else "each telescope's image"
+    return Report(
+        title=f"Evaluation of {' + '.join(dict.fromkeys(algorithms.values()))}",
+        lead=f"{len(events)} simulated {unit}{'' if len(events) == 1 else 's'}, one result for "
+        f"{each}; signal: {plural(metrics['signal'])}.",
+        warnings=warnings,
+        metrics=_describe_metrics(metrics),
+        figures=figures,
+        events=tabulate_events(events, metrics),
+        provenance={
+            "GammaLearn": __version__,
+            "ctapipe": version("ctapipe"),
+            "pyirf": version("pyirf"),
+            **{
+                f"Algorithm of the {quantity.replace('_', ' ')}": name
+                for quantity, name in algorithms.items()
+            },
+            "Level": "subarray" if unit == "event" else "telescope",
+        },
+        files=events.meta["files"],
+        sections=sections,
+    )
+
+
+def _describe_metrics(metrics: dict[str, object]) -> list[ReportMetric]:
+    signal = metrics["signal"]
+    return [
+        ReportMetric(
+            "Energy bias",
+            metrics["energy_bias"],
+            "",
+            f"Median of E_reco/E_true − 1 of all {plural(signal)} with a reconstructed energy.",
+        ),
+        ReportMetric(
+            "Energy resolution",
+            metrics["energy_resolution"],
+            "",
+            f"Half of the central 68 % of E_reco/E_true − 1 of the same {plural(signal)}.",
+        ),
+        ReportMetric(
+            "Angular resolution, 68 %",
+            metrics["angular_resolution_68"],
+            "deg",
+            f"Angle that contains 68 % of all {plural(signal)} with a reconstructed direction.",
+        ),
+        ReportMetric(
+            "Angular resolution, 95 %",
+            metrics["angular_resolution_95"],
+            "deg",
+            f"Angle that contains 95 % of the same {plural(signal)}.",
+        ),
+        ReportMetric(
+            "Area under the ROC curve",
+            metrics["auc"],
+            "",
+            "Chance that a gamma has a higher gammaness than another particle"
+            + (
+                "."
+                if metrics["auc_uncertainty"] is None
+                else f"; standard error {metrics['auc_uncertainty']:.2g} (Hanley & McNeil)."
+            ),
+        ),
+    ]

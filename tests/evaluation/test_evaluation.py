@@ -1,0 +1,285 @@
+"""From DL2 files to tables, pictures, metrics and the report."""
+
+import json
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from astropy.table import QTable, vstack
+
+from gammalearn.errors import EvaluationError, InputFileError, OutputError
+from gammalearn.evaluation import ReportSection, evaluate
+from gammalearn.settings import EvaluationSettings
+
+WITH_TABLE = [
+    "angular_resolution",
+    "energy_resolution",
+    "migration_matrix_altitude",
+    "migration_matrix_azimuth",
+    "migration_matrix_energy",
+    "roc_curve",
+]
+ALL_RESULTS = sorted(
+    [f"{name}{suffix}" for name in WITH_TABLE for suffix in (".ecsv", ".png")] + ["gammaness.png"]
+)
+SETTINGS = EvaluationSettings()
+
+
+def results(output):
+    return sorted(path.name for path in (output / "evaluation").iterdir())
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory, make_truth, smear, write_dl2):
+    """6000 gammas and 3000 protons with a bias of 0.1, smeared by 0.2 and by 0.1 deg."""
+    folder = tmp_path_factory.mktemp("dl2")
+    error = {"bias": 0.1, "energy": 0.2, "angle": 0.1}
+    gammas = smear(make_truth(6000, particle="gamma"), **error)
+    protons = smear(make_truth(3000, particle="proton"), **error)
+    gammas["energy_is_valid"][:100] = False
+    return [
+        write_dl2(folder / "gamma.dl2.h5", gammas),
+        write_dl2(folder / "proton.dl2.h5", protons),
+    ]
+
+
+@pytest.fixture(scope="module")
+def evaluated(files, tmp_path_factory):
+    output = tmp_path_factory.mktemp("out") / "new" / "folder"
+    sections = [ReportSection("Training", "It learnt.")]
+    return output, evaluate(files, output, SETTINGS, sections)
+
+
+def test_all_results_are_written_and_nothing_else(evaluated):
+    output, _ = evaluated
+    assert results(output) == ALL_RESULTS
+    names = sorted(path.name for path in output.iterdir())
+    assert names == ["evaluation", "metrics.json", "report.html"]
+
+
+def test_the_metrics_are_those_returned(evaluated):
+    output, metrics = evaluated
+    text = (output / "metrics.json").read_text(encoding="utf-8")
+    assert json.loads(text) == metrics
+    assert list(metrics) == sorted(metrics)
+
+
+def test_the_metrics_are_what_was_put_in(evaluated):
+    _, metrics = evaluated
+    assert metrics["signal"] == "gamma"
+    assert metrics["energy_bias"] == pytest.approx(0.1, abs=0.01)
+    assert metrics["energy_resolution"] == pytest.approx(0.2, rel=0.05)
+    # Rayleigh quantiles of 0.1 deg in both directions.
+    assert metrics["angular_resolution_68"] == pytest.approx(0.1515, rel=0.05)
+    assert metrics["angular_resolution_95"] == pytest.approx(0.2448, rel=0.05)
+    # Gammaness is Beta(5, 2) for gammas, Beta(2, 5) for protons.
+    assert metrics["gammaness_mean_gamma"] == pytest.approx(5 / 7, abs=0.01)
+    assert metrics["gammaness_mean_proton"] == pytest.approx(2 / 7, abs=0.01)
+    assert metrics["gammaness_mean_electron"] is None
+    assert 0.9 < metrics["auc"] < 1
+
+
+def test_events_are_counted(evaluated):
+    _, metrics = evaluated
+    expected = {
+        "n_files": 2,
+        "n_events": 9000,
+        "n_events_gamma": 6000,
+        "n_events_proton": 3000,
+        "n_events_electron": 0,
+        "n_signal": 6000,
+        "n_energy_reconstructed": 8900,
+        "n_energy_invalid": 100,
+        "n_energy_reconstructed_signal": 5900,
+        "n_direction_reconstructed_signal": 6000,
+    }
+    assert {name: metrics[name] for name in expected} == expected
+
+
+def test_tables_carry_units_and_what_they_are_of(evaluated):
+    output, metrics = evaluated
+    matrix = QTable.read(output / "evaluation" / "migration_matrix_energy.ecsv")
+    assert matrix.colnames == [
+        *("true_low", "true_high", "reco_low", "reco_high", "counts", "probability")
+    ]
+    assert matrix["true_low"].unit == "TeV"
+    assert matrix.meta["particle"] == "gamma"
+    assert matrix.meta["n_events"] == 5900
+    assert matrix["counts"].sum() == 5900 - metrics["energy_migration_out_of_range"]
+
+    azimuth = QTable.read(output / "evaluation" / "migration_matrix_azimuth.ecsv")
+    assert azimuth.meta["reference_deg"] == pytest.approx(180, abs=0.2)
+    resolution = QTable.read(output / "evaluation" / "angular_resolution.ecsv")
+    assert resolution["angular_resolution_68"].unit == "deg"
+    assert len(resolution) == 20
+
+
+def test_the_report_says_what_is_in_it(evaluated):
+    output, _ = evaluated
+    html = (output / "report.html").read_text(encoding="utf-8")
+    assert "<title>Evaluation of Test</title>" in html
+    assert html.count("<img ") == 7
+    assert "gamma.dl2.h5" in html
+    assert "<h2>Training</h2><p>It learnt.</p>" in html
+    assert str(output.parent) not in html
+    assert "Read with care" not in html
+
+
+def test_the_same_files_give_the_same_bytes(files, evaluated, tmp_path):
+    output, _ = evaluated
+    evaluate(files, tmp_path, SETTINGS, [ReportSection("Training", "It learnt.")])
+    for path in output.rglob("*.*"):
+        assert path.read_bytes() == (tmp_path / path.relative_to(output)).read_bytes(), path.name
+
+
+def test_azimuth_migration_across_north_lies_on_the_diagonal(
+    tmp_path, make_truth, smear, write_dl2
+):
+    truth = make_truth(300)
+    truth["true_az"] = (truth["true_az"].value + 180) % 360 * truth["true_az"].unit
+    path = write_dl2(tmp_path / "a.h5", smear(truth, angle=0.05), quantities=["direction"])
+    evaluate([path], tmp_path, SETTINGS)
+    matrix = QTable.read(tmp_path / "evaluation" / "migration_matrix_azimuth.ecsv")
+    filled = matrix[matrix["counts"] > 0]
+    assert np.abs(filled["true_low"] - filled["reco_low"]).max().value < 2
+    assert filled["counts"].sum() == 300
+
+
+def test_few_events_are_warned_of(tmp_path, make_truth, smear, write_dl2):
+    truth = vstack([make_truth(5), make_truth(4, particle="proton")])
+    path = write_dl2(tmp_path / "a.h5", smear(truth))
+    metrics = evaluate([path], tmp_path, SETTINGS)
+    html = (tmp_path / "report.html").read_text(encoding="utf-8").replace("\N{NO-BREAK SPACE}", " ")
+    assert metrics["n_signal"] == 5
+    assert "Only 5 gammas have a reconstructed energy" in html
+    assert "energy bins that the gammas span have no event with a reconstructed direction" in html
+    assert "The separation rests on 5 gammas and 4 of other particles" in html
+
+
+def test_without_the_signal_the_most_frequent_particle_stands_in_loudly(
+    tmp_path, make_truth, smear, write_dl2
+):
+    truth = vstack([make_truth(20, particle="proton"), make_truth(10, particle="iron")])
+    metrics = evaluate([write_dl2(tmp_path / "a.h5", smear(truth))], tmp_path, SETTINGS)
+    html = (tmp_path / "report.html").read_text(encoding="utf-8").replace("\N{NO-BREAK SPACE}", " ")
+    assert (metrics["signal"], metrics["signal_requested"]) == ("proton", "gamma")
+    assert (
+        "There are no gammas in these files: migration and resolution are those of protons" in html
+    )
+    assert "Energy migration, 20 protons" in html
+    assert metrics["n_events_iron"] == 10
+    assert metrics["auc"] is None
+    assert "separation (ROC curve, AUC) is undefined" in html
+
+
+def test_another_signal_may_be_chosen(tmp_path, make_truth, smear, write_dl2):
+    truth = vstack([make_truth(20), make_truth(10, particle="proton")])
+    path = write_dl2(tmp_path / "a.h5", smear(truth), quantities=["energy"])
+    metrics = evaluate([path], tmp_path, EvaluationSettings(signal="proton"))
+    assert metrics["n_signal"] == 10
+    assert metrics["signal_requested"] == metrics["signal"] == "proton"
+
+
+def test_quantities_that_are_absent_leave_no_figures_but_null(
+    tmp_path, make_truth, smear, write_dl2
+):
+    events = smear(make_truth(50))
+    evaluate([write_dl2(tmp_path / "full.h5", events)], tmp_path, SETTINGS)
+    path = write_dl2(tmp_path / "part.h5", events, quantities=["energy"])
+    metrics = evaluate([path], tmp_path, SETTINGS)
+    # Nor do those of the earlier evaluation stay.
+    assert results(tmp_path) == [
+        *("energy_resolution.ecsv", "energy_resolution.png"),
+        *("migration_matrix_energy.ecsv", "migration_matrix_energy.png"),
+    ]
+    assert metrics["angular_resolution_68"] is None
+    assert metrics["auc"] is None
+    assert metrics["n_direction_reconstructed"] is None
+    assert metrics["energy_resolution"] is not None
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "The files hold no reconstructed particle type; its figures are left out." in html
+
+
+def test_metrics_have_the_same_names_whatever_the_files_hold(
+    evaluated, tmp_path, make_truth, smear, write_dl2
+):
+    path = write_dl2(tmp_path / "a.h5", smear(make_truth(3)), quantities=["direction"])
+    assert list(evaluate([path], tmp_path, SETTINGS)) == list(evaluated[1])
+
+
+@pytest.mark.parametrize("n_events", [0, 1])
+def test_no_or_a_single_event_is_no_error(tmp_path, make_truth, smear, write_dl2, n_events):
+    path = write_dl2(tmp_path / "a.h5", smear(make_truth(n_events)))
+    metrics = evaluate([path], tmp_path, SETTINGS)
+    assert results(tmp_path) == ALL_RESULTS
+    assert metrics["n_events"] == n_events
+    assert metrics["energy_resolution"] is None
+
+
+def test_nothing_reconstructed_is_no_error(tmp_path, make_truth, smear, write_dl2):
+    events = smear(make_truth(5))
+    for quantity in ("energy", "direction", "particle_type"):
+        events[f"{quantity}_is_valid"] = False
+    metrics = evaluate([write_dl2(tmp_path / "a.h5", events)], tmp_path, SETTINGS)
+    assert metrics["n_energy_invalid"] == 5
+    assert metrics["angular_resolution_68"] is None
+    assert results(tmp_path) == ALL_RESULTS
+
+
+def test_energies_off_the_axis_are_counted(tmp_path, make_truth, smear, write_dl2):
+    events = smear(make_truth(100))
+    n_inside = np.sum((events["true_energy"].value < 1) & (events["reco_energy"].value < 1))
+    settings = EvaluationSettings(energy_range=(0.01, 1), bins_per_decade=3)
+    path = write_dl2(tmp_path / "a.h5", events, quantities=["energy"])
+    metrics = evaluate([path], tmp_path, settings)
+    assert metrics["energy_migration_out_of_range"] == 100 - n_inside
+    matrix = QTable.read(tmp_path / "evaluation" / "migration_matrix_energy.ecsv")
+    assert len(matrix) == 6**2
+    assert f"{100 - n_inside} events lie outside the energy axis" in (
+        tmp_path / "report.html"
+    ).read_text(encoding="utf-8")
+
+
+def test_single_telescopes_are_evaluated_image_by_image(tmp_path, make_truth, smear, write_dl2):
+    images = smear(make_truth(20))
+    images["event_id"] //= 2
+    images["tel_id"] = np.array([1, 2] * 10)
+    path = write_dl2(tmp_path / "a.h5", images, level="telescope", quantities=["energy"])
+    metrics = evaluate([path], tmp_path, SETTINGS)
+    assert metrics["level"] == "telescope"
+    assert metrics["n_events"] == 20
+    assert "one result for each telescope" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_algorithm_of_the_settings_is_used(files, tmp_path):
+    with pytest.raises(EvaluationError, match="nothing by the algorithm 'Other'"):
+        evaluate(files, tmp_path, EvaluationSettings(algorithm="Other"))
+
+
+def test_files_that_cannot_be_read_leave_no_output(tmp_path):
+    with pytest.raises(InputFileError):
+        evaluate([tmp_path / "none.h5"], tmp_path / "out", SETTINGS)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_that_is_a_file(files, tmp_path):
+    (tmp_path / "out").write_text("")
+    with pytest.raises(OutputError, match="cannot be made"):
+        evaluate(files, tmp_path / "out", SETTINGS)
+
+
+def test_no_metric_is_nan(evaluated):
+    assert not any(isinstance(v, float) and math.isnan(v) for v in evaluated[1].values())
+
+
+def test_evaluation_needs_no_torch():
+    """It judges DL2 files of any origin, from the files alone."""
+    code = (
+        "import sys, gammalearn.evaluation;"
+        "print([m for m in sys.modules if m.split('.')[0] in ('torch', 'lightning')"
+        " or m.startswith(('gammalearn.nn', 'gammalearn.training', 'gammalearn.data'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,107 @@
+"""The report is one page that needs nothing else."""
+
+import re
+
+import pytest
+from matplotlib.figure import Figure
+
+from gammalearn.errors import EvaluationError
+from gammalearn.evaluation import ReportSection
+from gammalearn.evaluation.report import Report, ReportFigure, ReportMetric, render_report
+
+
+@pytest.fixture
+def picture(tmp_path):
+    path = tmp_path / "picture.png"
+    Figure(figsize=(1, 1)).savefig(path)
+    return path
+
+
+def page(**parts):
+    empty = {
+        "title": "Title",
+        "lead": "Lead.",
+        "warnings": [],
+        "metrics": [],
+        "figures": [],
+        "events": [["Particle", "Events"], ["gamma", 12345]],
+        "provenance": {"GammaLearn": "1.0"},
+        "files": ["a.h5"],
+    }
+    return render_report(Report(**{**empty, **parts}))
+
+
+def test_pictures_are_embedded_with_alternative_text(picture):
+    html = page(figures=[ReportFigure(picture, "What it shows", "Caption.")])
+    assert re.search(r'<img src="data:image/png;base64,iVBOR[^"]+" alt="What it shows">', html)
+    assert "<figcaption>Caption.</figcaption>" in html
+
+
+def test_nothing_is_loaded_from_elsewhere(picture):
+    html = page(figures=[ReportFigure(picture, "alt", "")])
+    for source in re.findall(r'(?:src|href)="([^"]*)"', html):
+        assert source.startswith("data:")
+    assert not re.search(r"https?://|url\(|@import|<script", html)
+
+
+def test_text_is_escaped():
+    html = page(title="<b>&", warnings=["1 < 2"], files=["<i>.h5"])
+    assert "<title>&lt;b&gt;&amp;</title>" in html
+    assert "<li>1 &lt; 2</li>" in html
+    assert "<li>&lt;i&gt;.h5</li>" in html
+
+
+def test_warnings_stand_in_a_box_that_is_absent_without_any():
+    assert 'class="warning"' in page(warnings=["Few events."])
+    assert 'class="warning"' not in page()
+
+
+def test_numbers_are_readable():
+    metrics = [
+        ReportMetric("Bias", -0.123456, "", "Definition."),
+        ReportMetric("Angle", 0.1, "deg", ""),
+        ReportMetric("Area", None, "deg", ""),
+    ]
+    html = page(metrics=metrics)
+    assert ">\N{MINUS SIGN}0.1235</td>" in html
+    assert ">0.1 deg</td>" in html
+    assert ">–</td>" in html
+    assert ">12\N{NARROW NO-BREAK SPACE}345</td>" in html
+
+
+def test_many_files_are_folded_away():
+    assert "<details>" not in page(files=["a.h5"] * 8)
+    assert "<details><summary>9 DL2 files</summary>" in page(files=["a.h5"] * 9)
+
+
+def test_a_section_has_text_table_and_picture(picture):
+    section = ReportSection(
+        "Training",
+        text="First.\n\nSecond & last.",
+        table={"epochs": 20, "loss": [0.5, 0.25]},
+        picture=picture,
+        alt="Learning curve",
+    )
+    html = page(sections=[section])
+    assert "<h2>Training</h2><p>First.</p><p>Second &amp; last.</p>" in html
+    assert ">epochs</td>" in html
+    assert ">0.25</td>" in html
+    assert 'alt="Learning curve"' in html
+
+
+def test_a_section_may_be_a_title_alone():
+    assert "<section><h2>Title only</h2></section>" in page(sections=[ReportSection("Title only")])
+
+
+def test_a_missing_picture(tmp_path):
+    section = ReportSection("Training", picture=tmp_path / "none.png")
+    with pytest.raises(
+        EvaluationError, match=r"picture '.*none.png' for the report cannot be read"
+    ):
+        page(sections=[section])
+
+
+def test_a_picture_that_pages_do_not_show(tmp_path):
+    section = ReportSection("Training", picture=tmp_path / "curve.pdf")
+    with pytest.raises(EvaluationError, match=r"cannot be shown in a report; give one of .png"):
+        page(sections=[section])

@@ -1,11 +1,11 @@
 """The run: fit, predict, evaluate."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from lightning.pytorch.utilities import rank_zero_only
 
 from .data import EventIndex, find_files
 from .dl2 import dl2_name, predict_outputs, write_dl2
@@ -17,8 +17,6 @@ from .tasks import build_tasks
 from .training import TrainedNetwork, fit, load_checkpoint
 
 __all__ = ["RunOptions", "predict", "run"]
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -58,23 +56,26 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
     Returns
     -------
     dict
-        The scalar figures, as in ``metrics.json``.
+        The scalar figures, as in ``metrics.json``; nothing in the other processes of a run.
 
     Raises
     ------
     GammaLearnError
         If the settings, the data or the output folder cannot be used.
     """
-    check_folder(output, options.overwrite, options.resume, experiment)
+    # Other processes of one run find the folder that the first one has made.
+    first_process = rank_zero_only.rank == 0
+    if first_process:
+        check_folder(output, options.overwrite, options.resume, experiment)
     tasks = build_tasks(experiment.tasks)
     train_files = find_files(experiment.data.train, "data.train")
     test_files = find_files(experiment.data.test, "data.test")
     learnt = EventIndex.build(train_files, experiment.data)
     tests = index_inputs(test_files, experiment.data, learnt.cameras)
-    warn_of_shared_files(train_files, test_files)
 
-    open_folder(output, options.resume)
-    write_settings(output, experiment)
+    if first_process:
+        open_folder(output, options.resume)
+        write_settings(output, experiment)
     checkpoint, summary = fit(
         experiment,
         learnt,
@@ -84,9 +85,17 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
         fast_dev_run=options.fast_dev_run,
         progress=options.progress,
     )
+    if not first_process:
+        return {}
     trained = load_checkpoint(checkpoint)
     files = reconstruct(trained, tests, output / "dl2", experiment, options)
-    return evaluate(files, output, experiment.evaluation, report_sections(output, summary, learnt))
+    return evaluate(
+        files,
+        output,
+        experiment.evaluation,
+        report_sections(output, summary, learnt),
+        [*_shared_files(train_files, test_files), *_unlearnt_tasks(summary)],
+    )
 
 
 def predict(
@@ -182,16 +191,24 @@ def reconstruct(
     return files
 
 
-def warn_of_shared_files(train_files, test_files) -> None:
-    """Warn where a file is learnt from and tested on: such figures flatter."""
+def _shared_files(train_files, test_files) -> list[str]:
+    """A sentence where a file is learnt from and tested on: such figures flatter."""
     shared = {path.resolve() for path in train_files} & {path.resolve() for path in test_files}
-    if shared:
-        log.warning(
-            "%d file(s) are both in data.train and data.test, %s among them: the figures will be "
-            "of events that were learnt from.",
-            len(shared),
-            min(shared).name,
-        )
+    if not shared:
+        return []
+    return [
+        f"{len(shared)} of the {len(test_files)} test files are training files too "
+        f"({min(shared).name} among them): the figures are in part of events that were learnt from."
+    ]
+
+
+def _unlearnt_tasks(summary) -> list[str]:
+    """A sentence for each task that had no event to learn from."""
+    return [
+        f"There was no training event for {name.replace('_', ' ')}: its figures mean nothing."
+        for name, count in summary["events_by_task"].items()
+        if count == 0
+    ]
 
 
 def report_sections(output: Path, summary: dict, index: EventIndex) -> list[ReportSection]:

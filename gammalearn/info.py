@@ -10,7 +10,6 @@ from ctapipe.io import read_table
 from .data.files import open_hdf5
 from .errors import InputFileError
 from .particles import particle_names
-from .training import load_checkpoint
 
 __all__ = ["describe_file"]
 
@@ -46,6 +45,9 @@ def _lines(title: str, values: dict) -> list[str]:
 
 
 def _describe_checkpoint(path: Path) -> str:
+    # Lightning takes seconds to import, which no other file needs.
+    from .training import load_checkpoint
+
     trained = load_checkpoint(path)
     n_parameters = sum(parameter.numel() for parameter in trained.network.parameters())
     experiment = trained.experiment

@@ -85,6 +85,7 @@ class DataSettings(_Settings):
     """Fewest images an event must have after the image cuts."""
 
     cuts: CutSettings = CutSettings()
+    """Which images and events enter, by their parameters."""
 
     channels: list[Literal["charge", "peak_time", "cleaning_mask"]] = ["charge", "peak_time"]
     """What each pixel carries into the network, in this order."""
@@ -138,6 +139,7 @@ class NetworkSettings(_Settings):
     """Hidden features of each task's head."""
 
     dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of the features left out at random in training, in fusion and heads."""
 
     @model_validator(mode="after")
     def _stages(self):
@@ -163,18 +165,26 @@ class TaskSettings(_Settings):
 
 
 class TrainingSettings(_Settings):
-    """Optimiser, schedule and machine."""
+    """Optimiser and machine."""
 
     epochs: int = Field(20, ge=1)
+    """How often each training event is seen."""
+
     batch_size: int = Field(64, ge=1)
     """Events a step (and a device)."""
 
     learning_rate: float = Field(1e-3, gt=0)
+    """Step size of Adam."""
+
     weight_decay: float = Field(0.0, ge=0)
+    """Pull of the weights towards zero, as Adam has it (L2)."""
+
     balancing: Literal["fixed", "uncertainty"] = "fixed"
     """How the tasks' losses are weighed: by their settings, or by learnt uncertainties."""
 
     seed: int = Field(1, ge=0)
+    """Of the split, the order of the events, the first weights and dropout."""
+
     workers: int = Field(0, ge=0)
     """Processes that load data; 0 loads in the training process."""
 
@@ -182,8 +192,13 @@ class TrainingSettings(_Settings):
     """``cpu``, ``gpu`` or ``auto``, as Lightning has it."""
 
     devices: int | list[int] | Literal["auto"] = 1
+    """Number of devices (or which) on each node."""
+
     nodes: int = Field(1, ge=1)
-    precision: Literal["32-true", "16-mixed", "bf16-mixed", "64-true"] = "32-true"
+    """Number of nodes."""
+
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
+    """Numbers that the training computes with, as Lightning calls them."""
 
 
 class EvaluationSettings(_Settings):
@@ -193,11 +208,14 @@ class EvaluationSettings(_Settings):
     """Edges of the energy axis (TeV)."""
 
     bins_per_decade: int = Field(5, ge=1)
+    """Energy bins in each factor of ten."""
+
     signal: Particle = "gamma"
     """Particle whose migration and resolution are drawn."""
 
     algorithm: str | None = None
-    """Name of the DL2 algorithm, needed where a file holds several."""
+    """Name of the DL2 algorithm, or several between commas (for ctapipe's, one a quantity); needed
+    where a file has one quantity of several."""
 
     @field_validator("energy_range")
     @classmethod
@@ -232,7 +250,11 @@ class Experiment(_Settings):
     """All settings of an experiment."""
 
     data: DataSettings = DataSettings()
+    """Files, telescopes, grouping, cuts and channels."""
+
     network: NetworkSettings = NetworkSettings()
+    """The network."""
+
     tasks: Annotated[dict[str, TaskSettings], BeforeValidator(_named_tasks)] = {
         "particle_type": TaskSettings(),
         "energy": TaskSettings(),
@@ -242,8 +264,13 @@ class Experiment(_Settings):
     """Quantities to learn: a list of names, or names with their settings."""
 
     training: TrainingSettings = TrainingSettings()
+    """Optimiser and machine."""
+
     evaluation: EvaluationSettings = EvaluationSettings()
+    """Binning and choices of the evaluation."""
+
     output: OutputSettings = OutputSettings()
+    """Where results go and how they are called."""
 
     @field_validator("tasks")
     @classmethod

@@ -71,6 +71,7 @@ def evaluate(
     output: Path,
     settings: EvaluationSettings,
     sections: Sequence[ReportSection] = (),
+    warnings: Sequence[str] = (),
 ) -> dict[str, object]:
     """Evaluate reconstructed events and write tables, pictures, metrics and a report.
 
@@ -95,6 +96,8 @@ def evaluate(
         Binning, signal particle and algorithm.
     sections : sequence of ReportSection
         Sections to add to the report.
+    warnings : sequence of str
+        Sentences to add to those on what to read with care.
 
     Returns
     -------
@@ -112,7 +115,8 @@ def evaluate(
     events = read_events(paths, settings.algorithm)
     make_folder(output / FOLDER)
 
-    signal, warnings = _choose_signal(events, settings.signal)
+    signal, own_warnings = _choose_signal(events, settings.signal)
+    warnings = [*warnings, *own_warnings]
     metrics = event_numbers(events, signal, settings.signal)
     with picture_style():
         findings = [

@@ -1,0 +1,95 @@
+"""Writes settings.md, the reference of all settings, from the settings' own words.
+
+Run it after a change of gammalearn/settings.py: ``python docs/make_settings.py``.
+"""
+
+import types
+import typing
+from pathlib import Path
+
+import pydantic
+
+from gammalearn.settings import (
+    CutSettings,
+    DataSettings,
+    EvaluationSettings,
+    Experiment,
+    NetworkSettings,
+    OutputSettings,
+    TaskSettings,
+    TrainingSettings,
+)
+
+SECTIONS = {
+    "data": DataSettings,
+    "data.cuts": CutSettings,
+    "network": NetworkSettings,
+    "tasks.NAME": TaskSettings,
+    "training": TrainingSettings,
+    "evaluation": EvaluationSettings,
+    "output": OutputSettings,
+}
+
+INTRODUCTION = """\
+# Settings
+
+An experiment is a Python file that defines `experiment = Experiment(...)`, or a YAML file with the
+same keys; any setting can be changed on the command line with `--set section.name=value`. Wrong
+keys and values are reported by their path. This page is made from gammalearn/settings.py.
+"""
+
+
+def kind(annotation) -> str:
+    """A type in words."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return kind(arguments[0])
+    if origin is typing.Literal:
+        return " or ".join(f"`{value}`" for value in arguments)
+    if origin in (types.UnionType, typing.Union):
+        return " or ".join(kind(argument) for argument in arguments)
+    if origin is list:
+        return f"list of {kind(arguments[0])}"
+    if origin is tuple:
+        return f"{len(arguments)} {kind(arguments[0])}"
+    if origin is dict:
+        return "settings by name"
+    if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
+        return "settings"
+    names = {int: "integer", float: "number", str: "text", bool: "yes or no", type(None): "none"}
+    return names[annotation]
+
+
+def default(field) -> str:
+    """A setting's default as one would write it in YAML."""
+    value = field.default
+    if isinstance(value, pydantic.BaseModel):
+        return "below"
+    if isinstance(value, dict):
+        return f"`[{', '.join(value)}]`"
+    if isinstance(value, list | tuple):
+        return f"`[{', '.join(map(str, value))}]`"
+    if value is None:
+        return "none"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def table(model) -> list[str]:
+    """Rows for each setting of a model."""
+    rows = ["| setting | value | default | |", "|---|---|---|---|"]
+    for name, field in model.model_fields.items():
+        words = " ".join(field.description.split()).replace("|", r"\|").replace("``", "`")
+        rows.append(f"| `{name}` | {kind(field.annotation)} | {default(field)} | {words} |")
+    return rows
+
+
+def settings_reference() -> str:
+    """The page."""
+    lines = [INTRODUCTION, *table(Experiment)]
+    for path, model in SECTIONS.items():
+        lines += ["", f"## {path}", "", model.__doc__, "", *table(model)]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    Path(__file__).with_name("settings.md").write_text(settings_reference(), encoding="utf-8")

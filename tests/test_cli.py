@@ -1,0 +1,442 @@
+"""The command line, as a user meets it: runs to the end, or one sentence and exit code 2."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tables
+import yaml
+from ctapipe.io import TableLoader
+
+from gammalearn import __version__
+from gammalearn.cli import main
+
+#: A network that trains in a moment.
+SMALL = [
+    "network.backbone=conv4",
+    "network.channels=[2, 4, 4, 4]",
+    "network.embedding=8",
+    "network.head=8",
+    "training.batch_size=4",
+    "training.epochs=2",
+    "training.accelerator=cpu",
+]
+
+
+@pytest.fixture(scope="session")
+def dl1(data_dir):
+    """Path of a ctapipe DL1 file by its short name."""
+    return lambda name: str(data_dir / "dl1_ctapipe" / f"{name}.dl1.h5")
+
+
+@pytest.fixture(scope="session")
+def real_files(dl1):
+    """Two cameras, several arrays, gammas and protons."""
+    names = ("gamma_diffuse_run10_6.0.0", "gamma_lsts_run7_7.0.0", "proton_run1_6.0.2")
+    return [dl1(name) for name in names]
+
+
+def gammalearn(*arguments, settings=()):
+    """Run the command line in this process; returns its exit status."""
+    words = [str(word) for word in arguments]
+    for assignment in settings:
+        words += ["--set", assignment]
+    return main([*words, "-q"])
+
+
+@pytest.fixture(scope="session")
+def experiments(pytestconfig):
+    return pytestconfig.rootpath / "experiment_settings"
+
+
+@pytest.fixture(scope="session")
+def run(experiments, real_files):
+    """Run a shipped experiment on the real files, with a small network."""
+
+    def run(output, *flags, name="lst_stereo", train=None, test=None, settings=()):
+        return gammalearn(
+            experiments / f"{name}.py",
+            "--output",
+            output,
+            *flags,
+            settings=[
+                *SMALL,
+                f"data.train={json.dumps(train or real_files)}",
+                f"data.test={json.dumps(test or train or real_files)}",
+                *settings,
+            ],
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def stereo(run, tmp_path_factory):
+    """Results of lst_stereo.py."""
+    output = tmp_path_factory.mktemp("runs") / "stereo"
+    assert run(output) == 0
+    return output
+
+
+# What a run makes
+
+
+def test_a_run_makes_everything(stereo, real_files):
+    names = {path.relative_to(stereo).as_posix() for path in stereo.rglob("*") if path.is_file()}
+    expected = {
+        "settings.yaml",
+        "checkpoints/best.ckpt",
+        "checkpoints/last.ckpt",
+        "learning_curves.png",
+        "metrics.json",
+        "report.html",
+        *(f"dl2/{path.split('/')[-1].replace('.dl1.', '.dl2.')}" for path in real_files),
+        *(
+            f"evaluation/migration_matrix_{quantity}.{kind}"
+            for quantity in ("energy", "altitude", "azimuth")
+            for kind in ("png", "ecsv")
+        ),
+    }
+    assert expected <= names
+    assert not [name for name in names if name.endswith(".part")]
+    assert any(name.startswith("tensorboard/events.out.tfevents") for name in names)
+    settings = yaml.safe_load((stereo / "settings.yaml").read_text())
+    assert settings["data"]["train"] == real_files
+    assert settings["training"]["epochs"] == 2
+
+
+def test_the_report_says_how_few_events_there_are(stereo):
+    metrics = json.loads((stereo / "metrics.json").read_text())
+    assert metrics["n_events_gamma"] == 6
+    assert metrics["n_events_proton"] == 4
+    page = (stereo / "report.html").read_text()
+    assert "few" in page
+    assert "data:image/png;base64," in page
+
+
+def test_dl2_opens_with_ctapipe_beside_its_dl1(stereo, real_files):
+    for path in real_files:
+        name = path.split("/")[-1].replace(".dl1.", ".dl2.")
+        with TableLoader(path) as dl1, TableLoader(stereo / "dl2" / name) as dl2:
+            before = dl1.read_telescope_events(dl1_parameters=True)
+            after = dl2.read_telescope_events(dl1_parameters=True, dl2=True)
+        for column in ("obs_id", "event_id", "tel_id", "true_energy", "hillas_intensity"):
+            np.testing.assert_array_equal(before[column], after[column])
+        assert "GammaLearn_energy" in after.colnames
+
+
+@pytest.mark.parametrize(
+    ("name", "train", "settings"),
+    [
+        ("lst_mono", None, []),
+        ("lst_separation", None, []),
+        ("lst_stereo", None, ["data.telescopes=null"]),
+        ("lst_stereo", "proton_run202_prod5", []),
+        ("lst_stereo", "proton_run202_prod5", ["data.telescopes=null"]),
+        ("lst_stereo", "protons_prod5_merged", ["data.telescopes=null"]),
+        ("lst_mono", "protons_prod5_merged", ["data.telescopes=null"]),
+    ],
+)
+def test_other_experiments_and_files(run, dl1, tmp_path, name, train, settings):
+    output = tmp_path / "out"
+    train = [dl1(train)] if train else None
+    assert run(output, name=name, train=train, settings=["training.epochs=1", *settings]) == 0
+    metrics = json.loads((output / "metrics.json").read_text())
+    assert metrics["n_particle_type_reconstructed"] > 0
+    if name != "lst_separation":
+        assert (output / "evaluation" / "migration_matrix_energy.png").exists()
+    assert metrics["level"] == ("subarray" if name == "lst_stereo" else "telescope")
+
+
+def test_one_seed_gives_one_result(run, stereo, tmp_path):
+    assert run(tmp_path / "again") == 0
+    assert (tmp_path / "again" / "metrics.json").read_bytes() == (
+        stereo / "metrics.json"
+    ).read_bytes()
+    assert run(tmp_path / "other", settings=["training.seed=2"]) == 0
+    assert (tmp_path / "other" / "metrics.json").read_bytes() != (
+        stereo / "metrics.json"
+    ).read_bytes()
+
+
+def test_an_interrupted_run_goes_on(run, stereo, tmp_path, monkeypatch, capsys):
+    output = tmp_path / "out"
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        # The first epoch is done when the user presses Ctrl-C in the second.
+        patch.setattr(
+            "gammalearn.training.module.ReconstructionModule.on_train_epoch_start",
+            lambda self: interrupt() if self.current_epoch == 1 else None,
+        )
+        assert run(output) == 130
+    assert "--resume" in capsys.readouterr().err
+    assert not (output / "metrics.json").exists()
+    assert run(output, "--resume") == 0
+    assert (output / "metrics.json").read_bytes() == (stereo / "metrics.json").read_bytes()
+
+
+def test_a_finished_run_can_be_trained_longer(run, stereo, tmp_path):
+    output = tmp_path / "out"
+    assert run(output, settings=["training.epochs=1"]) == 0
+    assert run(output, "--resume", settings=["training.epochs=2"]) == 0
+    assert (output / "metrics.json").read_bytes() == (stereo / "metrics.json").read_bytes()
+
+
+def test_fast_dev_run_tries_everything_once(run, tmp_path):
+    assert run(tmp_path / "out", "--fast-dev-run", settings=["training.epochs=1000"]) == 0
+    assert (tmp_path / "out" / "report.html").exists()
+
+
+def test_overwrite_replaces_results_and_nothing_else(run, tmp_path, capsys):
+    output = tmp_path / "out"
+    assert run(output, settings=["training.epochs=1", "tasks=[energy]"]) == 0
+    assert (output / "evaluation" / "migration_matrix_energy.png").exists()
+    assert run(output, "--overwrite", settings=["training.epochs=1", "tasks=[particle_type]"]) == 0
+    assert not (output / "evaluation" / "migration_matrix_energy.png").exists()
+    (output / "thesis.tex").write_text("years of work")
+    assert run(output, "--overwrite") == 2
+    assert "thesis.tex" in capsys.readouterr().err
+    assert (output / "metrics.json").exists()
+
+
+# The other commands
+
+
+def test_predict_gives_the_dl2_of_the_run(stereo, real_files, tmp_path):
+    checkpoint = stereo / "checkpoints" / "best.ckpt"
+    assert gammalearn("predict", checkpoint, *real_files, "-o", tmp_path / "dl2") == 0
+    for name in sorted(path.name for path in (stereo / "dl2").iterdir()):
+        tables_ = []
+        for folder in (stereo / "dl2", tmp_path / "dl2"):
+            with tables.open_file(folder / name) as file:
+                tables_.append(file.root.dl2.event.subarray.energy.GammaLearn[:].tobytes())
+        assert tables_[0] == tables_[1]
+    assert gammalearn("predict", checkpoint, *real_files, "-o", tmp_path / "dl2") == 2
+    again = [checkpoint, *real_files, "-o", tmp_path / "dl2", "--overwrite"]
+    assert gammalearn("predict", *again) == 0
+
+
+def test_evaluate_gives_the_metrics_of_the_run(stereo, tmp_path):
+    files = sorted((stereo / "dl2").iterdir(), key=lambda path: path.name)
+    assert gammalearn("evaluate", *files, "-o", tmp_path / "out") == 0
+    again = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert again == json.loads((stereo / "metrics.json").read_text())
+
+
+def test_info(stereo, dl1, capsys):
+    assert gammalearn("info", dl1("proton_run202_prod5")) == 0
+    text = capsys.readouterr().out
+    for words in ("v7.1.0", "4 telescopes", "15 telescopes", "1764 pixels", "30 images"):
+        assert words in text
+    assert "6 events, 0.0762 to 8.5 TeV" in text
+    assert gammalearn("info", stereo / "checkpoints" / "best.ckpt") == 0
+    text = capsys.readouterr().out
+    for words in ("particle_type, energy, direction, impact", "conv4", "stereo", "1855 pixels"):
+        assert words in text
+    assert gammalearn("info", *(stereo / "dl2").iterdir()) == 0
+    assert "DL2 subarray energy" in capsys.readouterr().out
+
+
+def test_info_counts_telescopes_of_one_name_apart(dl1, capsys):
+    assert gammalearn("info", dl1("gamma_diffuse_run10_6.0.0")) == 0
+    text = capsys.readouterr().out
+    assert "3 telescopes (2-4)" in text
+    assert "1 telescopes (1)" in text
+
+
+def test_help_and_version(capsys):
+    assert main([]) == 0
+    text = capsys.readouterr().out
+    for words in ("predict", "evaluate", "info", "examples:"):
+        assert words in text
+    for flags, words in ((["--version"], __version__), (["run", "--help"], "--fast-dev-run")):
+        with pytest.raises(SystemExit) as raised:
+            main(flags)
+        assert raised.value.code == 0
+        assert words in capsys.readouterr().out
+
+
+def test_the_module_is_the_command():
+    command = [sys.executable, "-m", "gammalearn", "info", "nothing.h5"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "gammalearn: The file 'nothing.h5' does not exist.\n"
+
+
+# Bad input: one clear sentence, exit code 2, nothing written
+
+
+@pytest.fixture
+def refused(tmp_path, capsys):
+    """Check that a command was refused with a sentence that says these words."""
+
+    def check(status, *words, output=tmp_path / "out"):
+        error = capsys.readouterr().err
+        assert status == 2, error
+        assert error.startswith("gammalearn: ")
+        assert error.count("\n") == 1, error
+        assert "Traceback" not in error
+        for word in words:
+            assert str(word) in error
+        assert not output.exists()
+
+    return check
+
+
+def test_missing_file(run, tmp_path, refused):
+    for where in ("train", "test"):
+        status = run(tmp_path / "out", **{where: ["nowhere/gamma.dl1.h5"]})
+        refused(status, "data.", "nowhere/gamma.dl1.h5", "does not exist")
+
+
+def test_no_match(run, tmp_path, refused):
+    status = run(tmp_path / "out", train=[f"{tmp_path}/*.dl1.h5"])
+    refused(status, "data.train", "no file matches")
+
+
+def test_directory(run, data_dir, tmp_path, refused):
+    status = run(tmp_path / "out", train=[str(data_dir)])
+    refused(status, "data.train", "is a directory")
+
+
+@pytest.mark.parametrize("fraction", [0.02, 0.3, 0.9])
+def test_truncated_file(run, dl1, tmp_path, refused, fraction):
+    data = Path(dl1("gamma_lsts_run7_7.0.0")).read_bytes()
+    part = tmp_path / "part.dl1.h5"
+    part.write_bytes(data[: int(fraction * len(data))])
+    status = run(tmp_path / "out", train=[str(part)])
+    refused(status, "part.dl1.h5", "truncated")
+
+
+def test_text_file(run, tmp_path, refused):
+    path = tmp_path / "text.dl1.h5"
+    path.write_text("not HDF5")
+    refused(run(tmp_path / "out", train=[str(path)]), "text.dl1.h5", "HDF5")
+
+
+def test_file_without_images(run, dl1, tmp_path, refused):
+    status = run(tmp_path / "out", train=[dl1("proton_run202_prod5.params_only")])
+    refused(status, "params_only", "no DL1 images", "--write-images")
+
+
+def test_file_without_events(run, dl1, tmp_path, refused):
+    path = tmp_path / "empty.dl1.h5"
+    shutil.copy(dl1("gamma_lsts_run7_7.0.0"), path)
+    path.chmod(0o644)
+    with tables.open_file(path, "a") as file:
+        for table in list(file.walk_nodes("/dl1/event", "Table")):
+            table.remove_rows()
+        for table in list(file.walk_nodes("/simulation/event", "Table")):
+            table.remove_rows()
+    refused(run(tmp_path / "out", train=[str(path)]), "empty.dl1.h5", "no events")
+
+
+@pytest.mark.parametrize("selector", [99, "SST", "LSTCam"])
+def test_telescopes_not_in_the_file(run, tmp_path, refused, selector):
+    status = run(tmp_path / "out", settings=[f"data.telescopes=[{selector}]"])
+    refused(status, "data.telescopes", selector, "gamma_diffuse_run10_6.0.0", "LSTN-design")
+
+
+@pytest.mark.parametrize("cut", ["image=hillas_intensity > 1e9", "event=true_energy > 1000"])
+def test_cut_that_removes_every_event(run, tmp_path, refused, cut):
+    status = run(tmp_path / "out", settings=[f"data.cuts.{cut}"])
+    refused(status, "leaves no event", cut.split("=")[1], "data.cuts")
+
+
+def test_cut_that_cannot_be_evaluated(run, tmp_path, refused):
+    status = run(tmp_path / "out", settings=["data.cuts.image=hillas_intensty > 50"])
+    refused(status, "hillas_intensty", "did you mean hillas_intensity")
+
+
+def test_unknown_task(run, tmp_path, refused):
+    status = run(tmp_path / "out", settings=["tasks=[energy, directoin]"])
+    refused(status, "tasks.directoin", "did you mean 'direction'?")
+
+
+def test_output_folder_that_exists(run, tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.tex").write_text("years of work")
+    assert run(tmp_path / "out") == 2
+    assert "exists" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.tex"]
+
+
+def test_output_that_is_a_file(run, tmp_path, capsys):
+    (tmp_path / "out").write_text("")
+    assert run(tmp_path / "out") == 2
+    assert "is a file" in capsys.readouterr().err
+
+
+def test_wrong_setting(run, tmp_path, refused):
+    status = run(tmp_path / "out", settings=["training.epochs=some"])
+    refused(status, "training.epochs", "valid integer")
+
+
+def test_settings_file_that_does_not_exist(tmp_path, refused):
+    refused(gammalearn("nothing.py", "--output", tmp_path / "out"), "nothing.py", "does not exist")
+
+
+def test_nothing_to_resume(run, tmp_path, refused):
+    refused(run(tmp_path / "out", "--resume"), "no run to resume")
+
+
+def test_resume_with_other_settings(run, stereo, capsys):
+    before = sorted(stereo.rglob("*"))
+    assert run(stereo, "--resume", settings=["network.embedding=16"]) == 2
+    assert "network.embedding was 8 and is now 16" in capsys.readouterr().err
+    assert sorted(stereo.rglob("*")) == before
+
+
+def test_another_camera_than_the_network_knows(run, stereo, dl1, tmp_path, refused):
+    """A network of LSTs does not read a FlashCam, though the file has LSTs too."""
+    checkpoint = stereo / "checkpoints" / "best.ckpt"
+    for name in ("aux_traces_2029", "gamma_with_obslevel_particles"):
+        status = gammalearn("predict", checkpoint, dl1(name), "-o", tmp_path / "out")
+        refused(status, name, "data.telescopes")
+    status = run(
+        tmp_path / "out", test=[dl1("proton_run202_prod5")], settings=["data.telescopes=null"]
+    )
+    refused(status, "proton_run202_prod5", "FlashCam", "not trained on")
+
+
+@pytest.mark.parametrize("kind", ["missing", "directory", "text", "truncated", "hdf5"])
+def test_bad_checkpoint(stereo, dl1, tmp_path, refused, kind):
+    path = tmp_path / "bad.ckpt"
+    if kind == "directory":
+        path.mkdir()
+    elif kind == "text":
+        path.write_text("not a checkpoint")
+    elif kind == "truncated":
+        data = (stereo / "checkpoints" / "best.ckpt").read_bytes()
+        path.write_bytes(data[: len(data) // 2])
+    elif kind == "hdf5":
+        shutil.copy(dl1("gamma_lsts_run7_7.0.0"), path)
+    status = gammalearn("predict", path, dl1("gamma_lsts_run7_7.0.0"), "-o", tmp_path / "out")
+    refused(status, "bad.ckpt")
+    if kind != "missing":
+        refused(gammalearn("info", path), "bad.ckpt")
+
+
+def test_evaluate_refuses_what_is_not_dl2(dl1, tmp_path, refused):
+    for path, words in (
+        ("nothing.dl2.h5", "does not exist"),
+        (tmp_path, "directory"),
+        (dl1("gamma_lsts_run7_7.0.0"), "DL2"),
+    ):
+        refused(gammalearn("evaluate", path, "-o", tmp_path / "out"), words)
+
+
+def test_two_inputs_of_one_name(stereo, dl1, tmp_path, refused):
+    copy = tmp_path / "gamma_lsts_run7_7.0.0.dl1.h5"
+    shutil.copy(dl1("gamma_lsts_run7_7.0.0"), copy)
+    checkpoint = stereo / "checkpoints" / "best.ckpt"
+    inputs = [dl1("gamma_lsts_run7_7.0.0"), copy]
+    status = gammalearn("predict", checkpoint, *inputs, "-o", tmp_path / "out")
+    refused(status, "would both become gamma_lsts_run7_7.0.0.dl2.h5")

@@ -34,7 +34,8 @@ def image_channels(
     -------
     ndarray of float32, shape (n_images, n_channels, n_pixels)
         Peak time is relative to the image's own, the mean weighted with the positive charges
-        squared (so that the light counts, not the noise), in units of 10 ns.
+        squared (so that the light counts, not the noise), in units of 10 ns; 0 in an image
+        without positive charge.
     """
     charge = np.nan_to_num(pixels["charge"].astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
     made = []
@@ -43,11 +44,14 @@ def image_channels(
             made.append(np.arcsinh(charge) if charge_scale == "asinh" else charge)
         elif channel == "peak_time":
             time = pixels["peak_time"].astype(np.float32)
-            weight = np.where(np.isfinite(time), np.clip(charge, 0, None) ** 2, 0)
+            # In double precision, where no charge is too large to be squared.
+            light = np.clip(charge, 0, None).astype(np.float64)
+            weight = np.where(np.isfinite(time), light**2, 0)
             total = weight.sum(axis=1, keepdims=True)
             time = np.where(np.isfinite(time), time, 0)
             mean = (weight * time).sum(axis=1, keepdims=True) / np.where(total > 0, total, 1)
-            seen = np.isfinite(pixels["charge"]) & np.isfinite(pixels["peak_time"])
+            # An image without light has no time of its own to be relative to.
+            seen = np.isfinite(pixels["charge"]) & np.isfinite(pixels["peak_time"]) & (total > 0)
             made.append(np.where(seen, (time - mean) / TIME_SCALE_NS, 0))
         elif channel == "cleaning_mask":
             made.append(pixels["cleaning_mask"])

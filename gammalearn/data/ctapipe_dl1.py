@@ -2,19 +2,19 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
 import astropy.units as u
 import numpy as np
-import tables
 from astropy.table import Table
 from ctapipe.containers import EventType
 from ctapipe.instrument import FocalLengthKind, SubarrayDescription
 from ctapipe.io import read_table
 from ctapipe.io.hdf5tableio import get_column_attrs, get_column_transforms
 
-from ..errors import InputFileError
+from ..errors import DataError, EmptySelectionError, InputFileError
 from ..particles import particle_names
 from .files import open_hdf5
 
@@ -27,9 +27,13 @@ TEL_TRIGGER = "/dl1/event/telescope/trigger"
 IMAGES = "/dl1/event/telescope/images"
 PARAMETERS = "/dl1/event/telescope/parameters"
 SHOWER = "/simulation/event/subarray/shower"
+LSTCHAIN_PARAMETERS = "/dl1/event/telescope/parameters/LST_LSTCam"
 FIXED_POINTING = "/configuration/telescope/pointing"
 #: Pointing against time, by data model: 7.2 and later, 5.0 and earlier.
 MONITORED_POINTING = ("/dl0/monitoring/telescope/pointing", "/dl1/monitoring/telescope/pointing")
+
+#: Columns that tell events apart within a file.
+KEYS = ("obs_id", "event_id")
 
 #: Columns of the truth and their units here.
 TRUTH_UNITS = {
@@ -77,24 +81,46 @@ class CtapipeDL1Reader:
     ------
     InputFileError
         If the file cannot be read, is not ctapipe DL1, or holds no images.
+    EmptySelectionError
+        If it holds no events.
     """
 
     def __init__(self, path: Path):
         self.path = Path(path)
         self._file = open_hdf5(self.path)
+        # How the columns of each telescope's images are stored: finding out takes longer
+        # than reading some images.
+        self._transforms: dict[int, dict] = {}
         try:
-            if TRIGGER not in self._file or "/configuration/instrument/subarray" not in self._file:
-                raise InputFileError(
-                    f"'{self.path}' is not a ctapipe DL1 file: it has no {TRIGGER} table."
-                )
-            if IMAGES not in self._file:
-                raise InputFileError(
-                    f"'{self.path}' holds no DL1 images (image parameters only); make it anew "
-                    "with ctapipe-process --write-images."
-                )
-        except InputFileError:
+            with self._reading("the table of contents"):
+                self._check_kind()
+        except Exception:
             self.close()
             raise
+
+    def _check_kind(self):
+        file = self._file
+        if LSTCHAIN_PARAMETERS in file:
+            raise InputFileError(
+                f"'{self.path}' is an lstchain file; give ctapipe DL1, made with ctapipe-process "
+                "--write-images."
+            )
+        if "/configuration/instrument/subarray" not in file:
+            raise InputFileError(
+                f"'{self.path}' is not a ctapipe DL1 file: it describes no subarray."
+            )
+        if "/dl1" in file and TRIGGER not in file:
+            raise InputFileError(
+                f"'{self.path}' is not a ctapipe DL1 file: it has no {TRIGGER} table."
+            )
+        # Where nothing triggered, ctapipe writes no tables of events at all.
+        if "/dl1" not in file or file.get_node(TRIGGER).nrows == 0:
+            raise EmptySelectionError(f"'{self.path}' holds no events; leave it out.")
+        if IMAGES not in file:
+            raise InputFileError(
+                f"'{self.path}' holds no DL1 images (image parameters only); make it anew "
+                "with ctapipe-process --write-images."
+            )
 
     def close(self):
         """Close the file."""
@@ -106,20 +132,40 @@ class CtapipeDL1Reader:
     def __exit__(self, *_):
         self.close()
 
-    def _read(self, path: str) -> Table:
+    @contextmanager
+    def _reading(self, what: str):
+        """Blame the file for what goes wrong while it is read.
+
+        Whatever the damage, HDF5, PyTables or ctapipe stumble over it in their own ways.
+        """
         try:
-            return read_table(self._file, path)
-        except (tables.HDF5ExtError, OSError) as error:
-            raise InputFileError(f"'{self.path}' is damaged: {path} cannot be read.") from error
+            yield
+        except DataError:
+            raise
+        except Exception as error:
+            raise InputFileError(f"'{self.path}' is damaged: {what} cannot be read.") from error
+
+    def _read(self, path: str, *needed: str) -> Table:
+        """A table of the file; ``needed`` are the columns that it must have."""
+        with self._reading(path):
+            table = read_table(self._file, path)
+        self._check_columns(path, table.colnames, needed)
+        return table
+
+    def _check_columns(self, path, columns, needed):
+        missing = [name for name in needed if name not in columns]
+        if missing:
+            raise InputFileError(f"'{self.path}': {path} has no column {', '.join(missing)}.")
 
     @cached_property
     def subarray(self) -> SubarrayDescription:
         """The telescopes, their positions and cameras."""
         # The focal length only enters the identity of a camera, where the equivalent one is
         # taken; files without the effective one are therefore no trouble.
-        return SubarrayDescription.from_hdf(
-            self._file, focal_length_choice=FocalLengthKind.EQUIVALENT
-        )
+        with self._reading("the description of the telescopes"):
+            return SubarrayDescription.from_hdf(
+                self._file, focal_length_choice=FocalLengthKind.EQUIVALENT
+            )
 
     @cached_property
     def events(self) -> Table:
@@ -128,7 +174,7 @@ class CtapipeDL1Reader:
         Columns obs_id, event_id, event_type, particle (empty where there is no truth) and the
         truth of :data:`TRUTH_UNITS` (NaN where there is none).
         """
-        trigger = self._read(TRIGGER)
+        trigger = self._read(TRIGGER, *KEYS, "event_type")
         events = Table(
             {
                 "obs_id": np.asarray(trigger["obs_id"], dtype=np.int64),
@@ -143,34 +189,55 @@ class CtapipeDL1Reader:
             raise InputFileError(f"'{self.path}' has several events with one obs_id and event_id.")
         if SHOWER not in self._file:
             return events
-        shower = self._read(SHOWER)
+        shower = self._read(SHOWER, *KEYS, "true_shower_primary_id")
         row = match_rows(keys, _keys(shower))
         known = row >= 0
-        for name, unit in TRUTH_UNITS.items():
-            if name in shower.colnames:
-                column = shower[name]
-                values = column.quantity.to_value(unit) if column.unit else np.asarray(column)
-                events[name][known] = values[row[known]]
+        with self._reading(SHOWER):
+            for name, unit in TRUTH_UNITS.items():
+                if name in shower.colnames:
+                    column = shower[name]
+                    values = column.quantity.to_value(unit) if column.unit else np.asarray(column)
+                    events[name][known] = values[row[known]]
         events["particle"][known] = particle_names(shower["true_shower_primary_id"])[row[known]]
         return events
 
     def is_shower(self) -> np.ndarray:
         """Which events are showers, not calibration; shape (n_events,) of bool."""
-        showers = [EventType.SUBARRAY.value, EventType.UNKNOWN.value]
-        return np.isin(self.events["event_type"], showers)
+        showers = [EventType.SUBARRAY, EventType.LONG_EVENT, EventType.UNKNOWN]
+        return np.isin(self.events["event_type"], [kind.value for kind in showers])
 
     def telescopes_with_images(self) -> list[int]:
         """Ids of the telescopes that have an image."""
-        return [
-            tel_id
-            for tel_id in sorted(map(int, self.subarray.tel))
-            if f"{IMAGES}/tel_{tel_id:03d}" in self._file
-            and self._file.get_node(f"{IMAGES}/tel_{tel_id:03d}").nrows > 0
-        ]
+        with self._reading(IMAGES):
+            paths = {int(tel_id): f"{IMAGES}/tel_{tel_id:03d}" for tel_id in self.subarray.tel}
+            return [
+                tel_id
+                for tel_id, path in sorted(paths.items())
+                if path in self._file and self._file.get_node(path).nrows > 0
+            ]
 
     @cached_property
-    def _tel_trigger(self) -> Table | None:
-        return self._read(TEL_TRIGGER) if TEL_TRIGGER in self._file else None
+    def _tel_trigger(self) -> Table:
+        return self._read(TEL_TRIGGER, *KEYS, "tel_id", "time")
+
+    def _image_triggers(self, tel_id: int) -> Table:
+        """The trigger of each image of a telescope, with columns obs_id, event_id and time."""
+        path = f"{IMAGES}/tel_{tel_id:03d}"
+        triggers = self._tel_trigger[self._tel_trigger["tel_id"] == tel_id]
+        with self._reading(path):
+            table = self._file.get_node(path)
+            # One row an image in both, most often; reading the keys from the image table
+            # would decompress every image.
+            if len(triggers) == table.nrows:
+                return triggers
+            keys = np.column_stack([table.col(name).astype(np.int64) for name in KEYS])
+        row = match_rows(keys, _keys(triggers))
+        if np.any(row < 0):
+            raise InputFileError(
+                f"'{self.path}': {np.sum(row < 0)} images of telescope {tel_id} belong to no "
+                "trigger."
+            )
+        return triggers[row]
 
     def images(self, tel_id: int, parameters: Sequence[str] = ()) -> Table:
         """The images of a telescope, in the order of the file, without their pixels.
@@ -186,61 +253,79 @@ class CtapipeDL1Reader:
         Table
             Columns obs_id, event_id, pointing_alt, pointing_az (deg) and parameters.
         """
-        table = self._file.get_node(f"{IMAGES}/tel_{tel_id:03d}")
-        keys, time = None, None
-        if self._tel_trigger is not None:
-            mine = self._tel_trigger[self._tel_trigger["tel_id"] == tel_id]
-            # One row an image in both; reading the keys from the image table would
-            # decompress every image.
-            if len(mine) == table.nrows:
-                keys, time = _keys(mine), mine["time"]
-        if keys is None:
-            keys = np.column_stack(
-                [table.col("obs_id").astype(np.int64), table.col("event_id").astype(np.int64)]
-            )
+        triggers = self._image_triggers(tel_id)
+        keys = _keys(triggers)
         images = Table({"obs_id": keys[:, 0], "event_id": keys[:, 1]})
-        images["pointing_alt"], images["pointing_az"] = self._pointing(tel_id, keys[:, 0], time)
+        alt, az = self._pointing(tel_id, triggers)
+        if not np.all(np.isfinite(alt) & np.isfinite(az)):
+            raise InputFileError(
+                f"'{self.path}': the pointing of telescope {tel_id} is not finite."
+            )
+        # π/2 in single precision lies beyond the zenith, where azimuth is turned around.
+        images["pointing_alt"], images["pointing_az"] = np.clip(alt, -90, 90), az % 360
 
         path = f"{PARAMETERS}/tel_{tel_id:03d}"
-        if parameters and path in self._file:
-            values = self._read(path)
+        known = [name for name in parameters if name in self.parameter_names()]
+        for name in known:
+            images[name] = np.full(len(images), np.nan)
+        if known and path in self._file:
+            values = self._read(path, *KEYS)
             row = match_rows(keys, _keys(values))
-            for name in parameters:
-                if name in values.colnames:
-                    column = np.asarray(values[name], dtype=np.float64)
-                    images[name] = np.where(row >= 0, column[row], np.nan)
+            for name in set(known) & set(values.colnames):
+                images[name][row >= 0] = np.asarray(values[name], dtype=np.float64)[row[row >= 0]]
         return images
 
     def parameter_names(self) -> list[str]:
         """Names of the image parameters in the file."""
-        for table in self._file.iter_nodes(PARAMETERS) if PARAMETERS in self._file else ():
-            return [n for n in table.colnames if n not in {"obs_id", "event_id", "tel_id"}]
-        return []
+        return self._parameter_names
 
-    def _pointing(self, tel_id, obs_id, time):
-        """Altitude and azimuth (deg) of the telescope for each image."""
-        path = f"{FIXED_POINTING}/tel_{tel_id:03d}"
-        if path in self._file:
-            table = self._read(path)
-            row = match_rows(obs_id[:, None], np.asarray(table["obs_id"], dtype=np.int64)[:, None])
-            if np.any(row < 0):
-                raise InputFileError(
-                    f"'{self.path}' has no pointing of telescope {tel_id} for observation "
-                    f"{obs_id[row < 0][0]}."
-                )
-            alt = table["telescope_pointing_altitude"].quantity.to_value(u.deg)[row]
-            az = table["telescope_pointing_azimuth"].quantity.to_value(u.deg)[row]
-            return alt, az
+    @cached_property
+    def _parameter_names(self) -> list[str]:
+        if PARAMETERS not in self._file:
+            return []
+        with self._reading(PARAMETERS):
+            names = {
+                name: None
+                for table in self._file.iter_nodes(PARAMETERS)
+                for name in table.colnames
+                if name not in {*KEYS, "tel_id"}
+            }
+        return list(names)
+
+    def _pointing(self, tel_id: int, triggers: Table) -> tuple[np.ndarray, np.ndarray]:
+        """Altitude and azimuth (deg) of the telescope at each of its triggers."""
         for group in MONITORED_POINTING:
             path = f"{group}/tel_{tel_id:03d}"
-            if path in self._file and time is not None:
-                table = self._read(path)
-                when, seconds = table["time"].unix_tai, time.unix_tai
-                alt = table["altitude"].quantity.to_value(u.deg)
-                # Unwrapped, so that a crossing of north is not a turn around the sky.
-                az = np.rad2deg(np.unwrap(table["azimuth"].quantity.to_value(u.rad)))
-                return np.interp(seconds, when, alt), np.interp(seconds, when, az)
-        raise InputFileError(f"'{self.path}' has no pointing of telescope {tel_id}.")
+            if path in self._file:
+                return self._monitored_pointing(path, triggers["time"])
+        path = f"{FIXED_POINTING}/tel_{tel_id:03d}"
+        if path not in self._file:
+            raise InputFileError(f"'{self.path}' has no pointing of telescope {tel_id}.")
+        names = "telescope_pointing_altitude", "telescope_pointing_azimuth"
+        table = self._read(path, "obs_id", *names)
+        obs_id, known = (np.asarray(t["obs_id"], dtype=np.int64) for t in (triggers, table))
+        row = match_rows(obs_id[:, None], known[:, None])
+        if np.any(row < 0):
+            raise InputFileError(
+                f"'{self.path}' has no pointing of telescope {tel_id} for observation "
+                f"{obs_id[row < 0][0]}."
+            )
+        with self._reading(path):
+            return tuple(_degrees(table[name])[row] for name in names)
+
+    def _monitored_pointing(self, path: str, time) -> tuple[np.ndarray, np.ndarray]:
+        """Altitude and azimuth (deg), interpolated in time."""
+        table = self._read(path, "time", "altitude", "azimuth")
+        with self._reading(path):
+            when = table["time"].unix_tai
+            alt, az = _degrees(table["altitude"]), _degrees(table["azimuth"])
+        order = np.argsort(when, kind="stable")
+        order = order[np.isfinite(alt[order]) & np.isfinite(az[order])]
+        if len(order) == 0:
+            raise InputFileError(f"'{self.path}': {path} holds no pointing.")
+        # Unwrapped, so that a crossing of north is not a turn around the sky.
+        az = np.unwrap(az[order], period=360)
+        return tuple(np.interp(time.unix_tai, when[order], angle) for angle in (alt[order], az))
 
     def pixels(self, tel_id: int, rows: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
         """What the pixels of some images hold.
@@ -258,15 +343,14 @@ class CtapipeDL1Reader:
         dict of str to ndarray, shape (n, n_pixels)
             Also ``obs_id`` and ``event_id``, shape (n,).
         """
-        table = self._file.get_node(f"{IMAGES}/tel_{tel_id:03d}")
-        try:
+        path = f"{IMAGES}/tel_{tel_id:03d}"
+        with self._reading(path):
+            table = self._file.get_node(path)
+            self._check_columns(path, table.colnames, KEYS)
             data = table.read_coordinates(rows)
-        except (tables.HDF5ExtError, OSError) as error:
-            raise InputFileError(
-                f"'{self.path}' is damaged: images of telescope {tel_id} cannot be read."
-            ) from error
-        transforms = get_column_transforms(get_column_attrs(table))
-        pixels = {"obs_id": data["obs_id"], "event_id": data["event_id"]}
+            if tel_id not in self._transforms:
+                self._transforms[tel_id] = get_column_transforms(get_column_attrs(table))
+        pixels = {name: data[name] for name in KEYS}
         for name in names:
             column = PIXEL_COLUMNS[name]
             if column not in table.colnames:
@@ -274,16 +358,16 @@ class CtapipeDL1Reader:
                     f"'{self.path}' has no {column} of telescope {tel_id}; "
                     f"leave '{name}' out of data.channels."
                 )
-            transform = transforms.get(column)
+            transform = self._transforms[tel_id].get(column)
             pixels[name] = transform.inverse(data[column]) if transform else data[column]
         return pixels
 
 
+def _degrees(column) -> np.ndarray:
+    """Angles of a table's column, in double precision."""
+    return column.quantity.astype(np.float64).to_value(u.deg)
+
+
 def _keys(table: Table) -> np.ndarray:
     """Columns obs_id and event_id, shape (n, 2) of int64."""
-    return np.column_stack(
-        [
-            np.asarray(table["obs_id"]).astype(np.int64),
-            np.asarray(table["event_id"]).astype(np.int64),
-        ]
-    )
+    return np.column_stack([np.asarray(table[name]).astype(np.int64) for name in KEYS])

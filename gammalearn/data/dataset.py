@@ -176,7 +176,8 @@ def event_loader(
     shuffle_seed : int, optional
         Shuffle, in an order that depends on this seed and the epoch alone.
     rank, world_size : int
-        This process and the number of processes that share the events.
+        This process and the number of processes that share the events. Each has as many
+        batches: where the events do not divide, some come twice.
     pin_memory : bool
         Page-locked memory, for fast copies to a GPU.
     """

@@ -1,6 +1,7 @@
 """Finding and opening input files."""
 
 import glob
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,8 @@ __all__ = ["find_files", "open_hdf5"]
 
 def find_files(patterns: Sequence[str], setting: str) -> list[Path]:
     """The files that names and globs stand for, each once, globs in sorted order.
+
+    A file of several names (``a/b.h5`` and ``./a/b.h5``, links) goes by the first.
 
     Parameters
     ----------
@@ -31,15 +34,15 @@ def find_files(patterns: Sequence[str], setting: str) -> list[Path]:
             f"{setting} is empty; give one or more DL1 files, e.g. "
             f"--set {setting}='[\"path/to/*.dl1.h5\"]'."
         )
-    found: dict[Path, None] = {}
+    found: dict[Path, Path] = {}
     for pattern in patterns:
-        path = Path(pattern).expanduser()
+        path = Path(os.path.expanduser(pattern))
         if path.is_dir():
             raise InputFileError(
                 f"{setting}: '{pattern}' is a directory; give its files, e.g. '{pattern}/*.dl1.h5'."
             )
         if path.exists():
-            found[path] = None
+            found.setdefault(path.resolve(), path)
             continue
         if not glob.has_magic(pattern):
             raise InputFileError(f"{setting}: the file '{pattern}' does not exist.")
@@ -51,8 +54,9 @@ def find_files(patterns: Sequence[str], setting: str) -> list[Path]:
                 f"{setting}: no file matches '{pattern}' in '{Path.cwd()}'; put ctapipe DL1 files "
                 f"(charge and peak time images) there or set {setting} to your own."
             )
-        found.update(dict.fromkeys(matches))
-    return list(found)
+        for match in matches:
+            found.setdefault(match.resolve(), match)
+    return list(found.values())
 
 
 def open_hdf5(path: Path) -> tables.File:

@@ -4,6 +4,7 @@ Everything but the pixels, for all files in one table of images and one of event
 grouping act on it, and what it leaves out it counts.
 """
 
+import hashlib
 import logging
 from collections import Counter
 from collections.abc import Sequence
@@ -37,10 +38,11 @@ class EventIndex:
         ``events``), x, y, z (m, ground frame relative to the array's centre), pointing_alt,
         pointing_az (deg).
     events : Table
-        One row an event: file, obs_id, event_id, tel_id (−1 for stereo), shower_id, particle,
-        truth (see :data:`gammalearn.data.ctapipe_dl1.TRUTH_UNITS`), multiplicity, first_image
-        (row in ``images``), pointing_alt, pointing_az (deg, mean over its telescopes),
-        reference_x, reference_y, reference_z (m, mean position of its telescopes).
+        One row an event: file, obs_id, event_id, tel_id (−1 for stereo), shower_id (shared
+        by the reuses of a shower), particle, truth (see
+        :data:`gammalearn.data.ctapipe_dl1.TRUTH_UNITS`), multiplicity, first_image (row in
+        ``images``), pointing_alt, pointing_az (deg, mean over its telescopes), reference_x,
+        reference_y, reference_z (m, mean position of its telescopes).
     cut_flow : list of (str, int, int)
         What was left after each step: a label, events, images.
     """
@@ -105,8 +107,6 @@ class _Builder:
 
     def add(self, file: int, reader: CtapipeDL1Reader):
         events = reader.events.copy()
-        if len(events) == 0:
-            raise EmptySelectionError(f"'{reader.path}' holds no events.")
         events["file"] = file
         events["shower_id"] = _shower_ids(events)
         shower = reader.is_shower()
@@ -124,7 +124,7 @@ class _Builder:
             columns = columns[[n for n in columns.colnames if n not in _PLUMBING]]
             source = f"'{reader.path}'"
             for cut in self.settings.cuts.image:
-                keep = passes([cut], columns, source)
+                keep = passes([cut], columns, source, reader.parameter_names())
                 images, columns = images[keep], columns[keep]
                 self._count(f"image: {cut}", len(np.unique(images["event"])), len(images))
 
@@ -223,8 +223,12 @@ class _Builder:
             images["x"], images["y"], images["z"] = float(x), float(y), float(z)
             tables.append(images)
         if not tables:
-            names = ["event", "tel_id", "row", "file", "camera"]
-            return Table({name: np.zeros(0, dtype=np.int64) for name in names})
+            numbers = ["event", "tel_id", "row", "file", "camera"]
+            return Table(
+                {name: np.zeros(0, dtype=np.int64) for name in numbers}
+                | {name: np.zeros(0) for name in [*"xyz", "pointing_alt", "pointing_az"]}
+                | {name: np.zeros(0) for name in parameters if name in reader.parameter_names()}
+            )
         return vstack(tables, metadata_conflicts="silent")
 
     def _camera(self, reader, tel_id) -> int:
@@ -280,23 +284,18 @@ def _telescopes_matching(subarray, selector) -> list[int]:
 
 
 def _shower_ids(events: Table) -> np.ndarray:
-    """The first event_id of each event's shower.
+    """A number that the events of one shower share, in this file and any other.
 
     Events of one shower (CORSIKA reuses it at other core positions) have the same truth but
     for the core; where there is no truth, each event is a shower.
     """
-    event_id = np.asarray(events["event_id"])
     names = ["true_energy", "true_alt", "true_az", "true_h_first_int"]
-    truth = np.column_stack([np.asarray(events["obs_id"], float), *(events[n] for n in names)])
-    ids = event_id.copy()
-    known = np.isfinite(events["true_energy"])
-    if known.any():
-        # NaN differs from NaN: a missing height must not tear reuses apart.
-        _, shower = np.unique(np.nan_to_num(truth[known]), axis=0, return_inverse=True)
-        shower = shower.reshape(-1)
-        first = np.full(shower.max() + 1, np.iinfo(np.int64).max)
-        np.minimum.at(first, shower, event_id[known])
-        ids[known] = first[shower]
+    # A missing height is the same for all reuses, whatever the NaN's bits.
+    truth = np.nan_to_num(np.column_stack([np.asarray(events[n], float) for n in names]))
+    ids = np.array(events["event_id"])
+    for i in np.flatnonzero(np.isfinite(events["true_energy"])):
+        digest = hashlib.blake2b(truth[i].tobytes(), digest_size=7).digest()
+        ids[i] = int.from_bytes(digest, "big")
     return ids
 
 

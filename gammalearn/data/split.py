@@ -20,7 +20,8 @@ def split_by_shower(events: Table, fraction: float, seed: int) -> tuple[np.ndarr
     events : Table
         Columns particle, obs_id, shower_id.
     fraction : float
-        Share of the showers for validation; at least one where it is not 0 and there are two.
+        Share of the showers for validation. Where it is not 0, at least one of each particle
+        goes to either side; the only one of its kind is learnt from.
     seed : int
 
     Returns
@@ -28,26 +29,18 @@ def split_by_shower(events: Table, fraction: float, seed: int) -> tuple[np.ndarr
     training, validation : ndarray of int
         Rows of the events, increasing.
     """
-    names = np.asarray(events["particle"])
-    showers = np.column_stack(
-        [
-            np.asarray(events["obs_id"]).astype(str),
-            np.asarray(events["shower_id"]).astype(str),
-            names,
-        ]
-    )
+    names, particle = np.unique(np.asarray(events["particle"]), return_inverse=True)
+    showers = np.column_stack([events["obs_id"], events["shower_id"], particle])
     unique, number = np.unique(showers, axis=0, return_inverse=True)
     number = number.reshape(-1)
-    order = [_order(seed, *key) for key in unique]
+    order = np.argsort([_order(seed, obs, shower, names[p]) for obs, shower, p in unique])
     validation = np.zeros(len(unique), dtype=bool)
-    for particle in np.unique(names):
-        members = [i for i in np.argsort(order) if unique[i, 2] == particle]
-        n_validation = round(fraction * len(members))
-        if fraction > 0 and len(members) > 1:
-            n_validation = min(max(n_validation, 1), len(members) - 1)
-        validation[members[:n_validation]] = True
+    for p in range(len(names)):
+        members = order[unique[order, 2] == p]
+        n_validation = max(round(fraction * len(members)), 1) if fraction > 0 else 0
+        validation[members[: min(n_validation, len(members) - 1)]] = True
     return np.flatnonzero(~validation[number]), np.flatnonzero(validation[number])
 
 
-def _order(seed: int, *key: str) -> str:
-    return hashlib.blake2b(":".join([str(seed), *key]).encode(), digest_size=8).hexdigest()
+def _order(*key) -> bytes:
+    return hashlib.blake2b(":".join(map(str, key)).encode(), digest_size=8).digest()

@@ -1,0 +1,83 @@
+"""DL1 files, altered copies of them, and what ctapipe itself reads there."""
+
+import shutil
+from functools import cache
+
+import numpy as np
+import pytest
+import tables
+from ctapipe.io import TableLoader
+
+from gammalearn.data import EventIndex
+from gammalearn.settings import DataSettings
+
+
+@pytest.fixture(scope="session")
+def dl1(data_dir):
+    """Path of a ctapipe DL1 file by the first part of its name."""
+    return lambda name: data_dir / "dl1_ctapipe" / f"{name}.dl1.h5"
+
+
+@pytest.fixture
+def altered(dl1, tmp_path):
+    """A copy of a DL1 file after ``change(file)`` has been at it."""
+
+    def alter(name, change, copy="altered"):
+        path = tmp_path / f"{copy}.dl1.h5"
+        shutil.copyfile(dl1(name), path)
+        path.chmod(0o644)
+        with tables.open_file(path, "a") as file:
+            change(file)
+        return path
+
+    return alter
+
+
+@cache
+def _index(files, settings):
+    return EventIndex.build(list(files), DataSettings.model_validate_json(settings))
+
+
+@pytest.fixture(scope="session")
+def build_index(data_dir):
+    """Index files; those of the test data are only indexed once for the same settings."""
+
+    def build(files, settings):
+        if all(path.is_relative_to(data_dir) for path in files):
+            return _index(tuple(files), settings.model_dump_json())
+        return EventIndex.build(files, settings)
+
+    return build
+
+
+@cache
+def _telescope_events(path, parameters=False):
+    with TableLoader(path, focal_length_choice="EQUIVALENT") as loader:
+        return loader.read_telescope_events_by_id(
+            dl1_images=True,
+            dl1_parameters=parameters,
+            true_images=False,
+            true_parameters=False,
+            observation_info=False,
+        )
+
+
+@pytest.fixture(scope="session")
+def telescope_events():
+    """What ctapipe's TableLoader reads in a file: a table for each telescope.
+
+    Image parameters only if asked for, as they take most of the time.
+    """
+    return _telescope_events
+
+
+@pytest.fixture(scope="session")
+def image_in_ctapipe():
+    """A column of one image, as ctapipe's TableLoader reads it."""
+
+    def image(path, obs_id, event_id, tel_id, column="image"):
+        table = _telescope_events(path)[int(tel_id)]
+        (row,) = np.flatnonzero((table["obs_id"] == obs_id) & (table["event_id"] == event_id))
+        return np.asarray(table[column][row])
+
+    return image

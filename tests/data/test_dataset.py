@@ -1,0 +1,295 @@
+"""Batches: the images that ctapipe gives, in any order, each once an epoch."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from gammalearn.data import EventDataset, event_loader
+from gammalearn.data import dataset as dataset_module
+from gammalearn.data.channels import image_channels
+from gammalearn.data.ctapipe_dl1 import FIXED_POINTING
+from gammalearn.errors import InputFileError
+from gammalearn.settings import DataSettings
+
+RUN202, RUN201 = "proton_run202_prod5", "proton_run201_prod5"
+NAMES = [RUN202, "gamma_diffuse_run10_6.0.0", RUN201, "gamma_lsts_run7_7.0.0"]
+COLUMNS = {"charge": "image", "peak_time": "peak_time", "cleaning_mask": "image_mask"}
+
+
+@pytest.fixture
+def make(dl1, build_index):
+    """A data set of some files; it is closed after the test."""
+    made = []
+
+    def dataset(*names, rows=None, targets=None, **settings):
+        settings = DataSettings(**settings)
+        files = [dl1(name) if isinstance(name, str) else name for name in names]
+        made.append(EventDataset(build_index(files, settings), settings, targets, rows))
+        return made[-1]
+
+    yield dataset
+    for dataset in made:
+        dataset.close()
+
+
+def check(batch, dataset, image_in_ctapipe):
+    """Compare each image of a batch with ctapipe's."""
+    index, settings = dataset.index, dataset.settings
+    n_images = np.zeros(batch.n_events, dtype=int)
+    for name, images in batch.images.items():
+        for event in images.event.unique():
+            row = int(batch.index[event])
+            mine = index.images[index.images["event"] == row]
+            mine = mine[[index.cameras[number].name == name for number in mine["camera"]]]
+            which = torch.nonzero(images.event == event)[:, 0]
+            assert len(which) == len(mine)
+            n_images[event] += len(mine)
+            for place, image in zip(which, mine, strict=True):
+                key = (
+                    index.files[image["file"]],
+                    index.events["obs_id"][row],
+                    index.events["event_id"][row],
+                    image["tel_id"],
+                )
+                pixels = {
+                    ours: image_in_ctapipe(*key, theirs)[None] for ours, theirs in COLUMNS.items()
+                }
+                expected = image_channels(pixels, settings.channels, settings.charge_scale)[0]
+                np.testing.assert_array_equal(images.pixels[place], expected)
+    assert n_images.tolist() == index.events["multiplicity"][batch.index.numpy()].tolist()
+
+
+class TestImages:
+    @pytest.mark.parametrize("grouping", ["mono", "stereo"])
+    def test_are_those_that_ctapipe_reads(self, make, image_in_ctapipe, grouping):
+        dataset = make(*NAMES, grouping=grouping)
+        batch = dataset[np.arange(len(dataset))]
+        check(batch, dataset, image_in_ctapipe)
+        assert {name: i.pixels.shape[1:] for name, i in batch.images.items()} == {
+            "LSTCam": (2, 1855),
+            "FlashCam": (2, 1764),
+            "MSTx-NectarCam": (2, 1855),
+        }
+
+    def test_linear_charge_is_ctapipes_image(self, make, image_in_ctapipe):
+        dataset = make(RUN201, channels=["charge"], charge_scale="linear", grouping="mono")
+        for item, tel_id in ((0, 7), (1, 12)):
+            pixels = dataset[item].images["FlashCam"].pixels[0, 0]
+            expected = image_in_ctapipe(dataset.index.files[0], 201, 8615, tel_id)
+            np.testing.assert_array_equal(pixels, expected)
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_in_any_order_and_repeatedly(self, make, image_in_ctapipe, seed):
+        dataset = make(*NAMES, channels=["cleaning_mask", "peak_time", "charge"])
+        items = np.random.default_rng(seed).integers(0, len(dataset), 9)
+        batch = dataset[items]
+        assert batch.index.tolist() == items.tolist()
+        check(batch, dataset, image_in_ctapipe)
+
+    def test_of_chosen_events(self, make, image_in_ctapipe):
+        dataset = make(*NAMES, rows=[5, 7, 0])
+        assert len(dataset) == 3
+        batch = dataset[[2, 1]]
+        assert batch.index.tolist() == [0, 7]
+        check(batch, dataset, image_in_ctapipe)
+
+    def test_one_item_is_a_batch_of_one(self, make, image_in_ctapipe):
+        dataset = make(RUN202)
+        batch = dataset[2]
+        assert (batch.n_events, batch.index.tolist()) == (1, [2])
+        check(batch, dataset, image_in_ctapipe)
+
+    def test_a_camera_that_saw_nothing_is_left_out(self, make):
+        dataset = make(RUN202)
+        # 904: FlashCams only; 3906: LSTs only.
+        assert set(dataset[0].images) == {"FlashCam"}
+        assert set(dataset[4].images) == {"LSTCam"}
+        assert set(dataset[[0, 4]].images) == {"FlashCam", "LSTCam"}
+
+    def test_targets_go_with_their_events(self, make):
+        targets = {"energy": np.arange(6, dtype=np.float32)[:, None]}
+        dataset = make(RUN202, rows=[1, 3, 5], targets=targets)
+        assert dataset[[2, 0, 1]].targets["energy"].tolist() == [[5], [1], [3]]
+
+    def test_missing_pixels_have_no_light(self, make, altered):
+        def lose(file):
+            table = file.root.dl1.event.telescope.images.tel_007
+            rows = table.read()
+            rows["image"][0, :10] = np.nan
+            rows["peak_time"][0, 20:30] = np.inf
+            table.modify_rows(0, 1, rows=rows)
+
+        dataset = make(altered(RUN201, lose))
+        pixels = dataset[0].images["FlashCam"].pixels
+        assert torch.isfinite(pixels).all()
+        assert not pixels[0, :, :10].any() and not pixels[0, 1, 20:30].any()
+
+
+class TestPlaces:
+    def test_positions_are_relative_to_the_mean_of_the_telescopes(self, make):
+        dataset = make(RUN202)
+        for item in range(len(dataset)):
+            images = dataset.index.images[dataset.index.images["event"] == item]
+            absolute = np.column_stack([images[axis] for axis in "xyz"])
+            batch = dataset[item].images
+            relative = torch.cat([batch[name].position for name in ("LSTCam", "FlashCam")
+                                  if name in batch])  # fmt: skip
+            assert relative.mean(axis=0).tolist() == pytest.approx([0, 0, 0], abs=1e-4)
+            np.testing.assert_allclose(
+                relative - relative[0], absolute - absolute[0], rtol=0, atol=1e-3
+            )
+
+    def test_mono_is_at_the_origin(self, make):
+        batch = make(RUN202, grouping="mono")[np.arange(36)]
+        for images in batch.images.values():
+            assert not images.position.any()
+            assert images.pointing.abs().max() < 1e-4
+
+    @pytest.mark.parametrize("name", [RUN202, "gamma_lsts_run7_7.0.0", "lst_with_photons"])
+    def test_parallel_telescopes_have_no_offset(self, make, name):
+        dataset = make(name)
+        for images in dataset[np.arange(len(dataset))].images.values():
+            assert images.pointing.abs().max() < 1e-4
+
+    @pytest.mark.parametrize(
+        ("pointings", "offsets"),
+        [
+            # One above the other: half the distance up, half down.
+            ([(70.5, 20), (69.5, 20)], [(0, 0.5), (0, -0.5)]),
+            # Side by side at the horizon: a degree of azimuth is a degree.
+            ([(0, 19), (0, 21)], [(-1, 0), (1, 0)]),
+            # Across north, at an altitude where a degree of azimuth is half of one.
+            ([(60, 359.9), (60, 0.1)], [(-0.05, 0), (0.05, 0)]),
+            # Across the zenith: behind is seen above.
+            ([(89, 0), (88, 180)], None),
+        ],
+    )
+    def test_divergent_telescopes(self, make, altered, pointings, offsets):
+        def diverge(file):
+            for tel_id, (alt, az) in zip((7, 12), pointings, strict=True):
+                table = file.get_node(f"{FIXED_POINTING}/tel_{tel_id:03d}")
+                for name, angle in (("altitude", alt), ("azimuth", az)):
+                    column = np.array([np.deg2rad(angle)])
+                    table.modify_column(colname=f"telescope_pointing_{name}", column=column)
+
+        pointing = make(altered(RUN201, diverge))[0].images["FlashCam"].pointing.numpy()
+        if offsets is None:
+            # Three degrees between them, the mean in the middle.
+            assert np.hypot(*pointing.T) == pytest.approx([1.5, 1.5], abs=1e-3)
+            assert pointing.sum(axis=0) == pytest.approx([0, 0], abs=1e-3)
+        else:
+            np.testing.assert_allclose(pointing, offsets, rtol=0, atol=2e-4)
+
+
+class TestFiles:
+    def test_few_stay_open(self, make, image_in_ctapipe, monkeypatch):
+        monkeypatch.setattr(dataset_module, "MAX_OPEN_FILES", 2)
+        dataset = make(*NAMES)
+        for items in (np.arange(len(dataset)), [0, 12, 6, 8], [0, 12, 6, 8]):
+            check(dataset[items], dataset, image_in_ctapipe)
+            assert len(dataset._readers) == 2
+        dataset.close()
+        assert not dataset._readers
+
+    def test_do_not_travel_to_other_processes(self, make):
+        dataset = make(RUN202)
+        before = dataset[[0, 3]]
+        copy = pickle.loads(pickle.dumps(dataset))
+        assert dataset._readers and not copy._readers
+        same(copy[[0, 3]], before)
+        copy.close()
+
+    def test_a_file_that_has_changed_is_noticed(self, make, altered):
+        path = altered(RUN201, lambda file: None)
+        dataset = make(path)
+
+        def renumber(file):
+            table = file.root.dl1.event.telescope.images.tel_012
+            table.modify_column(colname="event_id", column=np.array([1]))
+
+        assert altered(RUN201, renumber) == path
+        with pytest.raises(InputFileError, match="has changed since it was indexed"):
+            dataset[0]
+
+    def test_a_file_that_has_gone_is_missed(self, make, altered):
+        path = altered(RUN201, lambda file: None)
+        dataset = make(path)
+        path.unlink()
+        with pytest.raises(InputFileError, match="does not exist"):
+            dataset[0]
+
+
+def same(batch, other):
+    """Check that two batches are equal, bit by bit."""
+    assert batch.index.tolist() == other.index.tolist()
+    assert set(batch.images) == set(other.images)
+    for name, images in batch.images.items():
+        for part, tensor in vars(images).items():
+            assert torch.equal(tensor, getattr(other.images[name], part)), (name, part)
+
+
+class TestLoader:
+    @staticmethod
+    def order(loader):
+        return [row for batch in loader for row in batch.index.tolist()]
+
+    def test_in_order_unless_shuffled(self, make):
+        loader = event_loader(make(*NAMES), 4)
+        sizes = [batch.n_events for batch in loader]
+        assert self.order(loader) == list(range(13))
+        assert sizes == [4, 4, 4, 1]
+
+    def test_each_event_once_an_epoch(self, make):
+        loader = event_loader(make(*NAMES), 4, shuffle_seed=3)
+        for epoch in range(3):
+            loader.sampler.set_epoch(epoch)
+            assert sorted(self.order(loader)) == list(range(13))
+
+    @pytest.mark.parametrize("shuffle_seed", [None, 3])
+    def test_ranks_share_the_events(self, make, shuffle_seed):
+        dataset = make(*NAMES, rows=np.arange(1, 13))
+        orders = [
+            self.order(event_loader(dataset, 4, shuffle_seed=shuffle_seed, rank=r, world_size=2))
+            for r in range(2)
+        ]
+        assert [len(order) for order in orders] == [6, 6]
+        assert sorted(orders[0] + orders[1]) == list(range(1, 13))
+
+    def test_ranks_have_as_many_batches_even_where_events_do_not_divide(self, make):
+        """Fewer on one rank would let the others wait for ever; one event comes twice."""
+        dataset = make(*NAMES)
+        orders = [self.order(event_loader(dataset, 4, rank=r, world_size=2)) for r in range(2)]
+        assert [len(order) for order in orders] == [7, 7]
+        assert set(orders[0] + orders[1]) == set(range(13))
+
+    def test_the_seed_and_the_epoch_make_the_order(self, make):
+        dataset = make(*NAMES)
+
+        def order(seed, epoch):
+            loader = event_loader(dataset, 4, shuffle_seed=seed)
+            loader.sampler.set_epoch(epoch)
+            return self.order(loader)
+
+        assert order(1, 0) == order(1, 0)
+        different = [order(1, 0), order(1, 1), order(7, 0), list(range(13))]
+        assert len(set(map(tuple, different))) == 4
+        assert order(0, 0) != list(range(13))
+
+    def test_workers_give_the_same_batches(self, make):
+        dataset = make(RUN202, RUN201)
+        here, there = (
+            event_loader(dataset, 3, workers=workers, shuffle_seed=1) for workers in (0, 1)
+        )
+        batches = zip(here, there, strict=True)
+        for batch, other in batches:
+            same(batch, other)
+
+    def test_a_batch_moves_as_a_whole(self, make):
+        targets = {"energy": np.zeros((6, 1), dtype=np.float32)}
+        moved = make(RUN202, targets=targets)[[0, 2]].to("meta")
+        assert moved.n_events == 2
+        tensors = [moved.index, moved.targets["energy"]]
+        tensors += [t for images in moved.images.values() for t in vars(images).values()]
+        assert {t.device.type for t in tensors} == {"meta"}

@@ -1,0 +1,94 @@
+"""Finding and opening files."""
+
+import os
+from pathlib import Path
+
+import pytest
+import tables
+
+from gammalearn.data import find_files
+from gammalearn.data.files import open_hdf5
+from gammalearn.errors import InputFileError
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    for name in ("b.h5", "a.h5", "c.txt", "deep/er/d.h5", "odd[1].h5"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "folder.h5").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "deep"))
+    return tmp_path
+
+
+def found(*patterns):
+    return [str(path) for path in find_files(patterns, "data.train")]
+
+
+@pytest.mark.parametrize(
+    ("patterns", "files"),
+    [
+        (["b.h5", "a.h5"], ["b.h5", "a.h5"]),
+        (["?.h5"], ["a.h5", "b.h5"]),
+        (["b.h5", "?.h5"], ["b.h5", "a.h5"]),
+        (["a.h5", "a.h5", "./a.h5", "deep/../a.h5"], ["a.h5"]),
+        (["*.h5"], ["a.h5", "b.h5", "odd[1].h5"]),
+        (["[bc].*"], ["b.h5", "c.txt"]),
+        (["odd[1].h5"], ["odd[1].h5"]),
+        (["deep/**/*.h5"], ["deep/er/d.h5"]),
+    ],
+)
+def test_finds(folder, patterns, files):
+    assert found(*patterns) == files
+
+
+def test_home(folder):
+    expected = str(folder / "deep" / "er" / "d.h5")
+    assert found("~/er/d.h5") == found("~/er/*.h5") == [expected]
+
+
+def test_a_link_is_the_file_it_points_to(folder):
+    os.symlink("a.h5", "link.h5")
+    assert found("link.h5", "a.h5") == ["link.h5"]
+
+
+def test_paths_are_returned_as_paths(folder):
+    assert find_files(["a.h5"], "data.train") == [Path("a.h5")]
+
+
+@pytest.mark.parametrize(
+    ("patterns", "sentence"),
+    [
+        ([], "data.train is empty"),
+        (["missing.h5"], "data.train: the file 'missing.h5' does not exist"),
+        (["a.h5", "missing.h5"], "'missing.h5' does not exist"),
+        (["~nobody_of_this_name/a.h5"], "does not exist"),
+        (["deep"], "'deep' is a directory; give its files, e.g. 'deep/\\*.dl1.h5'"),
+        (["~"], "is a directory"),
+        (["nothing*.h5"], "no file matches 'nothing\\*.h5'"),
+        (["folder*"], "no file matches 'folder\\*'"),
+    ],
+)
+def test_refuses(folder, patterns, sentence):
+    with pytest.raises(InputFileError, match=sentence):
+        found(*patterns)
+
+
+def test_opens_hdf5(folder):
+    tables.open_file("new.h5", "w").close()
+    with open_hdf5(Path("new.h5")) as file:
+        assert file.mode == "r"
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("missing.h5", "'missing.h5' does not exist"),
+        ("deep", "'deep' is a directory"),
+        ("a.h5", "'a.h5' cannot be read as HDF5"),
+    ],
+)
+def test_opens_nothing_else(folder, name, sentence):
+    with pytest.raises(InputFileError, match=sentence):
+        open_hdf5(Path(name))

@@ -7,7 +7,7 @@ is one new file here and one line in the settings.
 import difflib
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from ..errors import SettingsError
 from .base import Task
@@ -19,7 +19,13 @@ def available_tasks() -> dict[str, type[Task]]:
     """All tasks by name."""
     for module in pkgutil.iter_modules(__path__):
         importlib.import_module(f"{__name__}.{module.name}")
-    return {task.name: task for task in Task.__subclasses__()}
+    return {task.name: task for task in _subclasses(Task) if "name" in vars(task)}
+
+
+def _subclasses(task: type[Task]) -> Iterator[type[Task]]:
+    for subclass in task.__subclasses__():
+        yield subclass
+        yield from _subclasses(subclass)
 
 
 def build_tasks(settings: Mapping) -> dict[str, Task]:

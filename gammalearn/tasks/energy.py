@@ -10,8 +10,9 @@ from .base import Task
 
 __all__ = ["EnergyTask"]
 
-#: Quantiles of a normal distribution at one standard deviation below and above its mean.
-ONE_SIGMA = (0.158655, 0.841345)
+#: Quantiles of a normal distribution at one standard deviation below its mean, at the mean and
+#: at one standard deviation above.
+ONE_SIGMA = (0.158655, 0.5, 0.841345)
 
 
 class EnergyTask(Task):
@@ -34,8 +35,8 @@ class EnergyTask(Task):
 
     def metrics(self, output: Tensor, target: Tensor) -> dict[str, float]:
         """Median and one-sigma half-width of the relative error E_reco / E_true − 1."""
-        error = 10 ** (output - target).squeeze(1).double() - 1
+        error = 10 ** (output.double() - target.double()).squeeze(1) - 1
         if len(error) == 0:
             return {"energy_bias": np.nan, "energy_resolution": np.nan}
-        low, high = torch.quantile(error, torch.tensor(ONE_SIGMA, dtype=error.dtype)).tolist()
-        return {"energy_bias": float(error.median()), "energy_resolution": (high - low) / 2}
+        low, median, high = torch.quantile(error, error.new_tensor(ONE_SIGMA)).tolist()
+        return {"energy_bias": median, "energy_resolution": (high - low) / 2}

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from scipy.special import expit
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torchmetrics.functional.classification import binary_auroc
@@ -27,11 +28,13 @@ class ParticleTypeTask(Task):
         return binary_cross_entropy_with_logits(output, target, reduction="none").squeeze(1)
 
     def decode(self, output, events):
-        return {"prediction": 1 / (1 + np.exp(-output[:, 0].astype(np.float64)))}
+        return {"prediction": expit(output[:, 0].astype(np.float64))}
 
     def metrics(self, output: Tensor, target: Tensor) -> dict[str, float]:
         """Area under the ROC curve."""
         gamma = target.squeeze(1).to(torch.int64)
         if len(gamma.unique()) < 2:
             return {"auc": np.nan}
-        return {"auc": float(binary_auroc(torch.sigmoid(output.squeeze(1)), gamma))}
+        # The order is all that counts, and the outputs' rank keeps it where gammaness is 1.
+        rank = output.squeeze(1).unique(return_inverse=True)[1].double()
+        return {"auc": float(binary_auroc(rank / rank.max().clamp(min=1), gamma))}

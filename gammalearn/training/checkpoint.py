@@ -1,6 +1,5 @@
 """Checkpoints: all that is needed to use a network again, and nothing that runs code."""
 
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,36 +87,44 @@ def load_checkpoint(path: str | Path) -> TrainedNetwork:
         raise CheckpointError(f"The checkpoint '{path}' {what}; give a file such as best.ckpt.")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except Exception as error:  # damage takes many forms
         raise CheckpointError(
             f"'{path}' cannot be read as a checkpoint: it is damaged or of another kind."
         ) from error
     if not isinstance(state, dict) or KEY not in state:
         raise CheckpointError(f"'{path}' is not a checkpoint of GammaLearn.")
+    try:
+        return _rebuild(state)
+    except Exception as error:  # and so do other versions
+        versions = state[KEY].get("versions") if isinstance(state[KEY], dict) else None
+        made_by = versions.get("gammalearn") if isinstance(versions, dict) else None
+        raise CheckpointError(
+            f"'{path}' does not fit this version of GammaLearn: it was made by "
+            f"{made_by or 'an unknown one'}, this is {__version__}."
+        ) from error
+
+
+def _rebuild(state: dict) -> TrainedNetwork:
+    """The network that the values of a checkpoint describe."""
     ours = state[KEY]
     experiment = Experiment.model_validate(yaml.safe_load(ours["settings"]))
     cameras = [CameraType.from_dict(camera) for camera in ours["cameras"]]
     tasks = build_tasks(experiment.tasks)
     network = build_network(experiment, cameras, tasks)
     prefix = "network."
-    weights = {
-        name.removeprefix(prefix): value
-        for name, value in state["state_dict"].items()
-        if name.startswith(prefix)
-    }
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise CheckpointError(
-            f"The weights in '{path}' do not fit its settings; it was made by version "
-            f"{ours['versions'].get('gammalearn')}, this is {__version__}."
-        ) from error
+    network.load_state_dict(
+        {
+            name.removeprefix(prefix): value
+            for name, value in state["state_dict"].items()
+            if name.startswith(prefix)
+        }
+    )
     return TrainedNetwork(
-        network.eval(),
-        tasks,
-        cameras,
-        experiment,
-        ours["trained_on"],
-        ours["versions"],
-        int(state["epoch"]) + 1,
+        network=network.eval(),
+        tasks=tasks,
+        cameras=cameras,
+        experiment=experiment,
+        trained_on=ours["trained_on"],
+        versions=ours["versions"],
+        epoch=int(state["epoch"]) + 1,
     )

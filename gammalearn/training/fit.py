@@ -1,20 +1,25 @@
 """The training run: from indexed events to checkpoints."""
 
 import logging
+import os
+import signal
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 
 import lightning
 import numpy as np
+import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from ..data import EventDataset, EventIndex, event_loader, split_by_shower
-from ..errors import EmptySelectionError, SettingsError
+from ..errors import CheckpointError, EmptySelectionError, SettingsError
 from ..settings import Experiment
 from ..tasks import Task
-from .checkpoint import build_network, describe
+from .checkpoint import build_network, describe, load_checkpoint
 from .learning_curves import LearningCurves
 from .module import ReconstructionModule
 
@@ -53,12 +58,34 @@ class EventDataModule(lightning.LightningDataModule):
     def val_dataloader(self):
         return self._loader(self.validation, None) if len(self.validation) else []
 
+    def teardown(self, stage=None):
+        self.training.close()
+        self.validation.close()
+
+    def on_exception(self, exception):
+        self.teardown()
+
 
 class _ProgressBar(TQDMProgressBar):
     """Lightning's bar without the number of the logger's version, which here is a folder."""
 
     def get_metrics(self, *args):
         return {k: v for k, v in super().get_metrics(*args).items() if k != "v_num"}
+
+
+class _WholeFiles(TorchCheckpointIO):
+    """A checkpoint has its name only when complete: an interrupted one leaves the one before.
+
+    Lightning's own moves it from the system's temporary folder, on another disk a copy that can
+    be interrupted.
+    """
+
+    def save_checkpoint(self, checkpoint, path, storage_options=None):
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(path.name + ".part")
+        torch.save(checkpoint, part)
+        os.replace(part, path)
 
 
 def fit(
@@ -90,7 +117,8 @@ def fit(
     Returns
     -------
     checkpoint : Path
-        The best one by the validation loss, or the last where nothing was validated.
+        ``best.ckpt``: the best one by the validation loss, or the last where nothing was
+        validated.
     summary : dict
         What was learnt from, for the report.
 
@@ -99,7 +127,11 @@ def fit(
     EmptySelectionError
         If no event is left to learn from.
     SettingsError
-        If the machine does not have what was asked for.
+        If the machine does not have what was asked for, or the loss diverges.
+    CheckpointError
+        If the checkpoint to go on from is damaged or of other cameras.
+    KeyboardInterrupt
+        If interrupted; the checkpoints are then those of the last complete epoch.
     """
     settings = experiment.training
     if not log.isEnabledFor(logging.DEBUG):
@@ -132,6 +164,10 @@ def fit(
         "validation_events": len(validation),
         "events_by_task": learnt,
     }
+    last = folder / "checkpoints" / "last.ckpt"
+    resume = resume and last.exists()
+    if resume:
+        _check_resumable(last, index.cameras)
     network = build_network(experiment, index.cameras, tasks)
     module = ReconstructionModule(
         network, tasks, settings, describe(experiment, index.cameras, trained_on)
@@ -154,10 +190,12 @@ def fit(
             limit_val_batches=1 if fast_dev_run else None,
             accelerator=settings.accelerator,
             devices=settings.devices,
+            strategy=_strategy(settings),
             num_nodes=settings.nodes,
             precision=settings.precision,
             logger=TensorBoardLogger(folder, name="", version="tensorboard"),
             callbacks=[curves, checkpoints, *([_ProgressBar()] if progress else [])],
+            plugins=[_WholeFiles()],
             enable_progress_bar=progress,
             enable_model_summary=False,
             log_every_n_steps=1,
@@ -165,29 +203,67 @@ def fit(
             use_distributed_sampler=False,
             deterministic="warn",
         )
-    except (ValueError, RuntimeError, MisconfigurationException) as error:
+    except (ValueError, TypeError, RuntimeError, ImportError, MisconfigurationException) as error:
         raise SettingsError(
             f"training: this machine cannot be used as the settings ask (accelerator="
             f"{settings.accelerator}, devices={settings.devices}, precision="
             f"{settings.precision}): {error}"
         ) from error
-    last = folder / "checkpoints" / "last.ckpt"
     log.info(
         "Training on %d events, validating on %d; %d parameters.",
         len(training),
         len(validation),
         sum(p.numel() for p in network.parameters()),
     )
-    with warnings.catch_warnings():
-        # Lightning's advice on worker numbers and on losses logged for some batches only.
+    with warnings.catch_warnings(), _interruptible(trainer):
+        # Lightning's advice on worker numbers.
         warnings.filterwarnings("ignore", module=r"lightning\.pytorch")
         trainer.fit(
             module,
             datamodule=EventDataModule(training, validation, settings),
-            ckpt_path=last if resume and last.exists() else None,
+            ckpt_path=last if resume else None,
             weights_only=True,
         )
-    training.close()
-    validation.close()
     summary = {**trained_on, "parameters": sum(p.numel() for p in network.parameters())}
-    return Path(checkpoints.best_model_path or last), summary
+    return folder / "checkpoints" / "best.ckpt", summary
+
+
+def _check_resumable(checkpoint: Path, cameras) -> None:
+    """Refuse a checkpoint whose encoders are not those of the cameras."""
+    before = load_checkpoint(checkpoint).cameras
+    if [camera.name for camera in before] != [camera.name for camera in cameras] or not all(
+        old.same_camera(new) for old, new in zip(before, cameras, strict=True)
+    ):
+        raise CheckpointError(
+            f"The run cannot be resumed: the cameras of '{checkpoint}' are "
+            f"{', '.join(camera.name for camera in before)}, those of data.train are now "
+            f"{', '.join(camera.name for camera in cameras)}."
+        )
+
+
+def _strategy(settings) -> str:
+    """How processes share the training, in Lightning's words.
+
+    On one machine, only the training runs in several processes, and what called it goes on in
+    one. A process whose batch has no image of a camera has no gradient of its encoder.
+    """
+    if settings.nodes > 1:
+        return "ddp_find_unused_parameters_true"
+    devices = settings.devices
+    if devices in ("auto", -1):
+        devices = torch.cuda.device_count()
+    count = len(devices) if isinstance(devices, list) else devices
+    return "ddp_spawn_find_unused_parameters_true" if count > 1 else "auto"
+
+
+@contextmanager
+def _interruptible(trainer):
+    """Ctrl-C is a KeyboardInterrupt, for which Lightning exits, deaf to Ctrl-C from then on."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as exit:
+        if not trainer.interrupted:
+            raise
+        signal.signal(signal.SIGINT, handler or signal.default_int_handler)
+        raise KeyboardInterrupt from exit

@@ -1,5 +1,6 @@
 """Learning curves: the losses and figures of each epoch, kept and drawn."""
 
+import math
 import os
 from pathlib import Path
 
@@ -26,7 +27,7 @@ class LearningCurves(lightning.Callback):
     def on_train_epoch_end(self, trainer, pl_module):
         # Lightning calls this after the epoch's validation.
         for name, value in trainer.callback_metrics.items():
-            if "/" in name:
+            if "/" in name and math.isfinite(value):
                 points = self.history.setdefault(name, [])
                 points.append((trainer.current_epoch + 1, float(value)))
         if trainer.is_global_zero:
@@ -37,6 +38,10 @@ class LearningCurves(lightning.Callback):
 
     def load_state_dict(self, state_dict):
         self.history = state_dict["history"]
+
+
+#: Panels side by side; the losses fill the first row.
+MAX_COLUMNS = 5
 
 
 def draw_learning_curves(history, path: Path) -> None:
@@ -52,8 +57,8 @@ def draw_learning_curves(history, path: Path) -> None:
     names = list(dict.fromkeys(name.split("/", 1)[1] for name in history))
     losses = [n for n in names if f"train/{n}" in history]
     panels = sorted(losses, key=lambda n: n != "loss") + [n for n in names if n not in losses]
-    n_columns = min(4, max(1, len(panels)))
-    n_rows = -(-len(panels) // n_columns)
+    n_columns = min(MAX_COLUMNS, max(1, len(losses)))
+    n_rows = max(1, -(-len(panels) // n_columns))
     figure = Figure(figsize=(3.2 * n_columns, 2.6 * n_rows), layout="constrained", dpi=120)
     axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
     for axis, name in zip(axes, panels, strict=False):
@@ -64,11 +69,7 @@ def draw_learning_curves(history, path: Path) -> None:
             if f"{stage}/{name}" in history:
                 epoch, value = np.array(history[f"{stage}/{name}"]).T
                 axis.plot(epoch, value, markersize=3, linewidth=1.2, label=stage, **style)
-        unit = {"angular_resolution": " (deg)", "impact_resolution": " (m)"}.get(name, "")
-        title = "total loss" if name == "loss" else name.replace("_", " ")
-        axis.set_title(
-            f"{title} loss" if name in losses and name != "loss" else title + unit, size=9
-        )
+        axis.set_title(_title(name, name in losses), size=9)
         axis.tick_params(labelsize=8)
         axis.set_xlabel("epoch", size=8)
         axis.xaxis.get_major_locator().set_params(integer=True)
@@ -80,3 +81,10 @@ def draw_learning_curves(history, path: Path) -> None:
     part = path.with_name(path.name + ".part")
     figure.savefig(part, format="png")
     os.replace(part, path)
+
+
+def _title(name: str, is_loss: bool) -> str:
+    if is_loss:
+        return "total loss" if name == "loss" else f"{name.replace('_', ' ')} loss"
+    unit = {"angular_resolution": " (deg)", "impact_resolution": " (m)"}.get(name, "")
+    return ("AUC" if name == "auc" else name.replace("_", " ")) + unit

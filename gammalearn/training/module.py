@@ -9,6 +9,7 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from ..data import Batch
+from ..errors import SettingsError
 from ..tasks import Task
 from ..tasks.balancing import build_balancing
 from .checkpoint import KEY
@@ -28,10 +29,8 @@ def masked_losses(
     for name, task in tasks.items():
         learnt = ~torch.isnan(targets[name]).any(dim=1)
         count = int(learnt.sum())
-        loss = (
-            task.loss(outputs[name][learnt], targets[name][learnt]) if count else outputs[name] * 0
-        )
-        losses[name] = (loss.mean(), count)
+        loss = task.loss(outputs[name][learnt], targets[name][learnt])
+        losses[name] = (loss.sum() / max(count, 1), count)
     return losses
 
 
@@ -82,26 +81,43 @@ class ReconstructionModule(lightning.LightningModule):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         return self.network(batch.images, batch.n_events)
 
-    def on_train_epoch_start(self):
-        # Dropout must not depend on what ran before this epoch: a resumed run is the same run.
+    def on_train_batch_start(self, batch: Batch, _) -> None:
+        # Dropout must not depend on what ran before this step: a resumed run is the same run.
         torch.manual_seed(
-            (self.settings.seed * 1_000_003 + self.current_epoch) * 1_009 + self.global_rank
+            (self.settings.seed * 1_000_003 + self.global_step) * 1_009 + self.global_rank
         )
 
     def _losses(self, batch: Batch, outputs, stage: str) -> Tensor:
         losses = masked_losses(self.tasks, outputs, batch.targets)
-        total = self.balancing({name: loss for name, (loss, _) in losses.items()})
+        total = self.balancing(losses)
+        # All tasks, also those of no event here: processes must log the same names.
         for name, (loss, count) in losses.items():
-            if count:
-                self._log(f"{stage}/{name}", loss, count)
+            self._log(f"{stage}/{name}", loss, count)
         self._log(f"{stage}/loss", total, batch.n_events, prog_bar=True)
         return total
 
     def _log(self, name, value, batch_size, **options):
-        self.log(name, value, batch_size=batch_size, on_step=False, on_epoch=True, **options)
+        """The mean over the epoch's events, of all processes; NaN where there are none."""
+        self.log(
+            name,
+            value,
+            batch_size=batch_size,
+            on_step=False,
+            on_epoch=True,
+            sync_dist=True,
+            **options,
+        )
 
     def training_step(self, batch: Batch, _) -> Tensor:
         return self._losses(batch, self(batch), "train")
+
+    def on_train_epoch_end(self):
+        # Before the checkpoints are written: those of the epoch before stay as they are.
+        if not torch.isfinite(self.trainer.callback_metrics["train/loss"]):
+            raise SettingsError(
+                f"The training loss of epoch {self.current_epoch + 1} is not a finite number; "
+                f"lower training.learning_rate ({self.settings.learning_rate:g})."
+            )
 
     def validation_step(self, batch: Batch, _) -> None:
         outputs = self(batch)
@@ -112,7 +128,8 @@ class ReconstructionModule(lightning.LightningModule):
     def on_validation_epoch_end(self):
         for seen in self.seen.values():
             for metric, value in seen.compute().items():
-                self.log(f"validation/{metric}", value)
+                # The same in all processes; the mean of them is what Lightning wants to see.
+                self.log(f"validation/{metric}", value, sync_dist=True)
             seen.reset()
 
     def configure_optimizers(self):

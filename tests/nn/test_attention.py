@@ -1,0 +1,77 @@
+"""Attention within an image, against the formulas of the papers."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gammalearn.nn.attention import DualAttention, SqueezeExcitation, image_attention
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def values(layer):
+    """Weight, without the kernel's axis of one pixel, and bias."""
+    weight = layer.weight.detach().numpy()
+    return weight.reshape(weight.shape[:2]), layer.bias.detach().numpy()
+
+
+def channel_attention(layer, x):
+    """x_c · σ(W₂ relu(W₁ mean(x) + b₁) + b₂)_c, Hu et al. 2018."""
+    (w1, b1), (w2, b2) = values(layer.gate[0]), values(layer.gate[2])
+    out = np.empty_like(x)
+    for image, pixels in enumerate(x):
+        hidden = np.maximum(w1 @ pixels.mean(axis=1) + b1, 0)
+        out[image] = pixels * sigmoid(w2 @ hidden + b2)[:, np.newaxis]
+    return out
+
+
+def dual_attention(layer, x):
+    """(1 + spatial) · channel, Sun et al. 2020."""
+    (w1, b1), (w2, b2) = values(layer.spatial[0]), values(layer.spatial[2])
+    hidden = np.maximum(np.einsum("hc,ncp->nhp", w1, x) + b1[:, np.newaxis], 0)
+    spatial = sigmoid(np.einsum("oh,nhp->nop", w2, hidden) + b2[:, np.newaxis])
+    return (1 + spatial) * channel_attention(layer.channel, x)
+
+
+FORMULAS = {SqueezeExcitation: channel_attention, DualAttention: dual_attention}
+
+
+@pytest.mark.parametrize("attention", FORMULAS)
+@given(
+    n_images=st.integers(1, 3),
+    channels=st.integers(1, 9),
+    n_pixels=st.integers(1, 20),
+    ratio=st.integers(1, 12),
+)
+def test_attention_is_its_formula(attention, n_images, channels, n_pixels, ratio):
+    torch.manual_seed(0)
+    layer = attention(channels, ratio).double()
+    x = torch.randn(n_images, channels, n_pixels, dtype=torch.float64)
+    expected = FORMULAS[attention](layer, x.numpy())
+    np.testing.assert_allclose(layer(x).detach().numpy(), expected, rtol=1e-12, atol=1e-14)
+
+
+def test_hidden_features_are_a_quarter_of_the_channels():
+    assert SqueezeExcitation(16).gate[0].weight.shape == (4, 16)
+    assert SqueezeExcitation(2).gate[0].weight.shape == (1, 2), "at least one"
+
+
+@pytest.mark.parametrize("attention", FORMULAS)
+def test_images_do_not_see_each_other(attention):
+    torch.manual_seed(0)
+    layer, x = attention(8), torch.randn(3, 8, 10)
+    alone = torch.cat([layer(image[None]) for image in x])
+    torch.testing.assert_close(layer(x), alone)
+
+
+def test_kinds():
+    assert isinstance(image_attention("dual", 8), DualAttention)
+    assert isinstance(image_attention("squeeze_excitation", 8), SqueezeExcitation)
+    x = torch.randn(2, 8, 5)
+    assert image_attention("none", 8)(x) is x
+    with pytest.raises(ValueError, match=r"dual, squeeze_excitation or none, got 'self'"):
+        image_attention("self", 8)

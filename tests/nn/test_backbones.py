@@ -1,0 +1,275 @@
+"""Encoders, against networks built from the IndexedConv package's layers with the same weights."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from ctapipe.instrument import SubarrayDescription
+from torch import nn
+from torch.nn import functional as F
+
+from gammalearn.camera import PixelGrid
+from gammalearn.nn.attention import DualAttention, SqueezeExcitation
+from gammalearn.nn.backbones import GammaPhysNet, PlainConvNet, build_backbone
+from gammalearn.settings import NetworkSettings
+
+engine = pytest.importorskip("indexedconv.engine", reason="indexedconv not installed")
+package = pytest.importorskip("indexedconv.utils")
+
+TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
+
+
+def hexagon(radius):
+    """A hexagonal camera, its pixels in shuffled order."""
+    col, row = np.mgrid[-radius : radius + 1, -radius : radius + 1].reshape(2, -1)
+    inside = np.abs(col - row) <= radius
+    col, row = col[inside], row[inside]
+    order = np.random.default_rng(1).permutation(len(col))
+    return PixelGrid.from_positions((col - row / 2)[order], (-np.sqrt(0.75) * row)[order])
+
+
+@pytest.fixture(scope="module", params=["hexagon", "LSTCam"])
+def grid(request):
+    if request.param == "hexagon":
+        return hexagon(9)  # 271 pixels
+    data_dir = request.getfixturevalue("data_dir")
+    path = data_dir / "dl1_ctapipe" / "proton_run202_prod5.dl1.h5"
+    if not path.exists():
+        pytest.skip(f"no {path.name} in the test data")
+    cameras = {c.name: c.geometry for c in SubarrayDescription.from_hdf(path).camera_types}
+    return PixelGrid.from_geometry(cameras["LSTCam"])
+
+
+# -- the same networks of the package's layers -----------------------------------------------------
+
+
+class PackageNet(nn.Module):
+    """Layers of the package one after the other, with the weights of one of our encoders.
+
+    The package numbers the outputs of each layer row by row of the index matrix, so that pixels
+    are in the camera's order only before the first.
+    """
+
+    def __init__(self, ours, grid):
+        super().__init__()
+        self.matrix = torch.tensor(grid.index_matrix[None, None], dtype=torch.float)
+        self.parts = nn.ModuleList()
+        self.build(list(ours))
+
+    def table(self, stride):
+        return package_table(tuple(map(tuple, self.matrix[0, 0].int().tolist())), stride)
+
+    def step(self, stride):
+        self.matrix = package.pool_index_matrix(self.matrix, kernel_type="Hex", stride=stride)
+
+    def conv(self, ours, stride=1):
+        theirs = engine.IndexedConv(ours.in_channels, ours.out_channels, self.table(stride), False)
+        theirs.load_state_dict({"weight": ours.weight.detach().clone()}, strict=False)
+        return theirs
+
+    def pool(self):
+        return engine.IndexedAveragePool2d(self.table(stride=2))
+
+    @staticmethod
+    def copy(ours):
+        theirs = {
+            nn.BatchNorm1d: lambda: nn.BatchNorm1d(ours.num_features),
+            nn.Linear: lambda: nn.Linear(ours.in_features, ours.out_features),
+            nn.Conv1d: lambda: nn.Conv1d(ours.in_channels, ours.out_channels, 1, bias=False),
+            DualAttention: lambda: DualAttention(ours.channel.gate[0].in_features),
+            SqueezeExcitation: lambda: SqueezeExcitation(ours.gate[0].in_features),
+            nn.Identity: nn.Identity,
+        }[type(ours)]()
+        theirs.load_state_dict(ours.state_dict())
+        return theirs
+
+
+@cache
+def package_table(matrix, stride):
+    return package.neighbours_extraction(torch.tensor(matrix)[None, None], "Hex", 1, stride)
+
+
+class PackagePlain(PackageNet):
+    def build(self, ours):
+        *layers, _, linear = ours
+        for conv, norm, _, _ in zip(*[iter(layers)] * 4, strict=True):
+            conv = self.conv(conv)
+            self.step(1)
+            self.parts.append(nn.ModuleList([conv, self.copy(norm), self.pool()]))
+            self.step(2)
+        self.linear = self.copy(linear)
+
+    def forward(self, x):
+        for conv, norm, pool in self.parts:
+            x = pool(F.relu(norm(conv(x))))
+        return self.linear(x.flatten(1))
+
+
+class PackageGammaPhysNet(PackageNet):
+    """3 stages of 3 blocks, each stage followed by its attention."""
+
+    def build(self, ours):
+        first, *stages, norm, _, _, linear = ours
+        self.first = self.conv(first)
+        self.step(1)
+        for number, (*blocks, attention) in enumerate(zip(*[iter(stages)] * 4, strict=True)):
+            for place, block in enumerate(blocks):
+                stride = 2 if number > 0 and place == 0 else 1
+                self.parts.append(self.block(block, stride))
+            self.parts.append(self.copy(attention))
+        self.norm, self.linear = self.copy(norm), self.copy(linear)
+
+    def block(self, ours, stride):
+        parts = {"norm1": self.copy(ours.norm1), "conv1": self.conv(ours.conv1, stride)}
+        if stride > 1:
+            parts["pool"], parts["project"] = self.pool(), self.copy(ours.shortcut[1])
+        self.step(stride)
+        parts |= {"norm2": self.copy(ours.norm2), "conv2": self.conv(ours.conv2)}
+        return nn.ModuleDict(parts)
+
+    def forward(self, x):
+        x = self.first(x)
+        for part in self.parts:
+            if isinstance(part, nn.ModuleDict):
+                y = part["conv1"](F.relu(part["norm1"](x)))
+                y = part["conv2"](F.relu(part["norm2"](y)))
+                x = y + (part["project"](part["pool"](x)) if "pool" in part else x)
+            else:
+                x = part(x)
+        return self.linear(F.relu(self.norm(x)).flatten(1))
+
+
+PACKAGE = {
+    "gammaphysnet": PackageGammaPhysNet,
+    "conv4": PackagePlain,
+    "conv5": PackagePlain,
+}
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=["float64", "float32"])
+@pytest.mark.parametrize("backbone", PACKAGE)
+def test_encoder_is_that_of_the_package(grid, backbone, dtype):
+    """In training, with the gradient of each weight, then with the statistics learnt in it."""
+    torch.manual_seed(0)
+    ours = build_backbone(NetworkSettings(backbone=backbone, embedding=32), grid, 2)
+    theirs = PACKAGE[backbone](ours, grid)
+    ours, theirs = ours.to(dtype), theirs.to(dtype)
+    images = torch.randn(3, 2, grid.n_pixels, dtype=dtype)
+
+    def assert_same(ours, theirs):
+        scale = theirs.abs().max().item()
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=TOLERANCE[dtype] * scale)
+
+    ours_out, theirs_out = ours(images), theirs(images)
+    assert ours_out.shape == (3, 32)
+    assert_same(ours_out, theirs_out)
+    if dtype == torch.float64:
+        ours_out.square().sum().backward()
+        theirs_out.square().sum().backward()
+        ours_grad = sorted((p.grad for p in ours.parameters()), key=by_content)
+        theirs_grad = sorted((p.grad for p in theirs.parameters()), key=by_content)
+        largest = max(g.abs().max().item() for g in theirs_grad)
+        for mine, other in zip(ours_grad, theirs_grad, strict=True):
+            torch.testing.assert_close(mine, other, rtol=0, atol=1e-10 * largest)
+
+    images = torch.randn(2, 2, grid.n_pixels, dtype=dtype)
+    with torch.no_grad():
+        assert_same(ours.eval()(images), theirs.eval()(images))
+
+
+def by_content(gradient):
+    return tuple(gradient.shape), round(gradient.norm().item(), 6)
+
+
+# -- what the settings name ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def small():
+    return hexagon(5)
+
+
+def convolutions(network):
+    """(input channels, output channels, input pixels) of each indexed convolution."""
+    return [
+        (m.in_channels, m.out_channels, m.grid.n_pixels)
+        for m in network.modules()
+        if type(m).__name__ == "IndexedConv"
+    ]
+
+
+def test_stages_of_gammaphysnet(small):
+    network = build_backbone(NetworkSettings(blocks=2, channels=[4, 8, 12]), small, 2)
+    full, half, quarter = small.n_pixels, small.pooled().n_pixels, small.pooled().pooled().n_pixels
+    assert convolutions(network) == [
+        (2, 4, full),
+        *[(4, 4, full)] * 4,
+        (4, 8, full), *[(8, 8, half)] * 3,
+        (8, 12, half), *[(12, 12, quarter)] * 3,
+    ]  # fmt: skip
+    assert network[-1].in_features == 12 * quarter
+
+
+def test_defaults_are_those_of_the_papers(small):
+    network = build_backbone(NetworkSettings(), small, 2)
+    assert isinstance(network, GammaPhysNet)
+    assert [out for _, out, _ in convolutions(network)] == [16] * 7 + [32] * 6 + [64] * 6
+    assert sum(isinstance(m, DualAttention) for m in network.modules()) == 3
+    assert network[-1].out_features == 256
+
+
+def pooled_sizes(grid, n):
+    sizes = [grid.n_pixels]
+    while len(sizes) < n:
+        grid = grid.pooled()
+        sizes.append(grid.n_pixels)
+    return sizes
+
+
+@pytest.mark.parametrize(
+    ("backbone", "channels", "expected"),
+    [
+        ("conv4", None, [16, 32, 64, 128]),
+        ("conv5", None, [16, 32, 32, 64, 128]),
+        ("conv4", [2, 3, 4, 5], [2, 3, 4, 5]),
+    ],
+)
+def test_layers_of_the_plain_networks(small, backbone, channels, expected):
+    settings = NetworkSettings(backbone=backbone, channels=channels)
+    network = build_backbone(settings, small, 2)
+    assert isinstance(network, PlainConvNet)
+    assert [out for _, out, _ in convolutions(network)] == expected
+    pixels = [n for _, _, n in convolutions(network)]
+    assert pixels == pooled_sizes(small, len(expected)), "each layer pools"
+
+
+@pytest.mark.parametrize(
+    ("attention", "kind"), [("squeeze_excitation", SqueezeExcitation), ("none", nn.Identity)]
+)
+def test_attention_of_the_settings(small, attention, kind):
+    network = build_backbone(NetworkSettings(attention=attention), small, 2)
+    assert sum(type(layer) is kind for layer in network) == 3
+    assert not any(isinstance(m, DualAttention) for m in network.modules())
+
+
+@pytest.mark.parametrize("n_channels", [1, 2, 3])
+@pytest.mark.parametrize("backbone", PACKAGE)
+def test_every_parameter_gets_a_gradient(small, backbone, n_channels):
+    torch.manual_seed(0)
+    network = build_backbone(NetworkSettings(backbone=backbone, embedding=8), small, n_channels)
+    network(torch.randn(4, n_channels, small.n_pixels)).square().sum().backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize("backbone", PACKAGE)
+def test_an_image_does_not_depend_on_the_others_once_trained(small, backbone):
+    torch.manual_seed(0)
+    network = build_backbone(NetworkSettings(backbone=backbone, embedding=8), small, 2)
+    network(torch.randn(8, 2, small.n_pixels))
+    network.eval()
+    images = torch.randn(5, 2, small.n_pixels)
+    with torch.no_grad():
+        alone = torch.cat([network(image[None]) for image in images])
+        torch.testing.assert_close(network(images), alone, rtol=1e-5, atol=1e-5)

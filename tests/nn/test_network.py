@@ -1,0 +1,233 @@
+"""The whole network: ragged images of several cameras in, one output a task and event out."""
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import nn
+
+from gammalearn.camera import CameraType
+from gammalearn.data import Batch, CameraImages
+from gammalearn.nn import ReconstructionNetwork
+from gammalearn.settings import NetworkSettings
+
+OUTPUTS = {"energy": 1, "direction": 2, "impact": 2, "particle_type": 1}
+SMALL = {"channels": [3, 4, 5, 6], "embedding": 16, "head": 32}
+NETWORKS = {
+    "gammaphysnet": NetworkSettings(blocks=1, **{**SMALL, "channels": [16, 16, 16]}),
+    "conv4-mean": NetworkSettings(backbone="conv4", fusion="mean", **SMALL),
+    "conv4-attention": NetworkSettings(backbone="conv4", fusion="attention", **SMALL),
+}
+
+
+def hexagonal_camera(name, radius):
+    col, row = np.mgrid[-radius : radius + 1, -radius : radius + 1].reshape(2, -1)
+    inside = np.abs(col - row) <= radius
+    x, y = 0.05 * (col - row / 2)[inside], -0.05 * np.sqrt(0.75) * row[inside]
+    return CameraType(name, x, y, "hexagonal", focal_length=28.0)
+
+
+CAMERAS = [hexagonal_camera("LSTCam", 6), hexagonal_camera("NectarCam", 5)]
+
+
+def random_images(camera, event, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+
+    def random(*shape, scale=1.0):
+        return scale * torch.randn(len(event), *shape, generator=generator)
+
+    pixels = random(2, camera.n_pixels) + random(2, 1, scale=3.0)  # some brighter than others
+    return CameraImages(pixels, torch.tensor(event), random(3, scale=100.0), random(2, scale=0.1))
+
+
+def select(images, which):
+    """Some of the images; ``which`` is a mask or an order."""
+    return CameraImages(*(tensor[which] for tensor in vars(images).values()))
+
+
+@pytest.fixture
+def images():
+    """Five events: 1 and 13 telescopes, of either camera and of both."""
+    lst, nectar = [0, 1, 1, 1, 1, 3, 3, 4], [1] * 9 + [2, 3]
+    return {
+        "LSTCam": random_images(CAMERAS[0], lst, seed=1),
+        "NectarCam": random_images(CAMERAS[1], nectar, seed=2),
+    }
+
+
+N_EVENTS = 5
+
+
+def build(settings):
+    torch.manual_seed(0)
+    return ReconstructionNetwork(CAMERAS, 2, OUTPUTS, settings)
+
+
+@pytest.fixture(params=NETWORKS)
+def network(request):
+    return build(NETWORKS[request.param])
+
+
+def trained(network, images):
+    """The network with batch statistics of its own, ready to be used."""
+    network.train()
+    with torch.no_grad():
+        network(images, N_EVENTS)
+    return network.eval()
+
+
+def assert_same(ours, expected, tolerance=1e-5):
+    assert ours.keys() == expected.keys()
+    for task in expected:
+        torch.testing.assert_close(ours[task], expected[task], rtol=tolerance, atol=tolerance)
+
+
+def test_one_output_a_task_and_event(network, images):
+    outputs = network(images, N_EVENTS)
+    assert {k: tuple(v.shape) for k, v in outputs.items()} == {
+        "energy": (5, 1),
+        "direction": (5, 2),
+        "impact": (5, 2),
+        "particle_type": (5, 1),
+    }
+    assert all(torch.isfinite(output).all() for output in outputs.values())
+
+
+@torch.no_grad()
+def test_an_event_does_not_depend_on_the_others_of_its_batch(network, images):
+    trained(network, images)
+    together = network(images, N_EVENTS)
+    for row in range(N_EVENTS):
+        mine = {name: select(camera, camera.event == row) for name, camera in images.items()}
+        mine = {name: camera for name, camera in mine.items() if len(camera.event)}
+        for camera in mine.values():
+            camera.event = torch.zeros_like(camera.event)
+        assert_same(network(mine, 1), {task: out[row : row + 1] for task, out in together.items()})
+
+
+@torch.no_grad()
+def test_the_order_of_the_telescopes_does_not_matter(network, images):
+    trained(network, images)
+    shuffled = {
+        name: select(images[name], torch.randperm(len(images[name].event)))
+        for name in reversed(images)
+    }
+    assert_same(network(shuffled, N_EVENTS), network(images, N_EVENTS))
+
+
+@torch.no_grad()
+def test_the_order_of_the_events_is_that_of_the_output(network, images):
+    trained(network, images)
+    order = torch.tensor([3, 0, 4, 1, 2])  # event i becomes event order[i]
+    moved = {name: select(camera, slice(None)) for name, camera in images.items()}
+    for camera in moved.values():
+        camera.event = order[camera.event]
+    expected = network(images, N_EVENTS)
+    assert_same({t: o[order] for t, o in network(moved, N_EVENTS).items()}, expected)
+
+
+def test_absent_telescopes_are_absent(network, images):
+    """Event 2 has one image, of NectarCam: nothing else moves with its output."""
+    trained(network, images)
+    for camera in images.values():
+        camera.pixels.requires_grad_()
+    sum(output[2].sum() for output in network(images, N_EVENTS).values()).backward()
+    assert not images["LSTCam"].pixels.grad.any()
+    mine = images["NectarCam"].event == 2
+    assert not images["NectarCam"].pixels.grad[~mine].any()
+    assert images["NectarCam"].pixels.grad[mine].any()
+    for name, parameter in network.encoders["LSTCam"].named_parameters():
+        assert not parameter.grad.any(), name
+
+
+def test_a_camera_without_images_does_not_learn(network, images):
+    del images["LSTCam"]
+    # Two images an event: one alone has all the attention, whatever the query.
+    images["NectarCam"].event = torch.arange(len(images["NectarCam"].event)) // 2
+    outputs = network(images, int(images["NectarCam"].event.max()) + 1)
+    sum(output.square().sum() for output in outputs.values()).backward()
+    for name, parameter in network.named_parameters():
+        if name.startswith("encoders.LSTCam"):
+            assert parameter.grad is None, name
+        else:
+            assert parameter.grad.any(), name
+
+
+def test_every_parameter_gets_a_gradient(network, images):
+    outputs = network(images, N_EVENTS)
+    sum(output.square().sum() for output in outputs.values()).backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None and parameter.grad.any(), name
+
+
+@torch.no_grad()
+def test_where_the_telescope_stands_and_points_matters(network, images):
+    trained(network, images)
+    before = network(images, N_EVENTS)
+    for attribute, step in {"position": 50.0, "pointing": 0.5}.items():  # m, deg
+        moved = dict(images)
+        moved["NectarCam"] = select(images["NectarCam"], slice(None))
+        setattr(moved["NectarCam"], attribute, getattr(images["NectarCam"], attribute) + step)
+        after = network(moved, N_EVENTS)
+        for task in OUTPUTS:
+            changed = (after[task] != before[task]).any(dim=1)
+            assert changed.tolist() == [False, True, True, True, False], (attribute, task)
+
+
+def test_encoders_are_one_a_camera_and_heads_one_a_task(network):
+    assert list(network.encoders) == ["LSTCam", "NectarCam"]
+    assert {task: head[-1].out_features for task, head in network.heads.items()} == OUTPUTS
+    for head in network.heads.values():
+        assert (head[0].in_features, head[0].out_features) == (16, 32)
+
+
+def test_a_camera_that_was_not_trained_on_has_no_encoder(network, images):
+    with pytest.raises(KeyError, match="FlashCam"):
+        network({"FlashCam": images["LSTCam"]}, N_EVENTS)
+
+
+def test_images_of_another_camera_are_refused(network, images):
+    images["LSTCam"], images["NectarCam"] = images["NectarCam"], images["LSTCam"]
+    with pytest.raises(ValueError, match=r"expects images of shape"):
+        network(images, N_EVENTS)
+
+
+def test_dropout_of_the_settings():
+    network = build(NetworkSettings(dropout=0.5, **{**SMALL, "channels": [3, 4, 5]}))
+    assert {m.p for m in network.modules() if isinstance(m, nn.Dropout)} == {0.5}
+    batch = {"LSTCam": random_images(CAMERAS[0], [0, 1])}
+    with torch.no_grad():
+        assert not torch.equal(network(batch, 2)["impact"], network(batch, 2)["impact"])
+        network.eval()
+        assert torch.equal(network(batch, 2)["impact"], network(batch, 2)["impact"])
+
+
+def test_batches_move_as_one(images):
+    """All tensors of a batch go to a device, or a precision, together."""
+    batch = Batch(images, torch.arange(N_EVENTS), {"energy": torch.zeros(N_EVENTS, 1)})
+    moved = batch.to("meta")
+    assert moved.n_events == N_EVENTS
+    for tensor in (moved.index, moved.targets["energy"], *vars(moved.images["LSTCam"]).values()):
+        assert tensor.device.type == "meta"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"backbone": "resnet"}, "gammaphysnet"),
+        ({"backbone": "conv4", "channels": [8, 8]}, "needs 4 values in channels, got 2"),
+        ({"backbone": "conv5", "channels": [8, 8, 8, 8]}, "needs 5 values in channels, got 4"),
+        ({"channels": []}, "at least one value"),
+        ({"channels": [16, 0]}, "greater than or equal to 1"),
+        ({"attention": "self"}, "squeeze_excitation"),
+        ({"embedding": 12}, "multiple of 8"),
+        ({"fusion": "sum"}, "attention"),
+        ({"fusion_layers": 0}, "greater than or equal to 1"),
+        ({"dropout": 1.0}, "less than 1"),
+        ({"blocks": 0}, "greater than or equal to 1"),
+        ({"layers": 3}, "Extra inputs"),
+    ],
+)
+def test_wrong_settings_are_refused(wrong, sentence):
+    with pytest.raises(ValidationError, match=sentence):
+        NetworkSettings(**wrong)

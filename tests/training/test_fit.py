@@ -1,0 +1,445 @@
+"""The training run: what it writes, that it can be repeated, interrupted and resumed."""
+
+import copy
+import logging
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from gammalearn.data import EventDataset, EventIndex, split_by_shower
+from gammalearn.errors import CheckpointError, EmptySelectionError, SettingsError
+from gammalearn.tasks import build_tasks
+from gammalearn.training import fit, load_checkpoint
+from gammalearn.training.learning_curves import LearningCurves
+from gammalearn.training.module import ReconstructionModule
+
+TASKS = ["particle_type", "energy", "direction", "impact"]
+
+
+def weights(run):
+    return run.state()["state_dict"]
+
+
+def assert_same_run(one, other):
+    """Bit for bit: weights, optimiser, learning curves and the best epoch."""
+    one, other = (run.state() for run in (one, other))
+    assert one["state_dict"].keys() == other["state_dict"].keys()
+    for name, value in one["state_dict"].items():
+        assert torch.equal(value, other["state_dict"][name]), name
+    for mine, others in zip(one["optimizer_states"], other["optimizer_states"], strict=True):
+        for number, moments in mine["state"].items():
+            for name, value in moments.items():
+                assert torch.equal(value, others["state"][number][name]), (number, name)
+    assert one["epoch"] == other["epoch"] and one["global_step"] == other["global_step"]
+    histories = [
+        next(c["history"] for c in state["callbacks"].values() if "history" in c)
+        for state in (one, other)
+    ]
+    assert histories[0] == histories[1]
+
+
+# -- what it writes --------------------------------------------------------------------------------
+
+
+def test_files(three_epochs):
+    checkpoints = three_epochs.folder / "checkpoints"
+    assert sorted(path.name for path in checkpoints.iterdir()) == ["best.ckpt", "last.ckpt"]
+    assert three_epochs.checkpoint == checkpoints / "best.ckpt"
+    assert {path.name for path in three_epochs.folder.iterdir()} == {
+        "checkpoints",
+        "learning_curves.png",
+        "tensorboard",
+    }
+    picture = (three_epochs.folder / "learning_curves.png").read_bytes()
+    assert picture.startswith(b"\x89PNG") and picture.rstrip().endswith(b"IEND\xaeB`\x82")
+
+
+def test_summary(three_epochs, files):
+    summary = three_epochs.summary
+    assert summary["files"] == [str(path) for path in files]
+    assert summary["events"] == {"proton": 6, "gamma": 4}
+    assert summary["training_events"] + summary["validation_events"] == 10
+    learnt = summary["events_by_task"]
+    assert learnt["particle_type"] == summary["training_events"]
+    assert 0 < learnt["energy"] == learnt["direction"] == learnt["impact"] <= 4
+    network = load_checkpoint(three_epochs.last).network
+    assert summary["parameters"] == sum(p.numel() for p in network.parameters())
+
+
+def test_best_is_the_epoch_of_least_validation_loss(three_epochs):
+    epoch, loss = np.array(three_epochs.history["validation/loss"]).T
+    assert epoch.tolist() == [1, 2, 3]
+    assert load_checkpoint(three_epochs.checkpoint).epoch == epoch[np.argmin(loss)]
+    assert load_checkpoint(three_epochs.last).epoch == 3
+
+
+def test_tensorboard_has_the_learning_curves(three_epochs):
+    board = EventAccumulator(str(three_epochs.folder / "tensorboard"))
+    board.Reload()
+    names = {f"{stage}/{name}" for stage in ("train", "validation") for name in ["loss", *TASKS]}
+    assert names <= set(board.Tags()["scalars"])
+    for name in names:
+        values = [scalar.value for scalar in board.Scalars(name)]
+        kept = [value for _, value in three_epochs.history[name]]
+        np.testing.assert_allclose(values, kept, rtol=1e-6, err_msg=name)
+
+
+def test_history_has_the_losses_and_the_figures(three_epochs):
+    figures = {"energy_bias", "energy_resolution", "angular_resolution", "impact_resolution", "auc"}
+    assert {f"validation/{name}" for name in figures} <= three_epochs.history.keys()
+    for name, points in three_epochs.history.items():
+        assert [epoch for epoch, _ in points] == [1, 2, 3], name
+        assert np.isfinite([value for _, value in points]).all(), name
+
+
+@torch.no_grad()
+def test_losses_of_an_epoch_are_means_over_its_events(train, files, tmp_path):
+    """Whatever the batches are; each task counts the events that it learns from."""
+    run = train(tmp_path, training={"batch_size": 4}, data={"validation_fraction": 0.5})
+    trained = load_checkpoint(run.last)
+    index = EventIndex.build(files, trained.experiment.data)
+    _, rows = split_by_shower(index.events, 0.5, trained.experiment.training.seed)
+    assert len(rows) > 4
+    dataset = EventDataset(index, trained.experiment.data, rows=rows)
+    batch = dataset[np.arange(len(rows))]
+    dataset.close()
+    for name, output in trained.network(batch.images, batch.n_events).items():
+        target = torch.from_numpy(trained.tasks[name].targets(index.events[rows]))
+        learnt = torch.isfinite(target).all(dim=1)
+        expected = trained.tasks[name].loss(output[learnt], target[learnt]).mean().item()
+        assert run.history[f"validation/{name}"][-1] == (2, pytest.approx(expected, rel=1e-4))
+
+
+# -- the same again --------------------------------------------------------------------------------
+
+
+def test_same_seed_same_weights(train, tmp_path):
+    """Whatever random numbers were drawn before."""
+
+    def run(name, seed):
+        return train(
+            tmp_path / name, network={"dropout": 0.2}, training={"epochs": 1, "seed": seed}
+        )
+
+    torch.manual_seed(0)
+    one = run("one", seed=1)
+    torch.manual_seed(1)
+    two = run("two", seed=1)
+    assert_same_run(one, two)
+    name = "network.place.weight"
+    assert not torch.equal(weights(one)[name], weights(run("other", seed=2))[name])
+
+
+@pytest.fixture
+def interrupt(monkeypatch):
+    """Function that has Ctrl-C pressed at the start of an epoch or at its end."""
+
+    def set_up(epoch, owner=ReconstructionModule, hook="training_step", signalled=False):
+        original = getattr(owner, hook)
+
+        def press(self, *args):
+            module = self if owner is ReconstructionModule else args[1]
+            if module.current_epoch + 1 == epoch:
+                if signalled:
+                    os.kill(os.getpid(), signal.SIGINT)
+                else:
+                    raise KeyboardInterrupt
+            return original(self, *args)
+
+        monkeypatch.setattr(owner, hook, press)
+
+    return set_up
+
+
+@pytest.mark.parametrize(
+    ("owner", "hook"),
+    [
+        (ReconstructionModule, "training_step"),
+        (ReconstructionModule, "validation_step"),
+        (LearningCurves, "on_train_epoch_end"),
+    ],
+)
+def test_interrupted_and_resumed_is_uninterrupted(
+    train, three_epochs, three_epochs_settings, tmp_path, interrupt, monkeypatch, owner, hook
+):
+    with monkeypatch.context() as patch:
+        interrupt(2, owner, hook)
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path, **three_epochs_settings)
+        patch.undo()
+    monkeypatch.undo()
+    assert load_checkpoint(tmp_path / "checkpoints" / "last.ckpt").epoch == 1
+    resumed = train(tmp_path, resume=True, **three_epochs_settings)
+    assert_same_run(resumed, three_epochs)
+    best = [run.state(run.checkpoint)["state_dict"] for run in (resumed, three_epochs)]
+    for name, value in best[0].items():
+        assert torch.equal(value, best[1][name]), name
+
+
+def test_more_epochs_than_planned_are_the_same_as_at_once(
+    train, three_epochs, three_epochs_settings, tmp_path
+):
+    shorter = copy.deepcopy(three_epochs_settings)
+    shorter["training"]["epochs"] = 1
+    train(tmp_path, **shorter)
+    assert_same_run(train(tmp_path, resume=True, **three_epochs_settings), three_epochs)
+
+
+def test_resuming_what_is_finished_changes_nothing(train, three_epochs_settings, tmp_path):
+    shorter = copy.deepcopy(three_epochs_settings)
+    shorter["training"]["epochs"] = 1
+    done = train(tmp_path, **shorter)
+    before = done.last.read_bytes()
+    again = train(tmp_path, resume=True, **shorter)
+    assert again.checkpoint == done.checkpoint and again.last.read_bytes() == before
+
+
+def test_interrupted_in_the_first_epoch(train, tmp_path, interrupt, monkeypatch):
+    interrupt(1)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path)
+    assert not list(tmp_path.rglob("*.ckpt"))
+    monkeypatch.undo()
+    assert load_checkpoint(train(tmp_path, resume=True).last).epoch == 2
+
+
+def test_ctrl_c_can_be_pressed_again(train, tmp_path, interrupt):
+    """Lightning leaves the process deaf to it."""
+    before = signal.getsignal(signal.SIGINT)
+    interrupt(2, signalled=True)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert load_checkpoint(tmp_path / "checkpoints" / "last.ckpt").epoch == 1
+
+
+def test_a_checkpoint_that_is_not_written_to_its_end(
+    train, three_epochs, three_epochs_settings, tmp_path, monkeypatch
+):
+    """Interrupted in the middle of the second epoch's: that of the first can be used."""
+    save = torch.save
+    written = []
+
+    def stop_half_way(values, file, *args, **options):
+        save(values, file, *args, **options)
+        written.append(file)
+        if len(written) > 2:  # best and last of the first epoch
+            with open(file, "r+b") as half:
+                half.truncate(1000)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "save", stop_half_way)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, **three_epochs_settings)
+    monkeypatch.undo()
+    for name in ("last.ckpt", "best.ckpt"):
+        assert load_checkpoint(tmp_path / "checkpoints" / name).epoch == 1
+    assert_same_run(train(tmp_path, resume=True, **three_epochs_settings), three_epochs)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "cameras"])
+def test_a_checkpoint_that_cannot_be_resumed(train, tmp_path, damage):
+    run = train(tmp_path, training={"epochs": 1})
+    if damage == "truncated":
+        run.last.write_bytes(run.last.read_bytes()[:5000])
+        with pytest.raises(CheckpointError, match=r"last.ckpt' cannot be read"):
+            train(tmp_path, resume=True)
+    else:
+        with pytest.raises(CheckpointError, match=r"are LSTS-design, those of data.train"):
+            train(tmp_path, resume=True, data={"telescopes": None})
+
+
+# -- validation ------------------------------------------------------------------------------------
+
+
+def test_validation_leaves_the_network_as_it_is(train, tmp_path, monkeypatch):
+    """In evaluation mode: neither dropout nor statistics of the validation's images."""
+    before = {}
+
+    def state(module):
+        return {name: value.clone() for name, value in module.network.state_dict().items()}
+
+    def start(self):
+        before[self.current_epoch] = state(self)
+
+    def step(self, batch, number):
+        assert not self.network.training and not torch.is_grad_enabled()
+        return original(self, batch, number)
+
+    def end(self):
+        for name, value in state(self).items():
+            assert torch.equal(value, before[self.current_epoch][name]), name
+        return original_end(self)
+
+    original = ReconstructionModule.validation_step
+    original_end = ReconstructionModule.on_validation_epoch_end
+    monkeypatch.setattr(ReconstructionModule, "on_validation_epoch_start", start)
+    monkeypatch.setattr(ReconstructionModule, "validation_step", step)
+    monkeypatch.setattr(ReconstructionModule, "on_validation_epoch_end", end)
+    train(tmp_path, network={"dropout": 0.5})
+    assert sorted(before) == [0, 1]
+
+
+def test_without_validation(train, tmp_path):
+    run = train(tmp_path, data={"validation_fraction": 0.0})
+    assert run.summary["validation_events"] == 0
+    assert run.checkpoint.name == "best.ckpt"
+    assert load_checkpoint(run.checkpoint).epoch == 2, "the last"
+    assert {name.split("/")[0] for name in run.history} == {"train"}
+
+
+def test_a_batch_larger_than_the_data(train, tmp_path):
+    run = train(tmp_path, training={"batch_size": 10_000, "epochs": 1})
+    assert run.state()["global_step"] == 1
+
+
+def test_batches_of_one_event(train, tmp_path):
+    run = train(tmp_path, training={"batch_size": 1, "epochs": 1})
+    assert run.state()["global_step"] == run.summary["training_events"]
+
+
+def test_a_task_without_events_warns(train, tmp_path, caplog):
+    with caplog.at_level(logging.WARNING, "gammalearn"):
+        run = train(
+            tmp_path,
+            tasks={"energy": {"particles": ["electron"]}, "particle_type": {}},
+            training={"epochs": 1, "balancing": "uncertainty"},
+        )
+    assert (
+        "Task energy has no training event (it learns from electron): its output will mean "
+        "nothing." in caplog.messages
+    )
+    assert run.summary["events_by_task"]["energy"] == 0
+    assert "train/energy" not in run.history and "train/particle_type" in run.history
+    assert weights(run)["balancing.log_variance.energy"] == 0
+    assert all(torch.isfinite(value).all() for value in weights(run).values())
+
+
+def test_mixed_precision(train, tmp_path):
+    run = train(tmp_path, training={"epochs": 1, "precision": "bf16-mixed"})
+    assert {value.dtype for value in weights(run).values()} == {torch.float32, torch.int64}
+
+
+def test_fast_dev_run_is_one_step(experiment, files, tmp_path):
+    made = experiment(training={"batch_size": 2, "epochs": 50})
+    index = EventIndex.build(files, made.data)
+    checkpoint, _ = fit(
+        made, index, build_tasks(made.tasks), tmp_path, fast_dev_run=True, progress=False
+    )
+    state = torch.load(checkpoint, weights_only=True)
+    assert state["global_step"] == 1 and state["epoch"] == 0
+
+
+# -- what cannot be ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"accelerator": "abacus"},
+        {"accelerator": "tpu"},
+        {"accelerator": "mps"},
+        {"devices": 0},
+        {"devices": []},
+        {"devices": -3},
+        {"devices": [7]},
+    ],
+    ids=str,
+)
+def test_machines_there_are_not(train, tmp_path, wrong):
+    with pytest.raises(SettingsError) as error:
+        train(tmp_path, training=wrong)
+    (name, value), *_ = wrong.items()
+    assert f"{name}={value}" in str(error.value)
+    assert str(error.value).startswith("training: this machine cannot be used")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_no_gpu(train, tmp_path):
+    with pytest.raises(SettingsError, match="accelerator=gpu"):
+        train(tmp_path, training={"accelerator": "gpu"})
+
+
+def test_a_loss_that_diverges(train, tmp_path):
+    """Stops, and the checkpoint of the epoch before stays."""
+    with pytest.raises(SettingsError, match=r"epoch 2 is not .*learning_rate \(1e\+30\)"):
+        train(tmp_path, training={"learning_rate": 1e30, "batch_size": 1000, "epochs": 5})
+    trained = load_checkpoint(tmp_path / "checkpoints" / "last.ckpt")
+    assert trained.epoch == 1
+
+
+def test_a_loss_that_is_no_number_from_the_start(train, tmp_path, monkeypatch):
+    network = ReconstructionModule.forward
+
+    def spoilt(self, batch):
+        return {name: output * torch.nan for name, output in network(self, batch).items()}
+
+    monkeypatch.setattr(ReconstructionModule, "forward", spoilt)
+    with pytest.raises(SettingsError, match="training loss of epoch 1 is not a finite number"):
+        train(tmp_path)
+    assert not list(tmp_path.rglob("*.ckpt"))
+
+
+def test_nothing_to_learn_from(experiment, files, tmp_path):
+    made = experiment()
+    index = EventIndex.build(files, made.data)
+    index.events = index.events[:0]
+    with pytest.raises(EmptySelectionError, match="No event is left to learn from"):
+        fit(made, index, build_tasks(made.tasks), tmp_path, progress=False)
+
+
+def test_nothing_is_left_behind(train, tmp_path):
+    """The data files are closed and Lightning's words are kept to itself."""
+    import tables
+
+    train(tmp_path, training={"epochs": 1})
+    assert not [h for h in tables.file._open_files.filenames if "dl1_ctapipe" in h]
+
+
+# -- several processes -----------------------------------------------------------------------------
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from gammalearn.data import EventDataset, EventIndex, split_by_shower
+from gammalearn.settings import Experiment
+from gammalearn.tasks import build_tasks
+from gammalearn.training import fit
+
+if __name__ == "__main__":
+    folder, settings, *files = sys.argv[1:]
+    experiment = Experiment().model_validate_json(settings)
+    index = EventIndex.build([Path(file) for file in files], experiment.data)
+    checkpoint, summary = fit(
+        experiment, index, build_tasks(experiment.tasks), Path(folder), progress=False
+    )
+    print("went on with", checkpoint.name)
+"""
+
+
+def test_two_processes(experiment, files, tmp_path):
+    """Also where one of them has no image of a camera; what called the training goes on once."""
+    made = experiment(
+        data={"telescopes": None, "grouping": "stereo"},
+        training={"devices": 2, "batch_size": 1, "epochs": 1},
+    )
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT.lstrip())
+    done = subprocess.run(
+        [sys.executable, script, tmp_path / "run", made.model_dump_json(), *files],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("went on with best.ckpt") == 1
+    trained = load_checkpoint(tmp_path / "run" / "checkpoints" / "best.ckpt")
+    assert trained.epoch == 1
+    state = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert state["global_step"] == -(-trained.trained_on["training_events"] // 2)

@@ -1,0 +1,189 @@
+"""The masked multitask loss, and what a step does."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from gammalearn.camera import CameraType
+from gammalearn.data import Batch, CameraImages, EventDataset, EventIndex
+from gammalearn.settings import TaskSettings
+from gammalearn.tasks import build_tasks
+from gammalearn.training.checkpoint import build_network
+from gammalearn.training.module import ReconstructionModule, masked_losses
+
+NAN = torch.nan
+
+
+@pytest.fixture(scope="module")
+def tasks():
+    return build_tasks({name: TaskSettings() for name in ("energy", "direction", "particle_type")})
+
+
+def test_losses_by_hand(tasks):
+    outputs = {
+        "energy": torch.tensor([[1.0], [2.0], [3.0]]),
+        "direction": torch.tensor([[3.0, 4.0], [0.0, 0.0], [9.0, 9.0]]),
+        "particle_type": torch.tensor([[0.0], [0.0], [0.0]]),
+    }
+    targets = {
+        "energy": torch.tensor([[0.0], [NAN], [-1.0]]),
+        "direction": torch.tensor([[0.0, 0.0], [0.0, 2.0], [NAN, 9.0]]),
+        "particle_type": torch.tensor([[1.0], [0.0], [1.0]]),
+    }
+    losses = masked_losses(tasks, outputs, targets)
+    assert {name: count for name, (_, count) in losses.items()} == {
+        "energy": 2,
+        "direction": 2,
+        "particle_type": 3,
+    }
+    assert losses["energy"][0].item() == (1 + 4) / 2
+    assert losses["direction"][0].item() == (5 + 2) / 2
+    assert losses["particle_type"][0].item() == pytest.approx(np.log(2))
+
+
+@given(
+    hnp.arrays(np.float32, (6, 2), elements=st.floats(-10, 10, width=32)),
+    hnp.arrays(bool, (6, 2)),
+)
+def test_masked_events_have_a_gradient_of_exactly_zero(tasks, values, missing):
+    output = torch.from_numpy(values).requires_grad_()
+    target = torch.zeros(6, 2)
+    target[torch.from_numpy(missing)] = NAN
+    loss, count = masked_losses(
+        {"direction": tasks["direction"]}, {"direction": output}, {"direction": target}
+    )["direction"]
+    loss.backward()
+    masked = missing.any(axis=1)
+    assert count == np.count_nonzero(~masked)
+    assert not output.grad[masked].any()
+    distance = np.hypot(*values[~masked].T)
+    assert loss.item() == pytest.approx(distance.sum() / max(count, 1), rel=1e-5)
+    for row in np.flatnonzero(~masked):
+        length = np.hypot(*values[row])
+        if length > 1e-6:
+            expected = values[row] / length / count
+            np.testing.assert_allclose(output.grad[row], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("output", [1.0, torch.inf])
+def test_nothing_to_learn_from(tasks, output):
+    """Loss 0 and a gradient of 0, not None nor NaN, so that every parameter has its part."""
+    outputs = {
+        name: torch.full((4, task.n_outputs), output, requires_grad=True)
+        for name, task in tasks.items()
+    }
+    targets = {name: torch.full_like(value, NAN) for name, value in outputs.items()}
+    losses = masked_losses(tasks, outputs, targets)
+    sum(loss for loss, _ in losses.values()).backward()
+    for name, (loss, count) in losses.items():
+        assert loss.item() == 0 and count == 0
+        assert torch.equal(outputs[name].grad, torch.zeros_like(outputs[name])), name
+
+
+# -- steps with real images ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def index(files, experiment):
+    return EventIndex.build(files, experiment(data={"telescopes": ["LST"]}).data)
+
+
+def make_module(index, experiment):
+    tasks = build_tasks(experiment.tasks)
+    targets = {name: task.targets(index.events) for name, task in tasks.items()}
+    network = build_network(experiment, index.cameras, tasks)
+    module = ReconstructionModule(network, tasks, experiment.training, {})
+    return module, EventDataset(index, experiment.data, targets)
+
+
+@pytest.fixture(scope="module")
+def noise():
+    """A batch of eight images of a small camera, with targets that no physics tells."""
+    col, row = np.mgrid[-5:6, -5:6].reshape(2, -1)
+    inside = np.abs(col - row) <= 5
+    x, y = 0.05 * (col - row / 2)[inside], -0.05 * np.sqrt(0.75) * row[inside]
+    camera = CameraType("Small", x, y, "hexagonal", focal_length=28.0)
+    random = np.random.default_rng(0)
+
+    def normal(*shape):
+        return torch.from_numpy(random.normal(size=(8, *shape)).astype(np.float32))
+
+    images = CameraImages(normal(2, len(x)), torch.arange(8), normal(3), normal(2))
+    targets = {
+        "energy": normal(1),
+        "direction": normal(2),
+        "impact": normal(2),
+        "particle_type": (normal(1) > 0).float(),
+    }
+    return camera, Batch({"Small": images}, torch.arange(8), targets)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "channels", "fusion"),
+    [
+        ("gammaphysnet", [8, 8, 8], "attention"),
+        ("conv4", [8] * 4, "mean"),
+        ("conv5", [8] * 5, "attention"),
+    ],
+)
+def test_a_batch_can_be_learnt_by_heart(noise, experiment, backbone, channels, fusion):
+    camera, batch = noise
+    torch.manual_seed(0)
+    network = {"backbone": backbone, "channels": channels, "fusion": fusion, "blocks": 1}
+    made = experiment(
+        network={**network, "embedding": 32, "head": 32}, training={"learning_rate": 5e-3}
+    )
+    tasks = build_tasks(made.tasks)
+    network = build_network(made, [camera], tasks)
+    module = ReconstructionModule(network, tasks, made.training, {})
+    optimiser = module.configure_optimizers()
+    totals = []
+    for _ in range(80):
+        optimiser.zero_grad()
+        total = module.balancing(masked_losses(tasks, module(batch), batch.targets))
+        total.backward()
+        optimiser.step()
+        totals.append(total.item())
+    assert totals[-1] < 0.1 * totals[0]
+
+
+def test_steps_move_only_what_they_should(index, experiment):
+    """Protons teach the particle type; the heads of the other tasks have zero gradients."""
+    module, dataset = make_module(index, experiment())
+    protons = np.flatnonzero(np.asarray(index.events["particle"]) == "proton")
+    batch = dataset[protons]
+    dataset.close()
+    losses = masked_losses(module.tasks, module(batch), batch.targets)
+    module.balancing(losses).backward()
+    for name, parameter in module.network.named_parameters():
+        assert parameter.grad is not None, name
+        if name.startswith("heads.") and not name.startswith("heads.particle_type"):
+            assert not parameter.grad.any(), name
+
+
+@torch.no_grad()
+def test_mono_is_stereo_with_one_image(files, experiment):
+    outputs = {}
+    for grouping in ("mono", "stereo"):
+        torch.manual_seed(0)
+        made = experiment(data={"grouping": grouping, "telescopes": [1]})
+        index = EventIndex.build(files, made.data)
+        module, dataset = make_module(index, made)
+        batch = dataset[np.arange(len(index))]
+        dataset.close()
+        outputs[grouping] = module.eval()(batch)
+        assert batch.n_events == len(batch.index) > 2
+    for name, output in outputs["mono"].items():
+        assert torch.equal(output, outputs["stereo"][name]), name
+
+
+def test_optimiser_has_the_settings(index, experiment):
+    module, _ = make_module(
+        index, experiment(training={"learning_rate": 0.5, "weight_decay": 0.25})
+    )
+    (group,) = module.configure_optimizers().param_groups
+    assert group["lr"] == 0.5 and group["weight_decay"] == 0.25
+    assert len(group["params"]) == len(list(module.parameters()))

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import signal
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import lightning
 import numpy as np
 import torch
+from lightning.fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
@@ -245,9 +245,11 @@ def _strategy(settings) -> str:
     """How processes share the training, in Lightning's words.
 
     On one machine, only the training runs in several processes, and what called it goes on in
-    one. A process whose batch has no image of a camera has no gradient of its encoder.
+    one; SLURM and torchrun start whole runs instead, as do several nodes. A process whose batch
+    has no image of a camera has no gradient of its encoder.
     """
-    if settings.nodes > 1:
+    started_outside = SLURMEnvironment.detect() or TorchElasticEnvironment.detect()
+    if settings.nodes > 1 or started_outside and settings.devices != 1:
         return "ddp_find_unused_parameters_true"
     devices = settings.devices
     if devices in ("auto", -1):
@@ -258,12 +260,10 @@ def _strategy(settings) -> str:
 
 @contextmanager
 def _interruptible(trainer):
-    """Ctrl-C is a KeyboardInterrupt, for which Lightning exits, deaf to Ctrl-C from then on."""
-    handler = signal.getsignal(signal.SIGINT)
+    """Ctrl-C is a KeyboardInterrupt, which Lightning turns into the end of the process."""
     try:
         yield
     except SystemExit as exit:
         if not trainer.interrupted:
             raise
-        signal.signal(signal.SIGINT, handler or signal.default_int_handler)
         raise KeyboardInterrupt from exit

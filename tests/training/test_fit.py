@@ -210,7 +210,7 @@ def test_interrupted_in_the_first_epoch(train, tmp_path, interrupt, monkeypatch)
 
 
 def test_ctrl_c_can_be_pressed_again(train, tmp_path, interrupt):
-    """Lightning leaves the process deaf to it."""
+    """Lightning turns the process deaf to it while it cleans up."""
     before = signal.getsignal(signal.SIGINT)
     interrupt(2, signalled=True)
     with pytest.raises(KeyboardInterrupt):

@@ -60,6 +60,7 @@ setup(
         "tensorboard>=2.17",
         "torch>=2.6",  # before 2.6, loading with weights_only could still run code from the file
         "torchmetrics>=1.4",
+        "tqdm>=4.66",
     ],
     extras_require={
         # The reference that our indexed convolutions are compared with. IndexedConv drags in

@@ -14,7 +14,7 @@ from .evaluation import ReportSection, evaluate
 from .folder import check_folder, open_folder, write_settings
 from .settings import Experiment
 from .tasks import build_tasks
-from .training import TrainedNetwork, fit, load_checkpoint
+from .training import TrainedNetwork, check_machine, fit, load_checkpoint
 
 __all__ = ["RunOptions", "predict", "run"]
 
@@ -67,6 +67,7 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
     first_process = rank_zero_only.rank == 0
     if first_process:
         check_folder(output, options.overwrite, options.resume, experiment)
+    check_machine(experiment.training)
     tasks = build_tasks(experiment.tasks)
     train_files = find_files(experiment.data.train, "data.train")
     test_files = find_files(experiment.data.test, "data.test")

@@ -182,7 +182,7 @@ class TrainingSettings(_Settings):
     balancing: Literal["fixed", "uncertainty"] = "fixed"
     """How the tasks' losses are weighed: by their settings, or by learnt uncertainties."""
 
-    seed: int = Field(1, ge=0)
+    seed: int = Field(1, ge=0, lt=2**32)
     """Of the split, the order of the events, the first weights and dropout."""
 
     workers: int = Field(0, ge=0)

@@ -440,3 +440,8 @@ def test_two_inputs_of_one_name(stereo, dl1, tmp_path, refused):
     inputs = [dl1("gamma_lsts_run7_7.0.0"), copy]
     status = gammalearn("predict", checkpoint, *inputs, "-o", tmp_path / "out")
     refused(status, "would both become gamma_lsts_run7_7.0.0.dl2.h5")
+
+
+@pytest.mark.parametrize("setting", ["accelerator=tpu", "devices=[7]", "accelerator=abacus"])
+def test_a_machine_that_is_not_there(run, tmp_path, refused, setting):
+    refused(run(tmp_path / "out", settings=[f"training.{setting}"]), "training", "machine")

@@ -1,26 +1,21 @@
 """The training run: from indexed events to checkpoints."""
 
 import logging
-import os
 import warnings
-from contextlib import contextmanager
 from pathlib import Path
 
 import lightning
-import numpy as np
 import torch
-from lightning.fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.plugins.io import TorchCheckpointIO
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from ..data import EventDataset, EventIndex, event_loader, split_by_shower
-from ..errors import CheckpointError, EmptySelectionError, SettingsError
+from ..errors import CheckpointError
 from ..settings import Experiment
 from ..tasks import Task
 from .checkpoint import build_network, describe, load_checkpoint
 from .learning_curves import LearningCurves
+from .machine import interruptible, make_trainer
 from .module import ReconstructionModule
 
 __all__ = ["EventDataModule", "fit"]
@@ -73,21 +68,6 @@ class _ProgressBar(TQDMProgressBar):
         return {k: v for k, v in super().get_metrics(*args).items() if k != "v_num"}
 
 
-class _WholeFiles(TorchCheckpointIO):
-    """A checkpoint has its name only when complete: an interrupted one leaves the one before.
-
-    Lightning's own moves it from the system's temporary folder, on another disk a copy that can
-    be interrupted.
-    """
-
-    def save_checkpoint(self, checkpoint, path, storage_options=None):
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(path.name + ".part")
-        torch.save(checkpoint, part)
-        os.replace(part, path)
-
-
 def fit(
     experiment: Experiment,
     index: EventIndex,
@@ -124,12 +104,10 @@ def fit(
 
     Raises
     ------
-    EmptySelectionError
-        If no event is left to learn from.
     SettingsError
         If the machine does not have what was asked for, or the loss diverges.
     CheckpointError
-        If the checkpoint to go on from is damaged or of other cameras.
+        If the checkpoint to go on from is damaged, or learnt from other cameras or events.
     KeyboardInterrupt
         If interrupted; the checkpoints are then those of the last complete epoch.
     """
@@ -138,17 +116,68 @@ def fit(
         # Lightning tells much of what the user did not ask.
         logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     lightning.seed_everything(settings.seed, workers=True, verbose=False)
-    rows = split_by_shower(index.events, experiment.data.validation_fraction, settings.seed)
-    if len(rows[0]) == 0:
-        raise EmptySelectionError(
-            "No event is left to learn from after the validation events were set aside; "
-            "lower data.validation_fraction or give more data.train."
-        )
     targets = {name: task.targets(index.events) for name, task in tasks.items()}
-    training, validation = (EventDataset(index, experiment.data, targets, r) for r in rows)
+    training, validation = (
+        EventDataset(index, experiment.data, targets, rows)
+        for rows in split_by_shower(
+            index.events, experiment.data.validation_fraction, settings.seed
+        )
+    )
+    trained_on = _describe_events(index, training, validation, tasks)
+    network = build_network(experiment, index.cameras, tasks)
+    description = describe(experiment, index.cameras, trained_on)
+    last = folder / "checkpoints" / "last.ckpt"
+    resume = resume and last.exists()
+    if resume:
+        _check_resumable(last, index.cameras, trained_on)
+    trainer = make_trainer(
+        settings,
+        max_epochs=1 if fast_dev_run else settings.epochs,
+        limit_train_batches=1 if fast_dev_run else None,
+        limit_val_batches=1 if fast_dev_run else None,
+        logger=TensorBoardLogger(folder, name="", version="tensorboard"),
+        callbacks=[
+            LearningCurves(folder / "learning_curves.png"),
+            ModelCheckpoint(
+                dirpath=str(folder / "checkpoints"),
+                filename="best",
+                monitor="validation/loss" if len(validation) else None,
+                save_last=True,
+                enable_version_counter=False,
+                # With the training's end, not the validation's: the epoch in it is then complete.
+                save_on_train_epoch_end=True,
+            ),
+            *([_ProgressBar()] if progress else []),
+        ],
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+        log_every_n_steps=1,
+        num_sanity_val_steps=0,
+    )
+    n_parameters = sum(parameter.numel() for parameter in network.parameters())
+    log.info(
+        "Training on %d events, validating on %d; %d parameters.",
+        len(training),
+        len(validation),
+        n_parameters,
+    )
+    with warnings.catch_warnings(), interruptible(trainer):
+        # Lightning's advice on worker numbers.
+        warnings.filterwarnings("ignore", module=r"lightning\.pytorch")
+        trainer.fit(
+            ReconstructionModule(network, tasks, settings, description),
+            datamodule=EventDataModule(training, validation, settings),
+            ckpt_path=last if resume else None,
+            weights_only=True,
+        )
+    return folder / "checkpoints" / "best.ckpt", {**trained_on, "parameters": n_parameters}
+
+
+def _describe_events(index, training, validation, tasks) -> dict:
+    """What is learnt from, in plain values."""
     learnt = {
-        name: int(np.isfinite(target[rows[0]]).all(axis=1).sum())
-        for name, target in targets.items()
+        name: int(torch.isfinite(target[training.rows]).all(dim=1).sum())
+        for name, target in training.targets.items()
     }
     for name, count in learnt.items():
         if count == 0:
@@ -157,113 +186,29 @@ def fit(
                 name,
                 ", ".join(tasks[name].particles or ["all particles"]),
             )
-    trained_on = {
+    return {
         "files": [str(path) for path in index.files],
         "events": index.particle_counts(),
         "training_events": len(training),
         "validation_events": len(validation),
         "events_by_task": learnt,
     }
-    last = folder / "checkpoints" / "last.ckpt"
-    resume = resume and last.exists()
-    if resume:
-        _check_resumable(last, index.cameras)
-    network = build_network(experiment, index.cameras, tasks)
-    module = ReconstructionModule(
-        network, tasks, settings, describe(experiment, index.cameras, trained_on)
-    )
-    curves = LearningCurves(folder / "learning_curves.png")
-    monitored = len(validation) > 0
-    checkpoints = ModelCheckpoint(
-        dirpath=str(folder / "checkpoints"),
-        filename="best",
-        monitor="validation/loss" if monitored else None,
-        save_last=True,
-        enable_version_counter=False,
-        # With the training's end, not the validation's: the epoch in it is then complete.
-        save_on_train_epoch_end=True,
-    )
-    try:
-        trainer = lightning.Trainer(
-            max_epochs=1 if fast_dev_run else settings.epochs,
-            limit_train_batches=1 if fast_dev_run else None,
-            limit_val_batches=1 if fast_dev_run else None,
-            accelerator=settings.accelerator,
-            devices=settings.devices,
-            strategy=_strategy(settings),
-            num_nodes=settings.nodes,
-            precision=settings.precision,
-            logger=TensorBoardLogger(folder, name="", version="tensorboard"),
-            callbacks=[curves, checkpoints, *([_ProgressBar()] if progress else [])],
-            plugins=[_WholeFiles()],
-            enable_progress_bar=progress,
-            enable_model_summary=False,
-            log_every_n_steps=1,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
-            deterministic="warn",
-        )
-    except (ValueError, TypeError, RuntimeError, ImportError, MisconfigurationException) as error:
-        raise SettingsError(
-            f"training: this machine cannot be used as the settings ask (accelerator="
-            f"{settings.accelerator}, devices={settings.devices}, precision="
-            f"{settings.precision}): {error}"
-        ) from error
-    log.info(
-        "Training on %d events, validating on %d; %d parameters.",
-        len(training),
-        len(validation),
-        sum(p.numel() for p in network.parameters()),
-    )
-    with warnings.catch_warnings(), _interruptible(trainer):
-        # Lightning's advice on worker numbers.
-        warnings.filterwarnings("ignore", module=r"lightning\.pytorch")
-        trainer.fit(
-            module,
-            datamodule=EventDataModule(training, validation, settings),
-            ckpt_path=last if resume else None,
-            weights_only=True,
-        )
-    summary = {**trained_on, "parameters": sum(p.numel() for p in network.parameters())}
-    return folder / "checkpoints" / "best.ckpt", summary
 
 
-def _check_resumable(checkpoint: Path, cameras) -> None:
-    """Refuse a checkpoint whose encoders are not those of the cameras."""
-    before = load_checkpoint(checkpoint).cameras
-    if [camera.name for camera in before] != [camera.name for camera in cameras] or not all(
-        old.same_camera(new) for old, new in zip(before, cameras, strict=True)
+def _check_resumable(checkpoint: Path, cameras, trained_on: dict) -> None:
+    """Refuse a checkpoint that learnt from other cameras or events than there are now."""
+    before = load_checkpoint(checkpoint)
+    if [camera.name for camera in before.cameras] != [camera.name for camera in cameras] or not all(
+        old.same_camera(new) for old, new in zip(before.cameras, cameras, strict=True)
     ):
         raise CheckpointError(
             f"The run cannot be resumed: the cameras of '{checkpoint}' are "
-            f"{', '.join(camera.name for camera in before)}, those of data.train are now "
+            f"{', '.join(camera.name for camera in before.cameras)}, those of data.train are now "
             f"{', '.join(camera.name for camera in cameras)}."
         )
-
-
-def _strategy(settings) -> str:
-    """How processes share the training, in Lightning's words.
-
-    On one machine, only the training runs in several processes, and what called it goes on in
-    one; SLURM and torchrun start whole runs instead, as do several nodes. A process whose batch
-    has no image of a camera has no gradient of its encoder.
-    """
-    started_outside = SLURMEnvironment.detect() or TorchElasticEnvironment.detect()
-    if settings.nodes > 1 or started_outside and settings.devices != 1:
-        return "ddp_find_unused_parameters_true"
-    devices = settings.devices
-    if devices in ("auto", -1):
-        devices = torch.cuda.device_count()
-    count = len(devices) if isinstance(devices, list) else devices
-    return "ddp_spawn_find_unused_parameters_true" if count > 1 else "auto"
-
-
-@contextmanager
-def _interruptible(trainer):
-    """Ctrl-C is a KeyboardInterrupt, which Lightning turns into the end of the process."""
-    try:
-        yield
-    except SystemExit as exit:
-        if not trainer.interrupted:
-            raise
-        raise KeyboardInterrupt from exit
+    for what, value in trained_on.items():
+        if before.trained_on[what] != value:
+            raise CheckpointError(
+                f"The run cannot be resumed: '{checkpoint}' was trained on other data, "
+                f"{what.replace('_', ' ')} were {before.trained_on[what]} and are now {value}."
+            )

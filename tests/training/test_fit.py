@@ -13,7 +13,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gammalearn.data import EventDataset, EventIndex, split_by_shower
-from gammalearn.errors import CheckpointError, EmptySelectionError, SettingsError
+from gammalearn.errors import CheckpointError, SettingsError
 from gammalearn.tasks import build_tasks
 from gammalearn.training import fit, load_checkpoint
 from gammalearn.training.learning_curves import LearningCurves
@@ -384,14 +384,6 @@ def test_a_loss_that_is_no_number_from_the_start(train, tmp_path, monkeypatch):
     with pytest.raises(SettingsError, match="training loss of epoch 1 is not a finite number"):
         train(tmp_path)
     assert not list(tmp_path.rglob("*.ckpt"))
-
-
-def test_nothing_to_learn_from(experiment, files, tmp_path):
-    made = experiment()
-    index = EventIndex.build(files, made.data)
-    index.events = index.events[:0]
-    with pytest.raises(EmptySelectionError, match="No event is left to learn from"):
-        fit(made, index, build_tasks(made.tasks), tmp_path, progress=False)
 
 
 def test_nothing_is_left_behind(train, tmp_path):

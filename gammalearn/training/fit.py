@@ -112,9 +112,6 @@ def fit(
         If interrupted; the checkpoints are then those of the last complete epoch.
     """
     settings = experiment.training
-    if not log.isEnabledFor(logging.DEBUG):
-        # Lightning tells much of what the user did not ask.
-        logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     lightning.seed_everything(settings.seed, workers=True, verbose=False)
     targets = {name: task.targets(index.events) for name, task in tasks.items()}
     training, validation = (

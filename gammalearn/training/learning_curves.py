@@ -2,6 +2,7 @@
 
 import math
 import os
+import time
 from pathlib import Path
 
 import lightning
@@ -11,18 +12,23 @@ from matplotlib.figure import Figure
 __all__ = ["LearningCurves", "draw_learning_curves"]
 
 
+#: Least time between two drawings in a training.
+DRAWING_INTERVAL_S = 20
+
+
 class LearningCurves(lightning.Callback):
     """Keeps each epoch's figures (in the checkpoint too) and draws them.
 
     Parameters
     ----------
     path : Path
-        Where the picture goes, renewed after each epoch.
+        Where the picture goes, renewed during the training and at its end.
     """
 
     def __init__(self, path: Path):
         self.path = Path(path)
         self.history: dict[str, list[tuple[int, float]]] = {}
+        self._drawn_at = time.monotonic()
 
     def on_train_epoch_end(self, trainer, pl_module):
         # Lightning calls this after the epoch's validation.
@@ -30,8 +36,20 @@ class LearningCurves(lightning.Callback):
             if "/" in name and math.isfinite(value):
                 points = self.history.setdefault(name, [])
                 points.append((trainer.current_epoch + 1, float(value)))
+        # Drawing takes longer than a short epoch.
+        if time.monotonic() - self._drawn_at > DRAWING_INTERVAL_S:
+            self._draw(trainer)
+
+    def on_fit_end(self, trainer, pl_module):
+        self._draw(trainer)
+
+    def on_exception(self, trainer, pl_module, exception):
+        self._draw(trainer)
+
+    def _draw(self, trainer):
         if trainer.is_global_zero:
             draw_learning_curves(self.history, self.path)
+            self._drawn_at = time.monotonic()
 
     def state_dict(self):
         return {"history": self.history}

@@ -1,5 +1,6 @@
 """The machine: Lightning's trainer on the devices that the settings ask for."""
 
+import logging
 import os
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from ..errors import SettingsError
 
 __all__ = ["check_machine", "interruptible", "make_trainer"]
+
+log = logging.getLogger(__name__)
 
 
 def make_trainer(settings, **options) -> lightning.Trainer:
@@ -29,6 +32,9 @@ def make_trainer(settings, **options) -> lightning.Trainer:
     SettingsError
         If the machine does not have what was asked for.
     """
+    if not log.isEnabledFor(logging.DEBUG):
+        # Lightning tells much of what the user did not ask.
+        logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     try:
         return lightning.Trainer(
             accelerator=settings.accelerator,

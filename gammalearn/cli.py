@@ -1,6 +1,7 @@
 """The command line: one function a command, no logic."""
 
 import argparse
+import itertools
 import logging
 import sys
 import warnings
@@ -82,10 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not argv:
         parser.print_help()
         return 0
-    # `gammalearn SETTINGS` is short for `gammalearn run SETTINGS`.
-    if not any(word in commands for word in argv) and not {"-h", "--help", "--version"} & set(argv):
-        argv.insert(0, "run")
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_args(_with_command(argv, commands))
     _configure_logging(arguments.verbose, arguments.quiet)
     try:
         arguments.function(arguments)
@@ -99,6 +97,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"gammalearn: interrupted{hint}.", file=sys.stderr)
         return INTERRUPTED
     return 0
+
+
+def _with_command(argv: list[str], commands: set[str]) -> list[str]:
+    """The arguments with the command first; ``SETTINGS`` is short for ``run SETTINGS``."""
+    flags = list(itertools.takewhile(lambda word: word.startswith("-"), argv))
+    words = argv[len(flags) :]
+    if not words:
+        return flags
+    if words[0] in commands:
+        return [words[0], *flags, *words[1:]]
+    return ["run", *flags, *words]
 
 
 def _parser():

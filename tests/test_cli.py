@@ -13,7 +13,7 @@ import yaml
 from ctapipe.io import TableLoader
 
 from gammalearn import __version__
-from gammalearn.cli import main
+from gammalearn.cli import _with_command, main
 
 #: A network that trains in a moment.
 SMALL = [
@@ -261,6 +261,23 @@ def test_help_and_version(capsys):
             main(flags)
         assert raised.value.code == 0
         assert words in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["e.py"], ["run", "e.py"]),
+        (["run", "e.py"], ["run", "e.py"]),
+        (["-q", "e.py"], ["run", "-q", "e.py"]),
+        (["-v", "info", "a.h5"], ["info", "-v", "a.h5"]),
+        (["--set", "a=1", "e.py"], ["run", "--set", "a=1", "e.py"]),
+        (["e.py", "--output", "predict"], ["run", "e.py", "--output", "predict"]),
+        (["--version"], ["--version"]),
+        ([], []),
+    ],
+)
+def test_settings_are_short_for_run_settings(arguments, expected):
+    assert _with_command(arguments, {"run", "predict", "evaluate", "info"}) == expected
 
 
 def test_the_module_is_the_command():

@@ -7,7 +7,7 @@ import numpy as np
 from ctapipe.instrument import FocalLengthKind, SubarrayDescription
 from ctapipe.io import read_table
 
-from .data.files import open_hdf5
+from .data.files import open_hdf5, reading
 from .errors import InputFileError
 from .particles import particle_names
 
@@ -76,50 +76,57 @@ def _describe_checkpoint(path: Path) -> str:
 
 
 def _describe_hdf5(path: Path) -> str:
-    with open_hdf5(path) as file:
+    with open_hdf5(path) as file, reading(path, "its contents"):
         if TRIGGER not in file or "/configuration/instrument/subarray" not in file:
             raise InputFileError(
                 f"'{path}' is not a ctapipe DL1 or DL2 file: it has no {TRIGGER} table."
             )
-        subarray = SubarrayDescription.from_hdf(
-            file, focal_length_choice=FocalLengthKind.EQUIVALENT
-        )
         attributes = file.root._v_attrs
         levels = str(attributes["CTA PRODUCT DATA LEVELS"])
         version = str(attributes["CTA PRODUCT DATA MODEL VERSION"])
-        trigger = read_table(file, TRIGGER)
-        values = {"subarray": f"{subarray.name}, {len(subarray.tel)} telescopes"}
-        images = _rows(file, "/dl1/event/telescope/images")
-        parameters = _rows(file, "/dl1/event/telescope/parameters")
-        for telescope in subarray.telescope_types:
-            ids = [int(i) for i in subarray.get_tel_ids_for_type(telescope)]
-            values[f"  {telescope} " + f"({_ranges(ids)})"] = (
-                f"{len(ids)} telescopes ({_ranges(ids)}), "
-                f"{telescope.camera.geometry.n_pixels} pixels, "
-                f"{sum(images[i] for i in ids)} images, "
-                f"{sum(parameters[i] for i in ids)} parameter rows"
-            )
-        values["events"] = len(trigger)
-        if len(trigger):
-            values["observations"] = ", ".join(map(str, np.unique(trigger["obs_id"])[:10]))
-        if SHOWER in file:
-            shower = read_table(file, SHOWER)
-            names = Counter(particle_names(shower["true_shower_primary_id"]).tolist())
-            for name, count in names.most_common():
-                energy = shower["true_energy"][
-                    particle_names(shower["true_shower_primary_id"]) == name
-                ]
-                values[f"  {name}"] = (
-                    f"{count} events, {np.min(energy):.3g} to {np.max(energy):.3g} TeV"
-                )
-        else:
-            values["  truth"] = "none (observation)"
-        for level in ("subarray", "telescope"):
-            group = f"/dl2/event/{level}"
-            for kind in file.root[group]._v_groups if group in file else ():
-                algorithms = ", ".join(file.root[f"{group}/{kind}"]._v_children)
-                values[f"DL2 {level} {kind}"] = algorithms
+        values = {**_telescopes(file), **_events(file), **_algorithms(file)}
     return "\n".join(_lines(f"{path}: {levels}, data model {version}", values))
+
+
+def _telescopes(file) -> dict:
+    subarray = SubarrayDescription.from_hdf(file, focal_length_choice=FocalLengthKind.EQUIVALENT)
+    values = {"subarray": f"{subarray.name}, {len(subarray.tel)} telescopes"}
+    images = _rows(file, "/dl1/event/telescope/images")
+    parameters = _rows(file, "/dl1/event/telescope/parameters")
+    for telescope in subarray.telescope_types:
+        ids = [int(i) for i in subarray.get_tel_ids_for_type(telescope)]
+        # Different types may have one name; their telescopes tell them apart.
+        values[f"  {telescope} {_ranges(ids)}"] = (
+            f"{len(ids)} telescope{'s' if len(ids) > 1 else ''}, "
+            f"{telescope.camera.geometry.n_pixels} pixels, "
+            f"{sum(images[i] for i in ids)} images, "
+            f"{sum(parameters[i] for i in ids)} parameter rows"
+        )
+    return values
+
+
+def _events(file) -> dict:
+    trigger = read_table(file, TRIGGER)
+    values = {"events": len(trigger)}
+    if len(trigger):
+        values["observations"] = ", ".join(map(str, np.unique(trigger["obs_id"])[:10]))
+    if SHOWER not in file:
+        return {**values, "  truth": "none (observation)"}
+    shower = read_table(file, SHOWER)
+    names = particle_names(shower["true_shower_primary_id"])
+    for name, count in Counter(names.tolist()).most_common():
+        energy = shower["true_energy"].quantity.to_value("TeV")[names == name]
+        values[f"  {name}"] = f"{count} events, {energy.min():.3g} to {energy.max():.3g} TeV"
+    return values
+
+
+def _algorithms(file) -> dict:
+    values = {}
+    for level in ("subarray", "telescope"):
+        group = f"/dl2/event/{level}"
+        for kind in file.root[group]._v_groups if group in file else ():
+            values[f"DL2 {level} {kind}"] = ", ".join(file.root[f"{group}/{kind}"]._v_children)
+    return values
 
 
 def _rows(file, group: str) -> Counter:

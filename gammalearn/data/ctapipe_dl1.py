@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
@@ -14,9 +13,9 @@ from ctapipe.instrument import FocalLengthKind, SubarrayDescription
 from ctapipe.io import read_table
 from ctapipe.io.hdf5tableio import get_column_attrs, get_column_transforms
 
-from ..errors import DataError, EmptySelectionError, InputFileError
+from ..errors import EmptySelectionError, InputFileError
 from ..particles import particle_names
-from .files import open_hdf5
+from .files import open_hdf5, reading
 
 __all__ = ["CtapipeDL1Reader", "match_rows"]
 
@@ -132,18 +131,8 @@ class CtapipeDL1Reader:
     def __exit__(self, *_):
         self.close()
 
-    @contextmanager
     def _reading(self, what: str):
-        """Blame the file for what goes wrong while it is read.
-
-        Whatever the damage, HDF5, PyTables or ctapipe stumble over it in their own ways.
-        """
-        try:
-            yield
-        except DataError:
-            raise
-        except Exception as error:
-            raise InputFileError(f"'{self.path}' is damaged: {what} cannot be read.") from error
+        return reading(self.path, what)
 
     def _read(self, path: str, *needed: str) -> Table:
         """A table of the file; ``needed`` are the columns that it must have."""

@@ -3,13 +3,15 @@
 import glob
 import os
 from collections.abc import Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+import ctapipe
 import tables
 
-from ..errors import InputFileError
+from ..errors import DataError, InputFileError
 
-__all__ = ["find_files", "open_hdf5"]
+__all__ = ["find_files", "open_hdf5", "reading"]
 
 
 def find_files(patterns: Sequence[str], setting: str) -> list[Path]:
@@ -77,4 +79,33 @@ def open_hdf5(path: Path) -> tables.File:
     except (tables.HDF5ExtError, OSError) as error:
         raise InputFileError(
             f"'{path}' cannot be read as HDF5: it is truncated, corrupted or of another format."
+        ) from error
+
+
+@contextmanager
+def reading(path: Path, what: str):
+    """Blame a file for what goes wrong while it is read.
+
+    Whatever the damage, HDF5, PyTables or ctapipe stumble over it in their own ways.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    what : str
+        What is read, for the error.
+
+    Raises
+    ------
+    InputFileError
+        For any error but those of ours.
+    """
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:
+        raise InputFileError(
+            f"'{path}' is damaged, or made by a newer ctapipe than the {ctapipe.__version__} "
+            f"installed here: {what} cannot be read."
         ) from error

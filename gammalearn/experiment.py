@@ -7,10 +7,11 @@ from pathlib import Path
 import torch
 from lightning.pytorch.utilities import rank_zero_only
 
-from .data import EventIndex, find_files
+from .data import EventIndex
 from .dl2 import dl2_name, predict_outputs, write_dl2
 from .errors import EmptySelectionError, OutputError
 from .evaluation import ReportSection, evaluate
+from .files import find_files
 from .folder import check_folder, open_folder, write_settings
 from .settings import Experiment
 from .tasks import build_tasks

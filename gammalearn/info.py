@@ -7,8 +7,8 @@ import numpy as np
 from ctapipe.instrument import FocalLengthKind, SubarrayDescription
 from ctapipe.io import read_table
 
-from .data.files import open_hdf5, reading
 from .errors import InputFileError
+from .files import open_hdf5, reading
 from .particles import particle_names
 
 __all__ = ["describe_file"]

@@ -2,7 +2,6 @@
 
 from .batch import Batch, CameraImages
 from .dataset import EventDataset, event_loader
-from .files import find_files
 from .index import EventIndex
 from .split import split_by_shower
 
@@ -12,6 +11,5 @@ __all__ = [
     "EventDataset",
     "EventIndex",
     "event_loader",
-    "find_files",
     "split_by_shower",
 ]

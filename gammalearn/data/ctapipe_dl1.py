@@ -14,8 +14,8 @@ from ctapipe.io import read_table
 from ctapipe.io.hdf5tableio import get_column_attrs, get_column_transforms
 
 from ..errors import EmptySelectionError, InputFileError
+from ..files import open_hdf5, reading
 from ..particles import particle_names
-from .files import open_hdf5, reading
 
 __all__ = ["CtapipeDL1Reader", "match_rows"]
 

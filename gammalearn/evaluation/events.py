@@ -21,6 +21,7 @@ from ctapipe.containers import CoordinateFrameType
 from ctapipe.io import TableLoader, read_table
 
 from ..errors import EvaluationError, InputFileError
+from ..files import open_hdf5, reading
 from ..particles import particle_names
 
 __all__ = [
@@ -128,35 +129,14 @@ def read_events(paths: Sequence[Path], algorithm: str | None = None) -> QTable:
 
     contents, events = [], []
     for index, path in enumerate(paths):
-        with _open(path) as h5file:
-            try:
-                contents.append(_find_contents(h5file, path, wanted))
-                _check_alike(contents[0], contents[-1], paths[0], path)
-                table = _read_file(h5file, path, contents[-1])
-            except tables.HDF5ExtError as error:
-                raise _unreadable(path) from error
+        with open_hdf5(path) as h5file, reading(path, "its reconstructed events"):
+            contents.append(_find_contents(h5file, path, wanted))
+            _check_alike(contents[0], contents[-1], paths[0], path)
+            table = _read_file(h5file, path, contents[-1])
         table["file"] = np.full(len(table), index)
         events.append(table)
 
     return _combine(events, contents, paths)
-
-
-def _open(path: Path) -> tables.File:
-    if path.is_dir():
-        raise InputFileError(f"The DL2 file '{path}' is a directory; give the files in it.")
-    if not path.is_file():
-        raise InputFileError(f"The DL2 file '{path}' does not exist.")
-    try:
-        return tables.open_file(str(path), mode="r")
-    except (OSError, tables.HDF5ExtError) as error:
-        raise _unreadable(path) from error
-
-
-def _unreadable(path: Path) -> InputFileError:
-    return InputFileError(
-        f"The DL2 file '{path}' is not a readable HDF5 file: it is cut short, damaged or of "
-        "another format; write it anew."
-    )
 
 
 def _find_contents(h5file: tables.File, path: Path, wanted: list[str] | None) -> _Contents:
@@ -260,16 +240,11 @@ def _check_alike(first: _Contents, this: _Contents, first_path: Path, path: Path
 
 
 def _read_file(h5file: tables.File, path: Path, contents: _Contents) -> QTable:
-    try:
-        loaded = _load_truth(h5file, contents.level)
-        reconstructed = {
-            quantity: _load_reconstructed(h5file, group, contents.level)
-            for quantity, group in contents.groups.items()
-        }
-    except (OSError, LookupError, ValueError, tables.NodeError) as error:
-        raise InputFileError(
-            f"The DL2 file '{path}' cannot be read in ctapipe's data model: {error}."
-        ) from error
+    loaded = _load_truth(h5file, contents.level)
+    reconstructed = {
+        quantity: _load_reconstructed(h5file, group, contents.level)
+        for quantity, group in contents.groups.items()
+    }
     if len(loaded) == 0:
         # Empty tables are not joined: what is missing in them is no fault of the file.
         for name in (*TRUTH, PRIMARY_ID, "tel_id", "tels_with_trigger"):

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 import tables
 
-from gammalearn.data import find_files
-from gammalearn.data.files import open_hdf5
 from gammalearn.errors import InputFileError
+from gammalearn.files import find_files, open_hdf5
 
 
 @pytest.fixture

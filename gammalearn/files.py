@@ -9,7 +9,7 @@ from pathlib import Path
 import ctapipe
 import tables
 
-from ..errors import DataError, InputFileError
+from .errors import GammaLearnError, InputFileError
 
 __all__ = ["find_files", "open_hdf5", "reading"]
 
@@ -102,7 +102,7 @@ def reading(path: Path, what: str):
     """
     try:
         yield
-    except DataError:
+    except GammaLearnError:
         raise
     except Exception as error:
         raise InputFileError(

@@ -1,0 +1,74 @@
+"""Who may know whom among the rooms of the package, and what none may do."""
+
+import ast
+
+import pytest
+
+#: A room and what it must not import, of the package's own and of others'.
+FORBIDDEN = {
+    "camera": {"gammalearn", "torch", "lightning"},
+    "settings.py": {"gammalearn", "torch", "lightning", "ctapipe"},
+    "data": {"gammalearn.nn", "gammalearn.training", "gammalearn.tasks", "lightning"},
+    "nn": {"gammalearn.data", "gammalearn.tasks", "gammalearn.training", "lightning"},
+    "tasks": {"gammalearn.nn", "gammalearn.training", "gammalearn.dl2", "lightning"},
+    "training": {"gammalearn.dl2", "gammalearn.evaluation", "gammalearn.experiment"},
+    "dl2": {"gammalearn.training", "gammalearn.evaluation", "gammalearn.experiment"},
+    "evaluation": {
+        "torch",
+        "lightning",
+        "gammalearn.camera",
+        "gammalearn.data",
+        "gammalearn.nn",
+        "gammalearn.tasks",
+        "gammalearn.training",
+        "gammalearn.dl2",
+    },
+}
+
+#: What every room may know: words and errors, not behaviour.
+COMMON = {"gammalearn.errors"}
+
+
+def imports(path, package):
+    """Absolute names of the modules that a file imports."""
+    parts = path.relative_to(package.parent).with_suffix("").parts
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = list(parts[: len(parts) - node.level]) if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            yield module
+            yield from (f"{module}.{name.name}" for name in node.names)
+
+
+@pytest.fixture(scope="module")
+def package(pytestconfig):
+    return pytestconfig.rootpath / "gammalearn"
+
+
+@pytest.mark.parametrize("room", FORBIDDEN)
+def test_rooms_know_only_whom_they_may(package, room):
+    place = package / room
+    files = [place] if place.is_file() else sorted(place.rglob("*.py"))
+    assert files
+    own = f"gammalearn.{place.stem}"
+    for path in files:
+        for module in imports(path, package):
+            if module.startswith((own, *COMMON)) or module == "gammalearn":
+                continue
+            for forbidden in FORBIDDEN[room]:
+                known = module == forbidden or module.startswith(f"{forbidden}.")
+                assert not known, f"{path.relative_to(package)} imports {module}"
+
+
+def test_no_room_for_odds_and_ends(package):
+    stems = {path.stem for path in package.rglob("*")}
+    assert not stems & {"utils", "helpers", "common", "misc"}
+
+
+def test_no_assertions_in_the_package(package):
+    """What a user can cause is an error with a sentence; `assert` goes with -O."""
+    for path in package.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            assert not isinstance(node, ast.Assert), f"{path}:{node.lineno}"

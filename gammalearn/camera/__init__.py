@@ -1,6 +1,7 @@
 """Where a camera's pixels are: their grid, whatever the telescope."""
 
-from .grid import LatticeError, PixelGrid
+from .grid import PixelGrid
+from .lattice import LatticeError
 from .type import CameraType
 
 __all__ = ["CameraType", "LatticeError", "PixelGrid"]

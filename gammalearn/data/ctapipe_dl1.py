@@ -17,7 +17,7 @@ from ..errors import EmptySelectionError, InputFileError
 from ..files import open_hdf5, reading
 from ..particles import particle_names
 
-__all__ = ["CtapipeDL1Reader", "match_rows"]
+__all__ = ["CtapipeDL1Reader", "event_keys", "match_rows"]
 
 log = logging.getLogger(__name__)
 
@@ -173,13 +173,13 @@ class CtapipeDL1Reader:
                 **{name: np.full(len(trigger), np.nan) for name in TRUTH_UNITS},
             }
         )
-        keys = _keys(events)
+        keys = event_keys(events)
         if len(np.unique(keys, axis=0)) < len(keys):
             raise InputFileError(f"'{self.path}' has several events with one obs_id and event_id.")
         if SHOWER not in self._file:
             return events
         shower = self._read(SHOWER, *KEYS, "true_shower_primary_id")
-        row = match_rows(keys, _keys(shower))
+        row = match_rows(keys, event_keys(shower))
         known = row >= 0
         with self._reading(SHOWER):
             for name, unit in TRUTH_UNITS.items():
@@ -220,7 +220,7 @@ class CtapipeDL1Reader:
             if len(triggers) == table.nrows:
                 return triggers
             keys = np.column_stack([table.col(name).astype(np.int64) for name in KEYS])
-        row = match_rows(keys, _keys(triggers))
+        row = match_rows(keys, event_keys(triggers))
         if np.any(row < 0):
             raise InputFileError(
                 f"'{self.path}': {np.sum(row < 0)} images of telescope {tel_id} belong to no "
@@ -243,7 +243,7 @@ class CtapipeDL1Reader:
             Columns obs_id, event_id, pointing_alt, pointing_az (deg) and parameters.
         """
         triggers = self._image_triggers(tel_id)
-        keys = _keys(triggers)
+        keys = event_keys(triggers)
         images = Table({"obs_id": keys[:, 0], "event_id": keys[:, 1]})
         alt, az = self._pointing(tel_id, triggers)
         if not np.all(np.isfinite(alt) & np.isfinite(az)):
@@ -259,7 +259,7 @@ class CtapipeDL1Reader:
             images[name] = np.full(len(images), np.nan)
         if known and path in self._file:
             values = self._read(path, *KEYS)
-            row = match_rows(keys, _keys(values))
+            row = match_rows(keys, event_keys(values))
             for name in set(known) & set(values.colnames):
                 images[name][row >= 0] = np.asarray(values[name], dtype=np.float64)[row[row >= 0]]
         return images
@@ -357,6 +357,16 @@ def _degrees(column) -> np.ndarray:
     return column.quantity.astype(np.float64).to_value(u.deg)
 
 
-def _keys(table: Table) -> np.ndarray:
-    """Columns obs_id and event_id, shape (n, 2) of int64."""
+def event_keys(table) -> np.ndarray:
+    """What tells the events of a file apart.
+
+    Parameters
+    ----------
+    table : Table or mapping
+        With obs_id and event_id.
+
+    Returns
+    -------
+    ndarray of int64, shape (n, 2)
+    """
     return np.column_stack([np.asarray(table[name]).astype(np.int64) for name in KEYS])

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler
 from ..errors import InputFileError
 from .batch import Batch, CameraImages
 from .channels import image_channels, pixel_columns
-from .ctapipe_dl1 import CtapipeDL1Reader
+from .ctapipe_dl1 import CtapipeDL1Reader, event_keys
 from .index import EventIndex
 
 __all__ = ["EventDataset", "event_loader"]
@@ -58,7 +58,7 @@ class EventDataset(Dataset):
         self._event = np.asarray(images["event"])
         self._first = np.asarray(events["first_image"])
         self._multiplicity = np.asarray(events["multiplicity"])
-        self._keys = np.column_stack([events["obs_id"], events["event_id"]])
+        self._keys = event_keys(events)
         position = np.column_stack([images[axis] for axis in "xyz"])
         reference = np.column_stack([events[f"reference_{axis}"] for axis in "xyz"])
         self._position = (position - reference[self._event]).astype(np.float32)
@@ -101,8 +101,7 @@ class EventDataset(Dataset):
             which = which[np.argsort(self._row[image[which]], kind="stable")]
             rows = self._row[image[which]]
             pixels = self._reader(file).pixels(int(tel_id), rows, columns)
-            keys = np.column_stack([pixels["obs_id"], pixels["event_id"]])
-            if not np.array_equal(keys, self._keys[self._event[image[which]]]):
+            if not np.array_equal(event_keys(pixels), self._keys[self._event[image[which]]]):
                 raise InputFileError(
                     f"'{self.index.files[file]}': the images of telescope {tel_id} are not in the "
                     "order of its triggers, or the file has changed since it was indexed."

@@ -16,7 +16,7 @@ from astropy.table import Table, vstack
 
 from ..camera import CameraType, LatticeError
 from ..errors import CameraError, DataError, EmptySelectionError, InputFileError
-from .ctapipe_dl1 import CtapipeDL1Reader, match_rows
+from .ctapipe_dl1 import CtapipeDL1Reader, event_keys, match_rows
 from .cuts import names_in, passes
 
 __all__ = ["EventIndex"]
@@ -204,7 +204,7 @@ class _Builder:
 
     def _images(self, file, reader, tel_ids, events) -> Table:
         parameters = sorted(names_in(self.settings.cuts.image) - set(events.colnames))
-        event_keys = np.column_stack([events["obs_id"], events["event_id"]])
+        keys_of_events = event_keys(events)
         tables = []
         for tel_id in tel_ids:
             images = reader.images(tel_id, parameters)
@@ -212,8 +212,7 @@ class _Builder:
             images["tel_id"] = tel_id
             images["row"] = np.arange(len(images))
             images["camera"] = self._camera(reader, tel_id)
-            keys = np.column_stack([images["obs_id"], images["event_id"]])
-            images["event"] = match_rows(keys, event_keys)
+            images["event"] = match_rows(event_keys(images), keys_of_events)
             if np.any(images["event"] < 0):
                 raise InputFileError(
                     f"'{reader.path}': {np.sum(images['event'] < 0)} images of telescope {tel_id} "

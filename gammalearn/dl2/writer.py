@@ -22,7 +22,7 @@ from ctapipe.io import HDF5Merger, write_table
 from ctapipe.reco.utils import add_defaults_and_meta
 
 from .. import __version__
-from ..data.ctapipe_dl1 import CtapipeDL1Reader, match_rows
+from ..data.ctapipe_dl1 import CtapipeDL1Reader, event_keys, match_rows
 from ..data.index import EventIndex
 from ..errors import OutputError
 from ..tasks import Task
@@ -104,7 +104,7 @@ def _decode(index, tasks, outputs) -> dict[str, dict]:
     return decoded
 
 
-def _table(row, kind, columns, algorithm, tel) -> Table:
+def _table(row, columns, algorithm, tel) -> Table:
     """A DL2 table with one row for each of ``row``, the event's row in the index or −1."""
     prefix = f"{algorithm}_tel" if tel else algorithm
     table = Table()
@@ -119,16 +119,12 @@ def _table(row, kind, columns, algorithm, tel) -> Table:
     return table
 
 
-def _event_keys(events) -> np.ndarray:
-    return np.column_stack([events["obs_id"], events["event_id"]])
-
-
 def _write_subarray_table(file, reader, index, kind, columns, algorithm) -> None:
     all_events = reader.events
-    row = match_rows(_event_keys(all_events), _event_keys(index.events))
-    table = _table(row, kind, columns, algorithm, tel=False)
+    row = match_rows(event_keys(all_events), event_keys(index.events))
+    table = _table(row, columns, algorithm, tel=False)
     used = np.zeros((len(all_events), len(reader.subarray.tel)), dtype=bool)
-    trigger_row = match_rows(_event_keys(index.events), _event_keys(all_events))
+    trigger_row = match_rows(event_keys(index.events), event_keys(all_events))
     place = reader.subarray.tel_ids_to_indices(np.asarray(index.images["tel_id"]))
     used[trigger_row[index.images["event"]], place] = True
     table[f"{algorithm}_telescopes"] = used & table[f"{algorithm}_is_valid"][:, None]
@@ -140,9 +136,9 @@ def _write_telescope_tables(file, reader, index, kind, columns, algorithm) -> No
     for tel_id in reader.telescopes_with_images():
         images = reader.images(tel_id)
         mine = np.flatnonzero(index.events["tel_id"] == tel_id)
-        found = match_rows(_event_keys(images), _event_keys(index.events[mine]))
+        found = match_rows(event_keys(images), event_keys(index.events[mine]))
         row = np.where(found >= 0, mine[found] if len(mine) else -1, -1)
-        table = _table(row, kind, columns, algorithm, tel=True)
+        table = _table(row, columns, algorithm, tel=True)
         keys = images["obs_id", "event_id"]
         keys["tel_id"] = tel_id
         path = f"/dl2/event/telescope/{kind}/{algorithm}/tel_{tel_id:03d}"

@@ -49,6 +49,7 @@ setup(
         "ctapipe>=0.28",
         "lightning>=2.5",
         "matplotlib>=3.9",
+        "numba>=0.61",
         "numexpr>=2.10",
         "numpy>=2.0",
         "pydantic>=2.7",
@@ -61,6 +62,7 @@ setup(
         "torch>=2.6",  # before 2.6, loading with weights_only could still run code from the file
         "torchmetrics>=1.4",
         "tqdm>=4.66",
+        "traitlets>=5.14",
     ],
     extras_require={
         # The reference that our indexed convolutions are compared with. IndexedConv drags in

@@ -16,11 +16,13 @@ from gammalearn.settings import (
     Experiment,
     NetworkSettings,
     OutputSettings,
+    SimulationSettings,
     TaskSettings,
     TrainingSettings,
 )
 
 SECTIONS = {
+    "simulation.N": SimulationSettings,
     "data": DataSettings,
     "data.cuts": CutSettings,
     "network": NetworkSettings,
@@ -51,7 +53,7 @@ def kind(annotation) -> str:
     if origin is list:
         return f"list of {kind(arguments[0])}"
     if origin is tuple:
-        return f"{len(arguments)} {kind(arguments[0])}"
+        return f"{len(arguments)} {kind(arguments[0])}s"
     if origin is dict:
         return "settings by name"
     if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
@@ -62,6 +64,8 @@ def kind(annotation) -> str:
 
 def default(field) -> str:
     """A setting's default as one would write it in YAML."""
+    if field.is_required():
+        return "needed"
     value = field.default
     if isinstance(value, pydantic.BaseModel):
         return "below"

@@ -1,5 +1,7 @@
 """Mono reconstruction, each LST image by itself, from the same files as lst_stereo.py."""
 
+from lst4_events import simulation
+
 from gammalearn.settings import (
     CutSettings,
     DataSettings,
@@ -9,6 +11,7 @@ from gammalearn.settings import (
 )
 
 experiment = Experiment(
+    simulation=simulation,
     data=DataSettings(
         train=["data/train/*.dl1.h5"],
         test=["data/test/*.dl1.h5"],

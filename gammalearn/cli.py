@@ -3,6 +3,7 @@
 import argparse
 import itertools
 import logging
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ examples:
   gammalearn experiment_settings/lst_mono.py --set data.train='["my/*.dl1.h5"]'
   gammalearn predict runs/first/checkpoints/best.ckpt my/*.dl1.h5 -o dl2
   gammalearn evaluate dl2/*.dl2.h5 -o evaluation
+  gammalearn simulate --particle gamma --n-showers 1000 --energy 50GeV 5TeV -o my/gamma.dl1.h5
   gammalearn info my/gamma.dl1.h5
 """
 
@@ -68,12 +70,36 @@ def evaluate(arguments) -> None:
     print(f"Results are in {output}; open {output / 'report.html'}.")
 
 
+def simulate(arguments) -> None:
+    """Simulate showers and telescopes into a DL1 file."""
+    from .settings import SimulationSettings, read_simulation
+    from .simulation import simulate
+    from .simulation.on_demand import usable_cores
+
+    given = {
+        name: value
+        for name, value in vars(arguments).items()
+        if name in SimulationSettings.model_fields and value is not None
+    }
+    path = simulate(
+        read_simulation(given, "gammalearn simulate"),
+        processes=arguments.processes or usable_cores(),
+        overwrite=arguments.overwrite,
+        progress=not arguments.quiet,
+    )
+    print(path)
+
+
 def info(arguments) -> None:
     """Say what a DL1 or DL2 file or a checkpoint holds."""
     from .info import describe_file
 
     for path in arguments.file:
         print(describe_file(Path(path)))
+
+
+#: What follows an interruption.
+HINTS = {run: "; go on with --resume", simulate: "; no file is made"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -83,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not argv:
         parser.print_help()
         return 0
-    arguments = parser.parse_args(_with_command(argv, commands))
+    arguments = parser.parse_args(_with_values(_with_command(argv, commands)))
     _configure_logging(arguments.verbose, arguments.quiet)
     try:
         arguments.function(arguments)
@@ -92,8 +118,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"gammalearn: {error}", file=sys.stderr)
         return USER_ERROR
-    except KeyboardInterrupt:
-        hint = "; go on with --resume" if arguments.function is run else ""
+    except KeyboardInterrupt as interrupt:
+        hint = str(interrupt) or HINTS.get(arguments.function, "")
         print(f"gammalearn: interrupted{hint}.", file=sys.stderr)
         return INTERRUPTED
     return 0
@@ -108,6 +134,11 @@ def _with_command(argv: list[str], commands: set[str]) -> list[str]:
     if words[0] in commands:
         return [words[0], *flags, *words[1:]]
     return ["run", *flags, *words]
+
+
+def _with_values(argv: list[str]) -> list[str]:
+    """The arguments, those like ``-90deg`` with a space before: to argparse they are no options."""
+    return [f" {word}" if re.match(r"-\.?\d", word) else word for word in argv]
 
 
 def _parser():
@@ -160,9 +191,21 @@ def _parser():
     _add_set(sub)
     sub.add_argument("--overwrite", action="store_true", help="replace the results in DIR")
 
+    sub = command(simulate)
+    _add_simulation(sub)
+    sub.add_argument("-j", "--processes", metavar="N", type=_count, help="default: all cores")
+    sub.add_argument("--overwrite", action="store_true", help="replace FILE where it exists")
+
     sub = command(info)
     sub.add_argument("file", metavar="FILE", nargs="+", help="DL1 or DL2 file, or checkpoint")
     return parser, set(commands.choices)
+
+
+def _count(word: str) -> int:
+    count = int(word) if word.strip().isdecimal() else 0
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more, got {word.strip()}")
+    return count
 
 
 def _add_set(parser) -> None:
@@ -173,6 +216,25 @@ def _add_set(parser) -> None:
         default=[],
         help="change a setting, e.g. training.epochs=5 (may be given many times)",
     )
+
+
+def _add_simulation(parser) -> None:
+    """An option for each setting of a simulation."""
+    from .settings import SimulationSettings
+
+    for name, field in SimulationSettings.model_fields.items():
+        words = " ".join(field.description.split()).replace("``", "").replace("%", "%%")
+        known = (
+            "" if field.default is None or field.is_required() else f" (default: {field.default})"
+        )
+        parser.add_argument(
+            *(["-o"] if name == "output" else []),
+            f"--{name.replace('_', '-')}",
+            required=field.is_required(),
+            help=words.rstrip(".") + known,
+            **({"metavar": "FILE"} if name == "output" else {}),
+            **({"nargs": 2, "metavar": ("MIN", "MAX")} if name == "energy" else {}),
+        )
 
 
 def _configure_logging(verbose: int, quiet: bool) -> None:

@@ -1,4 +1,4 @@
-"""The run: fit, predict, evaluate."""
+"""The run: simulate, fit, predict, evaluate."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from .evaluation import ReportSection, evaluate
 from .files import find_files
 from .folder import check_folder, open_folder, write_settings
 from .settings import Experiment
+from .simulation.on_demand import make_missing
 from .tasks import build_tasks
 from .training import TrainedNetwork, check_machine, fit, load_checkpoint
 
@@ -45,7 +46,9 @@ class RunOptions:
 def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()) -> dict:
     """Train a network, reconstruct the test events and evaluate them.
 
-    Everything that can be wrong with settings and data is found before anything is written.
+    Simulated files that the data ask for are made first, where they are missing; they are data and
+    stay. Apart from them, everything that can be wrong with settings and data is found before
+    anything is written.
 
     Parameters
     ----------
@@ -70,6 +73,12 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
         check_folder(output, options.overwrite, options.resume, experiment)
     check_machine(experiment.training)
     tasks = build_tasks(experiment.tasks)
+    make_missing(
+        experiment.simulation,
+        {"data.train": experiment.data.train, "data.test": experiment.data.test},
+        first_process,
+        options.progress,
+    )
     train_files = find_files(experiment.data.train, "data.train")
     test_files = find_files(experiment.data.test, "data.test")
     learnt = EventIndex.build(train_files, experiment.data)

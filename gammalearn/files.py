@@ -1,5 +1,6 @@
 """Finding and opening input files."""
 
+import fnmatch
 import glob
 import os
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ import tables
 
 from .errors import GammaLearnError, InputFileError
 
-__all__ = ["find_files", "open_hdf5", "reading"]
+__all__ = ["find_files", "is_meant", "open_hdf5", "reading"]
 
 
 def find_files(patterns: Sequence[str], setting: str) -> list[Path]:
@@ -54,11 +55,30 @@ def find_files(patterns: Sequence[str], setting: str) -> list[Path]:
         if not matches:
             raise InputFileError(
                 f"{setting}: no file matches '{pattern}' in '{Path.cwd()}'; put ctapipe DL1 files "
-                f"(charge and peak time images) there or set {setting} to your own."
+                f"(charge and peak time images) there, which `gammalearn simulate` makes, or set "
+                f"{setting} to your own."
             )
         for match in matches:
             found.setdefault(match.resolve(), match)
     return list(found.values())
+
+
+def is_meant(path: str | Path, pattern: str) -> bool:
+    """Whether a name or glob stands for a file, which need not exist yet."""
+    name, wanted = (Path(os.path.abspath(os.path.expanduser(p))).parts for p in (path, pattern))
+    return _parts_match(name, wanted)
+
+
+def _parts_match(name: Sequence[str], wanted: Sequence[str]) -> bool:
+    if not name or not wanted:
+        return not name and not wanted
+    first, *rest = wanted
+    if first == "**":
+        # Any number of folders, none included.
+        return any(_parts_match(name[n:], rest) for n in range(len(name)))
+    return (name[0] == first or fnmatch.fnmatchcase(name[0], first)) and _parts_match(
+        name[1:], rest
+    )
 
 
 def open_hdf5(path: Path) -> tables.File:

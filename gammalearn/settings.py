@@ -7,7 +7,10 @@ resolved settings, defaults included.
 
 import difflib
 import runpy
+import sys
 import traceback
+import typing
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,12 +27,25 @@ __all__ = [
     "Experiment",
     "NetworkSettings",
     "OutputSettings",
+    "SimulationSettings",
     "TaskSettings",
     "TrainingSettings",
     "load_experiment",
+    "load_simulation",
+    "read_simulation",
 ]
 
 Particle = Literal["gamma", "electron", "proton"]
+
+#: Energies (TeV) of simulated showers: those below give no light, those above take a day each.
+LOWEST_ENERGY, HIGHEST_ENERGY = 0.001, 1000
+
+#: Largest angle from the zenith (deg) of simulated showers; beyond, the Earth's curvature counts.
+LARGEST_ZENITH = 75
+
+
+def _as_path(value):
+    return str(Path(value).expanduser()) if isinstance(value, str | Path) else value
 
 
 def _as_list(value):
@@ -43,6 +59,40 @@ def _as_str_list(value):
 
 #: One file, glob or expression may stand for a list of one.
 Strings = Annotated[list[str], BeforeValidator(_as_str_list)]
+
+
+def _number_in(name: str):
+    """A validator that turns a quantity, such as ``"20 GeV"``, into a number in a unit."""
+
+    def convert(value):
+        if isinstance(value, int | float):
+            return value
+        # Slow to import, and few settings are quantities.
+        import astropy.units as u
+
+        unit = u.Unit(name)
+        if isinstance(value, str):
+            try:
+                value = u.Quantity(value.strip())
+            except (TypeError, ValueError):
+                raise ValueError(
+                    f"expected a number ({unit}) or a number with a unit, got {value!r}"
+                ) from None
+            if value.unit == u.dimensionless_unscaled:
+                value = value.value
+        if isinstance(value, u.Quantity):
+            if not value.unit.is_equivalent(unit):
+                raise ValueError(f"expected a number ({unit}) or a unit like it, got '{value}'")
+            value = value.to_value(unit)
+        return value
+
+    return BeforeValidator(convert)
+
+
+#: Numbers in these units; text and astropy quantities of other units are converted.
+TeV = Annotated[float, _number_in("TeV"), Field(allow_inf_nan=False)]
+Degrees = Annotated[float, _number_in("deg"), Field(allow_inf_nan=False)]
+Metres = Annotated[float, _number_in("m"), Field(allow_inf_nan=False)]
 
 
 class _Settings(pydantic.BaseModel):
@@ -61,6 +111,92 @@ class CutSettings(_Settings):
     event: Strings = []
     """Conditions each event must meet, e.g. ``true_energy > 0.05`` (TeV) or
     ``multiplicity >= 3``; multiplicity counts the images left by the image cuts."""
+
+
+class SimulationSettings(_Settings):
+    """One file of simulated events; a number may be text with another unit, such as `20 GeV`."""
+
+    output: Annotated[str, BeforeValidator(_as_path)]
+    """DL1 file to make; a relative name starts from the working directory."""
+
+    particle: Particle
+    """What hits the atmosphere."""
+
+    array: str = "lst4"
+    """Telescopes: ``lst1``, ``lst4``, ``lst4_mst9`` or a YAML file of a layout."""
+
+    n_showers: int = Field(ge=1)
+    """Number of showers, most of which no telescope may see."""
+
+    energy: tuple[TeV, TeV]
+    """Lowest and highest energy (TeV)."""
+
+    index: float = Field(-2.0, ge=-5, le=0)
+    """Exponent of the energy spectrum: -2 gives each decade a tenth of the showers of the one
+    below."""
+
+    viewcone: Degrees = Field(0.0, ge=0, le=20)
+    """Radius (deg) of the disc in the sky, around the pointing, that the showers come from; 0 is
+    a point source."""
+
+    offset: Degrees = Field(0.0, ge=0, lt=10)
+    """Angle (deg) between a point source and the pointing; each shower draws on which side."""
+
+    scatter: Metres = Field(300.0, gt=0, le=10_000)
+    """Radius (m) of the circle, perpendicular to the shower, that its impact points fall in."""
+
+    reuse: int = Field(10, ge=1, le=100)
+    """Impact points of each shower: so many events may come of it."""
+
+    zenith: Degrees = Field(20.0, ge=0, le=70)
+    """Angle (deg) between the pointing and the zenith."""
+
+    azimuth: Degrees = Field(180.0, ge=-360, le=360)
+    """Azimuth (deg) of the pointing, from North to East."""
+
+    min_telescopes: int | None = Field(None, ge=1)
+    """Fewest telescopes that must trigger; by default 2, or 1 where there is one only."""
+
+    seed: int = Field(1, ge=0, lt=2**32)
+    """Of all random numbers, with the run's; another one gives other events."""
+
+    run: int = Field(1, ge=1, lt=2**31)
+    """Number of the run, the obs_id of its events."""
+
+    @field_validator("output")
+    @classmethod
+    def _hdf5(cls, output):
+        if not output.endswith(".h5"):
+            raise ValueError(f"expected a name that ends in .h5, got {output!r}")
+        return output
+
+    @field_validator("energy")
+    @classmethod
+    def _range(cls, energy):
+        low, high = energy
+        if not LOWEST_ENERGY <= low < high <= HIGHEST_ENERGY:
+            raise ValueError(
+                f"expected two increasing energies between {LOWEST_ENERGY} and {HIGHEST_ENERGY} "
+                f"TeV, got {low:g} and {high:g} TeV"
+            )
+        return energy
+
+    @model_validator(mode="after")
+    def _directions(self):
+        if self.viewcone and self.offset:
+            raise ValueError(
+                "offset is of a point source: set either offset or viewcone, and the other to 0"
+            )
+        if self.zenith + self.viewcone + self.offset > LARGEST_ZENITH:
+            raise ValueError(
+                f"zenith={self.zenith:g} deg with viewcone or offset lets showers come from more "
+                f"than {LARGEST_ZENITH} deg from the zenith"
+            )
+        return self
+
+    def shower_settings(self) -> dict:
+        """All that decides what is simulated: everything but where it goes."""
+        return self.model_dump(mode="json", exclude={"output"})
 
 
 class DataSettings(_Settings):
@@ -249,6 +385,10 @@ def _named_tasks(value):
 class Experiment(_Settings):
     """All settings of an experiment."""
 
+    simulation: list[SimulationSettings] = []
+    """Files to simulate first where ``data.train`` or ``data.test`` asks for them and they are
+    missing."""
+
     data: DataSettings = DataSettings()
     """Files, telescopes, grouping, cuts and channels."""
 
@@ -271,6 +411,25 @@ class Experiment(_Settings):
 
     output: OutputSettings = OutputSettings()
     """Where results go and how they are called."""
+
+    @field_validator("simulation")
+    @classmethod
+    def _different_files(cls, simulation):
+        outputs, sources = {}, {}
+        for number, made in enumerate(simulation):
+            other = outputs.setdefault(Path(made.output).resolve(), number)
+            if other != number:
+                raise ValueError(
+                    f"{other} and {number} would both become '{made.output}'; give each another "
+                    "output"
+                )
+            other = sources.setdefault((made.particle, made.seed, made.run), number)
+            if other != number:
+                raise ValueError(
+                    f"{other} and {number} are both {made.particle} with seed={made.seed} and "
+                    f"run={made.run}, which gives the same showers; give each another seed or run"
+                )
+        return simulation
 
     @field_validator("tasks")
     @classmethod
@@ -303,6 +462,9 @@ class Experiment(_Settings):
             *parents, last = path.strip().split(".")
             node = values
             for parent in parents:
+                if isinstance(node, list):
+                    node = node[int(parent)] if parent in map(str, range(len(node))) else None
+                    continue
                 child = node.get(parent) if isinstance(node, dict) else None
                 if child is None and isinstance(node, dict):
                     child = node[parent] = {}
@@ -310,13 +472,14 @@ class Experiment(_Settings):
             if not isinstance(node, dict):
                 raise SettingsError(f"--set {assignment}: '{'.'.join(parents)}' has no settings")
             node[last] = value
-        return _validate(values, "--set")
+        return _validate(Experiment, values, "--set")
 
 
 def load_experiment(path: str | Path) -> Experiment:
     """Read an experiment from a Python or YAML settings file.
 
-    A Python file is executed; a YAML file only holds data.
+    A Python file is executed, and may import the Python files beside it; a YAML file only holds
+    data.
 
     Raises
     ------
@@ -330,19 +493,78 @@ def load_experiment(path: str | Path) -> Experiment:
     if path.suffix == ".py":
         return _load_python(path)
     if path.suffix in {".yaml", ".yml"}:
-        try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            where = getattr(error, "problem_mark", None)
-            line = f" (line {where.line + 1})" if where else ""
-            raise SettingsError(f"The settings file '{path}' is not YAML{line}.") from error
-        return _validate(values or {}, path)
+        return _validate(Experiment, _read_yaml(path), path)
     raise SettingsError(f"The settings file '{path}' must end in .py, .yaml or .yml.")
+
+
+def load_simulation(path: str | Path) -> SimulationSettings:
+    """Read the settings of a simulation from a YAML file.
+
+    Without ``output`` in it, ``gamma.simulation.yaml`` stands for ``gamma.dl1.h5`` beside it.
+
+    Raises
+    ------
+    SettingsError
+        If the file is missing or has a wrong key or value.
+    """
+    path = Path(path)
+    if not path.is_file():
+        what = "is a directory" if path.is_dir() else "does not exist"
+        raise SettingsError(f"The settings file '{path}' {what}; give a .yaml file.")
+    values = _read_yaml(path)
+    if isinstance(values, dict):
+        name = path.stem.removesuffix(".simulation") + ".dl1.h5"
+        values = {"output": path.with_name(name), **values}
+    return read_simulation(values, path)
+
+
+def read_simulation(values: dict, source: str | Path) -> SimulationSettings:
+    """The settings of a simulation from plain values.
+
+    Parameters
+    ----------
+    values : dict
+        By the names of the settings.
+    source : str or Path
+        Where they come from, for the error.
+
+    Raises
+    ------
+    SettingsError
+        If a key or value is wrong.
+    """
+    return _validate(SimulationSettings, values, source)
+
+
+def _read_yaml(path: Path):
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" (line {where.line + 1})" if where else ""
+        raise SettingsError(f"The settings file '{path}' is not YAML{line}.") from error
+
+
+@contextmanager
+def _importing_from(folder: Path):
+    """Let modules be imported from a folder, as Python does for a file that it runs; none stays,
+    as another folder may have one of the same name."""
+    before = set(sys.modules)
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        for name in set(sys.modules) - before:
+            file = getattr(sys.modules[name], "__file__", None)
+            if file and Path(file).parent == folder:
+                del sys.modules[name]
 
 
 def _load_python(path: Path) -> Experiment:
     try:
-        experiment = runpy.run_path(str(path)).get("experiment")
+        with _importing_from(path.parent.resolve()):
+            experiment = runpy.run_path(str(path)).get("experiment")
     except pydantic.ValidationError as error:
         raise SettingsError(_explain(error, path)) from error
     except Exception as error:
@@ -360,9 +582,9 @@ def _load_python(path: Path) -> Experiment:
     return experiment
 
 
-def _validate(values: Any, source) -> Experiment:
+def _validate(model: type[_Settings], values: Any, source):
     try:
-        return Experiment.model_validate(values)
+        return model.model_validate(values)
     except pydantic.ValidationError as error:
         raise SettingsError(_explain(error, source)) from error
 
@@ -378,8 +600,13 @@ def _explain(error: pydantic.ValidationError, source) -> str:
             hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
             sentences.append(f"{where}: no such setting; {hint}")
             continue
+        if mistake["type"] == "missing":
+            sentences.append(f"{where}: is needed")
+            continue
         message = mistake["msg"].removeprefix("Value error, ")
-        given = repr(mistake["input"])
+        value = mistake["input"]
+        # A float of numpy's is a float to the reader.
+        given = repr(float(value) if isinstance(value, float) else value)
         if len(given) > 60 or mistake["type"] == "value_error":
             sentences.append(f"{where}: {message}")
         else:
@@ -393,8 +620,10 @@ def _known_keys(title: str, path: tuple) -> list[str]:
     model = models.get(title)
     for part in path:
         if model is None or part not in model.model_fields:
-            # A task's own name stands between `tasks` and its settings.
+            # A task's own name stands between `tasks` and its settings, a number in a list.
             continue
         annotation = model.model_fields[part].annotation
-        model = annotation if annotation in models.values() else TaskSettings
+        # Lists and dictionaries of settings name theirs as an argument.
+        inside = [annotation, *typing.get_args(annotation)]
+        model = next((kind for kind in inside if kind in models.values()), None)
     return list(model.model_fields) if model else []

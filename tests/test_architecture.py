@@ -23,7 +23,21 @@ FORBIDDEN = {
         "gammalearn.training",
         "gammalearn.dl2",
     },
+    "simulation": {
+        "torch",
+        "lightning",
+        "gammalearn.data",
+        "gammalearn.nn",
+        "gammalearn.tasks",
+        "gammalearn.training",
+        "gammalearn.dl2",
+        "gammalearn.evaluation",
+        "gammalearn.experiment",
+    },
 }
+
+#: Who may start a simulation; to all others simulated events are data like any.
+KNOW_SIMULATION = {"cli.py", "experiment.py"}
 
 #: What every room may know: words and errors, not behaviour.
 COMMON = {"gammalearn.errors"}
@@ -60,6 +74,16 @@ def test_rooms_know_only_whom_they_may(package, room):
             for forbidden in FORBIDDEN[room]:
                 known = module == forbidden or module.startswith(f"{forbidden}.")
                 assert not known, f"{path.relative_to(package)} imports {module}"
+
+
+def test_simulated_events_are_data_like_any(package):
+    for path in package.rglob("*.py"):
+        place = path.relative_to(package)
+        if place.parts[0] == "simulation" or str(place) in KNOW_SIMULATION:
+            continue
+        for module in imports(path, package):
+            known = module == "gammalearn.simulation" or module.startswith("gammalearn.simulation.")
+            assert not known, f"{place} imports {module}"
 
 
 def test_no_room_for_odds_and_ends(package):

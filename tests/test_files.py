@@ -7,7 +7,7 @@ import pytest
 import tables
 
 from gammalearn.errors import InputFileError
-from gammalearn.files import find_files, open_hdf5
+from gammalearn.files import find_files, is_meant, open_hdf5
 
 
 @pytest.fixture
@@ -72,6 +72,34 @@ def test_paths_are_returned_as_paths(folder):
 def test_refuses(folder, patterns, sentence):
     with pytest.raises(InputFileError, match=sentence):
         found(*patterns)
+
+
+@pytest.mark.parametrize(
+    ("path", "pattern", "meant"),
+    [
+        ("data/train/gamma.h5", "data/train/*.h5", True),
+        ("data/train/gamma.h5", "data/*/gamma.h5", True),
+        ("data/train/gamma.h5", "./data/test/../train/gamma.h5", True),
+        ("data/train/gamma.h5", "data/**/*.h5", True),
+        ("data/train/gamma.h5", "**/train/**/gamma.h5", True),
+        ("data/train/gamma.h5", "data/*.h5", False),
+        ("data/train/gamma.h5", "data/**/proton.h5", False),
+        ("data/train/gamma.h5", "data/train", False),
+        ("data/train/gamma.h5", "data/train/gamma.h5/*", False),
+        ("odd[1].h5", "odd[1].h5", True),
+        ("odd1.h5", "odd[1].h5", True),
+        ("~/gamma.h5", "~/*.h5", True),
+    ],
+)
+def test_what_a_name_or_glob_stands_for(folder, path, pattern, meant):
+    assert is_meant(path, pattern) == meant
+
+
+@pytest.mark.parametrize("pattern", ["*.h5", "[ab].h5", "deep/**/*.h5", "deep/er/?.h5", "a.h5"])
+def test_it_stands_for_what_is_found(folder, pattern):
+    everything = [path for path in Path().rglob("*") if path.is_file()]
+    meant = {str(path) for path in everything if is_meant(path, pattern)}
+    assert meant == set(found(pattern))
 
 
 def test_opens_hdf5(folder):

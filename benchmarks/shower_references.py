@@ -1,0 +1,344 @@
+"""What simulated showers are compared with: closed formulas and files of CORSIKA's showers.
+
+The files are a folder of simulated test data: three lists of CORSIKA's Cherenkov photons
+(``corsika/``), DL1 files made from CORSIKA and sim_telarray with ctapipe (``dl1_ctapipe/``) and a
+file of proton image parameters (``dl1_old/``). Everything here is independent of
+`gammalearn.simulation`.
+"""
+
+import math
+from pathlib import Path
+
+import astropy.units as u
+import numpy as np
+import tables
+from astropy.table import QTable, Table, vstack
+
+#: Photons are counted between these wavelengths (nm) unless something else is said.
+BAND = (300.0, 600.0)
+
+#: Fine-structure constant.
+ALPHA = 7.2973525693e-3
+
+#: Radiation length (g/cm²) and critical energy (GeV) of air.
+RADIATION_LENGTH = 36.7
+CRITICAL_ENERGY = 0.081
+
+#: Refractive index minus one at sea level, and the height (m) in which the density of CORSIKA's
+#: atmosphere 1 falls by e below 4 km.
+REFRACTIVITY = 2.83e-4
+SCALE_HEIGHT = 9_941.86
+
+#: Angular resolution (68 % containment, deg) that CTAO requires of its four LSTs, by energy (TeV).
+LST_REQUIREMENT = {
+    0.063: 0.165,
+    0.1: 0.129,
+    0.18: 0.107,
+    0.28: 0.094,
+    0.45: 0.087,
+    1.0: 0.075,
+}
+
+#: Effective focal length of an LST (m), from lengths in its camera to angles.
+LST_FOCAL_LENGTH = 29.30565
+
+
+def light_in_band(low, high):
+    """Integral of 1 / λ² (1/m), to which Cherenkov light between two wavelengths (nm) is due."""
+    return 1e9 * (1.0 / low - 1.0 / high)
+
+
+# --- Longitudinal profile -----------------------------------------------------------------------
+
+
+def depth_of_maximum(energy):
+    """Mean depth (g/cm²) of the maximum of a gamma's shower of some energy (GeV)."""
+    return RADIATION_LENGTH * np.log(energy / CRITICAL_ENERGY)
+
+
+def shower_age(depth, energy):
+    """Age s of a gamma's shower at a depth (g/cm²): 1 at the maximum."""
+    return 3.0 * depth / (depth + 2.0 * depth_of_maximum(energy))
+
+
+def greisen(depth, energy):
+    """Mean number of electrons of all energies in a gamma's shower.
+
+    Parameters
+    ----------
+    depth : ndarray
+        g/cm² from the top of the atmosphere, above zero.
+    energy : float
+        Of the primary, GeV.
+
+    Notes
+    -----
+    Greisen's approximation to cascade theory, 0.31 / √(X_max / X_0) exp[t (1 - 1.5 ln s)].
+    """
+    depth = np.asarray(depth, dtype=float)
+    maximum = depth_of_maximum(energy)
+    age = shower_age(depth, energy)
+    exponent = depth / RADIATION_LENGTH * (1.0 - 1.5 * np.log(age))
+    return 0.31 / np.sqrt(maximum / RADIATION_LENGTH) * np.exp(exponent)
+
+
+#: Kinetic energy (GeV) above which Nerling's spectra count electrons.
+NERLING_THRESHOLD = 1e-3
+
+
+def electron_spectrum(energy, age):
+    """Electrons per unit of ln E, to a constant factor.
+
+    Nerling et al., Astropart. Phys. 24 (2006) 421, from CORSIKA.
+
+    Parameters
+    ----------
+    energy : ndarray
+        GeV.
+    age : ndarray
+        Shower age; broadcast against energy.
+    """
+    energy = 1e3 * np.asarray(energy)
+    a1 = 6.42522 - 1.53183 * age
+    a2 = 168.168 - 42.1368 * age
+    return energy / ((energy + a1) * (energy + a2) ** age)
+
+
+def mean_over_electrons(function, age, lowest=NERLING_THRESHOLD, highest=1e4, n=600):
+    """Mean of a function of the electron's energy (GeV) over the spectrum at some ages."""
+    age = np.asarray(age, dtype=float)
+    energy = np.geomspace(lowest, highest, n)
+    weight = electron_spectrum(energy, age[..., np.newaxis])
+    return (weight * function(energy)).sum(-1) / weight.sum(-1)
+
+
+def share_above(threshold, age):
+    """Share of a shower's electrons with more energy (GeV) than a threshold."""
+    return mean_over_electrons(lambda energy: energy > threshold, age)
+
+
+# --- Muons --------------------------------------------------------------------------------------
+
+
+def refractivity(height):
+    """n - 1 of air at a height (m above sea level, below 4 km)."""
+    return REFRACTIVITY * math.exp(-height / SCALE_HEIGHT)
+
+
+def cherenkov_angle(height):
+    """Largest Cherenkov angle (rad) at a height (m above sea level, below 4 km)."""
+    return math.acos(1.0 / (1.0 + refractivity(height)))
+
+
+def muon_ring(height, mirror_radius):
+    """Radius of a muon's ring (rad), and photons on the mirror, for a hit at its centre.
+
+    Parameters
+    ----------
+    height : float
+        Of the telescope, m above sea level.
+    mirror_radius : float
+        In m.
+
+    Returns
+    -------
+    radius : float
+        The mean of what the muon sends over the last metres in which its light hits the mirror.
+    photons : float
+        In :data:`BAND`, before anything absorbs them.
+
+    Notes
+    -----
+    Of a length l of track light comes down within l tan θ of the muon: the mirror catches all
+    that is sent from below R / tan θ, hence N = π α sin 2θ R ∫ dλ / λ² (Vacanti et al.,
+    Astropart. Phys. 2 (1994) 1).
+    """
+    angle = cherenkov_angle(height)
+    # θ falls with height; half way up stands for the mean.
+    angle = cherenkov_angle(height + 0.5 * mirror_radius / math.tan(angle))
+    photons = math.pi * ALPHA * math.sin(2.0 * angle) * mirror_radius * light_in_band(*BAND)
+    return angle, photons
+
+
+# --- CORSIKA's photons --------------------------------------------------------------------------
+
+#: What was simulated: name of the file, and what it holds.
+CORSIKA_GAMMAS = ("gamma_100gev_1216.eventio", "3_gammas_reuse_5.dat")
+CORSIKA_PROTON = "proton_500GeV_iactext.eventio.gz"
+
+
+def corsika_photons(folder, names=(*CORSIKA_GAMMAS, CORSIKA_PROTON)):
+    """Yield the photons that reach one place of one CORSIKA shower, one place after another.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The folder with ``corsika/`` in it.
+
+    Yields
+    ------
+    place : dict
+        file; shower, its number; primary, CORSIKA's number of the particle; energy (GeV);
+        first_interaction (m above sea level); x, y (m), the place relative to the core (North
+        and West); distance (m); area (m²) in which light was collected; density (photons per m²
+        between 300 and 600 nm).
+    photons : ndarray, structured
+        lon, lat (deg), the direction that each photon comes from relative to the shower's axis,
+        towards North and West; radial and across (deg), the same turned so that radial points
+        away from the image of the core; time (ns); height of emission (m); weight.
+
+    Notes
+    -----
+    CORSIKA's IACT option collects what crosses a sphere, of 5 m radius in these files: a disc of
+    that radius for light along the axis. Its bunches hold one photon of the band in the header
+    of the event (290 to 700 or 900 nm), with no absorption in the air: light between 300 and
+    600 nm is the share of it that 1 / λ² gives. The field is that of La Palma, the observation
+    level 2200 m. Needs the package eventio.
+    """
+    import eventio
+
+    for name in names:
+        with eventio.IACTFile(str(Path(folder) / "corsika" / name)) as file:
+            (telescope,) = file.telescope_positions
+            area = math.pi * (telescope["r"] / 100.0) ** 2
+            for event in file:
+                yield _place(name, event, area)
+
+
+def _place(name, event, area):
+    header = event.header
+    bunches = event.photon_bunches[0]
+    band = light_in_band(*BAND) / light_in_band(
+        float(header["cherenkov_wavelength_min"]), float(header["cherenkov_wavelength_max"])
+    )
+    x, y = -event.impact_x / 100.0, -event.impact_y / 100.0
+    distance = math.hypot(x, y)
+    place = {
+        "file": name,
+        "shower": int(header["event_number"]),
+        "primary": int(header["particle_id"]),
+        "energy": float(header["total_energy"]),
+        "first_interaction": abs(float(header["first_interaction_height"])) / 100.0,
+        "x": x,
+        "y": y,
+        "distance": distance,
+        "area": area,
+        "density": float(bunches["photons"].sum() * band / area),
+    }
+    photons = np.zeros(
+        len(bunches),
+        dtype=[
+            (column, np.float64)
+            for column in ("lon", "lat", "radial", "across", "time", "height", "weight")
+        ],
+    )
+    # Photons and primary fly along (cx, cy): they come from the opposite direction.
+    sine = math.sin(header["zenith"])
+    axis = sine * math.cos(header["azimuth"]), sine * math.sin(header["azimuth"])
+    photons["lon"] = np.degrees(axis[0] - bunches["cx"])
+    photons["lat"] = np.degrees(axis[1] - bunches["cy"])
+    # Light comes from the axis: from -(x, y).
+    towards = (-x / distance, -y / distance) if distance > 0.0 else (1.0, 0.0)
+    photons["radial"] = photons["lon"] * towards[0] + photons["lat"] * towards[1]
+    photons["across"] = photons["lat"] * towards[0] - photons["lon"] * towards[1]
+    photons["time"] = bunches["time"]
+    photons["height"] = bunches["zem"] / 100.0
+    photons["weight"] = bunches["photons"] * band
+    return place, photons
+
+
+def corsika_densities(folder, names=CORSIKA_GAMMAS):
+    """Return the table of places of :func:`corsika_photons`, one row each."""
+    return Table(rows=[place for place, _ in corsika_photons(folder, names)])
+
+
+# --- Images of CORSIKA and sim_telarray ---------------------------------------------------------
+
+#: DL1 files with images that LSTs took of gammas.
+GAMMA_FILES = ("gamma_lsts_run7_7.0.0.dl1.h5", "gamma_diffuse_run10_6.0.0.dl1.h5")
+
+#: DL1 files with images that LSTs took of protons.
+PROTON_FILES = (
+    "proton_run202_prod5.dl1.h5",
+    "proton_run1_6.0.2.dl1.h5",
+    "proton_run1_7.0.0.dl1.h5",
+)
+
+
+def lst_images(folder, names):
+    """Return the parameters of the images of LSTs in DL1 files of ctapipe.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The folder with ``dl1_ctapipe/`` in it.
+    names : sequence of str
+
+    Returns
+    -------
+    QTable
+        Columns of ctapipe's TableLoader; those that begin with true_hillas and true_morphology
+        are of the images of Cherenkov photoelectrons alone, without noise and without cleaning.
+    """
+    from ctapipe.io import TableLoader
+
+    images = []
+    for name in names:
+        path = Path(folder) / "dl1_ctapipe" / name
+        with TableLoader(path, dl1_parameters=True, true_parameters=True) as loader:
+            table = loader.read_telescope_events(
+                simulated=True, dl1_parameters=True, true_parameters=True, instrument=True
+            )
+        table = table[[str(kind) == "LST" for kind in table["type"]]]
+        table.meta.clear()
+        del table["tels_with_trigger"]  # as long as the array is large, which differs
+        table["file"] = name
+        images.append(table)
+    return QTable(vstack(images, join_type="inner", metadata_conflicts="silent"))
+
+
+def true_proton_images(folder):
+    """Return parameters of 1400 images that LSTs took of protons, counted in photoelectrons.
+
+    ctapipe 0.8 made them from images of Cherenkov photoelectrons alone, all pixels with any in
+    them: no noise, no cleaning. Protons came from within 10° of the pointing, at 20° from the
+    zenith, 4 GeV to 600 TeV with an index of -2, with cores up to 1900 m away (Prod3b, La Palma).
+
+    Returns
+    -------
+    Table
+        intensity (p.e.), width and length (deg), n_islands, leakage (share of the charge in the
+        camera's two outer rings), energy (TeV).
+    """
+    with tables.open_file(Path(folder) / "dl1_old" / "aict_cta_protons.dl1.h5") as file:
+        showers = file.root.simulation.event.subarray.shower[:]
+        parameters = file.root.simulation.event.telescope.parameters
+        images = np.concatenate([parameters[f"tel_{tel_id:03d}"][:] for tel_id in range(1, 5)])
+    images = images[np.isfinite(images["hillas_width"])]
+    rows = np.searchsorted(showers["event_id"], images["event_id"])
+    degrees = math.degrees(1.0 / LST_FOCAL_LENGTH)
+    return Table(
+        {
+            "intensity": images["hillas_intensity"],
+            "width": images["hillas_width"] * degrees,
+            "length": images["hillas_length"] * degrees,
+            "n_islands": images["morphology_num_islands"],
+            "leakage": images["leakage_intensity_width_2"],
+            "energy": showers["true_energy"][rows],
+        }
+    )
+
+
+def true_gamma_images(folder):
+    """Return the true images of gammas of :func:`lst_images` in the columns of the protons'."""
+    images = lst_images(folder, GAMMA_FILES)
+    return Table(
+        {
+            "intensity": np.asarray(images["true_hillas_intensity"]),
+            "width": images["true_hillas_width"].to_value(u.deg),
+            "length": images["true_hillas_length"].to_value(u.deg),
+            "n_islands": np.asarray(images["true_morphology_n_islands"]),
+            "leakage": np.asarray(images["true_leakage_intensity_width_2"]),
+            "energy": images["true_energy"].to_value(u.TeV),
+        }
+    )

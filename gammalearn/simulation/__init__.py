@@ -1,0 +1,12 @@
+"""Simulation of air showers and of the telescopes that see them."""
+
+__all__ = ["simulate"]
+
+
+def __getattr__(name: str):
+    # ctapipe imports this package to look for event sources: what compiles and writes comes later.
+    if name == "simulate":
+        from .production import simulate
+
+        return simulate
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -1,0 +1,258 @@
+"""Making a file of simulated events, on one process or many."""
+
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import tables
+from tqdm.auto import tqdm
+
+from ..errors import EmptySelectionError, OutputError, SettingsError
+from ..settings import SimulationSettings
+from .image_parameters import Parametrizer, image_processor
+from .run import FIRST_SHOWER, SimulatedRun
+from .writer import DescribedBlock, DL1Writer
+
+__all__ = ["simulate"]
+
+log = logging.getLogger(__name__)
+
+#: Showers of a block are as many as give about so many events, which takes some 10 MB; but never
+#: more than these, so that there is progress to see where hardly anything triggers.
+EVENTS_PER_BLOCK = 100
+FIRST_BLOCK, LARGEST_BLOCK = 10, 200
+
+#: Blocks that are made or wait to be written, for each process: one in work, one ahead.
+BLOCKS_AHEAD = 2
+
+#: Exit status of a process that SIGTERM ends, as shells have it.
+TERMINATED = 128 + signal.SIGTERM
+
+
+def simulate(
+    settings: SimulationSettings,
+    processes: int = 1,
+    overwrite: bool = False,
+    progress: bool = True,
+    simulation: Callable | None = None,
+) -> Path:
+    """Simulate events and write them as ctapipe DL1; the file appears when complete.
+
+    Parameters
+    ----------
+    settings : SimulationSettings
+        The same settings give the same events on any number of processes.
+    processes : int
+    overwrite : bool
+        The file may be replaced.
+    progress : bool
+        Show a progress bar.
+    simulation : callable, optional
+        Makes from settings what has ``array`` and ``block(first, last)``; by default
+        :class:`~.showers.ShowerSimulation`. For several processes it must be importable.
+
+    Returns
+    -------
+    Path
+        Of the file.
+
+    Raises
+    ------
+    OutputError
+        If the file exists, without ``overwrite``, or cannot be written.
+    EmptySelectionError
+        If no event triggered.
+    """
+    if processes < 1:
+        raise SettingsError(
+            f"A simulation on {processes} processes is not possible; give 1 or more."
+        )
+    if simulation is None:
+        # Compiled code is loaded when it is needed.
+        from .showers import ShowerSimulation as simulation
+    path = Path(settings.output)
+    _check_output(path, overwrite)
+    source = simulation(settings)
+    run = SimulatedRun(settings, source.array)
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.unlink(missing_ok=True)
+        with _terminable(), DL1Writer(part, run) as writer:
+            if processes == 1:
+                made = _made_here(_BlockMaker(source), settings.n_showers)
+            else:
+                made = _made_elsewhere(settings, simulation, processes)
+            with closing(made):
+                n_events = _write(writer, made, settings.n_showers, progress)
+            if n_events == 0:
+                raise EmptySelectionError(
+                    f"None of the {settings.n_showers} showers triggered the array "
+                    f"'{settings.array}', so '{path}' was not made: take more showers, higher "
+                    "energies or a smaller scatter."
+                )
+        os.replace(part, path)
+    except (OSError, tables.HDF5ExtError) as error:
+        raise OutputError(f"'{path}' cannot be written: {error}.") from error
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def _check_output(path: Path, overwrite: bool) -> None:
+    if path.is_dir():
+        raise OutputError(f"The output '{path}' is a folder; give a file.")
+    if path.exists() and not overwrite:
+        raise OutputError(
+            f"The output '{path}' exists; give another one with --output, or --overwrite to "
+            "replace it."
+        )
+
+
+def _write(writer: DL1Writer, made: Iterator[DescribedBlock], n_showers, progress) -> int:
+    """Write blocks as they come; returns the number of events."""
+    n_events, start = 0, time.monotonic()
+    with tqdm(total=n_showers, unit="shower", disable=not progress) as bar:
+        for described in made:
+            writer.write(described)
+            n_events += len(described.block.events)
+            rate = n_events / (time.monotonic() - start)
+            bar.set_postfix_str(f"{n_events} events, {rate:.0f} events/s", refresh=False)
+            bar.update(len(described.block.showers))
+    log.info("%d showers thrown, %d events triggered, %.0f events/s", n_showers, n_events, rate)
+    return n_events
+
+
+class _BlockMaker:
+    """Makes blocks of events with the parameters of their images."""
+
+    def __init__(self, source):
+        self._source = source
+        self._parametrize = Parametrizer(image_processor(source.array.subarray))
+
+    def __call__(self, first: int, last: int) -> DescribedBlock:
+        block = self._source.block(first, last)
+        return DescribedBlock(block, *self._parametrize(block.telescopes, block.events["event_id"]))
+
+
+class _Pieces:
+    """Cuts a run into pieces of about the same number of events."""
+
+    def __init__(self, n_showers: int):
+        self._next, self._end = FIRST_SHOWER, FIRST_SHOWER + n_showers
+        self._size = FIRST_BLOCK
+
+    def __bool__(self):
+        return self._next < self._end
+
+    def take(self) -> tuple[int, int]:
+        """First and last (not included) shower of the next piece."""
+        first = self._next
+        self._next = min(first + self._size, self._end)
+        return first, self._next
+
+    def learn(self, described: DescribedBlock) -> None:
+        """Find a better size from what a piece gave."""
+        n_showers, n_events = len(described.block.showers), len(described.block.events)
+        size = n_showers * EVENTS_PER_BLOCK // max(n_events, 1)
+        # A few events may mislead.
+        self._size = min(max(size, self._size // 2, 1), 2 * self._size, LARGEST_BLOCK)
+
+
+def _made_here(maker: _BlockMaker, n_showers: int) -> Iterator[DescribedBlock]:
+    pieces = _Pieces(n_showers)
+    while pieces:
+        described = maker(*pieces.take())
+        pieces.learn(described)
+        yield described
+
+
+#: What a process of the pool makes blocks with.
+_maker: _BlockMaker | None = None
+
+
+def _start_process(settings: SimulationSettings, simulation: Callable) -> None:
+    global _maker
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    _maker = _BlockMaker(simulation(settings))
+
+
+def _die_with_parent() -> None:
+    """No process goes on when the one that wants its blocks was killed."""
+    multiprocessing.parent_process().join()
+    os._exit(TERMINATED)
+
+
+def _make(first: int, last: int) -> DescribedBlock:
+    return _maker(first, last)
+
+
+def _made_elsewhere(
+    settings: SimulationSettings, simulation: Callable, processes: int
+) -> Iterator[DescribedBlock]:
+    """Blocks made by other processes, in the order of the showers."""
+    pieces = _Pieces(settings.n_showers)
+    others = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(
+        processes,
+        # Copies of a process with threads or open HDF5 files may hang.
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_start_process,
+        initargs=(settings, simulation),
+    )
+    made = deque()
+    try:
+        while pieces or made:
+            while pieces and len(made) < BLOCKS_AHEAD * processes:
+                with _uninterrupted():
+                    made.append(pool.submit(_make, *pieces.take()))
+            described = made.popleft().result()
+            pieces.learn(described)
+            yield described
+    except BaseException as error:
+        for process in set(multiprocessing.active_children()) - others:
+            process.terminate()
+        if isinstance(error, BrokenProcessPool):
+            raise OutputError(
+                f"'{settings.output}' was not made, as a process of the simulation was killed, "
+                "perhaps for lack of memory; try fewer processes."
+            ) from error
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _uninterrupted():
+    """Start processes without Ctrl-C, which is for the one process that then ends them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _terminable():
+    """Let SIGTERM end the simulation as an error does, with nothing left behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_):
+        raise SystemExit(TERMINATED)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,37 @@
+"""What a simulated file was made of, written in the file itself."""
+
+import warnings
+from pathlib import Path
+
+import tables
+import yaml
+
+from ..files import open_hdf5
+from ..settings import SimulationSettings
+
+__all__ = ["read_record", "write_record"]
+
+#: Attribute of the file's root that holds the settings as YAML.
+ATTRIBUTE = "GAMMALEARN SIMULATION"
+
+
+def write_record(file: tables.File, settings: SimulationSettings) -> None:
+    """Write the settings of a simulation into its file, which is open for writing."""
+    with warnings.catch_warnings():
+        # Names with a space are ctapipe's way.
+        warnings.simplefilter("ignore", tables.NaturalNameWarning)
+        file.root._v_attrs[ATTRIBUTE] = yaml.safe_dump(settings.shower_settings(), sort_keys=False)
+
+
+def read_record(path: Path) -> dict | None:
+    """The settings that a file was simulated with, by name, without its output; None if it was
+    not simulated here.
+
+    Raises
+    ------
+    InputFileError
+        If the file cannot be read.
+    """
+    with open_hdf5(path) as file:
+        attributes = file.root._v_attrs
+        return yaml.safe_load(str(attributes[ATTRIBUTE])) if ATTRIBUTE in attributes else None

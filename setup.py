@@ -40,8 +40,15 @@ setup(
         "Topic :: Scientific/Engineering :: Astronomy",
     ],
     packages=find_packages(include=["gammalearn", "gammalearn.*"]),
-    package_data={"gammalearn.evaluation": ["*.html", "*.css"]},
-    entry_points={"console_scripts": ["gammalearn = gammalearn.cli:main"]},
+    package_data={
+        "gammalearn.evaluation": ["*.html", "*.css"],
+        "gammalearn.simulation.layouts": ["*.yaml"],
+    },
+    entry_points={
+        "console_scripts": ["gammalearn = gammalearn.cli:main"],
+        # Where ctapipe looks for event sources.
+        "ctapipe_io": ["gammalearn = gammalearn.simulation.source:GammaLearnEventSource"],
+    },
     python_requires=">=3.11",
     # Lower bounds only: a newer ctapipe or torch should not have to wait for a release of ours.
     install_requires=[

@@ -117,6 +117,61 @@ def share_above(threshold, age):
     return mean_over_electrons(lambda energy: energy > threshold, age)
 
 
+# --- Light --------------------------------------------------------------------------------------
+
+#: CORSIKA's atmosphere 1: lower edges (m) of layers, and the thickness above a height h,
+#: a + b exp(-h / c), with a, b in g/cm² and c in m.
+LAYERS = np.array(
+    [
+        [0.0, -186.5553, 1222.6562, 9_941.86],
+        [4_000.0, -94.919, 1144.9069, 8_781.54],
+        [10_000.0, 0.61289, 1305.5948, 6_361.43],
+        [40_000.0, 0.0, 540.1778, 7_721.70],
+    ]
+)
+
+ELECTRON_MASS = 0.51099895e-3
+
+
+def expected_light(energy, height):
+    """Mean number of photons that a gamma's shower sends out above a height.
+
+    Parameters
+    ----------
+    energy : float
+        Of the gamma, coming straight down, GeV.
+    height : float
+        m above sea level.
+
+    Returns
+    -------
+    float
+        Photons in :data:`BAND`, none absorbed, wherever they fall.
+
+    Notes
+    -----
+    Greisen's number of electrons, with Nerling's spectrum of energies, times what Frank and Tamm
+    give for a g/cm² of track: 2 π α ∫ dλ / λ² (1 - 1 / (β n)²) / density. It has no fluctuations
+    and knows nothing of directions.
+    """
+    heights = np.arange(height, 60_000.0, 50.0) + 25.0
+    layer = LAYERS[np.searchsorted(LAYERS[:, 0], heights, side="right") - 1]
+    density = layer[:, 2] / layer[:, 3] * np.exp(-heights / layer[:, 3])  # g/cm² per m
+    depth = layer[:, 1] + density * layer[:, 3]
+    excess = REFRACTIVITY * density / (LAYERS[0, 2] / LAYERS[0, 3])
+    age = shower_age(depth, energy)
+    light = np.empty_like(heights)
+    for i, (n, s) in enumerate(zip(1.0 + excess, age, strict=True)):
+
+        def sine2(electron, n=n):
+            beta2 = 1.0 - (ELECTRON_MASS / (electron + ELECTRON_MASS)) ** 2
+            return np.maximum(1.0 - 1.0 / (beta2 * n * n), 0.0)
+
+        light[i] = mean_over_electrons(sine2, s)
+    rate = 2.0 * math.pi * ALPHA * light_in_band(*BAND)
+    return float((greisen(depth, energy) * light * rate).sum() * 50.0)
+
+
 # --- Muons --------------------------------------------------------------------------------------
 
 
@@ -256,6 +311,9 @@ def corsika_densities(folder, names=CORSIKA_GAMMAS):
 
 #: DL1 files with images that LSTs took of gammas.
 GAMMA_FILES = ("gamma_lsts_run7_7.0.0.dl1.h5", "gamma_diffuse_run10_6.0.0.dl1.h5")
+
+#: Site of the first of them: observation level (m) and field (µT; north, west, up).
+PARANAL = {"height": 2147.0, "magnetic_field": [20.6, 0.0, 9.4]}
 
 #: DL1 files with images that LSTs took of protons.
 PROTON_FILES = (

@@ -2,10 +2,11 @@
 
 All three cameras have hexagonal pixels, 50 mm apart and 49 mm wide with their light guides. In
 LSTCam and NectarCam a module is a pixel with its six neighbours, and 265 modules fill a hexagon
-without its corners (CTA-LST TDR 2016; Glicenstein et al. 2013, arXiv:1307.4545). In FlashCam a
-module has twelve pixels, and 147 modules make three rhombi of 7 x 7 that meet in the camera's
-centre (Pühlhofer et al. 2015, arXiv:1509.02434). Pixels are numbered as in sim_telarray's models
-of these cameras, so that images of either origin go through the same network.
+without its corners (Saito et al. 2021, arXiv:2108.01920; Glicenstein et al. 2019,
+arXiv:1909.01969). In FlashCam a module has twelve pixels, and 147 modules make three rhombi of
+7 x 7 that meet in the camera's centre. Pixels are numbered as in CTAO's published models of these
+cameras (https://doi.org/10.5281/zenodo.6218687), so that images of either origin go through the
+same network.
 
 Below, points are complex numbers in units of the pitch, x + i y in the camera frame.
 """

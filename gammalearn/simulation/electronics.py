@@ -1,9 +1,9 @@
 """Cameras: from the photoelectrons of one telescope to its trigger, charges and peak times.
 
-Each photoelectron, of Cherenkov light or of the night sky, leaves the photomultiplier with a jitter
-in time and a fluctuating charge, and the amplifier makes a pulse of it. Pulses add up, with noise, to
-waveforms that are sampled. The sum of neighbouring pixels triggers the camera, and charge and peak
-time are found in the samples that are kept around the trigger, as ctapipe finds them (see
+Each photoelectron, of Cherenkov light or of the night sky, leaves the photomultiplier with a
+jitter in time and a fluctuating charge, and the amplifier makes a pulse of it. Pulses add up, with
+noise, to waveforms that are sampled. The sum of neighbouring pixels triggers the camera, and charge
+and peak time are found in the samples that are kept around the trigger, as ctapipe finds them (see
 `extraction`).
 
 Nearly all of the work is in photoelectrons of the night sky: some 20 000 in one readout of an LST.
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
-from scipy.stats import gamma, norm
+from scipy.stats import gamma, norm, poisson
 
 from .extraction import FlashCamExtraction, extraction
 from .telescopes import TelescopeModel
@@ -28,6 +28,9 @@ PHASES = 32
 
 #: Random charges and noises are drawn from this many equally probable values: 12 bits.
 QUANTILES = 4096
+
+#: What states of random numbers grow by: 2^64 over the golden ratio.
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 #: Part of the charge of a pulse that may be lost at the end of its table.
 TAIL = 1e-3
@@ -105,14 +108,16 @@ class CameraElectronics:
         floor = (model.trigger_threshold - MARGIN * np.sqrt(variance)) / response.max()
 
         lead = max(model.trigger_sample, trigger_filter.size - 1)
+        n_search = int(np.ceil(SEARCH * model.sampling))
+        length = lead + n_search + model.n_samples - model.trigger_sample
         self._circuit = _Circuit(
             groups=groups,
             pulses=pulses.astype(np.float32),
             peak=int(np.argmax(pulses.mean(axis=0))) + 1,
             charges=_quantiles(gamma(model.spe_sigma**-2, scale=model.spe_sigma**2), 1.0),
-            normals=_quantiles(norm(), 0.0),
-            noise=noise,
-            nsb=nsb,
+            normals=_quantiles(norm(scale=noise), 0.0),
+            counts=_cumulative(nsb * (model.n_samples + pulses.shape[1])),
+            search_counts=_cumulative(nsb * (length + pulses.shape[1])),
             baseline=nsb * pulses.mean(axis=0).sum(),
             filter=trigger_filter.astype(np.float32),
             threshold=model.trigger_threshold,
@@ -122,9 +127,6 @@ class CameraElectronics:
             n_samples=model.n_samples,
         )
         self._latency = 1.0 + np.argmax(response.mean(axis=0)) - 0.5
-        self._spread = model.transit_time_spread / self._step
-        n_search = int(np.ceil(SEARCH * model.sampling))
-        length = lead + n_search + model.n_samples - model.trigger_sample
         self._signal = np.empty((groups.shape[0], length), np.float32)
 
     def read_out(self, pixel, time, weight, rng) -> Readout | None:
@@ -165,26 +167,24 @@ class CameraElectronics:
         """
         if len(pixel) * weight < self._circuit.floor:
             return None
-        time = np.asarray(time, dtype=np.float64)
-        origin = time.min()
-        found, sample, waveforms, true_image = _digitise(
+        # The clock of the samples runs freely, and photomultipliers take their time.
+        time = time + self.model.transit_time_spread * rng.standard_normal(len(pixel))
+        origin = time.min() - rng.random() * self._step
+        trigger, waveforms, true_image = _digitise(
             self._circuit,
             np.asarray(pixel, dtype=np.int32),
-            time,
-            origin,
-            self._step,
-            self._spread,
+            (time - origin) / self._step,
             float(weight),
             self._signal,
-            rng,
+            _key(rng),
         )
-        if not found:
+        if trigger < 0:
             return None
-        return waveforms, true_image, origin + (sample - self._latency) * self._step
+        return waveforms, true_image, origin + (trigger - self._latency) * self._step
 
     def noise(self, rng) -> np.ndarray:
         """Waveforms of one readout window without light, float32 (n_pixels, n_samples)."""
-        return _noise(self._circuit, self.model.n_samples, rng)
+        return _noise(self._circuit, _key(rng))
 
     def pedestals(self, n: int, rng) -> np.ndarray:
         """Charges of `n` readouts without light, float32 of shape (n, n_pixels)."""
@@ -202,13 +202,20 @@ class CameraElectronics:
 class _Circuit(NamedTuple):
     """The electronics as the compiled functions need them. Times are in samples.
 
-    groups (n_pixels, n_group): pixels that the trigger sums with each pixel, itself included, padded
-    with -1; pulses (PHASES, n_taps): p.e. per sample in the samples after a photoelectron; peak: how
-    many samples after it its pulse is highest; charges (QUANTILES,): of one photoelectron; normals
-    (QUANTILES,); noise: p.e.; nsb: photoelectrons per sample; baseline: what they add to each
-    sample; filter: weights of the present sample and of those before in the trigger's sum;
-    threshold: of this sum; floor: photoelectrons of light in a group below which it cannot trigger;
-    lead: samples that are kept ready before the first that may trigger.
+    groups : (n_pixels, n_group), pixels that the trigger sums with each pixel, itself included,
+        padded with -1
+    pulses : (PHASES, n_taps), p.e. per sample in the samples after a photoelectron
+    peak : samples after a photoelectron at which its pulse is highest
+    charges : (QUANTILES,), of one photoelectron
+    normals : (QUANTILES,), electronic noise in p.e. per sample
+    counts, search_counts : cumulative probabilities of the number of photoelectrons of the night
+        sky in a readout window and in the longer waveforms in which a trigger is looked for
+    baseline : what the night sky adds to each sample
+    filter : weights of the present sample and of those before in the trigger's sum
+    threshold : of this sum, in p.e.
+    floor : photoelectrons of light in a group below which it cannot trigger
+    lead : samples that are kept ready before the first that may trigger
+    trigger_sample, n_samples : as in the model
     """
 
     groups: np.ndarray
@@ -216,8 +223,8 @@ class _Circuit(NamedTuple):
     peak: int
     charges: np.ndarray
     normals: np.ndarray
-    noise: float
-    nsb: float
+    counts: np.ndarray
+    search_counts: np.ndarray
     baseline: float
     filter: np.ndarray
     threshold: float
@@ -228,7 +235,7 @@ class _Circuit(NamedTuple):
 
 
 def _groups(geometry, rings):
-    """Each pixel with the `rings` of pixels around it, int32 (n_pixels, n_group), padded with -1."""
+    """Each pixel with the `rings` around it, int32 (n_pixels, n_group), padded with -1."""
     near = geometry.neighbor_matrix | np.eye(geometry.n_pixels, dtype=bool)
     reach = near
     for _ in range(rings - 1):
@@ -247,6 +254,34 @@ def _quantiles(distribution, mean):
     return values.astype(np.float32)
 
 
+def _cumulative(mean):
+    """Probabilities of at most 0, 1, ... photoelectrons, as far as they differ from 1."""
+    return poisson(mean).cdf(np.arange(int(mean + 10 * np.sqrt(mean) + 20)))
+
+
+def _key(rng):
+    """Key of the random numbers of one readout."""
+    return np.uint64(rng.integers(2**63))
+
+
+@njit(cache=True, error_model="numpy")
+def _mix(state):
+    """Random bits of a state, as SplitMix64 has them (Steele et al., doi:10.1145/2660193.2660195).
+
+    A stream is a state that grows by GOLDEN. Ten times as fast as calling a generator, and any
+    pixel can have its own stream.
+    """
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return state ^ (state >> np.uint64(31))
+
+
+@njit(cache=True, error_model="numpy")
+def _uniform(bits):
+    """Uniform number in [0, 1) from 64 random bits."""
+    return np.float64(bits >> np.uint64(11)) * 2.0**-53
+
+
 @njit(cache=True, error_model="numpy")
 def _add_pulse(wave, first, pulse, charge):
     """Add a pulse whose first sample is `first`, which may lie outside of `wave`."""
@@ -255,40 +290,50 @@ def _add_pulse(wave, first, pulse, charge):
 
 
 @njit(cache=True, error_model="numpy")
-def _add_noise(c, wave, buffer, rng):
+def _add_noise(c, cumulative, wave, buffer, state):
     """Add night sky and electronic noise to the waveform of one pixel.
 
-    `buffer` has room for the waveform and a pulse on both sides; its content is of no concern.
+    Parameters
+    ----------
+    c : _Circuit
+    cumulative : ndarray
+        Probability of at most k photoelectrons in a waveform of this length.
+    wave : ndarray of float32 (n_samples,)
+    buffer : ndarray of float32
+        Room for the waveform and a pulse on both sides.
+    state : uint64
+        Of the pixel's random numbers.
     """
-    n_taps = c.pulses.shape[1]
     n = wave.size
-    buffer[: n + 2 * n_taps] = -c.baseline
+    n_taps = np.uint64(c.pulses.shape[1])
+    buffer[:] = -c.baseline
     # Pulses that begin before the waveform reach into it as well.
-    places = n + n_taps
-    for _ in range(rng.poisson(c.nsb * places)):
-        # One random number of 53 bits gives the sample, the phase and the charge.
-        u = rng.random() * (places * PHASES)
-        cell = int(u)
-        charge = c.charges[int((u - cell) * QUANTILES)]
-        pulse = c.pulses[cell % PHASES]
-        first = cell // PHASES
-        for j in range(n_taps):
-            buffer[first + j] += charge * pulse[j]
+    cells = np.uint64((n + c.pulses.shape[1]) * PHASES)
+    state += GOLDEN
+    for _ in range(np.searchsorted(cumulative, _uniform(_mix(state)))):
+        state += GOLDEN
+        bits = _mix(state)
+        cell = ((bits >> np.uint64(32)) * cells) >> np.uint64(32)
+        charge = c.charges[bits % np.uint64(QUANTILES)]
+        pulse = c.pulses[cell % np.uint64(PHASES)]
+        first = cell // np.uint64(PHASES)
+        part = buffer[first : first + n_taps]
+        for j in range(pulse.size):
+            part[j] += charge * pulse[j]
     for i in range(n):
-        if i % 4 == 0:
-            u = rng.random()
-        u *= QUANTILES
-        k = int(u)
-        u -= k
-        wave[i] += buffer[n_taps + i] + c.noise * c.normals[k]
+        if i % 5 == 0:
+            state += GOLDEN
+            bits = _mix(state)
+        wave[i] += buffer[c.pulses.shape[1] + i] + c.normals[bits % np.uint64(QUANTILES)]
+        bits //= np.uint64(QUANTILES)
 
 
 @njit(cache=True, error_model="numpy")
-def _noise(c, n_samples, rng):
-    waves = np.zeros((c.groups.shape[0], n_samples), np.float32)
-    buffer = np.empty(n_samples + 2 * c.pulses.shape[1], np.float32)
-    for wave in waves:
-        _add_noise(c, wave, buffer, rng)
+def _noise(c, key):
+    waves = np.zeros((c.groups.shape[0], c.n_samples), np.float32)
+    buffer = np.empty(c.n_samples + 2 * c.pulses.shape[1], np.float32)
+    for pixel in range(waves.shape[0]):
+        _add_noise(c, c.counts, waves[pixel], buffer, _mix(key + np.uint64(pixel) * GOLDEN))
     return waves
 
 
@@ -338,44 +383,43 @@ def _sort_by_sample(sample):
 
 
 @njit(cache=True, error_model="numpy")
-def _digitise(c, pixel, time, origin, step, spread, weight, waves, rng):
+def _digitise(c, pixel, place, weight, waves, key):
     """Find the first sample that triggers and the waveforms around it.
 
-    Samples are counted from the one at `origin`, or rather from a random phase of the sampling clock
-    around it.
+    Parameters
+    ----------
+    c : _Circuit
+    pixel : ndarray of int32 (n_pe,)
+    place : ndarray of float (n_pe,)
+        When each photoelectron comes to the amplifier, in samples from 0 on.
+    weight : float
+    waves : ndarray of float32 (n_pixels, length)
+        Room to work in.
+    key : uint64
+        Of all random numbers.
 
     Returns
     -------
-    found : bool
-    sample : float
-        Time of the trigger, in samples after `origin`.
+    trigger : int
+        Sample, or -1 if none; then the others are empty.
     waveforms : ndarray of float32 (n_pixels, n_samples)
     true_image : ndarray of int32 (n_pixels,)
     """
     n_pixels = c.groups.shape[0]
     n_taps = c.pulses.shape[1]
     length = waves.shape[1]
-
-    # The jitter of the photomultipliers, at most 4 standard deviations, must not lead before zero.
-    shift = rng.random() + 4.0 * spread
-    sample = np.empty(pixel.size, np.int64)
-    phase = np.empty(pixel.size, np.int64)
-    for k in range(pixel.size):
-        jitter = spread * c.normals[int(rng.random() * QUANTILES)]
-        place = max((time[k] - origin) / step + shift + jitter, 0.0)
-        sample[k] = int(place)
-        phase[k] = int((place - sample[k]) * PHASES)
+    sample = place.astype(np.int64)
     order, first = _sort_by_sample(sample)
     n_lit = first.size - 1
 
-    # Photoelectrons in each group that may still be felt, and the groups in which they are many.
+    # Photoelectrons in each group that may still be felt, and the groups in which they are enough.
     duration = n_taps + c.filter.size
     enough = int(np.ceil(c.floor / weight))
     light = np.zeros(n_pixels, np.int64)
     active = np.empty(n_pixels, np.int64)
     n_active = 0
 
-    # Waveforms are ready from sample `base` on: Cherenkov light in all pixels, noise where `noisy`.
+    # Waveforms are ready from sample `base` on: light in all pixels, noise in those `noisy`.
     base = -length
     noisy = np.zeros(n_pixels, np.bool_)
     buffer = np.empty(length + 2 * n_taps, np.float32)
@@ -409,47 +453,49 @@ def _digitise(c, pixel, time, origin, step, spread, weight, waves, rng):
             i += 1
             if now - base >= length - (c.n_samples - c.trigger_sample):
                 base = now - c.lead
+                key = _mix(key)
                 noisy[:] = False
                 waves[:] = 0.0
-                for k in range(
-                    first[max(0, min(base - n_taps, n_lit))], first[min(base + length, n_lit)]
-                ):
+                begin = first[max(0, min(base - n_taps, n_lit))]
+                end = first[max(0, min(base + length, n_lit))]
+                state = key
+                for k in range(begin, end):
                     entry = order[k]
-                    charge = c.charges[int(rng.random() * QUANTILES)]
+                    state += GOLDEN
+                    charge = c.charges[_mix(state) % np.uint64(QUANTILES)]
                     # A bunch fluctuates as the sum of its photoelectrons.
-                    charge = weight * (1.0 + (charge - 1.0) / np.sqrt(weight))
-                    _add_pulse(
-                        waves[pixel[entry]],
-                        sample[entry] + 1 - base,
-                        c.pulses[phase[entry]],
-                        np.float32(charge),
-                    )
+                    charge = np.float32(weight + (charge - 1.0) * np.sqrt(weight))
+                    phase = int((place[entry] - sample[entry]) * PHASES)
+                    start = sample[entry] + 1 - base
+                    _add_pulse(waves[pixel[entry]], start, c.pulses[phase], charge)
             for member in c.groups[group]:
                 if member >= 0 and not noisy[member]:
                     noisy[member] = True
-                    _add_noise(c, waves[member], buffer, rng)
+                    state = _mix(key + np.uint64(member) * GOLDEN)
+                    _add_noise(c, c.search_counts, waves[member], buffer, state)
             if _group_level(c, c.groups[group], waves, now - base) >= c.threshold:
                 trigger = now
                 break
         if trigger >= 0:
             break
-
     if trigger < 0:
-        return False, 0.0, np.empty((0, 0), np.float32), np.empty(0, np.int32)
+        return trigger, np.empty((0, 0), np.float32), np.empty(0, np.int32)
 
     start = trigger - c.trigger_sample
     waveforms = np.empty((n_pixels, c.n_samples), np.float32)
+    buffer = np.empty(c.n_samples + 2 * n_taps, np.float32)
     for p in range(n_pixels):
-        waveform = waveforms[p]
-        waveform[:] = waves[p, start - base : start - base + c.n_samples]
+        waveforms[p] = waves[p, start - base : start - base + c.n_samples]
         if not noisy[p]:
-            _add_noise(c, waveform, buffer, rng)
+            state = _mix(key + np.uint64(p) * GOLDEN)
+            _add_noise(c, c.counts, waveforms[p], buffer, state)
+
     count = np.zeros(n_pixels, np.int64)
-    begin = max(0, min(start - c.peak, n_lit))
-    end = max(0, min(start - c.peak + c.n_samples, n_lit))
-    for k in range(first[begin], first[end]):
+    begin = first[max(0, min(start - c.peak, n_lit))]
+    end = first[max(0, min(start - c.peak + c.n_samples, n_lit))]
+    for k in range(begin, end):
         count[pixel[order[k]]] += 1
     true_image = np.empty(n_pixels, np.int32)
     for p in range(n_pixels):
         true_image[p] = np.rint(weight * count[p])
-    return True, trigger - shift, waveforms, true_image
+    return trigger, waveforms, true_image

@@ -1,8 +1,8 @@
 """Charge and peak time of each pixel from its waveform, as ctapipe's image extractors find them.
 
 Two of them are in use for these cameras: `NeighborPeakWindowSum`, its default, and
-`FlashCamExtractor` for FlashCam. The classes here do the same arithmetic in one compiled pass, with the
-parameters, calibrations and defaults of ctapipe itself.
+`FlashCamExtractor` for FlashCam. The classes here do the same arithmetic in one compiled pass, with
+the calibrations and defaults of ctapipe itself.
 """
 
 import numpy as np
@@ -45,9 +45,7 @@ class _Extraction:
 
     def __init__(self, description, window_width, window_shift):
         self.camera = description.camera
-        neighbors = self.camera.geometry.neighbor_matrix_sparse
-        self._indices = neighbors.indices.astype(np.int32)
-        self._first = neighbors.indptr.astype(np.int32)
+        self._neighbours = _neighbours(self.camera.geometry)
         self._width = window_width
         self._shift = window_shift
         self._sampling = self.camera.readout.sampling_rate.to_value("GHz")
@@ -56,9 +54,9 @@ class _Extraction:
 class NeighborPeakExtraction(_Extraction):
     """Sum of the window around the peak of the sum of the neighbours' waveforms.
 
-    Follows `ctapipe.image.extractor.NeighborPeakWindowSum`: the peak is that of the neighbours alone,
-    the time the mean of the positive samples of the window weighted with their amplitude, the charge
-    is corrected for what the window misses of the reference pulse.
+    Follows `ctapipe.image.extractor.NeighborPeakWindowSum`: the peak is that of the neighbours
+    alone, the time the mean of the positive samples of the window weighted with their amplitude,
+    the charge is corrected for what the window misses of the reference pulse.
     """
 
     def __init__(self, description, window_width, window_shift):
@@ -75,8 +73,7 @@ class NeighborPeakExtraction(_Extraction):
     def __call__(self, waveforms):
         return _neighbor_peak(
             waveforms,
-            self._indices,
-            self._first,
+            self._neighbours,
             self._width,
             self._shift,
             self._sampling,
@@ -87,10 +84,10 @@ class NeighborPeakExtraction(_Extraction):
 class FlashCamExtraction(_Extraction):
     """Charge of the deconvolved pulse, time of its leading edge.
 
-    Follows `ctapipe.image.extractor.FlashCamExtractor`: the exponential tail of the pulse is removed
-    (each sample less a constant times the one before), the result upsampled; the peak is that of the
-    sum of the neighbours, each softly clipped, the charge the sum of a window around it. The time is
-    the centroid of the upsampled difference of successive samples around its peak.
+    Follows `ctapipe.image.extractor.FlashCamExtractor`: the exponential tail of the pulse is
+    removed (each sample less a constant times the one before), the result upsampled; the peak is
+    that of the sum of the neighbours, each softly clipped, the charge the sum of a window around
+    it. The time is the centroid of the upsampled difference of successive samples around its peak.
     """
 
     def __init__(self, description, window_width, window_shift):
@@ -106,65 +103,68 @@ class FlashCamExtraction(_Extraction):
         )
         self.pole_zero = float(pole_zeros[0])
         self._gain, self._time_shift, self._lead = gains[0], shifts[0], leads[0]
-        self._weights = _upsampling_weights(UPSAMPLING)
 
     def __call__(self, waveforms):
         return _leading_edge(
             waveforms,
-            self._indices,
-            self._first,
+            self._neighbours,
             self._width,
             self._shift,
-            self._sampling * UPSAMPLING,
+            self._sampling,
             self.pole_zero,
-            self._weights,
-            CLIPPING,
             self._lead,
-            DESCEND,
             self._gain,
             self._time_shift,
         )
 
 
-def _upsampling_weights(n):
-    """What each of `n` finer samples takes from the samples before, at and after it, shape (n, 3).
-
-    Repeating each sample n times and smoothing twice with a mean of n, once forwards, once backwards,
-    is a triangle of 2n - 1 repeated samples.
-    """
-    weights = np.zeros((n, 3))
-    for fine in range(n):
-        for offset in range(1 - n, n):
-            weights[fine, 1 + (fine + offset) // n] += (n - abs(offset)) / n**2
-    return weights
+def _neighbours(geometry):
+    """Neighbours of each pixel in ascending order, int32 (n_pixels, 6), padded with -1."""
+    sparse = geometry.neighbor_matrix_sparse
+    table = np.full((geometry.n_pixels, 6), -1, dtype=np.int32)
+    for pixel, row in enumerate(table):
+        near = sparse.indices[sparse.indptr[pixel] : sparse.indptr[pixel + 1]]
+        row[: near.size] = near
+    return table
 
 
 @njit(cache=True, error_model="numpy")
-def _peak_of_neighbours(waveforms, indices, first, pixel, total):
-    """Sample of the maximum of the neighbours' sum; `total` (n_samples,) is overwritten.
+def _peaks(waveforms, neighbours):
+    """Sample of the maximum of the sum of the neighbours' waveforms, (n_pixels,).
 
-    In double precision and in the order of the neighbours, as ctapipe does, so that ties agree.
+    In double precision and in the order of the neighbours, as ctapipe does, so that ties agree. The
+    six together, with zeros for those beyond the edge, are three times as fast as one by one.
     """
-    total[:] = 0.0
-    for k in range(first[pixel], first[pixel + 1]):
-        neighbour = waveforms[indices[k]]
-        for i in range(total.size):
-            total[i] += neighbour[i]
-    peak = 0
-    for i in range(1, total.size):
-        if total[i] > total[peak]:
-            peak = i
-    return peak
+    n_pixels, n_samples = waveforms.shape
+    peaks = np.empty(n_pixels, np.int64)
+    nothing = np.zeros(n_samples, waveforms.dtype)
+    total = np.empty(n_samples)
+    for pixel in range(n_pixels):
+        near = neighbours[pixel]
+        a = waveforms[near[0]] if near[0] >= 0 else nothing
+        b = waveforms[near[1]] if near[1] >= 0 else nothing
+        c = waveforms[near[2]] if near[2] >= 0 else nothing
+        d = waveforms[near[3]] if near[3] >= 0 else nothing
+        e = waveforms[near[4]] if near[4] >= 0 else nothing
+        f = waveforms[near[5]] if near[5] >= 0 else nothing
+        for i in range(n_samples):
+            total[i] = ((((np.float64(a[i]) + b[i]) + c[i]) + d[i]) + e[i]) + f[i]
+        peak = 0
+        for i in range(1, n_samples):
+            if total[i] > total[peak]:
+                peak = i
+        peaks[pixel] = peak
+    return peaks
 
 
 @njit(cache=True, error_model="numpy")
-def _neighbor_peak(waveforms, indices, first, width, shift, sampling, correction):
+def _neighbor_peak(waveforms, neighbours, width, shift, sampling, correction):
     n_pixels, n_samples = waveforms.shape
     image = np.empty(n_pixels, np.float32)
     peak_time = np.empty(n_pixels, np.float32)
-    total = np.empty(n_samples)
+    peaks = _peaks(waveforms, neighbours)
     for pixel in range(n_pixels):
-        peak = _peak_of_neighbours(waveforms, indices, first, pixel, total)
+        peak = peaks[pixel]
         charge = moment = positive = 0.0
         for i in range(max(0, peak - shift), min(peak - shift + width, n_samples)):
             value = np.float64(waveforms[pixel, i])
@@ -177,32 +177,46 @@ def _neighbor_peak(waveforms, indices, first, width, shift, sampling, correction
     return image, peak_time
 
 
+def _upsampling_weights(n):
+    """What each of `n` finer samples takes from the samples before, at and after it, shape (3, n).
+
+    Repeating each sample n times and smoothing twice with a mean of n, once forwards, once
+    backwards, is a triangle of 2n - 1 repeated samples.
+    """
+    weights = np.zeros((3, n))
+    for fine in range(n):
+        for offset in range(1 - n, n):
+            weights[1 + (fine + offset) // n, fine] += (n - abs(offset)) / n**2
+    return weights
+
+
+WEIGHTS = _upsampling_weights(UPSAMPLING)
+
+
 @njit(cache=True, error_model="numpy")
-def _sharpen(waveform, pole_zero, weights, out):
-    """Deconvolved and upsampled waveform; the first sample, of which no one knows the past, is 0."""
+def _sharpen(waveform, pole_zero, fine):
+    """Deconvolve and upsample; the first sample, of which nobody knows the past, becomes 0."""
     n_samples = waveform.size
-    n = weights.shape[0]
-    before = 0.0
-    here = 0.0
+    before = here = 0.0
     for i in range(n_samples):
         after = here
         if i + 1 < n_samples:
             after = waveform[i + 1] - pole_zero * waveform[i]
-        for fine in range(n):
-            out[i * n + fine] = (
-                weights[fine, 0] * before + weights[fine, 1] * here + weights[fine, 2] * after
+        for j in range(UPSAMPLING):
+            fine[i * UPSAMPLING + j] = (
+                WEIGHTS[0, j] * before + WEIGHTS[1, j] * here + WEIGHTS[2, j] * after
             )
         before = here
         here = after
 
 
 @njit(cache=True, error_model="numpy")
-def _centroid(waveform, peak, descend):
-    """Mean sample around `peak`, down to a fraction `descend` of its amplitude on both sides."""
+def _centroid(waveform, peak):
+    """Mean sample around `peak`, on both sides down to the fraction DESCEND of its amplitude."""
     amplitude = waveform[peak]
     if amplitude < 0:
         return float(peak)
-    limit = descend * amplitude
+    limit = DESCEND * amplitude
     total = moment = 0.0
     i = peak
     while i >= 0 and waveform[i] > limit:
@@ -218,41 +232,28 @@ def _centroid(waveform, peak, descend):
 
 
 @njit(cache=True, error_model="numpy")
-def _leading_edge(
-    waveforms,
-    indices,
-    first,
-    width,
-    shift,
-    sampling,
-    pole_zero,
-    weights,
-    clipping,
-    lead,
-    descend,
-    gain,
-    time_shift,
-):
+def _leading_edge(waveforms, neighbours, width, shift, sampling, pole_zero, lead, gain, time_shift):
     n_pixels, n_samples = waveforms.shape
-    n_fine = n_samples * weights.shape[0]
+    n_fine = n_samples * UPSAMPLING
     sharp = np.empty((n_pixels, n_fine))
     clipped = np.empty((n_pixels, n_fine))
     for pixel in range(n_pixels):
-        _sharpen(waveforms[pixel], pole_zero, weights, sharp[pixel])
+        _sharpen(waveforms[pixel], pole_zero, sharp[pixel])
         for i in range(n_fine):
-            value = sharp[pixel, i] / clipping
+            value = sharp[pixel, i] / CLIPPING
             clipped[pixel, i] = max(value / (1.0 + abs(value)), 0.0)
     image = np.empty(n_pixels, np.float32)
     peak_time = np.empty(n_pixels, np.float32)
-    total = np.empty(n_fine)
+    peaks = _peaks(clipped, neighbours)
     edge = np.empty(n_fine)
     for pixel in range(n_pixels):
-        peak = _peak_of_neighbours(clipped, indices, first, pixel, total)
+        peak = peaks[pixel]
         charge = 0.0
         for i in range(max(0, peak - shift), min(peak - shift + width, n_fine)):
             charge += sharp[pixel, i]
         image[pixel] = charge / gain
-        _sharpen(waveforms[pixel], 1.0, weights, edge)
+        # The difference of successive samples: a deconvolution that leaves the leading edge.
+        _sharpen(waveforms[pixel], 1.0, edge)
         start = min(max(int(np.rint(peak - lead)), 0), n_fine - 1)
-        peak_time[pixel] = _centroid(edge, start, descend) / sampling - time_shift
+        peak_time[pixel] = _centroid(edge, start) / (sampling * UPSAMPLING) - time_shift
     return image, peak_time

@@ -33,44 +33,48 @@ SLOW = 20.0
 
 #: Share x of its kinetic energy that the projectile keeps: 1 - (1 - x^a)^b of the interactions
 #: leave it less than x; of pions, kaons and nucleons.
-LEADING_A = np.array([1.15, 0.95, 1.25])
-LEADING_B = np.array([2.2, 2.2, 2.1])
+LEADING_A = np.array([0.95, 0.85, 1.2])
+LEADING_B = np.array([2.2, 2.2, 2.2])
+LEADING_ENERGY = np.array([0.0, 0.0, 5.0])
 
 #: How often the projectile changes its charge: pion to neutral pion, charged to neutral kaon and
 #: back, proton to neutron and back.
-EXCHANGE = np.array([0.2, 0.35, 0.35])
+EXCHANGE = np.array([0.15, 0.35, 0.35])
 
 #: Kinetic energy that the nucleus takes on average (GeV), for nucleons it throws out.
-NUCLEAR_LOSS = 1.2
+NUCLEAR_LOSS = np.array([1.8, 1.8, 1.0])
 
 #: Charged particles on air for each of a collision of two protons.
-NUCLEAR_ENHANCEMENT = 1.5
+NUCLEAR_ENHANCEMENT = 1.8
 
 #: What nuclei add to 1 / k, k the parameter of the negative binomial distribution.
-NUCLEAR_SPREAD = 0.15
+NUCLEAR_SPREAD = 0.3
 
 #: Secondaries' shares x of energy: dN ~ (1 - x)^SOFTNESS / x, from this energy (GeV) upwards.
-SOFTNESS = 4.0
+SOFTNESS = 5
 SOFTEST = 0.3
 
 #: Shares of kaons and of nucleons (with antinucleons) among secondaries at high energy, and the
 #: energy (GeV) at which half of them are there; the rest are pions. Photons of eta mesons and
 #: other resonances are counted with those of neutral pions, which are so many of all pions.
-KAONS, KAON_ENERGY = 0.13, 40.0
-NUCLEONS, NUCLEON_ENERGY = 0.07, 150.0
-NEUTRAL_PIONS = 0.385
+KAONS, KAON_ENERGY = 0.13, 20.0
+NUCLEONS, NUCLEON_ENERGY = 0.12, 100.0
+NEUTRAL_PIONS = 0.395
 
 #: Half of the mean transverse momentum (GeV) of secondary pions, kaons and nucleons.
 TRANSVERSE = np.array([0.18, 0.21, 0.25])
 
 #: Longest step (m) of a charged particle that can radiate, and of any other; the greatest share
 #: of its kinetic energy that it may lose in a step.
-LIGHT_STEP = 250.0
+LIGHT_STEP = 400.0
 DARK_STEP = 2_000.0
 STEP_LOSS = 0.15
 
 #: No light is made above this height (m): what a primary makes there is spread too thin.
 LIGHT_TOP = 30_000.0
+
+#: How a flight ends: too slow to be followed, at the ground (or out of the atmosphere), ...
+STOPPED, GROUNDED, INTERACTS, DECAYS = range(4)
 
 ELECTRON_MASS = 0.51099895e-3
 
@@ -139,7 +143,7 @@ def _multiplicity(available, rng):
     log_root = 0.5 * math.log(2.0 * MASS[st.PROTON] * (available + 2.0 * MASS[st.PROTON]))
     spread = max(-0.104 + 0.058 * log_root, 0.0) + NUCLEAR_SPREAD
     n = rng.poisson(mean * spread * rng.gamma(1.0 / spread))
-    return min(max(n, 1), max(int(available / SOFTEST), 1))
+    return min(max(n, 2), int(available / SOFTEST))
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
@@ -209,10 +213,11 @@ def hadron_interaction(kind, energy, x, y, z, t, ux, uy, uz, stack, n, rng):
     """
     family = _family(kind)
     kinetic = energy - MASS[kind]
-    share = (1.0 - (1.0 - rng.random()) ** (1.0 / LEADING_B[family])) ** (1.0 / LEADING_A[family])
+    power = LEADING_B[family] * kinetic / (kinetic + LEADING_ENERGY[family])
+    share = (1.0 - (1.0 - rng.random()) ** (1.0 / power)) ** (1.0 / LEADING_A[family])
     kept = MASS[kind] + share * kinetic
     available = energy - kept
-    lost = min(-NUCLEAR_LOSS * math.log(1.0 - rng.random()), available)
+    lost = min(-NUCLEAR_LOSS[family] * math.log(1.0 - rng.random()), available)
     available -= lost
 
     leading = _exchanged(kind, rng) if rng.random() < EXCHANGE[family] else kind
@@ -225,7 +230,7 @@ def hadron_interaction(kind, energy, x, y, z, t, ux, uy, uz, stack, n, rng):
     count = _multiplicity(available, rng)
     shares = np.empty(count)
     total = 0.0
-    span = math.log(SOFTEST / available)
+    span = math.log(min(SOFTEST / available, 0.5))
     for i in range(count):
         while True:
             part = math.exp(span * rng.random())
@@ -236,9 +241,6 @@ def hadron_interaction(kind, energy, x, y, z, t, ux, uy, uz, stack, n, rng):
     for i in range(count):
         part = available * shares[i] / total
         made = _secondary(energy, rng)
-        if part <= MASS[made] + SOFTEST:
-            lost += part
-            continue
         family = 0 if made == PION_ZERO else (1 if made == KAON_SHORT else _family(made))
         vx, vy, vz = _tilt(ux, uy, uz, part, MASS[made], TRANSVERSE[family], rng)
         n, more = _release(stack, n, made, part, x, y, z, t, vx, vy, vz, rng)
@@ -257,11 +259,100 @@ def _release(stack, n, kind, energy, x, y, z, t, ux, uy, uz, rng):
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def follow_hadron(site, light, stack, n, rng):
-    """Follow the hadron or muon on top of the stack until it interacts, decays or is gone.
+def fly(site, light, row, rng):
+    """Let a hadron or muon fly until it interacts, decays, or need not be followed any more.
 
-    It is replaced by what it makes. If charged, it loses energy, scatters and bends on its way,
-    and its Cherenkov light is collected.
+    If charged, it loses energy, scatters and bends on its way, and its Cherenkov light is
+    collected.
+
+    Parameters
+    ----------
+    site : Site
+    light : Light
+    row : ndarray (N_COLUMNS,)
+        The particle, as on the stack; in place it becomes what it is at the end of its flight.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    fate : int
+        STOPPED, GROUNDED (or out of the atmosphere), INTERACTS or DECAYS.
+    """
+    kind = int(row[st.KIND])
+    mass = MASS[kind]
+    charge = st.CHARGE[kind]
+    energy = row[st.ENERGY]
+    x, y, z, t = row[st.X], row[st.Y], row[st.Z], row[st.T]
+    ux, uy, uz = row[st.UX], row[st.UY], row[st.UZ]
+
+    # What it has left: air to cross before it interacts (g/cm²), own time before it decays (m).
+    grams_left = 1e30
+    if kind > st.MUON_PLUS:
+        grams_left = rng.exponential() * interaction_length(kind, energy)
+    time_left = rng.exponential() * LIFETIME[kind]
+    # Slower than this it does not radiate even at the observation level.
+    ground = refractivity(density(site.observation_height))
+    slowest = mass / math.sqrt(2.0 * ground)
+
+    fate = STOPPED
+    while fate == STOPPED and energy - mass > DROPPED[kind]:
+        momentum = math.sqrt(energy * energy - mass * mass)
+        beta = momentum / energy
+        height = z + site.observation_height
+        radiates = charge != 0.0 and momentum > slowest and height < LIGHT_TOP
+        length = LIGHT_STEP if radiates else DARK_STEP
+        loss = 0.0
+        if charge != 0.0:
+            loss = ionisation(momentum, mass)
+            length = min(length, STEP_LOSS * (energy - mass) / (loss * density(height)))
+        lifetime = time_left * momentum / mass
+        if lifetime <= length:
+            length = lifetime
+            fate = DECAYS
+        # The density in the middle is that of the step but for one part in a thousand.
+        grams = density(max(height + 0.5 * length * uz, 0.0)) * length
+        if grams >= grams_left:
+            length *= grams_left / grams
+            grams = grams_left
+            fate = INTERACTS
+        if z + length * uz <= 0.0:
+            grams *= z / (-uz * length)
+            length = z / -uz
+            fate = GROUNDED
+
+        if radiates:
+            emit(light, x, y, z, t, ux, uy, uz, length, beta, rng)
+        x += length * ux
+        y += length * uy
+        z += length * uz
+        t += length / (beta * SPEED_OF_LIGHT)
+        grams_left -= grams
+        time_left -= length * mass / momentum
+        if z + site.observation_height > TOP:
+            fate = GROUNDED
+        if charge != 0.0:
+            energy -= loss * grams
+            sigma = SCATTERING_ENERGY / (momentum * beta) * math.sqrt(grams / RADIATION_LENGTH)
+            angle = sigma * math.sqrt(-2.0 * math.log(1.0 - rng.random()))
+            vx, vy, vz = turn(
+                ux, uy, uz, math.sin(angle), math.cos(angle), 2.0 * math.pi * rng.random()
+            )
+            bend = charge * SPEED_OF_LIGHT * length / momentum  # per tesla, in GeV and m
+            vx += bend * (uy * site.bz - uz * site.by)
+            vy += bend * (uz * site.bx - ux * site.bz)
+            vz += bend * (ux * site.by - uy * site.bx)
+            norm = 1.0 / math.sqrt(vx * vx + vy * vy + vz * vz)
+            ux, uy, uz = vx * norm, vy * norm, vz * norm
+
+    row[st.ENERGY] = energy
+    row[st.X], row[st.Y], row[st.Z], row[st.T] = x, y, z, t
+    row[st.UX], row[st.UY], row[st.UZ] = ux, uy, uz
+    return fate
+
+
+@njit(cache=True, fastmath=True, error_model="numpy")
+def follow_hadron(site, light, stack, n, rng):
+    """Follow the hadron or muon on top of the stack, and replace it by what it makes.
 
     Parameters
     ----------
@@ -279,73 +370,15 @@ def follow_hadron(site, light, stack, n, rng):
     """
     n -= 1
     row = stack[n]
+    fate = fly(site, light, row, rng)
+    if fate != INTERACTS and fate != DECAYS:
+        return n
     kind = int(row[st.KIND])
-    energy = row[st.ENERGY]
-    x, y, z, t = row[st.X], row[st.Y], row[st.Z], row[st.T]
+    energy, x, y, z, t = row[st.ENERGY], row[st.X], row[st.Y], row[st.Z], row[st.T]
     ux, uy, uz = row[st.UX], row[st.UY], row[st.UZ]
-    mass = MASS[kind]
-    charge = st.CHARGE[kind]
-    is_muon = kind <= st.MUON_PLUS
-
-    # What it has left: air to cross before it interacts (g/cm²), own time before it decays (m).
-    grams_left = 1e30 if is_muon else rng.exponential() * interaction_length(kind, energy)
-    time_left = rng.exponential() * LIFETIME[kind]
-    # Slower than this it does not radiate even at the observation level.
-    ground = refractivity(density(site.observation_height))
-    slowest = mass / math.sqrt(2.0 * ground + ground * ground)
-
-    while energy - mass > DROPPED[kind]:
-        momentum = math.sqrt(energy * energy - mass * mass)
-        height = z + site.observation_height
-        radiates = charge != 0.0 and momentum > slowest and height < LIGHT_TOP
-        length = LIGHT_STEP if radiates else DARK_STEP
-        loss = 0.0
-        if charge != 0.0:
-            loss = ionisation(momentum, mass)
-            length = min(length, STEP_LOSS * (energy - mass) / (loss * density(height)))
-
-        decays = time_left * momentum <= length * mass
-        if decays:
-            length = time_left * momentum / mass
-        grams = density(max(height + 0.5 * length * uz, 0.0)) * length
-        interacts = grams_left < grams
-        if interacts:
-            length *= grams_left / grams
-            grams = grams_left
-        if z + length * uz < 0.0:
-            length = z / -uz
-            decays = interacts = False
-            grams_left = time_left = 0.0
-
-        beta = momentum / energy
-        if radiates:
-            emit(light, x, y, z, t, ux, uy, uz, length, beta, rng)
-        x += length * ux
-        y += length * uy
-        z += length * uz
-        t += length / (beta * SPEED_OF_LIGHT)
-        if z <= 0.0 or z + site.observation_height > TOP:
-            return n
-        grams_left -= grams
-        time_left -= length * mass / momentum
-        if charge != 0.0:
-            energy -= loss * grams
-            sigma = SCATTERING_ENERGY / (momentum * beta) * math.sqrt(grams / RADIATION_LENGTH)
-            angle = sigma * math.sqrt(-2.0 * math.log(1.0 - rng.random()))
-            vx, vy, vz = turn(
-                ux, uy, uz, math.sin(angle), math.cos(angle), 2.0 * math.pi * rng.random()
-            )
-            bend = charge * SPEED_OF_LIGHT * length / momentum  # per tesla, in GeV and m
-            wx = vx + bend * (uy * site.bz - uz * site.by)
-            wy = vy + bend * (uz * site.bx - ux * site.bz)
-            wz = vz + bend * (ux * site.by - uy * site.bx)
-            norm = 1.0 / math.sqrt(wx * wx + wy * wy + wz * wz)
-            ux, uy, uz = wx * norm, wy * norm, wz * norm
-        if interacts:
-            note_first(site, z)
-            n, _ = hadron_interaction(kind, energy, x, y, z, t, ux, uy, uz, stack, n, rng)
-            return n
-        if decays:
-            n, _ = decay(stack, n, kind, energy, x, y, z, t, ux, uy, uz, rng)
-            return n
+    if fate == INTERACTS:
+        note_first(site, z)
+        n, _ = hadron_interaction(kind, energy, x, y, z, t, ux, uy, uz, stack, n, rng)
+    else:
+        n, _ = decay(stack, n, kind, energy, x, y, z, t, ux, uy, uz, rng)
     return n

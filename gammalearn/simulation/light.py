@@ -230,13 +230,15 @@ def emit_scattered(light, x, y, z, t, ux, uy, uz, length, beta, spread, rng):
             if crossed < 0.0:
                 crossed = light.crossed - thickness_from_density(height, rho)
             s = length * rng.random()
-            radius = light.radius[i] * math.sqrt(rng.random())
-            phi = 2.0 * math.pi * rng.random()
+            hit_x = hit_y = 1.0
+            while hit_x * hit_x + hit_y * hit_y > 1.0:
+                hit_x = 2.0 * rng.random() - 1.0
+                hit_y = 2.0 * rng.random() - 1.0
             _arrive(
                 light,
                 i,
-                radius * math.cos(phi),
-                radius * math.sin(phi),
+                light.radius[i] * hit_x,
+                light.radius[i] * hit_y,
                 x + s * ux,
                 y + s * uy,
                 z + s * uz,

@@ -11,6 +11,7 @@ from .atmosphere import TOP
 from .block import EVENT, SHOWER, EventBlock, TelescopeImages
 from .electromagnetic import PROFILE_STEP, follow_electron, follow_photon, new_site
 from .electronics import CameraElectronics
+from .hadrons import follow_hadron
 from .instrument import array
 from .light import SPEED_OF_LIGHT, Optics, direction
 
@@ -39,8 +40,10 @@ def develop(site, light, stack, n, rng):
         kind = stack[n - 1, st.KIND]
         if kind == st.GAMMA:
             n = follow_photon(site, stack, n, rng)
-        else:
+        elif kind <= st.POSITRON:
             n = follow_electron(site, light, stack, n, rng)
+        else:
+            n = follow_hadron(site, light, stack, n, rng)
 
 
 @njit(cache=True)

@@ -1,11 +1,10 @@
 """Telescope models: from a photon on the mirror to what the camera's electronics needs.
 
 Figures of mirrors, dishes, readout, noise and triggers are those of CTAO's published models for
-sim_telarray (Prod5 and 6.0.0, https://zenodo.org/records/6218687 and the headers of its files),
-rounded. Where these point to measured curves (reflectivity, window, photon detection, pulse
-shapes), a few representative points or a formula stand for them here, from the publications
-named beside them: good to some ten per cent, as the telescopes themselves are from one to the
-other.
+sim_telarray (Prod5, https://doi.org/10.5281/zenodo.6218687, and 6.0.0), rounded. Where these use
+measured curves (reflectivity, window, photon detection, pulse shapes), representative points or a
+formula stand for them, no copies: good to some ten per cent, which is also what one telescope
+differs by from another, or in a year.
 """
 
 from collections.abc import Callable
@@ -34,8 +33,8 @@ SPEED_OF_LIGHT = 0.299792458
 #: Wavelengths (nm) of the efficiencies.
 WAVELENGTH = np.arange(250.0, 701.0, 5.0)
 
-#: Aluminium under SiO2 and HfO2: points (nm) and reflectivity. Both telescopes are required to
-#: have more than 85 % from 300 to 550 nm (Pareschi et al. 2013, arXiv:1307.4962).
+#: Clean mirrors of aluminium under SiO2 and HfO2: points (nm) and reflectivity. More than 85 % are
+#: required from 300 to 550 nm (technology in Förster et al. 2013, arXiv:1307.4563).
 REFLECTIVITY = (
     (250, 300, 350, 400, 450, 500, 550, 600, 700),
     (0.75, 0.86, 0.90, 0.92, 0.91, 0.89, 0.88, 0.87, 0.83),
@@ -48,8 +47,8 @@ WINDOW = (
 )
 
 #: Photoelectrons counted per photon on a photomultiplier with super-bialkali cathode: quantum
-#: efficiency, 42 % at its best, times 95 % of collection (Toyama et al. 2015, arXiv:1510.01102;
-#: Saito et al. 2025, arXiv:2502.02045).
+#: efficiency, some 42 % at its best, times 95 % of collection (Toyama et al. 2013,
+#: arXiv:1307.5463; Saito et al. 2025, arXiv:2502.02045).
 PHOTON_DETECTION = (
     (250, 270, 280, 290, 300, 320, 350, 375, 400, 425, 450, 475)
     + (500, 525, 550, 575, 600, 625, 650, 675, 700),
@@ -182,9 +181,10 @@ def telescope_model(name: str) -> TelescopeModel:
 
 
 def _lst() -> TelescopeModel:
-    # Point spread: 0.05 deg hold 80 % of a star on axis. Off axis it is the parabola's coma: the
-    # rays of a uniformly lit disc have a standard deviation of 1 / (16 sqrt(3) F²) of the angle,
-    # averaged over the two directions, with F = 28 m / 23 m.
+    # Point spread: a circle of 0.05 deg holds 80 % of a star on axis; off axis it is the coma of
+    # the parabola. Ageing is that of the mirrors in the 6.0.0 models, and a muon on axis gives 2 to
+    # 3 thousand photoelectrons with it. The trigger sums 21 pixels, three modules (Saito et al.
+    # 2021, arXiv:2108.01920), and asks for 40 photoelectrons: here a pixel and two rings, 19.
     return _build(
         "LST",
         camera=lstcam,
@@ -221,9 +221,10 @@ def _lst() -> TelescopeModel:
 
 
 def _mst(name, **figures) -> TelescopeModel:
-    # Point spread: 0.06 deg hold 80 % of a star on axis, 0.15 deg at 2.8 deg off axis, where 0.18
-    # are required; the growth is that which H.E.S.S. measured on its Davies-Cotton mirrors
-    # (Cornils et al. 2003, astro-ph/0308247), scaled by the inverse square of the f-numbers.
+    # Point spread: a circle of 0.06 deg holds 80 % of a star on axis; off axis it is the coma of
+    # tiles that stand on a sphere of 19.2 m, which makes a modified Davies-Cotton mirror (Pühlhofer
+    # 2016, arXiv:1610.02899). NectarCam's own trigger asks for three neighbouring pixels,
+    # FlashCam's for a sum over nine: the thresholds below let the same events through.
     return _build(
         name,
         optics=dict(
@@ -238,7 +239,7 @@ def _mst(name, **figures) -> TelescopeModel:
         shadow=0.90 * (1 - 2.918**2 / 106.24),
         ageing=0.95,
         psf_on_axis=np.deg2rad(0.017),
-        psf_off_axis=0.013,
+        psf_off_axis=0.018,
         dish_radius=19.2,
         **figures,
     )

@@ -1,10 +1,12 @@
 """A toy in place of the simulation: spots of light on small cameras, handed over as showers are."""
 
-from types import SimpleNamespace
+import sys
+from types import ModuleType, SimpleNamespace
 
 import astropy.units as u
 import numpy as np
 import pytest
+from astropy.coordinates import EarthLocation
 from ctapipe.coordinates import CameraFrame
 from ctapipe.instrument import (
     CameraDescription,
@@ -80,6 +82,7 @@ def toy_array():
         name="toy",
         tel_positions={tel_id: position * u.m for tel_id, position in POSITIONS.items()},
         tel_descriptions={tel_id: kinds[kind] for tel_id, kind in TELESCOPES.items()},
+        reference_location=EarthLocation(lon=0 * u.deg, lat=0 * u.deg, height=2158 * u.m),
     )
     return SimpleNamespace(
         name="toy",
@@ -142,6 +145,16 @@ class ToySimulation:
 @pytest.fixture(scope="session")
 def toy_simulation():
     return ToySimulation
+
+
+@pytest.fixture(scope="module")
+def toy_showers(toy_simulation):
+    """The toy in place of the showers."""
+    showers = ModuleType("gammalearn.simulation.showers")
+    showers.ShowerSimulation = toy_simulation
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, showers.__name__, showers)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from numba import njit
 from . import stack as st
 from .electromagnetic import CUTOFF, turn
 
-__all__ = ["decay", "release"]
+__all__ = ["decay", "release", "two_body"]
 
 #: Products that are never followed: they decay at once, or leave no light.
 PION_ZERO, KAON_SHORT, NEUTRINO = 12, 13, 14
@@ -29,8 +29,8 @@ LIFETIME[st.PION_MINUS : st.PION_PLUS + 1] = 7.8045
 LIFETIME[st.KAON_MINUS : st.KAON_PLUS + 1] = 3.711
 LIFETIME[st.KAON_LONG] = 15.34
 
-#: Kinetic energy (GeV) below which a particle is dropped, in the order of the kinds: too slow to
-#: radiate, it makes nothing that does.
+#: Kinetic energy (GeV) below which a particle is dropped, in the order of the kinds: it makes no
+#: light, nor anything that does.
 DROPPED = np.zeros(12)
 DROPPED[: st.POSITRON + 1] = CUTOFF
 DROPPED[st.MUON_MINUS : st.MUON_PLUS + 1] = 0.2
@@ -88,7 +88,7 @@ def two_body(energy, mass, first, second, ux, uy, uz, rng):
 
 @njit(cache=True, fastmath=True, error_model="numpy")
 def release(stack, n, kind, energy, x, y, z, t, ux, uy, uz, rng):
-    """Put a new particle on the stack, or what becomes of it at once.
+    """Put a new particle on the stack, or the photons of a neutral pion, if fast enough.
 
     Returns
     -------

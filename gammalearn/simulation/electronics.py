@@ -32,8 +32,8 @@ QUANTILES = 4096
 #: What states of random numbers grow by: 2^64 over the golden ratio.
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
-#: Part of the charge of a pulse that may be lost at the end of its table.
-TAIL = 1e-3
+#: Part of the charge of a pulse that may be lost at each end of its table.
+TAIL = 2e-3
 
 #: Time (ns) for which the signals of a group of pixels are followed at once in search of a trigger.
 SEARCH = 24.0
@@ -87,8 +87,9 @@ class CameraElectronics:
         after = np.arange(1, n_taps + 1) - (np.arange(PHASES)[:, np.newaxis] + 0.5) / PHASES
         known = np.arange(model.pulse.size) * model.pulse_step
         pulses = np.interp(after * self._step, known, model.pulse, right=0.0) * self._step
-        rest = 1.0 - np.cumsum(pulses.mean(axis=0))
-        pulses = pulses[:, : np.flatnonzero(np.abs(rest) > TAIL)[-1] + 2]
+        part = np.cumsum(pulses.mean(axis=0))
+        delay, end = np.searchsorted(part, [TAIL, 1.0 - TAIL])
+        pulses = pulses[:, delay : end + 1]
 
         trigger_filter = np.ones(max(1, round(model.trigger_window * model.sampling)))
         if isinstance(self.extract, FlashCamExtraction):
@@ -113,7 +114,8 @@ class CameraElectronics:
         self._circuit = _Circuit(
             groups=groups,
             pulses=pulses.astype(np.float32),
-            peak=int(np.argmax(pulses.mean(axis=0))) + 1,
+            delay=int(delay) + 1,
+            peak=int(delay) + 1 + int(np.argmax(pulses.mean(axis=0))),
             charges=_quantiles(gamma(model.spe_sigma**-2, scale=model.spe_sigma**2), 1.0),
             normals=_quantiles(norm(scale=noise), 0.0),
             counts=_cumulative(nsb * (model.n_samples + pulses.shape[1])),
@@ -126,7 +128,7 @@ class CameraElectronics:
             trigger_sample=model.trigger_sample,
             n_samples=model.n_samples,
         )
-        self._latency = 1.0 + np.argmax(response.mean(axis=0)) - 0.5
+        self._latency = delay + 0.5 + np.argmax(response.mean(axis=0))
         self._signal = np.empty((groups.shape[0], length), np.float32)
 
     def read_out(self, pixel, time, weight, rng) -> Readout | None:
@@ -204,7 +206,8 @@ class _Circuit(NamedTuple):
 
     groups : (n_pixels, n_group), pixels that the trigger sums with each pixel, itself included,
         padded with -1
-    pulses : (PHASES, n_taps), p.e. per sample in the samples after a photoelectron
+    pulses : (PHASES, n_taps), p.e. per sample that a photoelectron leaves
+    delay : samples after a photoelectron at which this begins
     peak : samples after a photoelectron at which its pulse is highest
     charges : (QUANTILES,), of one photoelectron
     normals : (QUANTILES,), electronic noise in p.e. per sample
@@ -220,6 +223,7 @@ class _Circuit(NamedTuple):
 
     groups: np.ndarray
     pulses: np.ndarray
+    delay: int
     peak: int
     charges: np.ndarray
     normals: np.ndarray
@@ -289,15 +293,16 @@ def _add_pulse(wave, first, pulse, charge):
         wave[first + j] += charge * pulse[j]
 
 
-@njit(cache=True, error_model="numpy")
-def _add_noise(c, cumulative, wave, buffer, state):
+@njit(cache=True, error_model="numpy", inline="always")
+def _add_noise(pulses, charges, normals, baseline, counts, wave, buffer, state):
     """Add night sky and electronic noise to the waveform of one pixel.
 
     Parameters
     ----------
-    c : _Circuit
-    cumulative : ndarray
-        Probability of at most k photoelectrons in a waveform of this length.
+    pulses, charges, normals, baseline
+        As in `_Circuit`, which is too large to be handed to a function thousands of times.
+    counts : ndarray
+        Cumulative probabilities of the number of photoelectrons in a waveform of this length.
     wave : ndarray of float32 (n_samples,)
     buffer : ndarray of float32
         Room for the waveform and a pulse on both sides.
@@ -305,26 +310,27 @@ def _add_noise(c, cumulative, wave, buffer, state):
         Of the pixel's random numbers.
     """
     n = wave.size
-    n_taps = np.uint64(c.pulses.shape[1])
-    buffer[:] = -c.baseline
+    n_taps = pulses.shape[1]
+    buffer[:] = -baseline
     # Pulses that begin before the waveform reach into it as well.
-    cells = np.uint64((n + c.pulses.shape[1]) * PHASES)
+    cells = np.uint64((n + n_taps) * PHASES)
     state += GOLDEN
-    for _ in range(np.searchsorted(cumulative, _uniform(_mix(state)))):
+    for _ in range(np.searchsorted(counts, _uniform(_mix(state)))):
         state += GOLDEN
         bits = _mix(state)
         cell = ((bits >> np.uint64(32)) * cells) >> np.uint64(32)
-        charge = c.charges[bits % np.uint64(QUANTILES)]
-        pulse = c.pulses[cell % np.uint64(PHASES)]
+        charge = charges[bits % np.uint64(QUANTILES)]
+        pulse = pulses[cell % np.uint64(PHASES)]
         first = cell // np.uint64(PHASES)
-        part = buffer[first : first + n_taps]
-        for j in range(pulse.size):
+        part = buffer[first : first + np.uint64(n_taps)]
+        for j in range(n_taps):
             part[j] += charge * pulse[j]
     for i in range(n):
+        # 64 bits are enough for five.
         if i % 5 == 0:
             state += GOLDEN
             bits = _mix(state)
-        wave[i] += buffer[c.pulses.shape[1] + i] + c.normals[bits % np.uint64(QUANTILES)]
+        wave[i] += buffer[n_taps + i] + normals[bits % np.uint64(QUANTILES)]
         bits //= np.uint64(QUANTILES)
 
 
@@ -333,7 +339,10 @@ def _noise(c, key):
     waves = np.zeros((c.groups.shape[0], c.n_samples), np.float32)
     buffer = np.empty(c.n_samples + 2 * c.pulses.shape[1], np.float32)
     for pixel in range(waves.shape[0]):
-        _add_noise(c, c.counts, waves[pixel], buffer, _mix(key + np.uint64(pixel) * GOLDEN))
+        state = _mix(key + np.uint64(pixel) * GOLDEN)
+        _add_noise(
+            c.pulses, c.charges, c.normals, c.baseline, c.counts, waves[pixel], buffer, state
+        )
     return waves
 
 
@@ -355,14 +364,14 @@ def _noise_level(c, waves):
 
 
 @njit(cache=True, error_model="numpy")
-def _group_level(c, group, waves, i):
+def _group_level(weights, group, waves, i):
     """The trigger's sum for one group of pixels at sample i of the waveforms."""
     level = 0.0
     for pixel in group:
         if pixel < 0:
             break
-        for j in range(c.filter.size):
-            level += c.filter[j] * waves[pixel, i - j]
+        for j in range(weights.size):
+            level += weights[j] * waves[pixel, i - j]
     return level
 
 
@@ -413,7 +422,7 @@ def _digitise(c, pixel, place, weight, waves, key):
     n_lit = first.size - 1
 
     # Photoelectrons in each group that may still be felt, and the groups in which they are enough.
-    duration = n_taps + c.filter.size
+    duration = c.delay + n_taps + c.filter.size
     enough = int(np.ceil(c.floor / weight))
     light = np.zeros(n_pixels, np.int64)
     active = np.empty(n_pixels, np.int64)
@@ -456,7 +465,7 @@ def _digitise(c, pixel, place, weight, waves, key):
                 key = _mix(key)
                 noisy[:] = False
                 waves[:] = 0.0
-                begin = first[max(0, min(base - n_taps, n_lit))]
+                begin = first[max(0, min(base - c.delay - n_taps, n_lit))]
                 end = first[max(0, min(base + length, n_lit))]
                 state = key
                 for k in range(begin, end):
@@ -466,14 +475,23 @@ def _digitise(c, pixel, place, weight, waves, key):
                     # A bunch fluctuates as the sum of its photoelectrons.
                     charge = np.float32(weight + (charge - 1.0) * np.sqrt(weight))
                     phase = int((place[entry] - sample[entry]) * PHASES)
-                    start = sample[entry] + 1 - base
+                    start = sample[entry] + c.delay - base
                     _add_pulse(waves[pixel[entry]], start, c.pulses[phase], charge)
             for member in c.groups[group]:
                 if member >= 0 and not noisy[member]:
                     noisy[member] = True
                     state = _mix(key + np.uint64(member) * GOLDEN)
-                    _add_noise(c, c.search_counts, waves[member], buffer, state)
-            if _group_level(c, c.groups[group], waves, now - base) >= c.threshold:
+                    _add_noise(
+                        c.pulses,
+                        c.charges,
+                        c.normals,
+                        c.baseline,
+                        c.search_counts,
+                        waves[member],
+                        buffer,
+                        state,
+                    )
+            if _group_level(c.filter, c.groups[group], waves, now - base) >= c.threshold:
                 trigger = now
                 break
         if trigger >= 0:
@@ -488,7 +506,9 @@ def _digitise(c, pixel, place, weight, waves, key):
         waveforms[p] = waves[p, start - base : start - base + c.n_samples]
         if not noisy[p]:
             state = _mix(key + np.uint64(p) * GOLDEN)
-            _add_noise(c, c.counts, waveforms[p], buffer, state)
+            _add_noise(
+                c.pulses, c.charges, c.normals, c.baseline, c.counts, waveforms[p], buffer, state
+            )
 
     count = np.zeros(n_pixels, np.int64)
     begin = first[max(0, min(start - c.peak, n_lit))]

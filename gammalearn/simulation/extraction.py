@@ -103,6 +103,8 @@ class FlashCamExtraction(_Extraction):
         )
         self.pole_zero = float(pole_zeros[0])
         self._gain, self._time_shift, self._lead = gains[0], shifts[0], leads[0]
+        n_fine = self.camera.readout.n_samples * UPSAMPLING
+        self._clipped = np.empty((self.camera.geometry.n_pixels, n_fine))  # room to work in
 
     def __call__(self, waveforms):
         return _leading_edge(
@@ -115,6 +117,7 @@ class FlashCamExtraction(_Extraction):
             self._lead,
             self._gain,
             self._time_shift,
+            self._clipped,
         )
 
 
@@ -194,20 +197,23 @@ WEIGHTS = _upsampling_weights(UPSAMPLING)
 
 
 @njit(cache=True, error_model="numpy")
-def _sharpen(waveform, pole_zero, fine):
-    """Deconvolve and upsample; the first sample, of which nobody knows the past, becomes 0."""
+def _sharpen(waveform, pole_zero, steps, fine):
+    """Deconvolve and upsample; the first sample, of which nobody knows the past, becomes 0.
+
+    `steps` has room for the deconvolved samples and one more at each end.
+    """
     n_samples = waveform.size
-    before = here = 0.0
+    steps[:2] = 0.0
+    for i in range(1, n_samples):
+        steps[i + 1] = waveform[i] - pole_zero * waveform[i - 1]
+    steps[n_samples + 1] = steps[n_samples]
     for i in range(n_samples):
-        after = here
-        if i + 1 < n_samples:
-            after = waveform[i + 1] - pole_zero * waveform[i]
         for j in range(UPSAMPLING):
             fine[i * UPSAMPLING + j] = (
-                WEIGHTS[0, j] * before + WEIGHTS[1, j] * here + WEIGHTS[2, j] * after
+                WEIGHTS[0, j] * steps[i]
+                + WEIGHTS[1, j] * steps[i + 1]
+                + WEIGHTS[2, j] * steps[i + 2]
             )
-        before = here
-        here = after
 
 
 @njit(cache=True, error_model="numpy")
@@ -232,28 +238,31 @@ def _centroid(waveform, peak):
 
 
 @njit(cache=True, error_model="numpy")
-def _leading_edge(waveforms, neighbours, width, shift, sampling, pole_zero, lead, gain, time_shift):
+def _leading_edge(
+    waveforms, neighbours, width, shift, sampling, pole_zero, lead, gain, time_shift, clipped
+):
     n_pixels, n_samples = waveforms.shape
     n_fine = n_samples * UPSAMPLING
-    sharp = np.empty((n_pixels, n_fine))
-    clipped = np.empty((n_pixels, n_fine))
+    steps = np.empty(n_samples + 2)
+    sharp = np.empty(n_fine)
     for pixel in range(n_pixels):
-        _sharpen(waveforms[pixel], pole_zero, sharp[pixel])
+        _sharpen(waveforms[pixel], pole_zero, steps, sharp)
         for i in range(n_fine):
-            value = sharp[pixel, i] / CLIPPING
-            clipped[pixel, i] = max(value / (1.0 + abs(value)), 0.0)
+            value = max(sharp[i], 0.0) / CLIPPING
+            clipped[pixel, i] = value / (1.0 + value)
     image = np.empty(n_pixels, np.float32)
     peak_time = np.empty(n_pixels, np.float32)
     peaks = _peaks(clipped, neighbours)
-    edge = np.empty(n_fine)
     for pixel in range(n_pixels):
         peak = peaks[pixel]
+        # Once more: cheaper than to keep it.
+        _sharpen(waveforms[pixel], pole_zero, steps, sharp)
         charge = 0.0
         for i in range(max(0, peak - shift), min(peak - shift + width, n_fine)):
-            charge += sharp[pixel, i]
+            charge += sharp[i]
         image[pixel] = charge / gain
-        # The difference of successive samples: a deconvolution that leaves the leading edge.
-        _sharpen(waveforms[pixel], 1.0, edge)
+        # The difference of successive samples leaves the leading edge.
+        _sharpen(waveforms[pixel], 1.0, steps, sharp)
         start = min(max(int(np.rint(peak - lead)), 0), n_fine - 1)
-        peak_time[pixel] = _centroid(edge, start) / (sampling * UPSAMPLING) - time_shift
+        peak_time[pixel] = _centroid(sharp, start) / (sampling * UPSAMPLING) - time_shift
     return image, peak_time

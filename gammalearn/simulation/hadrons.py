@@ -1,12 +1,15 @@
 """The hadronic cascade: interactions of nucleons and mesons with air, and the flight of muons.
 
-An interaction is parametric and fluctuates: the projectile survives with a share of its energy,
-the rest is cut into secondaries, a negative-binomial number of them, whose shares are flat in
-rapidity but for a power of 1 - x, and which have an exponential transverse momentum. Energy is
-conserved in each interaction, and what is not followed is counted. Neutral pions become photons
-at once. The shapes of the shares and the size of what the nucleus takes were chosen so that the
-flows of energy into pions, photons, kaons and nucleons agree with those of microscopic models
-(SIBYLL 2.3d from 0.1 to 100 TeV, UrQMD 3.4 from 5 to 50 GeV, on air).
+An interaction is parametric and fluctuates: the projectile survives with a share of its kinetic
+energy, the nucleus takes a little, and the rest is cut into a negative-binomial number of
+secondaries, whose shares x follow (1 - x)^5 / x and whose transverse momentum is exponential.
+Energy is conserved in each interaction, and what is not followed is counted. Neutral pions
+become photons at once.
+
+The constants were chosen so that pions, photons, kaons and nucleons carry the energy that
+microscopic models give them on air: SIBYLL 2.3d from 0.1 to 100 TeV, UrQMD 3.4 from 3 to 50 GeV.
+Showers then put the same share of their energy into photons and electrons, within 5 %, and have
+the same number of muons, within 10 %, as showers made of those models' interactions.
 """
 
 import math
@@ -17,80 +20,92 @@ from numba import njit
 from . import stack as st
 from .atmosphere import TOP, density, refractivity
 from .decays import DROPPED, KAON_SHORT, LIFETIME, MASS, PION_ZERO, decay, release
-from .electromagnetic import RADIATION_LENGTH, SCATTERING_ENERGY, note_first, turn
+from .electromagnetic import (
+    ELECTRON_MASS,
+    RADIATION_LENGTH,
+    SCATTERING_ENERGY,
+    note_first,
+    turn,
+)
 from .light import SPEED_OF_LIGHT, emit
 
-__all__ = ["follow_hadron", "hadron_interaction", "interaction_length", "ionisation"]
+__all__ = ["fly", "follow_hadron", "hadron_interaction", "interaction_length", "ionisation"]
 
-#: g/cm² per interaction length and mb of cross-section: the mean mass of the nuclei of air.
+#: How a flight ends: too slow to be followed, at the ground (or out of the air), or in products.
+STOPPED, GROUNDED, INTERACTS, DECAYS = range(4)
+
+#: Mean free path (g/cm²) times cross-section (mb): the mean mass of the nuclei of air.
 GRAMS_PER_MILLIBARN = 24_145.0
 
-#: Cross-sections on air for making particles (mb), quasi-elastic scattering left out: at low
-#: energy, and their growth with the square of ln(E / SLOW); of pions, kaons and nucleons.
+#: Tables have a row each for pions, kaons and nucleons.
+#:
+#: Cross-section on air (mb) for making particles, quasi-elastic scattering left out: at SLOW
+#: (GeV) and below, and its growth with ln²(E / SLOW).
 CROSS_SECTION = np.array([206.0, 184.0, 279.0])
 GROWTH = np.array([1.0, 1.0, 0.8])
 SLOW = 20.0
 
-#: Share x of its kinetic energy that the projectile keeps: 1 - (1 - x^a)^b of the interactions
-#: leave it less than x; of pions, kaons and nucleons.
+#: The share x of its kinetic energy that a projectile keeps is less than x with probability
+#: 1 - (1 - x^a)^b. Of nucleons b is multiplied by T / (T + LEADING_ENERGY) at kinetic energy T
+#: (GeV): slow ones keep more.
 LEADING_A = np.array([0.95, 0.85, 1.2])
 LEADING_B = np.array([2.2, 2.2, 2.2])
 LEADING_ENERGY = np.array([0.0, 0.0, 5.0])
 
-#: How often the projectile changes its charge: pion to neutral pion, charged to neutral kaon and
-#: back, proton to neutron and back.
+#: How often the projectile changes its charge: a pion to a neutral pion, a kaon between charged
+#: and neutral, a nucleon between proton and neutron.
 EXCHANGE = np.array([0.15, 0.35, 0.35])
 
-#: Kinetic energy that the nucleus takes on average (GeV), for nucleons it throws out.
+#: Mean energy that the nucleus takes (GeV), mostly for slow nucleons that leave it.
 NUCLEAR_LOSS = np.array([1.8, 1.8, 1.0])
 
-#: Charged particles on air for each of a collision of two protons.
+#: Charged secondaries on air for each of a collision of two protons with the same energy to
+#: spend; what nuclei add to 1 / k, where k is the parameter of the negative binomial.
 NUCLEAR_ENHANCEMENT = 1.8
-
-#: What nuclei add to 1 / k, k the parameter of the negative binomial distribution.
 NUCLEAR_SPREAD = 0.3
 
-#: Secondaries' shares x of energy: dN ~ (1 - x)^SOFTNESS / x, from this energy (GeV) upwards.
+#: More secondaries than ever come: their mean is 80 at 1 PeV.
+MOST = 2_000
+
+#: Secondaries' shares x of the energy: dN ~ (1 - x)^SOFTNESS / x, from SOFTEST (GeV) upwards.
 SOFTNESS = 5
 SOFTEST = 0.3
 
-#: Shares of kaons and of nucleons (with antinucleons) among secondaries at high energy, and the
-#: energy (GeV) at which half of them are there; the rest are pions. Photons of eta mesons and
-#: other resonances are counted with those of neutral pions, which are so many of all pions.
+#: Kaons and nucleons (with antinucleons) among secondaries at high energy, and the energy (GeV)
+#: at which they are half as many; the rest are pions. Of pions NEUTRAL_PIONS are neutral, the
+#: photons of eta mesons counted with theirs.
 KAONS, KAON_ENERGY = 0.13, 20.0
 NUCLEONS, NUCLEON_ENERGY = 0.12, 100.0
 NEUTRAL_PIONS = 0.395
 
-#: Half of the mean transverse momentum (GeV) of secondary pions, kaons and nucleons.
+#: Half of the mean transverse momentum (GeV): pT follows pT exp(-pT / b).
 TRANSVERSE = np.array([0.18, 0.21, 0.25])
 
-#: Longest step (m) of a charged particle that can radiate, and of any other; the greatest share
-#: of its kinetic energy that it may lose in a step.
+#: Longest step (m) of a charged particle that can radiate, along which the Cherenkov angle is
+#: taken as constant, and of any other; largest part of its kinetic energy that a step may cost.
 LIGHT_STEP = 400.0
 DARK_STEP = 2_000.0
 STEP_LOSS = 0.15
 
-#: No light is made above this height (m): what a primary makes there is spread too thin.
+#: No light is collected from above (m): the few photons that a primary makes there.
 LIGHT_TOP = 30_000.0
 
-#: How a flight ends: too slow to be followed, at the ground (or out of the atmosphere), ...
-STOPPED, GROUNDED, INTERACTS, DECAYS = range(4)
-
-ELECTRON_MASS = 0.51099895e-3
-
-#: Bethe's formula in air: half of K Z / A (GeV cm²/g), mean excitation energy (GeV), and the
-#: density effect, 2 ln(10) times log10(beta gamma) - 1.742 in the middle of its range, with half
-#: its constant term at high energy; Sternheimer, Berger and Seltzer 1984.
-BETHE = 0.5 * 0.307075e-3 * 0.49919
+#: Bethe's formula in air: K Z / A (GeV cm²/g) and the mean excitation energy (GeV).
+BETHE = 0.307075e-3 * 0.49919
 EXCITATION = 85.7e-9
+
+#: Density effect in air, which begins and saturates at log10(beta gamma) of DENSITY_RANGE;
+#: Sternheimer, Berger and Seltzer, Atomic Data 30 (1984) 261.
+DENSITY_RANGE = (1.7418, 4.2759)
+DENSITY_CONSTANT, DENSITY_FACTOR, DENSITY_POWER = 10.5961, 0.10914, 3.3994
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
 def _family(kind):
     """Row in the tables of pions, kaons and nucleons."""
-    if kind >= st.NEUTRON:
+    if kind == st.NEUTRON or kind == st.PROTON:
         return 2
-    return 0 if kind <= st.PION_PLUS else 1
+    return 0 if kind <= st.PION_PLUS or kind == PION_ZERO else 1
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
@@ -103,7 +118,10 @@ def interaction_length(kind, energy):
 
 @njit(cache=True, fastmath=True, error_model="numpy")
 def ionisation(momentum, mass):
-    """Return the loss of energy in air (GeV cm²/g) of a singly charged heavy particle."""
+    """Return what a charged particle heavier than an electron loses in air (GeV cm²/g).
+
+    Bethe's formula with the density effect, for a momentum and a mass in GeV.
+    """
     speed = momentum / mass  # beta gamma
     speed2 = speed * speed
     gamma = math.sqrt(1.0 + speed2)
@@ -111,14 +129,19 @@ def ionisation(momentum, mass):
     ratio = ELECTRON_MASS / mass
     most = 2.0 * ELECTRON_MASS * speed2 / (1.0 + 2.0 * gamma * ratio + ratio * ratio)
     bracket = math.log(2.0 * ELECTRON_MASS * speed2 * most / (EXCITATION * EXCITATION))
-    # Density effect of a gas: nothing below beta gamma = 10^1.742, 2 ln(beta gamma) - 10.5961 at
-    # infinity, a cubic in between.
     decade = math.log10(speed)
-    if decade > 1.742:
-        bracket -= 2.0 * math.log(speed) - 10.5961
-        if decade < 4.2759:
-            bracket -= 0.10914 * (4.2759 - decade) ** 3.3994
-    return 2.0 * BETHE / beta2 * (0.5 * bracket - beta2)
+    if decade > DENSITY_RANGE[0]:
+        bracket -= 2.0 * math.log(speed) - DENSITY_CONSTANT
+        if decade < DENSITY_RANGE[1]:
+            bracket -= DENSITY_FACTOR * (DENSITY_RANGE[1] - decade) ** DENSITY_POWER
+    return BETHE / beta2 * (0.5 * bracket - beta2)
+
+
+@njit(cache=True, fastmath=True, error_model="numpy")
+def _leading_share(family, kinetic, rng):
+    """Draw the share of its kinetic energy (GeV) that a projectile keeps."""
+    power = LEADING_B[family] * kinetic / (kinetic + LEADING_ENERGY[family])
+    return (1.0 - (1.0 - rng.random()) ** (1.0 / power)) ** (1.0 / LEADING_A[family])
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
@@ -131,24 +154,34 @@ def mean_multiplicity(available):
     nucleon = MASS[st.PROTON]
     log_s = math.log(2.0 * nucleon * (available + 2.0 * nucleon))
     low = math.log(4.0 * nucleon * nucleon)
-    return NUCLEAR_ENHANCEMENT * (
-        0.44 * (log_s - low) + 0.118 * (log_s * log_s - low * low)
-    )
+    return NUCLEAR_ENHANCEMENT * (0.44 * (log_s - low) + 0.118 * (log_s * log_s - low * low))
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
 def _multiplicity(available, rng):
-    """Draw the number of secondaries, neutral ones included."""
+    """Draw the number of secondaries, neutral ones included, for an energy (GeV) to make them.
+
+    Negative binomial with 1 / k = -0.104 + 0.058 ln(root of s) of two protons, more on air.
+    """
     mean = 1.5 * mean_multiplicity(available)
     log_root = 0.5 * math.log(2.0 * MASS[st.PROTON] * (available + 2.0 * MASS[st.PROTON]))
     spread = max(-0.104 + 0.058 * log_root, 0.0) + NUCLEAR_SPREAD
-    n = rng.poisson(mean * spread * rng.gamma(1.0 / spread))
-    return min(max(n, 2), int(available / SOFTEST))
+    # Going up until the probabilities add up to a random number.
+    odds = mean * spread / (1.0 + mean * spread)
+    probability = (1.0 - odds) ** (1.0 / spread)
+    left = rng.random() - probability
+    n = 0
+    while left > 0.0 and n < MOST:
+        probability *= odds * (n + 1.0 / spread) / (n + 1.0)
+        left -= probability
+        n += 1
+    # One secondary would take all the energy: fewer than two are not made of high energy.
+    return min(max(n, 2), max(int(available / SOFTEST), 1))
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
 def _tilt(ux, uy, uz, energy, mass, transverse, rng):
-    """Return the direction of a secondary with a transverse momentum of mean 2 transverse."""
+    """Turn a direction aside, by a transverse momentum (GeV) of twice this mean."""
     momentum = math.sqrt(max(energy * energy - mass * mass, 0.0))
     across = -transverse * math.log((1.0 - rng.random()) * (1.0 - rng.random()))
     # The energy gives the momentum along: slow particles may go far aside, none backwards.
@@ -213,36 +246,38 @@ def hadron_interaction(kind, energy, x, y, z, t, ux, uy, uz, stack, n, rng):
     """
     family = _family(kind)
     kinetic = energy - MASS[kind]
-    power = LEADING_B[family] * kinetic / (kinetic + LEADING_ENERGY[family])
-    share = (1.0 - (1.0 - rng.random()) ** (1.0 / power)) ** (1.0 / LEADING_A[family])
-    kept = MASS[kind] + share * kinetic
+    kept = MASS[kind] + _leading_share(family, kinetic, rng) * kinetic
     available = energy - kept
     lost = min(-NUCLEAR_LOSS[family] * math.log(1.0 - rng.random()), available)
     available -= lost
 
-    leading = _exchanged(kind, rng) if rng.random() < EXCHANGE[family] else kind
-    vx, vy, vz = _tilt(ux, uy, uz, kept, MASS[leading], TRANSVERSE[family], rng)
-    n, more = _release(stack, n, leading, kept, x, y, z, t, vx, vy, vz, rng)
-    lost += more
-    if available <= SOFTEST:
-        return n, lost + available
-
-    count = _multiplicity(available, rng)
-    shares = np.empty(count)
+    # The projectile comes first, then what is made of the energy that is left.
+    count = 0
+    if available > SOFTEST:
+        count = _multiplicity(available, rng)
+    else:
+        lost += available
+    energies = np.empty(count + 1)
+    energies[0] = kept
+    span = math.log(min(SOFTEST / max(available, SOFTEST), 0.5))
     total = 0.0
-    span = math.log(min(SOFTEST / available, 0.5))
-    for i in range(count):
+    for i in range(1, count + 1):
         while True:
             part = math.exp(span * rng.random())
             if rng.random() < (1.0 - part) ** SOFTNESS:
                 break
-        shares[i] = part
+        energies[i] = part
         total += part
-    for i in range(count):
-        part = available * shares[i] / total
-        made = _secondary(energy, rng)
-        family = 0 if made == PION_ZERO else (1 if made == KAON_SHORT else _family(made))
-        vx, vy, vz = _tilt(ux, uy, uz, part, MASS[made], TRANSVERSE[family], rng)
+    for i in range(count + 1):
+        part = energies[i]
+        if i > 0:
+            made = _secondary(energy, rng)
+            part *= available / total
+        elif rng.random() < EXCHANGE[family]:
+            made = _exchanged(kind, rng)
+        else:
+            made = kind
+        vx, vy, vz = _tilt(ux, uy, uz, part, MASS[made], TRANSVERSE[_family(made)], rng)
         n, more = _release(stack, n, made, part, x, y, z, t, vx, vy, vz, rng)
         lost += more
     return n, lost

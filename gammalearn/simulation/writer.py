@@ -34,6 +34,9 @@ ACTIVITY = "gammalearn-simulate"
 #: the time.
 COMPRESSION = 1
 
+#: Bytes that HDF5 keeps of each table before it writes them: a few chunks.
+CHUNK_CACHE = 2**20
+
 TRIGGER = "/dl1/event/subarray/trigger"
 TEL_TRIGGER = "/dl1/event/telescope/trigger"
 IMAGES = "/dl1/event/telescope/images"
@@ -82,7 +85,7 @@ class DL1Writer:
         Provenance().start_activity(ACTIVITY)
         try:
             self._header = self._write_template()
-            self._file = tables.open_file(self._path, mode="a")
+            self._file = tables.open_file(self._path, mode="a", CHUNK_CACHE_SIZE=CHUNK_CACHE)
         except BaseException:
             Provenance().finish_activity("error", activity_name=ACTIVITY)
             raise

@@ -1,5 +1,7 @@
 """Telescope models: light, images of stars, pulses, noise and triggers as of the real ones."""
 
+from functools import cache
+
 import astropy.units as u
 import numpy as np
 import pytest
@@ -20,6 +22,12 @@ REAL = {
 @pytest.fixture(params=TELESCOPE_TYPES)
 def model(request):
     return telescope_model(request.param)
+
+
+@pytest.fixture(scope="module")
+def electronics():
+    """The electronics of a telescope model, by its name."""
+    return cache(lambda name: CameraElectronics(telescope_model(name)))
 
 
 @pytest.fixture
@@ -180,7 +188,7 @@ def dilate(camera, pixels):
     return pixels | (pixels.astype(int) @ camera.geometry.neighbor_matrix_sparse > 0)
 
 
-def test_pedestals_are_as_wide_as_in_real_images(model, data_dir):
+def test_pedestals_are_as_wide_as_in_real_images(model, electronics, data_dir):
     """Charges of pixels that no light of a shower reached."""
     file, tel_id = REAL[model.name]
     with TableLoader(data_dir / "dl1_ctapipe" / f"{file}.dl1.h5") as loader:
@@ -196,17 +204,16 @@ def test_pedestals_are_as_wide_as_in_real_images(model, data_dir):
         ~dilate(camera, dilate(camera, np.asarray(images["true_image"]) > 0))
     ]
     assert dark.size > 1000
-    pedestals = CameraElectronics(model).pedestals(1, np.random.default_rng(1))
+    pedestals = electronics(model.name).pedestals(1, np.random.default_rng(1))
     assert pedestals.std() == pytest.approx(dark.std(), rel=0.2)
     assert pedestals.mean() == pytest.approx(0, abs=0.1)
 
 
 @pytest.mark.parametrize("file", ["proton_run202_prod5", "gamma_lsts_run7_7.0.0"])
-def test_triggers_as_sim_telarray_does(file, data_dir):
+def test_triggers_as_sim_telarray_does(file, electronics, data_dir):
     """On photoelectrons that sim_telarray stored of telescopes, triggered or not."""
     eventio = pytest.importorskip("eventio")
     rng = np.random.default_rng(1)
-    electronics = {}
     agree = []
     with eventio.SimTelFile(data_dir / "simtel" / f"{file}.simtel.zst") as events:
         for event in events:
@@ -215,16 +222,14 @@ def test_triggers_as_sim_telarray_does(file, data_dir):
                 if not len(light["pixel_id"]):
                     continue
                 name = "LST" if index < 4 else "MST_FlashCam"
-                if name not in electronics:
-                    electronics[name] = CameraElectronics(telescope_model(name))
-                readout = electronics[name].read_out(light["pixel_id"], light["time"], 1.0, rng)
+                readout = electronics(name).read_out(light["pixel_id"], light["time"], 1.0, rng)
                 agree.append((readout is not None) == (tel_ids[index] in event["telescope_events"]))
     assert len(agree) > 10
     assert np.mean(agree) > 0.85
 
 
-def test_night_sky_does_not_trigger(model):
-    levels = CameraElectronics(model).noise_level(5, np.random.default_rng(1))
+def test_night_sky_does_not_trigger(model, electronics):
+    levels = electronics(model.name).noise_level(5, np.random.default_rng(1))
     assert levels.max() < 0.6 * model.trigger_threshold
 
 

@@ -76,6 +76,8 @@ class DetectedLight:
 class LightDetector:
     """Perfect mirrors that look straight up and see all light between 300 and 600 nm.
 
+    Nothing is absorbed on the way, as in CORSIKA's photon lists.
+
     Parameters
     ----------
     positions : ndarray (n, 3)
@@ -84,8 +86,6 @@ class LightDetector:
         Of all mirrors (m).
     height : float
         Of the observation level (m above sea level).
-    absorption : bool
-        Is not simulated: CORSIKA's photon lists have none either.
     field_of_view : float
         Half the side of the square in which directions are kept (deg).
     """
@@ -322,7 +322,7 @@ def muon_images(energy, n_muons, seed, impact=0.0):
 def fitted_rings(model, readouts):
     """Radius (deg) of the rings that ctapipe fits to images, and their light (p.e.)."""
     geometry = model.description.camera.geometry.transform_to(TelescopeFrame())
-    fit = MuonRingFitter()
+    fit = MuonRingFitter(fit_method="kundu_chaudhuri")
     radius, light = [], []
     for readout in readouts:
         mask = tailcuts_clean(geometry, readout.image, picture_thresh=8, boundary_thresh=4)

@@ -130,7 +130,8 @@ LAYERS = np.array(
     ]
 )
 
-ELECTRON_MASS = 0.51099895e-3
+#: Rest masses (GeV).
+ELECTRON_MASS, MUON_MASS = 0.51099895e-3, 0.1056583755
 
 
 def expected_light(energy, height):
@@ -180,12 +181,16 @@ def refractivity(height):
     return REFRACTIVITY * math.exp(-height / SCALE_HEIGHT)
 
 
-def cherenkov_angle(height):
-    """Largest Cherenkov angle (rad) at a height (m above sea level, below 4 km)."""
-    return math.acos(1.0 / (1.0 + refractivity(height)))
+def cherenkov_angle(height, energy=math.inf):
+    """Cherenkov angle (rad) of a muon at a height (m above sea level, below 4 km).
+
+    The energy, in GeV, counts near the threshold of some 5 GeV.
+    """
+    beta = math.sqrt(1.0 - (MUON_MASS / energy) ** 2)
+    return math.acos(1.0 / (beta * (1.0 + refractivity(height))))
 
 
-def muon_ring(height, mirror_radius):
+def muon_ring(height, mirror_radius, energy=math.inf):
     """Radius of a muon's ring (rad), and photons on the mirror, for a hit at its centre.
 
     Parameters
@@ -194,6 +199,8 @@ def muon_ring(height, mirror_radius):
         Of the telescope, m above sea level.
     mirror_radius : float
         In m.
+    energy : float
+        Of the muon, GeV.
 
     Returns
     -------
@@ -208,9 +215,9 @@ def muon_ring(height, mirror_radius):
     that is sent from below R / tan θ, hence N = π α sin 2θ R ∫ dλ / λ² (Vacanti et al.,
     Astropart. Phys. 2 (1994) 1).
     """
-    angle = cherenkov_angle(height)
+    angle = cherenkov_angle(height, energy)
     # θ falls with height; half way up stands for the mean.
-    angle = cherenkov_angle(height + 0.5 * mirror_radius / math.tan(angle))
+    angle = cherenkov_angle(height + 0.5 * mirror_radius / math.tan(angle), energy)
     photons = math.pi * ALPHA * math.sin(2.0 * angle) * mirror_radius * light_in_band(*BAND)
     return angle, photons
 

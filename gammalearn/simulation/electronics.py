@@ -81,55 +81,52 @@ class CameraElectronics:
         self.model = model
         self.extract = extraction(model.description, model.window_width, model.window_shift)
         self._step = 1.0 / model.sampling
-
-        # Row: position of the photoelectron within its sample. Column: the samples that follow.
-        n_taps = int(np.ceil(model.pulse.size * model.pulse_step * model.sampling))
-        after = np.arange(1, n_taps + 1) - (np.arange(PHASES)[:, np.newaxis] + 0.5) / PHASES
-        known = np.arange(model.pulse.size) * model.pulse_step
-        pulses = np.interp(after * self._step, known, model.pulse, right=0.0) * self._step
-        part = np.cumsum(pulses.mean(axis=0))
-        delay, end = np.searchsorted(part, [TAIL, 1.0 - TAIL])
-        pulses = pulses[:, delay : end + 1]
-
-        trigger_filter = np.ones(max(1, round(model.trigger_window * model.sampling)))
-        if isinstance(self.extract, FlashCamExtraction):
-            pole_zero = self.extract.pole_zero
-            trigger_filter = np.convolve(trigger_filter, [1.0, -pole_zero]) / (1.0 - pole_zero)
-        response = np.array([np.convolve(pulse, trigger_filter) for pulse in pulses])
+        pulses, delay = _pulses(model)
+        weights = self._trigger_weights()
+        response = np.array([np.convolve(pulse, weights) for pulse in pulses])
         groups = _groups(model.description.camera.geometry, model.trigger_neighbours)
+        nsb = model.nsb_rate * self._step
+        noise = model.noise * self._step
 
-        noise = model.noise / model.sampling
-        nsb = model.nsb_rate / model.sampling
-        fluctuation = 1.0 + model.spe_sigma**2
+        # The variance of a group's sum is that of the night sky (Campbell), of the noise, and of
+        # as much light as comes to the threshold.
         variance = groups.shape[1] * (
-            nsb * fluctuation * np.mean(np.sum(response**2, axis=1))
-            + noise**2 * np.sum(trigger_filter**2)
+            nsb * (1.0 + model.spe_sigma**2) * np.mean(np.sum(response**2, axis=1))
+            + noise**2 * np.sum(weights**2)
         )
         variance += model.trigger_threshold * model.spe_sigma**2
         floor = (model.trigger_threshold - MARGIN * np.sqrt(variance)) / response.max()
 
-        lead = max(model.trigger_sample, trigger_filter.size - 1)
+        lead = max(model.trigger_sample, weights.size - 1)
         n_search = int(np.ceil(SEARCH * model.sampling))
         length = lead + n_search + model.n_samples - model.trigger_sample
         self._circuit = _Circuit(
             groups=groups,
-            pulses=pulses.astype(np.float32),
-            delay=int(delay) + 1,
-            peak=int(delay) + 1 + int(np.argmax(pulses.mean(axis=0))),
+            pulses=pulses,
+            delay=delay,
+            peak=delay + int(np.argmax(pulses.mean(axis=0))),
             charges=_quantiles(gamma(model.spe_sigma**-2, scale=model.spe_sigma**2), 1.0),
             normals=_quantiles(norm(scale=noise), 0.0),
             counts=_cumulative(nsb * (model.n_samples + pulses.shape[1])),
             search_counts=_cumulative(nsb * (length + pulses.shape[1])),
-            baseline=nsb * pulses.mean(axis=0).sum(),
-            filter=trigger_filter.astype(np.float32),
+            baseline=float(nsb * pulses.mean(axis=0).sum()),
+            weights=weights.astype(np.float32),
             threshold=model.trigger_threshold,
-            floor=max(floor, 1.0),
+            floor=max(float(floor), 1.0),
             lead=lead,
             trigger_sample=model.trigger_sample,
             n_samples=model.n_samples,
         )
-        self._latency = delay + 0.5 + np.argmax(response.mean(axis=0))
-        self._signal = np.empty((groups.shape[0], length), np.float32)
+        self._latency = delay - 0.5 + np.argmax(response.mean(axis=0))
+        self._waves = np.empty((groups.shape[0], length), np.float32)
+
+    def _trigger_weights(self):
+        """Weights of the present sample and of those before it in the trigger's sum."""
+        weights = np.ones(max(1, round(self.model.trigger_window * self.model.sampling)))
+        if isinstance(self.extract, FlashCamExtraction):
+            pole_zero = self.extract.pole_zero
+            weights = np.convolve(weights, [1.0, -pole_zero]) / (1.0 - pole_zero)
+        return weights
 
     def read_out(self, pixel, time, weight, rng) -> Readout | None:
         """Read a telescope out if it triggers.
@@ -177,7 +174,7 @@ class CameraElectronics:
             np.asarray(pixel, dtype=np.int32),
             (time - origin) / self._step,
             float(weight),
-            self._signal,
+            self._waves,
             _key(rng),
         )
         if trigger < 0:
@@ -214,7 +211,7 @@ class _Circuit(NamedTuple):
     counts, search_counts : cumulative probabilities of the number of photoelectrons of the night
         sky in a readout window and in the longer waveforms in which a trigger is looked for
     baseline : what the night sky adds to each sample
-    filter : weights of the present sample and of those before in the trigger's sum
+    weights : of the present sample and of those before in the trigger's sum
     threshold : of this sum, in p.e.
     floor : photoelectrons of light in a group below which it cannot trigger
     lead : samples that are kept ready before the first that may trigger
@@ -230,12 +227,29 @@ class _Circuit(NamedTuple):
     counts: np.ndarray
     search_counts: np.ndarray
     baseline: float
-    filter: np.ndarray
+    weights: np.ndarray
     threshold: float
     floor: float
     lead: int
     trigger_sample: int
     n_samples: int
+
+
+def _pulses(model):
+    """Samples of the pulse of a photoelectron, and how many samples after it they begin.
+
+    Returns
+    -------
+    pulses : ndarray of float32, shape (PHASES, n_taps)
+        In p.e. per sample; a row for each position of the photoelectron within its sample.
+    delay : int
+    """
+    n_taps = int(np.ceil(model.pulse.size * model.pulse_step * model.sampling))
+    after = np.arange(1, n_taps + 1) - (np.arange(PHASES)[:, np.newaxis] + 0.5) / PHASES
+    known = np.arange(model.pulse.size) * model.pulse_step
+    pulses = np.interp(after / model.sampling, known, model.pulse, right=0.0) / model.sampling
+    begin, end = np.searchsorted(np.cumsum(pulses.mean(axis=0)), [TAIL, 1.0 - TAIL])
+    return pulses[:, begin : end + 1].astype(np.float32), int(begin) + 1
 
 
 def _groups(geometry, rings):
@@ -293,7 +307,7 @@ def _add_pulse(wave, first, pulse, charge):
         wave[first + j] += charge * pulse[j]
 
 
-@njit(cache=True, error_model="numpy", inline="always")
+@njit(cache=True, error_model="numpy")
 def _add_noise(pulses, charges, normals, baseline, counts, wave, buffer, state):
     """Add night sky and electronic noise to the waveform of one pixel.
 
@@ -355,10 +369,10 @@ def _noise_level(c, waves):
         for pixel in group:
             if pixel >= 0:
                 total += waves[pixel]
-        for i in range(c.filter.size - 1, total.size):
+        for i in range(c.weights.size - 1, total.size):
             level = 0.0
-            for j in range(c.filter.size):
-                level += c.filter[j] * total[i - j]
+            for j in range(c.weights.size):
+                level += c.weights[j] * total[i - j]
             highest = max(highest, level)
     return highest
 
@@ -422,7 +436,7 @@ def _digitise(c, pixel, place, weight, waves, key):
     n_lit = first.size - 1
 
     # Photoelectrons in each group that may still be felt, and the groups in which they are enough.
-    duration = c.delay + n_taps + c.filter.size
+    duration = c.delay + n_taps + c.weights.size
     enough = int(np.ceil(c.floor / weight))
     light = np.zeros(n_pixels, np.int64)
     active = np.empty(n_pixels, np.int64)
@@ -467,7 +481,7 @@ def _digitise(c, pixel, place, weight, waves, key):
                 waves[:] = 0.0
                 begin = first[max(0, min(base - c.delay - n_taps, n_lit))]
                 end = first[max(0, min(base + length, n_lit))]
-                state = key
+                state = _mix(~key)
                 for k in range(begin, end):
                     entry = order[k]
                     state += GOLDEN
@@ -491,7 +505,7 @@ def _digitise(c, pixel, place, weight, waves, key):
                         buffer,
                         state,
                     )
-            if _group_level(c.filter, c.groups[group], waves, now - base) >= c.threshold:
+            if _group_level(c.weights, c.groups[group], waves, now - base) >= c.threshold:
                 trigger = now
                 break
         if trigger >= 0:

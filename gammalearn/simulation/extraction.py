@@ -248,8 +248,8 @@ def _leading_edge(
     for pixel in range(n_pixels):
         _sharpen(waveforms[pixel], pole_zero, steps, sharp)
         for i in range(n_fine):
-            value = max(sharp[i], 0.0) / CLIPPING
-            clipped[pixel, i] = value / (1.0 + value)
+            value = max(sharp[i], 0.0)
+            clipped[pixel, i] = value / (CLIPPING + value)
     image = np.empty(n_pixels, np.float32)
     peak_time = np.empty(n_pixels, np.float32)
     peaks = _peaks(clipped, neighbours)

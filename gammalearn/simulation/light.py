@@ -63,6 +63,7 @@ Light = namedtuple(
     "mirror pixel time count total wait",
 )
 
+
 @njit(cache=True, fastmath=True, error_model="numpy", inline="always")
 def yield_at(light, kind, height):
     """Photoelectrons per metre and sin²(angle) of emission at a height, interpolated."""
@@ -314,9 +315,7 @@ def emit(light, x, y, z, t, ux, uy, uz, length, beta, rng):
         bx = uy * az - uz * ay
         by = uz * ax - ux * az
         bz = ux * ay - uy * ax
-        expected = (
-            yield_at(light, light.kind[i], height) * sin2 * (last - first) * window / math.pi
-        )
+        expected = yield_at(light, light.kind[i], height) * sin2 * (last - first) * window / math.pi
         for _ in range(_count(light, expected / light.weight, rng)):
             s = first + (last - first) * rng.random()
             phi = window * (2.0 * rng.random() - 1.0)

@@ -186,7 +186,8 @@ class ShowerSimulation:
             showers=showers,
             events=np.array(events, dtype=EVENT),
             telescopes={
-                model.name: _join(some) for model, some in zip(self._models, images, strict=True)
+                model.name: _join(some)
+                for model, some in zip(self._models, images, strict=True)
                 if some
             },
             core_distance=distances,
@@ -261,9 +262,7 @@ class ShowerSimulation:
         theta = np.arccos(cosine) if cone else np.radians(settings.offset)
         phi = 2.0 * np.pi * rng.random()
         up, side, pointing = self._optics.axes
-        vector = np.cos(theta) * pointing + np.sin(theta) * (
-            np.cos(phi) * up + np.sin(phi) * side
-        )
+        vector = np.cos(theta) * pointing + np.sin(theta) * (np.cos(phi) * up + np.sin(phi) * side)
         return float(np.arcsin(vector[2])), float(np.arctan2(-vector[1], vector[0]) % (2 * np.pi))
 
     def _cores(self, alt: float, az: float, rng) -> np.ndarray:

@@ -85,7 +85,7 @@ class DL1Writer:
         Provenance().start_activity(ACTIVITY)
         try:
             self._header = self._write_template()
-            self._file = tables.open_file(self._path, mode="a", CHUNK_CACHE_SIZE=CHUNK_CACHE)
+            self._file = tables.open_file(self._path, mode="a", chunk_cache_size=CHUNK_CACHE)
         except BaseException:
             Provenance().finish_activity("error", activity_name=ACTIVITY)
             raise

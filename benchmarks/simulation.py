@@ -1,0 +1,626 @@
+"""Figures and pictures of the simulation: its speed, and its showers against references.
+
+    python benchmarks/simulation.py -o DIR                     # everything, half an hour
+    python benchmarks/simulation.py --quick -o DIR             # the same with a tenth of the events
+    python benchmarks/simulation.py --figures lateral muon -o DIR
+
+Prints every figure and writes them to DIR/simulation.json, pictures to DIR/simulation_NAME.png.
+Comparisons with CORSIKA need the test data (--data, or GAMMALEARN_TEST_DATA) and the package
+eventio, which ctapipe[all] brings along.
+"""
+
+import argparse
+import json
+import math
+import multiprocessing
+import os
+import platform
+import resource
+import tempfile
+import time
+from pathlib import Path
+
+import astropy.units as u
+import matplotlib.pyplot as plt
+import numpy as np
+import shower_measurements as measure
+import shower_references as references
+
+from gammalearn.settings import SimulationSettings
+from gammalearn.simulation import simulate
+from gammalearn.simulation.telescopes import telescope_model
+
+SIMULATED, GAMMAS, PROTONS, REFERENCE = "tab:blue", "tab:blue", "tab:red", "black"
+
+#: What the speed is measured with.
+RUNS = {
+    "gamma": dict(particle="gamma", energy=(0.05, 5.0), scatter=300.0, viewcone=0.0),
+    "proton": dict(particle="proton", energy=(0.1, 20.0), scatter=500.0, viewcone=5.0),
+}
+
+#: Edges of energies (TeV) about those of the requirement on four LSTs.
+ENERGY_EDGES = np.array([0.05, 0.08, 0.134, 0.224, 0.355, 0.67, 1.5])
+
+#: Edges of the light of images (p.e.).
+INTENSITY_EDGES = np.geomspace(50.0, 20_000.0, 10)
+
+
+class Benchmark:
+    """What all figures share: where to write, how much to simulate, the references.
+
+    Parameters
+    ----------
+    output : Path
+        Folder of pictures and figures.
+    data : Path or None
+        Folder of test data.
+    quick : bool
+        Simulate a tenth.
+    seed : int
+    """
+
+    def __init__(self, output, data, quick, seed):
+        self.output = Path(output)
+        self.data = data
+        self.quick = quick
+        self.seed = seed
+        self.files = self.output / "files"
+        self.files.mkdir(parents=True, exist_ok=True)
+
+    def n(self, full: int) -> int:
+        """Of a number of showers or events, what is to be simulated."""
+        return max(full // 10, 5) if self.quick else full
+
+    def gammas(self) -> Path:
+        """Gammas in the axis of four LSTs, 20 degrees from the zenith."""
+        return measure.simulated_file(
+            self.files,
+            "gamma",
+            particle="gamma",
+            n_showers=self.n(3000),
+            energy=(0.04, 4.0),
+            index=-1.5,
+            scatter=300.0,
+            reuse=5,
+            seed=self.seed,
+        )
+
+    def protons(self) -> Path:
+        """Protons from all over the field of view of four LSTs."""
+        return measure.simulated_file(
+            self.files,
+            "proton",
+            particle="proton",
+            n_showers=self.n(8000),
+            energy=(0.05, 20.0),
+            index=-1.7,
+            viewcone=4.0,
+            scatter=400.0,
+            reuse=5,
+            seed=self.seed,
+        )
+
+    def save(self, figure, name):
+        """Write a picture, made for a page 700 pixels wide."""
+        figure.savefig(self.output / f"simulation_{name}.png", dpi=110)
+        plt.close(figure)
+
+
+# --- Figures ------------------------------------------------------------------------------------
+
+
+def throughput(benchmark) -> dict:
+    """Triggered events per second on one process, all that makes and writes them included."""
+    result = {}
+    for particle, run in RUNS.items():
+        context = multiprocessing.get_context("spawn")
+        with context.Pool(1) as pool, tempfile.TemporaryDirectory() as folder:
+            n_showers = benchmark.n(2000)
+            result[particle] = pool.apply(_speed, (run, n_showers, benchmark.seed, folder))
+        print("{:8s} {events} events of {showers} showers: {per_second:.0f} events/s, {per_cpu_second:.0f} per second of CPU time; {memory:.2f} GB at most".format(particle, **result[particle]))  # noqa: E501  # fmt: skip
+    return result
+
+
+def _speed(run, n_showers, seed, folder):
+    common = dict(run, array="lst4", index=-2.0, reuse=10, seed=seed)
+    # Compile first.
+    warm_up = SimulationSettings(output=f"{folder}/warm_up.dl1.h5", n_showers=30, **common)
+    simulate(warm_up, progress=False)
+    wall, cpu = time.perf_counter(), time.process_time()
+    path = Path(folder) / "timed.dl1.h5"
+    simulate(SimulationSettings(output=str(path), n_showers=n_showers, **common), progress=False)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    n_events = len(np.unique(np.asarray(measure.images(path)["event_id"])))
+    return {
+        "showers": n_showers,
+        "events": n_events,
+        "per_second": n_events / wall,
+        "per_cpu_second": n_events / cpu,
+        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
+    }
+
+
+def profile(benchmark) -> dict:
+    """Electrons against depth, and Greisen's formula."""
+    result = {}
+    figure, axes = plt.subplots(figsize=(6.4, 4.0), layout="constrained")
+    for i, (energy, n_showers) in enumerate({30: 3000, 100: 1000, 300: 400, 1000: 150}.items()):
+        depth, profiles = measure.longitudinal_profile(
+            energy, benchmark.n(n_showers), benchmark.seed
+        )
+        mean = profiles.mean(axis=0)
+        error = profiles.std(axis=0) / math.sqrt(len(profiles))
+        inside = (depth >= 20.0) & (depth <= 1000.0)
+        depth, mean, error = depth[inside], mean[inside], error[inside]
+        expected = references.greisen(depth, energy) * references.share_above(
+            0.020, references.shower_age(depth, energy)
+        )
+        color = f"C{i}"
+        axes.fill_between(depth, mean - error, mean + error, color=color, alpha=0.3, lw=0)
+        axes.plot(depth, mean, color=color, label=f"{energy} GeV")
+        axes.plot(depth, expected, "--", color=color)
+        result[energy] = {
+            "depth of maximum": float(depth[mean.argmax()]),
+            "Greisen's depth of maximum": float(depth[expected.argmax()]),
+            "maximum over Greisen's": float(mean.max() / expected.max()),
+            "track length over Greisen's": float(mean.sum() / expected.sum()),
+        }
+        print(f"{energy} GeV:", _line(result[energy]))
+    axes.plot([], [], "k--", label="Greisen, Nerling")
+    axes.set(
+        xlabel="Depth / (g/cm²)", ylabel="Electrons above 20 MeV", yscale="log", ylim=(0.3, None)
+    )
+    axes.legend()
+    benchmark.save(figure, "profile")
+    return result
+
+
+def lateral(benchmark) -> dict:
+    """Photons per m² against core distance, and CORSIKA's."""
+    distances = np.array(
+        [5, 20, 35, 50, 65, 80, 90, 100, 108, 115, 122, 130, 140, 160, 190, 230, 290]
+    )
+    density = measure.lateral_density(100.0, distances, benchmark.n(1000), benchmark.seed)
+    mean = density.mean(axis=0)
+    error = density.std(axis=0) / math.sqrt(len(density))
+    plateau = mean[distances <= 65].mean()
+    result = {
+        "plateau": float(plateau),
+        "hump": float(mean.max()),
+        "hump at": float(distances[mean.argmax()]),
+        "at 190 m": float(mean[distances == 190][0]),
+    }
+    print("100 GeV, photons per m²:", _line(result))
+
+    figure, axes = plt.subplots(figsize=(6.4, 4.0), layout="constrained")
+    axes.fill_between(distances, mean - error, mean + error, color=SIMULATED, alpha=0.4, lw=0)
+    axes.plot(distances, mean, color=SIMULATED, label="simulated, mean of 100 GeV")
+    if benchmark.data:
+        places = measure.light_like_corsika(benchmark.data, benchmark.n(300), benchmark.seed)
+        result["CORSIKA"] = _against_corsika(places, axes)
+    axes.set(
+        xlabel="Core distance / m",
+        ylabel="Photons per m² and 100 GeV, 300–600 nm",
+        xlim=(0, None),
+        ylim=(0, None),
+    )
+    axes.legend(fontsize="small")
+    benchmark.save(figure, "lateral")
+    return result
+
+
+def _against_corsika(places, axes):
+    """Draw CORSIKA's places and the same simulated, and return their ratios."""
+    simulated = np.asarray(places["simulated"])
+    keys = list(dict.fromkeys(zip(places["file"], places["shower"], strict=True)))
+    ratios = {}
+    for (file, shower), marker in zip(keys, "osD^", strict=True):
+        own = (places["file"] == file) & (places["shower"] == shower)
+        distance, energy = places["distance"][own], places["energy"][own]
+        scale = 100.0 / energy
+        label = f"{energy[0]:.0f} GeV"
+        order = np.argsort(distance)
+        axes.plot(
+            distance,
+            places["density"][own] * scale,
+            marker,
+            color=REFERENCE,
+            label=f"CORSIKA, {label}",
+        )
+        axes.errorbar(
+            distance[order] + 1.5,
+            simulated[own].mean(axis=1)[order] * scale[order],
+            yerr=simulated[own].std(axis=1)[order] * scale[order],
+            fmt=marker,
+            color=SIMULATED,
+            alpha=0.5,
+            ms=5,
+            lw=0.8,
+        )
+        # Places of one shower fluctuate together: a shower is one measurement.
+        ratio = simulated[own].sum(axis=0) / places["density"][own].sum()
+        ratios[f"{label} over CORSIKA"] = float(ratio.mean())
+        ratios[f"{label} rms of a shower"] = float(ratio.std() / ratio.mean())
+    axes.errorbar([], [], [], fmt="o", color=SIMULATED, alpha=0.5, label="simulated likewise, rms")
+    overall = simulated.mean(axis=1) / places["density"]
+    ratios["density over CORSIKA"] = float(overall.mean())
+    for name in ("width", "length"):
+        ratios[f"{name} over CORSIKA"] = float(
+            (np.asarray(places[f"simulated_{name}"]).mean(axis=1) / places[name]).mean()
+        )
+    print("like CORSIKA's showers:", _line(ratios))
+    return ratios
+
+
+def light(benchmark) -> dict:
+    """All light and that within 120 m of the core, over the energy of gammas."""
+    result = {}
+    energies = {50: 300, 100: 200, 200: 100, 500: 50, 1000: 30, 3000: 16}
+    for energy, n_showers in energies.items():
+        total, pool = measure.light_on_the_ground(energy, benchmark.n(n_showers), benchmark.seed)
+        expected = references.expected_light(energy, measure.LA_PALMA)
+        result[energy] = {
+            "photons per GeV": float(total.mean() / energy),
+            "expected": float(expected / energy),
+            "ratio": float(total.mean() / expected),
+            "error": float(total.std() / math.sqrt(len(total)) / expected),
+            "pool": float(pool.mean() / energy * 100.0),
+            "error of pool": float(pool.std() / math.sqrt(len(pool)) / energy * 100.0),
+        }
+        print(f"{energy} GeV:", _line(result[energy]))
+    values = {key: np.array([result[energy][key] for energy in energies]) for key in result[50]}
+    figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.4), layout="constrained")
+    energy = np.array(list(energies)) / 1000.0
+    left.errorbar(
+        energy,
+        values["photons per GeV"],
+        values["error"] * values["expected"],
+        fmt="o",
+        color=SIMULATED,
+        label="simulated",
+    )
+    left.plot(energy, values["expected"], "k--", label="Greisen, Nerling, Frank and Tamm")
+    left.set(xscale="log", ylabel="Photons on the ground per GeV", ylim=(0, None))
+    left.legend(fontsize="small", loc="lower right")
+    right.errorbar(
+        energy, values["pool"], values["error of pool"], fmt="o", color=SIMULATED, label="simulated"
+    )
+    right.set(xscale="log", ylabel="per m² and 100 GeV within 120 m", ylim=(0, None))
+    for axes in (left, right):
+        axes.set_xlabel("Energy / TeV")
+    benchmark.save(figure, "light")
+    return result
+
+
+def muon(benchmark) -> dict:
+    """Rings of muons: radius and light."""
+    mirror = telescope_model("LST").mirror_radius
+    result, energies = {}, np.array([6, 7, 8, 10, 14, 20, 30, 50, 100])
+    radius, photons = [], []
+    for energy in energies:
+        angle, n_photons = measure.muon_light(energy, benchmark.n(200), benchmark.seed, mirror)
+        # Some muons decay on the way.
+        radius.append(np.median(angle))
+        photons.append(np.median(n_photons))
+    expected = np.array([references.muon_ring(measure.LA_PALMA, mirror, E) for E in energies])
+    model, readouts = measure.muon_images(30.0, benchmark.n(100), benchmark.seed, impact=3.0)
+    ring, electrons = measure.fitted_rings(model, readouts)
+    result = {
+        "radius at 50 GeV": float(radius[-2]),
+        "expected radius": float(np.degrees(expected[-2, 0])),
+        "photons at 50 GeV": float(photons[-2]),
+        "expected photons": float(expected[-2, 1]),
+        "fitted radius at 30 GeV": float(np.median(ring)),
+        "photoelectrons at 30 GeV, 3 m off": float(np.median(electrons)),
+    }
+    print("muons:", _line(result))
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.2), layout="constrained")
+    left.plot(energies, np.degrees(expected[:, 0]), "k--", label="Cherenkov angle")
+    left.plot(energies, radius, "o", color=SIMULATED, label="photons")
+    left.plot([30], [np.median(ring)], "s", color="tab:orange", label="rings fitted by ctapipe")
+    left.set(xscale="log", ylabel="Radius / deg", ylim=(0, 1.4))
+    right.plot(energies, expected[:, 1], "k--", label="Vacanti")
+    right.plot(energies, photons, "o", color=SIMULATED, label="simulated")
+    right.set(xscale="log", ylabel="Photons on an LST's mirror", ylim=(0, None))
+    for axes in (left, right):
+        axes.set_xlabel("Energy / GeV")
+        axes.legend(fontsize="small")
+    benchmark.save(figure, "muon")
+    return result
+
+
+def hillas(benchmark) -> dict:
+    """Width and length of images of gammas against their light, and those of real images."""
+    table = measure.images(benchmark.gammas())
+    figure, axes = plt.subplots(2, 2, figsize=(7.6, 5.6), layout="constrained", sharex="row")
+    result = {}
+    if benchmark.data:
+        real = references.lst_images(benchmark.data, references.GAMMA_FILES)
+        columns = measure.image_columns(real)
+        events = [
+            real[(real["file"] == references.GAMMA_FILES[0]) & (real["event_id"] == number)]
+            for number in np.unique(real["event_id"])
+        ]
+        again = [
+            (
+                event,
+                measure.like_real_event(benchmark.files, event, benchmark.n(300), benchmark.seed),
+            )
+            for event in events
+            if len(event)
+        ]
+    for row, (prefix, what) in enumerate({"": "cleaned", "true_": "photoelectrons"}.items()):
+        light = table[f"{prefix}intensity"]
+        good = table[f"{prefix}leakage"] < 0.1
+        for axis, name in zip(axes[row], ("width", "length"), strict=True):
+            values = table[prefix + name]
+            median, _ = measure.median_in_bins(light[good], values[good], INTENSITY_EDGES, 20)
+            low, high = _band(light[good], values[good], INTENSITY_EDGES)
+            middle = np.sqrt(INTENSITY_EDGES[1:] * INTENSITY_EDGES[:-1])
+            axis.fill_between(middle, low, high, color=SIMULATED, alpha=0.25, lw=0)
+            axis.plot(middle, median, color=SIMULATED, label="simulated, 20°, 40 GeV to 4 TeV")
+            if benchmark.data:
+                axis.plot(
+                    columns[f"{prefix}intensity"],
+                    columns[prefix + name],
+                    "o",
+                    color=REFERENCE,
+                    ms=4,
+                    label="CORSIKA and sim_telarray",
+                )
+                ratio = _ratio_to_real(again, prefix, name)
+                result[f"{prefix}{name} over real"] = ratio
+            axis.set(xscale="log", ylabel=f"{name.capitalize()} / deg, {what}", ylim=(0, None))
+            axis.set_xlabel("Light / p.e.")
+    if benchmark.data:
+        for prefix in ("", "true_"):
+            result[f"{prefix}intensity over real"] = _ratio_to_real(again, prefix, "intensity")
+    axes[0, 0].legend(fontsize="small", loc="upper left")
+    print("real events simulated again, mean over images:", _line(result))
+    benchmark.save(figure, "hillas")
+    return result
+
+
+def _band(x, y, edges):
+    """Quantiles of y, 16 % and 84 %, in bins of x."""
+    low, high = np.full((2, len(edges) - 1), np.nan)
+    for i, (first, last) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+        inside = y[(x >= first) & (x < last)]
+        inside = inside[np.isfinite(inside)]
+        if len(inside) >= 20:
+            low[i], high[i] = np.quantile(inside, [0.16, 0.84])
+    return low, high
+
+
+def _ratio_to_real(again, prefix, name):
+    """Mean over real images of simulated median over real value."""
+    ratios = []
+    for event, simulated in again:
+        own = measure.image_columns(event)
+        for row in own:
+            values = simulated[prefix + name][simulated["tel_id"] == row["tel_id"]]
+            values = values[np.isfinite(values)]
+            if np.isfinite(row[prefix + name]) and len(values) >= 5:
+                ratios.append(np.median(values) / row[prefix + name])
+    return float(np.mean(ratios)) if ratios else math.nan
+
+
+def protons(benchmark) -> dict:
+    """Gammas and protons: width, islands, energy at equal light."""
+    gamma, proton = measure.images(benchmark.gammas()), measure.images(benchmark.protons())
+    middle = np.sqrt(INTENSITY_EDGES[1:] * INTENSITY_EDGES[:-1])
+    figure, axes = plt.subplots(2, 2, figsize=(7.6, 5.6), layout="constrained")
+    result = {}
+    for axis, name, label in (
+        (axes[0, 0], "width", "Width / deg, cleaned"),
+        (axes[1, 0], "energy", "Energy / TeV"),
+    ):
+        for table, color, who in ((gamma, GAMMAS, "gammas"), (proton, PROTONS, "protons")):
+            good = table["leakage"] < 0.1
+            median, _ = measure.median_in_bins(
+                table["intensity"][good], table[name][good], INTENSITY_EDGES, 20
+            )
+            low, high = _band(table["intensity"][good], table[name][good], INTENSITY_EDGES)
+            axis.fill_between(middle, low, high, color=color, alpha=0.2, lw=0)
+            axis.plot(middle, median, color=color, label=who)
+            result[f"{name} of {who}"] = dict(
+                zip(
+                    np.round(middle).astype(int).tolist(), np.round(median, 4).tolist(), strict=True
+                )
+            )
+        axis.set(xscale="log", xlabel="Light / p.e.", ylabel=label)
+    axes[1, 0].set_yscale("log")
+    axes[0, 0].legend(fontsize="small")
+
+    bins = np.arange(0.5, 9.5)
+    for table, color, who in ((gamma, GAMMAS, "gammas"), (proton, PROTONS, "protons")):
+        bright = (table["intensity"] > 200) & (table["leakage"] < 0.1)
+        islands = table["n_islands"][bright]
+        axes[0, 1].hist(
+            np.minimum(islands, 8),
+            bins=bins,
+            weights=np.full(len(islands), 1 / len(islands)),
+            histtype="step",
+            color=color,
+            lw=1.5,
+        )
+        result[f"islands of {who} above 200 p.e."] = float(islands.mean())
+        result[f"share of {who} with several"] = float((islands > 1).mean())
+    axes[0, 1].set(xlabel="Islands of images above 200 p.e.", ylabel="Share of images")
+
+    axis = axes[1, 1]
+    for name, style in (("true_length", "-"), ("true_width", "--")):
+        good = proton["true_leakage"] < 0.2
+        median, _ = measure.median_in_bins(
+            proton["true_intensity"][good], proton[name][good], INTENSITY_EDGES, 20
+        )
+        axis.plot(middle, median, style, color=PROTONS, label=f"{name[5:]}, simulated")
+        if benchmark.data:
+            real = references.true_proton_images(benchmark.data)
+            keep = (real["leakage"] < 0.2) & (real["energy"] < 20.0) & (real["energy"] > 0.05)
+            expected, error = measure.median_in_bins(
+                real["intensity"][keep], real[name[5:]][keep], INTENSITY_EDGES, 10
+            )
+            axis.errorbar(
+                middle,
+                expected,
+                error,
+                fmt="o" if name == "true_length" else "s",
+                color=REFERENCE,
+                ms=4,
+                label=f"{name[5:]}, Prod3b",
+            )
+            result[f"{name} of protons over Prod3b"] = float(np.nanmean(median / expected))
+    axis.set(xscale="log", xlabel="Light / p.e.", ylabel="Size / deg, photoelectrons of protons")
+    axis.legend(fontsize="x-small")
+    axis.set_ylim(0, None)
+    energies = [
+        np.array(list(result[f"energy of {who}"].values())) for who in ("protons", "gammas")
+    ]
+    result["energy of protons over gammas"] = np.round(energies[0] / energies[1], 2).tolist()
+    widths = [np.array(list(result[f"width of {who}"].values())) for who in ("protons", "gammas")]
+    result["width of protons over gammas"] = np.round(widths[0] / widths[1], 2).tolist()
+    for key, value in result.items():
+        print(f"{key}: {value}")
+    benchmark.save(figure, "protons")
+    return result
+
+
+def direction(benchmark) -> dict:
+    """Angular resolution of ctapipe's HillasReconstructor on four LSTs."""
+    directions = measure.stereo_directions(benchmark.gammas())
+    angle, error, count = measure.containment(directions, ENERGY_EDGES)
+    required_at = np.array(list(references.LST_REQUIREMENT))
+    required = np.array(list(references.LST_REQUIREMENT.values()))
+    result = {
+        f"{at:.3g} TeV": {
+            "resolution": float(a),
+            "error": float(e),
+            "requirement": float(r),
+            "ratio": float(a / r),
+            "events": int(n),
+        }
+        for at, a, e, r, n in zip(required_at, angle, error, required, count, strict=True)
+    }
+    for at, row in result.items():
+        print(f"{at}:", _line(row))
+    figure, axes = plt.subplots(figsize=(6.4, 4.0), layout="constrained")
+    axes.errorbar(
+        required_at, angle, error, fmt="o-", color=SIMULATED, label="HillasReconstructor, simulated"
+    )
+    axes.plot(required_at, required, "k--", label="4 LSTs, required")
+    axes.plot(required_at, 1.5 * required, "k:", lw=0.8, label="1.5 times as much")
+    axes.set(
+        xscale="log",
+        xlabel="Energy / TeV",
+        ylabel="Angle that holds 68 % / deg",
+        ylim=(0, None),
+    )
+    axes.legend()
+    benchmark.save(figure, "direction")
+    return result
+
+
+def gallery(benchmark) -> dict:
+    """Images as ctapipe shows them: gammas, protons, a muon, one event in four telescopes."""
+    from ctapipe.io import EventSource
+    from ctapipe.visualization import CameraDisplay
+
+    def bright(path, n, least):
+        """The first events that three telescopes or more see well."""
+        found = []
+        with EventSource(path) as source:
+            for event in source:
+                light = [dl1.image[dl1.image > 8].sum() for dl1 in event.dl1.tel.values()]
+                if len(light) >= 3 and max(light) > least:
+                    found.append(event)
+                if len(found) == n:
+                    break
+            return source.subarray, found
+
+    def show(axis, geometry, image, title):
+        display = CameraDisplay(geometry, image=image, ax=axis, cmap="inferno", show_frame=False)
+        display.set_limits_minmax(-4.0, max(float(np.quantile(image, 0.999)), 20.0))
+        axis.set_title(title, fontsize="small")
+        axis.set_axis_off()
+
+    figure, axes = plt.subplots(3, 4, figsize=(8.0, 6.4), layout="constrained")
+    subarray, gammas = bright(benchmark.gammas(), 4, 1000)
+    _, some_protons = bright(benchmark.protons(), 3, 1000)
+    geometry = subarray.tel[1].camera.geometry
+    for row, (who, events) in enumerate({"Gamma": gammas, "Proton": some_protons}.items()):
+        for axis, event in zip(axes[row], events[-3:] if row else events[:4], strict=False):
+            image = max((dl1.image for dl1 in event.dl1.tel.values()), key=np.sum)
+            show(axis, geometry, image, f"{who}, {event.simulation.shower.energy.to(u.TeV):.2f}")
+    model, readouts = measure.muon_images(30.0, 1, benchmark.seed, impact=4.0)
+    muon_geometry = model.description.camera.geometry
+    show(axes[1, 3], muon_geometry, readouts[0].image, "Muon, 30 GeV, 4 m off the centre")
+    event = max(gammas, key=lambda event: len(event.dl1.tel))
+    for axis, (tel_id, dl1) in zip(axes[2], event.dl1.tel.items(), strict=False):
+        show(axis, geometry, dl1.image, f"One gamma in LST {tel_id}")
+    for axis in axes.flat:
+        if not axis.has_data():
+            axis.set_axis_off()
+    benchmark.save(figure, "gallery")
+    return {}
+
+
+def _line(figures):
+    """Figures on one line."""
+    return ", ".join(
+        f"{key} {value:.3g}" if isinstance(value, float) and value < 1000 else f"{key} {value:.0f}"
+        for key, value in figures.items()
+        if isinstance(value, float | int)
+    )
+
+
+FIGURES = {
+    function.__name__: function
+    for function in (
+        throughput,
+        profile,
+        lateral,
+        light,
+        muon,
+        hillas,
+        protons,
+        direction,
+        gallery,
+    )
+}
+
+
+def main():
+    """Read the command line, make the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder to write to")
+    parser.add_argument("--figures", nargs="+", choices=FIGURES, default=list(FIGURES))
+    parser.add_argument("--quick", action="store_true", help="simulate a tenth")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=os.environ.get("GAMMALEARN_TEST_DATA"),
+        help="folder of simulated test data; by default GAMMALEARN_TEST_DATA",
+    )
+    options = parser.parse_args()
+    benchmark = Benchmark(options.output, options.data, options.quick, options.seed)
+    path = options.output / "simulation.json"
+    results = json.loads(path.read_text()) if path.exists() else {}
+    for name in options.figures:
+        print(f"\n{name}: {FIGURES[name].__doc__.splitlines()[0]}", flush=True)
+        start = time.perf_counter()
+        figures = FIGURES[name](benchmark)
+        results[name] = {
+            "figures": figures,
+            "command": f"benchmarks/simulation.py --figures {name} --seed {options.seed}"
+            + (" --quick" if options.quick else ""),
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+            "seconds": round(time.perf_counter() - start),
+        }
+        path.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -21,13 +21,13 @@ PROTONS = {
     "array": "lst4",
     "particle": "proton",
     "energy": ("100 GeV", "20 TeV"),
-    "viewcone": "4 deg",
-    "scatter": "500 m",
+    "viewcone": "3 deg",
+    "scatter": "350 m",
 }
 
 simulation = [
-    SimulationSettings(output="data/train/gamma.dl1.h5", n_showers=3000, seed=1, run=1, **DIFFUSE),
-    SimulationSettings(output="data/train/proton.dl1.h5", n_showers=3000, seed=2, run=2, **PROTONS),
-    SimulationSettings(output="data/test/gamma.dl1.h5", n_showers=1000, seed=3, run=3, **SOURCE),
+    SimulationSettings(output="data/train/gamma.dl1.h5", n_showers=1200, seed=1, run=1, **DIFFUSE),
+    SimulationSettings(output="data/train/proton.dl1.h5", n_showers=2000, seed=2, run=2, **PROTONS),
+    SimulationSettings(output="data/test/gamma.dl1.h5", n_showers=400, seed=3, run=3, **SOURCE),
     SimulationSettings(output="data/test/proton.dl1.h5", n_showers=1000, seed=4, run=4, **PROTONS),
 ]

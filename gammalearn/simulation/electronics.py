@@ -118,7 +118,9 @@ class CameraElectronics:
             n_samples=model.n_samples,
         )
         self._latency = delay - 0.5 + np.argmax(response.mean(axis=0))
+        # Room to work in.
         self._waves = np.empty((groups.shape[0], length), np.float32)
+        self._noisy = np.empty(groups.shape[0], np.bool_)
 
     def _trigger_weights(self):
         """Weights of the present sample and of those before it in the trigger's sum."""
@@ -169,21 +171,28 @@ class CameraElectronics:
         # The clock of the samples runs freely, and photomultipliers take their time.
         time = time + self.model.transit_time_spread * rng.standard_normal(len(pixel))
         origin = time.min() - rng.random() * self._step
-        trigger, waveforms, true_image = _digitise(
-            self._circuit,
-            np.asarray(pixel, dtype=np.int32),
-            (time - origin) / self._step,
-            float(weight),
-            self._waves,
-            _key(rng),
+        place = (time - origin) / self._step
+        pixel = np.asarray(pixel, dtype=np.int32)
+        trigger, base, key = _find_trigger(
+            self._circuit, pixel, place, float(weight), self._waves, self._noisy, _key(rng)
         )
         if trigger < 0:
             return None
+        start = trigger - self.model.trigger_sample
+        stop = start + self.model.n_samples
+        waveforms = self._waves[:, start - base : stop - base].copy()
+        _add_noise_elsewhere(self._circuit, waveforms, self._noisy, np.uint64(key))
+
+        peak = np.floor(place) + self._circuit.peak
+        counts = np.bincount(pixel[(peak >= start) & (peak < stop)], minlength=len(waveforms))
+        true_image = np.rint(weight * counts).astype(np.int32)
         return waveforms, true_image, origin + (trigger - self._latency) * self._step
 
     def noise(self, rng) -> np.ndarray:
         """Waveforms of one readout window without light, float32 (n_pixels, n_samples)."""
-        return _noise(self._circuit, _key(rng))
+        waveforms = np.zeros((len(self._noisy), self.model.n_samples), np.float32)
+        _add_noise_elsewhere(self._circuit, waveforms, np.zeros_like(self._noisy), _key(rng))
+        return waveforms
 
     def pedestals(self, n: int, rng) -> np.ndarray:
         """Charges of `n` readouts without light, float32 of shape (n, n_pixels)."""
@@ -300,14 +309,7 @@ def _uniform(bits):
     return np.float64(bits >> np.uint64(11)) * 2.0**-53
 
 
-@njit(cache=True, error_model="numpy")
-def _add_pulse(wave, first, pulse, charge):
-    """Add a pulse whose first sample is `first`, which may lie outside of `wave`."""
-    for j in range(max(0, -first), min(pulse.size, wave.size - first)):
-        wave[first + j] += charge * pulse[j]
-
-
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", inline="always")
 def _add_noise(pulses, charges, normals, baseline, counts, wave, buffer, state):
     """Add night sky and electronic noise to the waveform of one pixel.
 
@@ -349,15 +351,28 @@ def _add_noise(pulses, charges, normals, baseline, counts, wave, buffer, state):
 
 
 @njit(cache=True, error_model="numpy")
-def _noise(c, key):
-    waves = np.zeros((c.groups.shape[0], c.n_samples), np.float32)
+def _add_noise_once(pulses, charges, normals, baseline, counts, wave, buffer, state):
+    """As `_add_noise`, which is faster in a loop where it is compiled into."""
+    _add_noise(pulses, charges, normals, baseline, counts, wave, buffer, state)
+
+
+@njit(cache=True, error_model="numpy")
+def _add_noise_elsewhere(c, waveforms, noisy, key):
+    """Add noise to the waveforms of the readout window, save those that are `noisy` already."""
     buffer = np.empty(c.n_samples + 2 * c.pulses.shape[1], np.float32)
-    for pixel in range(waves.shape[0]):
-        state = _mix(key + np.uint64(pixel) * GOLDEN)
-        _add_noise(
-            c.pulses, c.charges, c.normals, c.baseline, c.counts, waves[pixel], buffer, state
-        )
-    return waves
+    for pixel in range(waveforms.shape[0]):
+        if not noisy[pixel]:
+            state = _mix(key + np.uint64(pixel) * GOLDEN)
+            _add_noise(
+                c.pulses,
+                c.charges,
+                c.normals,
+                c.baseline,
+                c.counts,
+                waveforms[pixel],
+                buffer,
+                state,
+            )
 
 
 @njit(cache=True, error_model="numpy")
@@ -375,6 +390,23 @@ def _noise_level(c, waves):
                 level += c.weights[j] * total[i - j]
             highest = max(highest, level)
     return highest
+
+
+@njit(cache=True, error_model="numpy")
+def _add_light(c, pixel, place, entries, weight, waves, state):
+    """Add the pulses of some photoelectrons at places (in samples) that may lie outside."""
+    n_taps = c.pulses.shape[1]
+    for entry in entries:
+        state += GOLDEN
+        charge = c.charges[_mix(state) % np.uint64(QUANTILES)]
+        # A bunch fluctuates as the sum of its photoelectrons.
+        charge = np.float32(weight + (charge - 1.0) * np.sqrt(weight))
+        sample = int(np.floor(place[entry]))
+        pulse = c.pulses[int((place[entry] - sample) * PHASES)]
+        first = sample + c.delay
+        wave = waves[pixel[entry]]
+        for j in range(max(0, -first), min(n_taps, wave.size - first)):
+            wave[first + j] += charge * pulse[j]
 
 
 @njit(cache=True, error_model="numpy")
@@ -406,8 +438,11 @@ def _sort_by_sample(sample):
 
 
 @njit(cache=True, error_model="numpy")
-def _digitise(c, pixel, place, weight, waves, key):
-    """Find the first sample that triggers and the waveforms around it.
+def _find_trigger(c, pixel, place, weight, waves, noisy, key):
+    """Find the first sample that triggers.
+
+    Walks along the samples and keeps count of the light of each group of pixels. Groups with enough
+    of it are summed up, with the noise of their pixels.
 
     Parameters
     ----------
@@ -416,52 +451,50 @@ def _digitise(c, pixel, place, weight, waves, key):
     place : ndarray of float (n_pe,)
         When each photoelectron comes to the amplifier, in samples from 0 on.
     weight : float
+        Photoelectrons that each entry stands for.
     waves : ndarray of float32 (n_pixels, length)
-        Room to work in.
+        Becomes the waveforms around the trigger: light in all pixels, noise in some.
+    noisy : ndarray of bool (n_pixels,)
+        Becomes where there is noise.
     key : uint64
         Of all random numbers.
 
     Returns
     -------
     trigger : int
-        Sample, or -1 if none; then the others are empty.
-    waveforms : ndarray of float32 (n_pixels, n_samples)
-    true_image : ndarray of int32 (n_pixels,)
+        Sample, or -1 if none.
+    base : int
+        Sample that the waveforms begin at.
+    key : uint64
+        Of the random numbers of the noise.
     """
-    n_pixels = c.groups.shape[0]
-    n_taps = c.pulses.shape[1]
     length = waves.shape[1]
-    sample = place.astype(np.int64)
-    order, first = _sort_by_sample(sample)
+    order, first = _sort_by_sample(place.astype(np.int64))
     n_lit = first.size - 1
+    reach = c.delay + c.pulses.shape[1]
+    buffer = np.empty(length + 2 * c.pulses.shape[1], np.float32)
 
-    # Photoelectrons in each group that may still be felt, and the groups in which they are enough.
-    duration = c.delay + n_taps + c.weights.size
+    # Entries in each group that may still be felt, and the groups in which they are enough.
+    duration = reach + c.weights.size
     enough = int(np.ceil(c.floor / weight))
-    light = np.zeros(n_pixels, np.int64)
-    active = np.empty(n_pixels, np.int64)
+    light = np.zeros(waves.shape[0], np.int64)
+    active = np.empty(waves.shape[0], np.int64)
     n_active = 0
 
-    # Waveforms are ready from sample `base` on: light in all pixels, noise in those `noisy`.
     base = -length
-    noisy = np.zeros(n_pixels, np.bool_)
-    buffer = np.empty(length + 2 * n_taps, np.float32)
-
-    trigger = -1
     for now in range(n_lit + duration):
         if now < n_lit:
-            for k in range(first[now], first[now + 1]):
-                for group in c.groups[pixel[order[k]]]:
+            for entry in order[first[now] : first[now + 1]]:
+                for group in c.groups[pixel[entry]]:
                     if group < 0:
                         break
                     light[group] += 1
                     if light[group] == enough:
                         active[n_active] = group
                         n_active += 1
-        past = now - duration
-        if past >= 0:
-            for k in range(first[past], first[past + 1]):
-                for group in c.groups[pixel[order[k]]]:
+        if now >= duration:
+            for entry in order[first[now - duration] : first[now - duration + 1]]:
+                for group in c.groups[pixel[entry]]:
                     if group < 0:
                         break
                     light[group] -= 1
@@ -479,23 +512,13 @@ def _digitise(c, pixel, place, weight, waves, key):
                 key = _mix(key)
                 noisy[:] = False
                 waves[:] = 0.0
-                begin = first[max(0, min(base - c.delay - n_taps, n_lit))]
-                end = first[max(0, min(base + length, n_lit))]
-                state = _mix(~key)
-                for k in range(begin, end):
-                    entry = order[k]
-                    state += GOLDEN
-                    charge = c.charges[_mix(state) % np.uint64(QUANTILES)]
-                    # A bunch fluctuates as the sum of its photoelectrons.
-                    charge = np.float32(weight + (charge - 1.0) * np.sqrt(weight))
-                    phase = int((place[entry] - sample[entry]) * PHASES)
-                    start = sample[entry] + c.delay - base
-                    _add_pulse(waves[pixel[entry]], start, c.pulses[phase], charge)
+                begin = first[min(max(base - reach, 0), n_lit)]
+                end = first[min(max(base + length, 0), n_lit)]
+                _add_light(c, pixel, place - base, order[begin:end], weight, waves, _mix(~key))
             for member in c.groups[group]:
                 if member >= 0 and not noisy[member]:
                     noisy[member] = True
-                    state = _mix(key + np.uint64(member) * GOLDEN)
-                    _add_noise(
+                    _add_noise_once(
                         c.pulses,
                         c.charges,
                         c.normals,
@@ -503,33 +526,8 @@ def _digitise(c, pixel, place, weight, waves, key):
                         c.search_counts,
                         waves[member],
                         buffer,
-                        state,
+                        _mix(key + np.uint64(member) * GOLDEN),
                     )
             if _group_level(c.weights, c.groups[group], waves, now - base) >= c.threshold:
-                trigger = now
-                break
-        if trigger >= 0:
-            break
-    if trigger < 0:
-        return trigger, np.empty((0, 0), np.float32), np.empty(0, np.int32)
-
-    start = trigger - c.trigger_sample
-    waveforms = np.empty((n_pixels, c.n_samples), np.float32)
-    buffer = np.empty(c.n_samples + 2 * n_taps, np.float32)
-    for p in range(n_pixels):
-        waveforms[p] = waves[p, start - base : start - base + c.n_samples]
-        if not noisy[p]:
-            state = _mix(key + np.uint64(p) * GOLDEN)
-            _add_noise(
-                c.pulses, c.charges, c.normals, c.baseline, c.counts, waveforms[p], buffer, state
-            )
-
-    count = np.zeros(n_pixels, np.int64)
-    begin = first[max(0, min(start - c.peak, n_lit))]
-    end = first[max(0, min(start - c.peak + c.n_samples, n_lit))]
-    for k in range(begin, end):
-        count[pixel[order[k]]] += 1
-    true_image = np.empty(n_pixels, np.int32)
-    for p in range(n_pixels):
-        true_image[p] = np.rint(weight * count[p])
-    return trigger, waveforms, true_image
+                return now, base, key
+    return -1, base, key

@@ -8,8 +8,9 @@ become photons at once.
 
 The constants were chosen so that pions, photons, kaons and nucleons carry the energy that
 microscopic models give them on air: SIBYLL 2.3d from 0.1 to 100 TeV, UrQMD 3.4 from 3 to 50 GeV.
-Showers then put the same share of their energy into photons and electrons, within 5 %, and have
-the same number of muons, within 10 %, as showers made of those models' interactions.
+Proton showers of 0.1 to 10 TeV then put the same share of their energy into photons and
+electrons, within 5 %, and have the same number of muons, within 10 %, as showers made of those
+models' interactions.
 """
 
 import math

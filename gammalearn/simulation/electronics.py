@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from scipy.sparse import eye_array
 from scipy.stats import gamma, norm, poisson
 
 from .extraction import FlashCamExtraction, extraction
@@ -263,14 +264,17 @@ def _pulses(model):
 
 def _groups(geometry, rings):
     """Each pixel with the `rings` around it, int32 (n_pixels, n_group), padded with -1."""
-    near = geometry.neighbor_matrix | np.eye(geometry.n_pixels, dtype=bool)
+    # Sparse, as a product of full matrices of 1855 pixels takes seconds.
+    near = geometry.neighbor_matrix_sparse.astype(np.int32) + eye_array(
+        geometry.n_pixels, dtype=np.int32, format="csr"
+    )
     reach = near
     for _ in range(rings - 1):
         reach = reach @ near
-    groups = np.full((geometry.n_pixels, reach.sum(axis=1).max()), -1, dtype=np.int32)
-    for group, members in zip(groups, reach, strict=True):
-        pixels = np.flatnonzero(members)
-        group[: pixels.size] = pixels
+    members = np.split(reach.indices, reach.indptr[1:-1])
+    groups = np.full((geometry.n_pixels, max(map(len, members))), -1, dtype=np.int32)
+    for group, pixels in zip(groups, members, strict=True):
+        group[: pixels.size] = np.sort(pixels)
     return groups
 
 

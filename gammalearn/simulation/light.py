@@ -16,6 +16,7 @@ import math
 from collections import namedtuple
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from ctapipe.coordinates import TelescopeFrame
@@ -463,6 +464,7 @@ def pointing_axes(alt: float, az: float) -> np.ndarray:
     return np.stack([up, side, direction(alt, az)])
 
 
+@cache
 def pixel_map(model: TelescopeModel) -> tuple[float, np.ndarray]:
     """Return the half-width (rad) of a camera's map and the pixel in each of its cells.
 

@@ -249,6 +249,16 @@ def light_on_the_ground(energy, n_showers, seed, distances=None):
     return (density * area).sum(axis=1), pool
 
 
+def pool_light(energy, n_showers, seed, kind=particles.GAMMA):
+    """Photons per m² (300 to 600 nm), the mean within 120 m of the core; shape (n_showers,)."""
+    area = np.linspace(0.0, 1.0, 11)
+    detector = LightDetector(ring(120.0 * np.sqrt(0.5 * (area[1:] + area[:-1]))), 6.0)
+    rng = np.random.default_rng(seed)
+    return np.array(
+        [detector.detect(energy, rng, kind=kind).density.mean() for _ in range(n_showers)]
+    )
+
+
 def muon_light(energy, n_muons, seed, mirror_radius, start=1500.0):
     """Light of muons that hit the centre of a perfect mirror from straight above.
 
@@ -522,8 +532,8 @@ def stereo_directions(path) -> Table:
     Returns
     -------
     Table
-        energy (TeV), offset (deg) of the reconstructed direction from the true one, NaN where
-        there is none; multiplicity, the images that were used.
+        energy (TeV); core, its distance (m) from the array's centre; offset (deg) of the
+        reconstructed direction from the true one, NaN where there is none.
     """
     from ctapipe.io import EventSource
     from ctapipe.reco import HillasReconstructor
@@ -545,17 +555,17 @@ def stereo_directions(path) -> Table:
     with EventSource(path) as source:
         reconstructor = HillasReconstructor(source.subarray, config=config)
         for event in source:
-            _simulated = event.simulation.shower
+            shower = event.simulation.shower
             reconstructor(event)
             geometry = event.dl2.stereo.geometry["HillasReconstructor"]
             offset = angular_separation(
-                _simulated.az.to(u.rad), _simulated.alt.to(u.rad), geometry.az, geometry.alt
+                shower.az.to(u.rad), shower.alt.to(u.rad), geometry.az, geometry.alt
             )
             rows.append(
                 {
-                    "energy": _simulated.energy.to_value(u.TeV),
+                    "energy": shower.energy.to_value(u.TeV),
+                    "core": np.hypot(shower.core_x, shower.core_y).to_value(u.m),
                     "offset": offset.to_value(u.deg) if geometry.is_valid else np.nan,
-                    "multiplicity": len(geometry.telescopes or ()),
                 }
             )
     return Table(rows=rows)

@@ -9,9 +9,9 @@ file of proton image parameters (``dl1_old/``). Everything here is independent o
 import math
 from pathlib import Path
 
-import astropy.units as u
 import numpy as np
 import tables
+from astropy.coordinates import angular_separation
 from astropy.table import QTable, Table, vstack
 
 #: Photons are counted between these wavelengths (nm) unless something else is said.
@@ -362,6 +362,10 @@ def lst_images(folder, names):
     return QTable(vstack(images, join_type="inner", metadata_conflicts="silent"))
 
 
+#: Pointing of the proton file: altitude and azimuth (deg).
+PROTON_POINTING = (70.0, 180.0)
+
+
 def true_proton_images(folder):
     """Return parameters of 1400 images that LSTs took of protons, counted in photoelectrons.
 
@@ -373,14 +377,21 @@ def true_proton_images(folder):
     -------
     Table
         intensity (p.e.), width and length (deg), n_islands, leakage (share of the charge in the
-        camera's two outer rings), energy (TeV).
+        camera's two outer rings), energy (TeV), core (m, from the array's centre), offset (deg,
+        from the pointing).
     """
     with tables.open_file(Path(folder) / "dl1_old" / "aict_cta_protons.dl1.h5") as file:
         showers = file.root.simulation.event.subarray.shower[:]
         parameters = file.root.simulation.event.telescope.parameters
         images = np.concatenate([parameters[f"tel_{tel_id:03d}"][:] for tel_id in range(1, 5)])
     images = images[np.isfinite(images["hillas_width"])]
-    rows = np.searchsorted(showers["event_id"], images["event_id"])
+    showers = showers[np.searchsorted(showers["event_id"], images["event_id"])]
+    offset = angular_separation(
+        np.radians(showers["true_az"]),
+        np.radians(showers["true_alt"]),
+        math.radians(PROTON_POINTING[1]),
+        math.radians(PROTON_POINTING[0]),
+    )
     degrees = math.degrees(1.0 / LST_FOCAL_LENGTH)
     return Table(
         {
@@ -389,21 +400,8 @@ def true_proton_images(folder):
             "length": images["hillas_length"] * degrees,
             "n_islands": images["morphology_num_islands"],
             "leakage": images["leakage_intensity_width_2"],
-            "energy": showers["true_energy"][rows],
-        }
-    )
-
-
-def true_gamma_images(folder):
-    """Return the true images of gammas of :func:`lst_images` in the columns of the protons'."""
-    images = lst_images(folder, GAMMA_FILES)
-    return Table(
-        {
-            "intensity": np.asarray(images["true_hillas_intensity"]),
-            "width": images["true_hillas_width"].to_value(u.deg),
-            "length": images["true_hillas_length"].to_value(u.deg),
-            "n_islands": np.asarray(images["true_morphology_n_islands"]),
-            "leakage": np.asarray(images["true_leakage_intensity_width_2"]),
-            "energy": images["true_energy"].to_value(u.TeV),
+            "energy": showers["true_energy"],
+            "core": np.hypot(showers["true_core_x"], showers["true_core_y"]),
+            "offset": np.degrees(offset),
         }
     )

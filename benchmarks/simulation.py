@@ -25,6 +25,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import shower_measurements as measure
 import shower_references as references
+import tables
 
 from gammalearn.settings import SimulationSettings
 from gammalearn.simulation import simulate
@@ -40,6 +41,9 @@ RUNS = {
 
 #: Edges of energies (TeV) about those of the requirement on four LSTs.
 ENERGY_EDGES = np.array([0.05, 0.08, 0.134, 0.224, 0.355, 0.67, 1.5])
+
+#: Showers that come down among the telescopes have their cores within so many metres.
+INNER_CORES = 150.0
 
 #: Edges of the light of images (p.e.).
 INTENSITY_EDGES = np.geomspace(50.0, 20_000.0, 10)
@@ -93,7 +97,6 @@ class Benchmark:
             particle="proton",
             n_showers=self.n(8000),
             energy=(0.05, 20.0),
-            index=-1.7,
             viewcone=4.0,
             scatter=400.0,
             reuse=5,
@@ -130,13 +133,15 @@ def _speed(run, n_showers, seed, folder):
     path = Path(folder) / "timed.dl1.h5"
     simulate(SimulationSettings(output=str(path), n_showers=n_showers, **common), progress=False)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    n_events = len(np.unique(np.asarray(measure.images(path)["event_id"])))
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    with tables.open_file(path) as file:
+        n_events = file.root.dl1.event.subarray.trigger.nrows
     return {
         "showers": n_showers,
         "events": n_events,
         "per_second": n_events / wall,
         "per_cpu_second": n_events / cpu,
-        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
+        "memory": memory,
     }
 
 
@@ -407,108 +412,190 @@ def _ratio_to_real(again, prefix, name):
 
 
 def protons(benchmark) -> dict:
-    """Gammas and protons: width, islands, energy at equal light."""
-    gamma, proton = measure.images(benchmark.gammas()), measure.images(benchmark.protons())
-    middle = np.sqrt(INTENSITY_EDGES[1:] * INTENSITY_EDGES[:-1])
-    figure, axes = plt.subplots(2, 2, figsize=(7.6, 5.6), layout="constrained")
-    result = {}
-    for axis, name, label in (
-        (axes[0, 0], "width", "Width / deg, cleaned"),
-        (axes[1, 0], "energy", "Energy / TeV"),
-    ):
-        for table, color, who in ((gamma, GAMMAS, "gammas"), (proton, PROTONS, "protons")):
-            good = table["leakage"] < 0.1
-            median, _ = measure.median_in_bins(
-                table["intensity"][good], table[name][good], INTENSITY_EDGES, 20
-            )
-            low, high = _band(table["intensity"][good], table[name][good], INTENSITY_EDGES)
-            axis.fill_between(middle, low, high, color=color, alpha=0.2, lw=0)
-            axis.plot(middle, median, color=color, label=who)
-            result[f"{name} of {who}"] = dict(
-                zip(
-                    np.round(middle).astype(int).tolist(), np.round(median, 4).tolist(), strict=True
-                )
-            )
-        axis.set(xscale="log", xlabel="Light / p.e.", ylabel=label)
-    axes[1, 0].set_yscale("log")
-    axes[0, 0].legend(fontsize="small")
-
-    bins = np.arange(0.5, 9.5)
-    for table, color, who in ((gamma, GAMMAS, "gammas"), (proton, PROTONS, "protons")):
-        bright = (table["intensity"] > 200) & (table["leakage"] < 0.1)
-        islands = table["n_islands"][bright]
-        axes[0, 1].hist(
-            np.minimum(islands, 8),
-            bins=bins,
-            weights=np.full(len(islands), 1 / len(islands)),
-            histtype="step",
-            color=color,
-            lw=1.5,
-        )
-        result[f"islands of {who} above 200 p.e."] = float(islands.mean())
-        result[f"share of {who} with several"] = float((islands > 1).mean())
-    axes[0, 1].set(xlabel="Islands of images above 200 p.e.", ylabel="Share of images")
-
-    axis = axes[1, 1]
-    for name, style in (("true_length", "-"), ("true_width", "--")):
-        good = proton["true_leakage"] < 0.2
-        median, _ = measure.median_in_bins(
-            proton["true_intensity"][good], proton[name][good], INTENSITY_EDGES, 20
-        )
-        axis.plot(middle, median, style, color=PROTONS, label=f"{name[5:]}, simulated")
-        if benchmark.data:
-            real = references.true_proton_images(benchmark.data)
-            keep = (real["leakage"] < 0.2) & (real["energy"] < 20.0) & (real["energy"] > 0.05)
-            expected, error = measure.median_in_bins(
-                real["intensity"][keep], real[name[5:]][keep], INTENSITY_EDGES, 10
-            )
-            axis.errorbar(
-                middle,
-                expected,
-                error,
-                fmt="o" if name == "true_length" else "s",
-                color=REFERENCE,
-                ms=4,
-                label=f"{name[5:]}, Prod3b",
-            )
-            result[f"{name} of protons over Prod3b"] = float(np.nanmean(median / expected))
-    axis.set(xscale="log", xlabel="Light / p.e.", ylabel="Size / deg, photoelectrons of protons")
-    axis.legend(fontsize="x-small")
-    axis.set_ylim(0, None)
-    energies = [
-        np.array(list(result[f"energy of {who}"].values())) for who in ("protons", "gammas")
-    ]
-    result["energy of protons over gammas"] = np.round(energies[0] / energies[1], 2).tolist()
-    widths = [np.array(list(result[f"width of {who}"].values())) for who in ("protons", "gammas")]
-    result["width of protons over gammas"] = np.round(widths[0] / widths[1], 2).tolist()
+    """Gammas and protons: light, width, islands."""
+    images = {
+        "gammas": measure.images(benchmark.gammas()),
+        "protons": measure.images(benchmark.protons()),
+    }
+    figure, axes = plt.subplots(2, 2, figsize=(7.6, 5.8), layout="constrained")
+    result = {
+        **_light_of_protons(benchmark, axes[0, 0]),
+        **_cleaned_images(benchmark, images, axes[0, 1], axes[1, 0]),
+        **_true_images(benchmark, images["protons"], axes[1, 1]),
+    }
     for key, value in result.items():
         print(f"{key}: {value}")
     benchmark.save(figure, "protons")
     return result
 
 
+def _light_of_protons(benchmark, axes):
+    """Light in the pool against energy, and energies that give as much."""
+    energies = {100: 600, 200: 400, 400: 200, 1000: 100, 2500: 40}
+    energy = np.array(list(energies), dtype=float)
+    light = {}
+    for who, kind, color in (
+        ("gammas", measure.particles.GAMMA, GAMMAS),
+        ("protons", measure.particles.PROTON, PROTONS),
+    ):
+        some = [
+            measure.pool_light(E, benchmark.n(n), benchmark.seed, kind) for E, n in energies.items()
+        ]
+        light[who] = np.array([values.mean() for values in some])
+        error = [values.std() / math.sqrt(len(values)) for values in some]
+        axes.errorbar(energy / 1000.0, light[who], error, fmt="o-", color=color, label=who)
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel="Energy / TeV",
+        ylabel="Photons per m² within 120 m",
+    )
+    axes.legend(fontsize="small")
+    same = np.exp(np.interp(np.log(light["gammas"]), np.log(light["protons"]), np.log(energy)))
+    inside = light["gammas"] < light["protons"][-1]
+    result = {
+        "energy of protons over gammas of as much light": {
+            f"{E:.0f} GeV": round(float(ratio), 2)
+            for E, ratio in zip(energy[inside], same[inside] / energy[inside], strict=True)
+        }
+    }
+    if benchmark.data:
+        ((place, _),) = references.corsika_photons(benchmark.data, (references.CORSIKA_PROTON,))
+        detector = measure.LightDetector([[0.0, 0.0, 0.0]], 5.0, height=measure.CORSIKA_LEVEL)
+        rng = np.random.default_rng(benchmark.seed)
+        simulated = [
+            detector.detect(place["energy"], rng, kind=measure.particles.PROTON).density[0]
+            for _ in range(benchmark.n(500))
+        ]
+        result["500 GeV at the core, photons per m²"] = {
+            "CORSIKA": round(place["density"], 1),
+            "simulated quartiles": np.round(np.quantile(simulated, [0.25, 0.5, 0.75]), 1).tolist(),
+        }
+    return result
+
+
+def _cleaned_images(benchmark, images, left, right):
+    """Width against light, and islands."""
+    middle = np.sqrt(INTENSITY_EDGES[1:] * INTENSITY_EDGES[:-1])
+    result, width = {}, {}
+    for who, table in images.items():
+        color = PROTONS if who == "protons" else GAMMAS
+        table = table[table["leakage"] < 0.1]
+        light = table["intensity"]
+        width[who], _ = measure.median_in_bins(light, table["width"], INTENSITY_EDGES, 20)
+        low, high = _band(light, table["width"], INTENSITY_EDGES)
+        left.fill_between(middle, low, high, color=color, alpha=0.2, lw=0)
+        left.plot(middle, width[who], color=color, label=who)
+
+        islands = table["n_islands"][light > 200.0]
+        right.hist(
+            np.minimum(islands, 8),
+            bins=np.arange(0.5, 9.5),
+            weights=np.full(len(islands), 1.0 / len(islands)),
+            histtype="step",
+            color=color,
+            lw=1.5,
+            label=who,
+        )
+        result[f"islands of {who} above 200 p.e."] = round(float(islands.mean()), 3)
+        result[f"share of {who} with several"] = round(float((islands > 1).mean()), 3)
+    result["width of protons over gammas"] = {
+        f"{at:.0f} p.e.": round(float(ratio), 2)
+        for at, ratio in zip(middle, width["protons"] / width["gammas"], strict=True)
+        if np.isfinite(ratio)
+    }
+    if benchmark.data:
+        real = measure.image_columns(references.lst_images(benchmark.data, references.PROTON_FILES))
+        left.plot(
+            real["intensity"], real["width"], "o", color=REFERENCE, ms=4, label="protons, CORSIKA"
+        )
+        bright = real["intensity"] > 200.0
+        result["islands of real protons above 200 p.e."] = round(
+            float(real["n_islands"][bright].mean()), 3
+        )
+        result["real protons above 200 p.e."] = int(bright.sum())
+    left.set(xscale="log", xlabel="Light / p.e.", ylabel="Width / deg", ylim=(0, None))
+    left.legend(fontsize="x-small")
+    right.set(xlabel="Islands of images above 200 p.e.", ylabel="Share of images")
+    right.legend(fontsize="small")
+    return result
+
+
+def _true_images(benchmark, table, axes):
+    """Size of images of protons in photoelectrons, and that of CORSIKA's."""
+    middle = np.sqrt(INTENSITY_EDGES[1:] * INTENSITY_EDGES[:-1])
+    result = {}
+    table = table[table["true_leakage"] < 0.2]
+    if benchmark.data:
+        real = references.true_proton_images(benchmark.data)
+        # Those that our protons are like.
+        real = real[
+            (real["leakage"] < 0.2)
+            & (real["energy"] > 0.05)
+            & (real["energy"] < 20.0)
+            & (real["core"] < 400.0)
+            & (real["offset"] < 4.0)
+        ]
+        result["real protons"] = len(real)
+    for name, style, marker in (("length", "-", "o"), ("width", "--", "s")):
+        median, _ = measure.median_in_bins(
+            table["true_intensity"], table[f"true_{name}"], INTENSITY_EDGES, 20
+        )
+        axes.plot(middle, median, style, color=PROTONS, label=f"{name}, simulated")
+        if benchmark.data:
+            expected, error = measure.median_in_bins(
+                real["intensity"], real[name], INTENSITY_EDGES, 8
+            )
+            axes.errorbar(
+                middle, expected, error, fmt=marker, color=REFERENCE, ms=4, label=f"{name}, Prod3b"
+            )
+            result[f"{name} of protons over Prod3b"] = round(
+                float(np.nanmean(median / expected)), 3
+            )
+    if benchmark.data:
+        for name in ("energy", "n_islands"):
+            column = name if name == "energy" else f"true_{name}"
+            median, _ = measure.median_in_bins(
+                table["true_intensity"], table[column], INTENSITY_EDGES, 20
+            )
+            expected, _ = measure.median_in_bins(real["intensity"], real[name], INTENSITY_EDGES, 8)
+            result[f"{name} of protons over Prod3b"] = {
+                f"{at:.0f} p.e.": round(float(ratio), 2)
+                for at, ratio in zip(middle, median / expected, strict=True)
+                if np.isfinite(ratio)
+            }
+    axes.set(
+        xscale="log",
+        xlabel="Light / p.e.",
+        ylabel="Size / deg, photoelectrons of protons",
+        ylim=(0, None),
+    )
+    axes.legend(fontsize="x-small")
+    return result
+
+
 def direction(benchmark) -> dict:
     """Angular resolution of ctapipe's HillasReconstructor on four LSTs."""
     directions = measure.stereo_directions(benchmark.gammas())
-    angle, error, count = measure.containment(directions, ENERGY_EDGES)
     required_at = np.array(list(references.LST_REQUIREMENT))
     required = np.array(list(references.LST_REQUIREMENT.values()))
-    result = {
-        f"{at:.3g} TeV": {
-            "resolution": float(a),
-            "error": float(e),
-            "requirement": float(r),
-            "ratio": float(a / r),
-            "events": int(n),
-        }
-        for at, a, e, r, n in zip(required_at, angle, error, required, count, strict=True)
-    }
+    figure, axes = plt.subplots(figsize=(6.4, 4.0), layout="constrained")
+    result = {}
+    for reach, style in ((INNER_CORES, "o-"), (math.inf, "o:")):
+        near = directions[directions["core"] < reach]
+        angle, error, count = measure.containment(near, ENERGY_EDGES)
+        where = "all cores" if math.isinf(reach) else f"cores within {reach:.0f} m"
+        axes.errorbar(required_at, angle, error, fmt=style, color=SIMULATED, label=where)
+        for at, a, e, r, n in zip(required_at, angle, error, required, count, strict=True):
+            result[f"{at:.3g} TeV, {where}"] = {
+                "resolution": float(a),
+                "error": float(e),
+                "requirement": float(r),
+                "ratio": float(a / r),
+                "events": int(n),
+            }
     for at, row in result.items():
         print(f"{at}:", _line(row))
-    figure, axes = plt.subplots(figsize=(6.4, 4.0), layout="constrained")
-    axes.errorbar(
-        required_at, angle, error, fmt="o-", color=SIMULATED, label="HillasReconstructor, simulated"
-    )
     axes.plot(required_at, required, "k--", label="4 LSTs, required")
     axes.plot(required_at, 1.5 * required, "k:", lw=0.8, label="1.5 times as much")
     axes.set(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+from ..errors import SettingsError
 from ..settings import SimulationSettings
 from . import stack as st
 from .atmosphere import TOP
@@ -136,7 +137,7 @@ class ShowerSimulation:
     Raises
     ------
     SettingsError
-        If the array is unknown or impossible.
+        If the array is unknown or impossible, or has too few telescopes for the trigger.
     """
 
     def __init__(self, settings: SimulationSettings, absorption: bool = True):
@@ -144,7 +145,13 @@ class ShowerSimulation:
         self.array = array(settings.array)
         self.alt = np.radians(90.0 - settings.zenith)
         self.az = np.radians(settings.azimuth) % (2.0 * np.pi)
-        self.min_telescopes = settings.min_telescopes or min(2, len(self.array.tel_ids))
+        n_tel = len(self.array.tel_ids)
+        self.min_telescopes = settings.min_telescopes or min(2, n_tel)
+        if self.min_telescopes > n_tel:
+            raise SettingsError(
+                f"min_telescopes={self.min_telescopes}, but the array '{settings.array}' has "
+                f"{n_tel} telescopes; ask for {n_tel} at most."
+            )
 
         self._models = list({model.name: model for model in self.array.models}.values())
         names = [model.name for model in self._models]

@@ -118,7 +118,7 @@ def test_ctapipe_finds_the_rings_in_images(measure, references):
 
 
 def test_protons_shine_less_than_gammas(measure):
-    gammas = measure.pool_light(400.0, 40, seed=7)
+    gammas = measure.pool_light(400.0, 30, seed=7)
     protons = measure.pool_light(1000.0, 40, seed=7, kind=measure.particles.PROTON)
     # At equal light a proton has two to three times the energy. Light goes as E^1.4, so that this
     # is a factor of 0.75 to 1.35 in light about 2.5; one proton's light fluctuates by 65 %, one
@@ -133,9 +133,9 @@ def images(measure, tmp_path_factory):
     folder = tmp_path_factory.mktemp("images")
     common = dict(energy=(0.1, 3.0), index=-1.5, reuse=4, scatter=180.0, seed=8)
     files = {
-        "gamma": measure.simulated_file(folder, "gamma", particle="gamma", n_showers=40, **common),
+        "gamma": measure.simulated_file(folder, "gamma", particle="gamma", n_showers=30, **common),
         "proton": measure.simulated_file(
-            folder, "proton", particle="proton", n_showers=130, viewcone=1.0, **common
+            folder, "proton", particle="proton", n_showers=100, viewcone=1.0, **common
         ),
     }
     return files, {name: measure.images(path) for name, path in files.items()}

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from gammalearn.errors import SettingsError
 from gammalearn.settings import SimulationSettings
 from gammalearn.simulation.light import direction
 from gammalearn.simulation.showers import ShowerSimulation, _power_law
@@ -115,6 +116,11 @@ def test_more_telescopes_asked_for_give_fewer_events(block):
     strict = simulation(min_telescopes=4).block(0, 12)
     assert 0 < len(strict.events) < len(block.events)
     assert np.all(np.bincount(strict.telescopes["LST"].event) == 4)
+
+
+def test_more_telescopes_than_there_are_is_refused():
+    with pytest.raises(SettingsError, match="min_telescopes=5, but the array 'lst4' has 4"):
+        simulation(min_telescopes=5)
 
 
 def test_showers_fill_the_view_cone_evenly():

@@ -26,6 +26,9 @@ import numpy as np
 import shower_measurements as measure
 import shower_references as references
 import tables
+from astropy.table import Table
+from ctapipe.io import EventSource
+from ctapipe.visualization import CameraDisplay
 
 from gammalearn.settings import SimulationSettings
 from gammalearn.simulation import simulate
@@ -36,7 +39,7 @@ SIMULATED, GAMMAS, PROTONS, REFERENCE = "tab:blue", "tab:blue", "tab:red", "blac
 #: What the speed is measured with.
 RUNS = {
     "gamma": dict(particle="gamma", energy=(0.05, 5.0), scatter=300.0, viewcone=0.0),
-    "proton": dict(particle="proton", energy=(0.1, 20.0), scatter=500.0, viewcone=5.0),
+    "proton": dict(particle="proton", energy=(0.1, 20.0), scatter=350.0, viewcone=3.0),
 }
 
 #: Edges of energies (TeV) about those of the requirement on four LSTs.
@@ -249,7 +252,7 @@ def _against_corsika(places, axes):
     axes.errorbar([], [], [], fmt="o", color=SIMULATED, alpha=0.5, label="simulated likewise, rms")
     overall = simulated.mean(axis=1) / places["density"]
     ratios["density over CORSIKA"] = float(overall.mean())
-    for name in ("width", "length"):
+    for name in ("width", "length", "duration"):
         ratios[f"{name} over CORSIKA"] = float(
             (np.asarray(places[f"simulated_{name}"]).mean(axis=1) / places[name]).mean()
         )
@@ -338,53 +341,70 @@ def muon(benchmark) -> dict:
 def hillas(benchmark) -> dict:
     """Width and length of images of gammas against their light, and those of real images."""
     table = measure.images(benchmark.gammas())
-    figure, axes = plt.subplots(2, 2, figsize=(7.6, 5.6), layout="constrained", sharex="row")
+    pairs = _real_and_again(benchmark) if benchmark.data else None
+    figure, axes = plt.subplots(2, 2, figsize=(7.6, 5.6), layout="constrained")
+    middle = np.sqrt(INTENSITY_EDGES[1:] * INTENSITY_EDGES[:-1])
     result = {}
-    if benchmark.data:
-        real = references.lst_images(benchmark.data, references.GAMMA_FILES)
-        columns = measure.image_columns(real)
-        events = [
-            real[(real["file"] == references.GAMMA_FILES[0]) & (real["event_id"] == number)]
-            for number in np.unique(real["event_id"])
-        ]
-        again = [
-            (
-                event,
-                measure.like_real_event(benchmark.files, event, benchmark.n(300), benchmark.seed),
-            )
-            for event in events
-            if len(event)
-        ]
     for row, (prefix, what) in enumerate({"": "cleaned", "true_": "photoelectrons"}.items()):
-        light = table[f"{prefix}intensity"]
-        good = table[f"{prefix}leakage"] < 0.1
+        good = table[table[f"{prefix}leakage"] < 0.1]
+        light = good[f"{prefix}intensity"]
         for axis, name in zip(axes[row], ("width", "length"), strict=True):
-            values = table[prefix + name]
-            median, _ = measure.median_in_bins(light[good], values[good], INTENSITY_EDGES, 20)
-            low, high = _band(light[good], values[good], INTENSITY_EDGES)
-            middle = np.sqrt(INTENSITY_EDGES[1:] * INTENSITY_EDGES[:-1])
+            median, _ = measure.median_in_bins(light, good[prefix + name], INTENSITY_EDGES, 20)
+            low, high = _band(light, good[prefix + name], INTENSITY_EDGES)
             axis.fill_between(middle, low, high, color=SIMULATED, alpha=0.25, lw=0)
             axis.plot(middle, median, color=SIMULATED, label="simulated, 20°, 40 GeV to 4 TeV")
-            if benchmark.data:
-                axis.plot(
-                    columns[f"{prefix}intensity"],
-                    columns[prefix + name],
-                    "o",
-                    color=REFERENCE,
-                    ms=4,
-                    label="CORSIKA and sim_telarray",
-                )
-                ratio = _ratio_to_real(again, prefix, name)
-                result[f"{prefix}{name} over real"] = ratio
-            axis.set(xscale="log", ylabel=f"{name.capitalize()} / deg, {what}", ylim=(0, None))
-            axis.set_xlabel("Light / p.e.")
-    if benchmark.data:
+            if pairs is not None:
+                column = prefix + name
+                for kind, style, color, label in (
+                    ("", "o", REFERENCE, "CORSIKA and sim_telarray, 40°"),
+                    ("again_", "o", "tab:orange", "the same events, simulated"),
+                ):
+                    axis.plot(
+                        pairs[f"{kind}{prefix}intensity"],
+                        pairs[f"{kind}{column}"],
+                        style,
+                        color=color,
+                        ms=4,
+                        label=label,
+                    )
+                ratio = pairs[f"again_{column}"] / pairs[column]
+                result[f"{column} over real"] = float(np.nanmean(ratio))
+            axis.set(
+                xscale="log",
+                xlabel="Light / p.e.",
+                ylabel=f"{name.capitalize()} / deg, {what}",
+                ylim=(0, None),
+            )
+    if pairs is not None:
         for prefix in ("", "true_"):
-            result[f"{prefix}intensity over real"] = _ratio_to_real(again, prefix, "intensity")
-    axes[0, 0].legend(fontsize="small", loc="upper left")
+            column = f"{prefix}intensity"
+            ratio = pairs[f"again_{column}"] / pairs[column]
+            result[f"{column} over real"] = float(np.nanmean(ratio))
+    axes[0, 0].legend(fontsize="x-small", loc="upper left")
     print("real events simulated again, mean over images:", _line(result))
     benchmark.save(figure, "hillas")
     return result
+
+
+def _real_and_again(benchmark):
+    """Real images of gammas, beside them the medians (again_...) of their simulations."""
+    real = references.lst_images(benchmark.data, references.GAMMA_FILES[:1])
+    rows = []
+    for number in np.unique(real["event_id"]):
+        event = real[real["event_id"] == number]
+        again = measure.like_real_event(benchmark.files, event, benchmark.n(300), benchmark.seed)
+        for image in measure.image_columns(event):
+            same = again[again["tel_id"] == image["tel_id"]]
+            row = {}
+            for name in (
+                prefix + name
+                for prefix in ("", "true_")
+                for name in ("intensity", "width", "length")
+            ):
+                row[name] = image[name]
+                row[f"again_{name}"] = np.nanmedian(same[name])
+            rows.append(row)
+    return Table(rows=rows)
 
 
 def _band(x, y, edges):
@@ -396,19 +416,6 @@ def _band(x, y, edges):
         if len(inside) >= 20:
             low[i], high[i] = np.quantile(inside, [0.16, 0.84])
     return low, high
-
-
-def _ratio_to_real(again, prefix, name):
-    """Mean over real images of simulated median over real value."""
-    ratios = []
-    for event, simulated in again:
-        own = measure.image_columns(event)
-        for row in own:
-            values = simulated[prefix + name][simulated["tel_id"] == row["tel_id"]]
-            values = values[np.isfinite(values)]
-            if np.isfinite(row[prefix + name]) and len(values) >= 5:
-                ratios.append(np.median(values) / row[prefix + name])
-    return float(np.mean(ratios)) if ratios else math.nan
 
 
 def protons(benchmark) -> dict:
@@ -611,46 +618,49 @@ def direction(benchmark) -> dict:
 
 def gallery(benchmark) -> dict:
     """Images as ctapipe shows them: gammas, protons, a muon, one event in four telescopes."""
-    from ctapipe.io import EventSource
-    from ctapipe.visualization import CameraDisplay
-
-    def bright(path, n, least):
-        """The first events that three telescopes or more see well."""
-        found = []
-        with EventSource(path) as source:
-            for event in source:
-                light = [dl1.image[dl1.image > 8].sum() for dl1 in event.dl1.tel.values()]
-                if len(light) >= 3 and max(light) > least:
-                    found.append(event)
-                if len(found) == n:
-                    break
-            return source.subarray, found
-
-    def show(axis, geometry, image, title):
-        display = CameraDisplay(geometry, image=image, ax=axis, cmap="inferno", show_frame=False)
-        display.set_limits_minmax(-4.0, max(float(np.quantile(image, 0.999)), 20.0))
-        axis.set_title(title, fontsize="small")
-        axis.set_axis_off()
-
-    figure, axes = plt.subplots(3, 4, figsize=(8.0, 6.4), layout="constrained")
-    subarray, gammas = bright(benchmark.gammas(), 4, 1000)
-    _, some_protons = bright(benchmark.protons(), 3, 1000)
+    figure, axes = plt.subplots(3, 4, figsize=(8.0, 6.2), layout="constrained")
+    subarray, gammas = _events_to_show(benchmark.gammas(), 4)
+    _, some_protons = _events_to_show(benchmark.protons(), 3)
     geometry = subarray.tel[1].camera.geometry
     for row, (who, events) in enumerate({"Gamma": gammas, "Proton": some_protons}.items()):
-        for axis, event in zip(axes[row], events[-3:] if row else events[:4], strict=False):
-            image = max((dl1.image for dl1 in event.dl1.tel.values()), key=np.sum)
-            show(axis, geometry, image, f"{who}, {event.simulation.shower.energy.to(u.TeV):.2f}")
+        for axis, event in zip(axes[row], events, strict=False):
+            brightest = max(event.dl1.tel.values(), key=lambda dl1: dl1.image.sum())
+            energy = event.simulation.shower.energy.to(u.TeV)
+            _show(axis, geometry, brightest.image, f"{who}, {energy:.2f}")
     model, readouts = measure.muon_images(30.0, 1, benchmark.seed, impact=4.0)
-    muon_geometry = model.description.camera.geometry
-    show(axes[1, 3], muon_geometry, readouts[0].image, "Muon, 30 GeV, 4 m off the centre")
-    event = max(gammas, key=lambda event: len(event.dl1.tel))
-    for axis, (tel_id, dl1) in zip(axes[2], event.dl1.tel.items(), strict=False):
-        show(axis, geometry, dl1.image, f"One gamma in LST {tel_id}")
+    image = readouts[0].image
+    _show(axes[1, 3], model.description.camera.geometry, image, "Muon, 30 GeV, 4 m off")
+    for axis, (tel_id, dl1) in zip(axes[2], gammas[-1].dl1.tel.items(), strict=False):
+        _show(axis, geometry, dl1.image, f"One gamma in LST {tel_id}")
     for axis in axes.flat:
-        if not axis.has_data():
-            axis.set_axis_off()
+        axis.set_axis_off()
     benchmark.save(figure, "gallery")
     return {}
+
+
+def _events_to_show(path, n):
+    """Some events of different showers that four telescopes see well, away from the edge."""
+    found, showers = [], set()
+    with EventSource(path) as source:
+        for event in source:
+            images = event.dl1.tel.values()
+            shower = event.simulation.shower.energy.value
+            if len(images) < 4 or shower in showers:
+                continue
+            leakage = [dl1.parameters.leakage.intensity_width_2 for dl1 in images]
+            light = [dl1.parameters.hillas.intensity for dl1 in images]
+            if max(leakage) < 0.05 and min(light) > 150.0 and max(light) > 600.0:
+                found.append(event)
+                showers.add(shower)
+            if len(found) == n:
+                break
+        return source.subarray, found
+
+
+def _show(axis, geometry, image, title):
+    display = CameraDisplay(geometry, image=image, ax=axis, cmap="inferno", show_frame=False)
+    display.set_limits_minmax(-4.0, max(float(np.quantile(image, 0.999)), 20.0))
+    axis.set_title(title, fontsize="small")
 
 
 def _line(figures):

@@ -21,5 +21,5 @@ experiment = Experiment(
     ),
     network=NetworkSettings(backbone="conv4"),
     tasks=["particle_type"],
-    training=TrainingSettings(epochs=5, batch_size=64, learning_rate=1e-3, seed=1),
+    training=TrainingSettings(epochs=3, batch_size=64, learning_rate=1e-3, seed=1),
 )

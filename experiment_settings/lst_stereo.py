@@ -32,5 +32,5 @@ experiment = Experiment(
         fusion="attention",
     ),
     tasks=["particle_type", "energy", "direction", "impact"],
-    training=TrainingSettings(epochs=5, batch_size=64, learning_rate=1e-3, seed=1),
+    training=TrainingSettings(epochs=3, batch_size=64, learning_rate=1e-3, seed=1),
 )

@@ -32,8 +32,9 @@ install: $(INSTALLED) ## install GammaLearn and what it needs into .venv
 run: $(INSTALLED) ## run EXPERIMENT, with ARGS for the gammalearn command
 	$(VENV)/bin/gammalearn $(EXPERIMENT) $(ARGS)
 
+# One process a core, each on one thread: threads of several processes would wait for each other.
 test: $(TESTABLE) ## run the tests, with PYTEST_ARGS for pytest
-	$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses auto $(PYTEST_ARGS)
 
 lint: $(TESTABLE) ## check style and format, changing nothing
 	$(VENV)/bin/ruff check .

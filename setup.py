@@ -76,7 +76,13 @@ setup(
         # torchvision, whose build on PyPI does not go with a CPU torch, so the Makefile installs
         # these two with --no-deps.
         "indexedconv": ["IndexedConv>=1.3.2", "h5py>=3.11"],
-        "test": ["hypothesis>=6.100", "pytest>=8.2", "pytest-xdist>=3.6", "ruff>=0.11"],
+        "test": [
+            "eventio>=1.15",
+            "hypothesis>=6.100",
+            "pytest>=8.2",
+            "pytest-xdist>=3.6",
+            "ruff>=0.11",
+        ],
         "docs": ["myst-parser>=3.0", "numpydoc>=1.7", "sphinx>=7.3"],
     },
 )

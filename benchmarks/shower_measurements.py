@@ -165,10 +165,11 @@ class LightDetector:
             density=light.total / (math.pi * self.radius**2),
             profile=site.profile,
             first_interaction=float(site.first[0]),
-            mirror=light.mirror[:n_photons],
+            # Copies: what is kept of many showers must not hold on to all the room there was.
+            mirror=light.mirror[:n_photons].copy(),
             lat=np.degrees(-self._half) + (cell // N_CELLS + 0.5) * self.cell,
             lon=np.degrees(-self._half) + (cell % N_CELLS + 0.5) * self.cell,
-            time=light.time[:n_photons],
+            time=light.time[:n_photons].copy(),
         )
 
 

@@ -138,7 +138,7 @@ def _speed(run, n_showers, seed, folder):
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     with tables.open_file(path) as file:
-        n_events = file.root.dl1.event.subarray.trigger.nrows
+        n_events = int(file.root.dl1.event.subarray.trigger.nrows)
     return {
         "showers": n_showers,
         "events": n_events,

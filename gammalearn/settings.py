@@ -262,6 +262,10 @@ class NetworkSettings(_Settings):
     attention: Literal["dual", "squeeze_excitation", "none"] = "dual"
     """Attention after each stage (gammaphysnet)."""
 
+    backend: Literal["auto", "dense", "gather", "indexedconv"] = "auto"
+    """How convolutions are computed, all with the same result: as dense ones on the pixels'
+    square matrix, on gathered neighbours, or by the IndexedConv package. auto is the fastest."""
+
     embedding: int = Field(256, ge=8, multiple_of=8)
     """Features that describe an image, and an event after fusion."""
 

@@ -268,6 +268,22 @@ class PixelGrid:
         index_matrix[kept >= 0] = np.arange(np.count_nonzero(kept >= 0))
         return PixelGrid(index_matrix, self.lattice)
 
+    def kernel_members(self, radius=1, kernel=None):
+        """Cells of the square around a kernel that belong to it.
+
+        Parameters
+        ----------
+        radius, kernel
+            As in `neighbours`.
+
+        Returns
+        -------
+        ndarray of bool, shape (2 * radius + 1, 2 * radius + 1), or (2, 2) for kernel "pool"
+            Members row by row are those of `neighbours`.
+        """
+        radius, _, _, kernel = self._checked(radius, 1, 1, kernel)
+        return _kernel_members(kernel, radius)
+
     def _strided(self, stride, kernel, radius):
         """Cells of the index matrix that outputs are centred on, shape (n_rows_out, n_cols_out)."""
         stop = -1 if kernel == "pool" or radius == 0 else None
@@ -315,11 +331,16 @@ def _checked_integer(name, value, least):
     return number
 
 
-def _kernel_steps(kernel, radius, dilation):
-    """(row, col) steps from the output's cell to the kernel's members, shape (n_members, 2)."""
+def _kernel_members(kernel, radius):
+    """Cells of the square around a kernel that belong to it, shape (size, size)."""
     if kernel == "pool":
-        return np.argwhere(np.ones((2, 2)))
+        return np.ones((2, 2), dtype=bool)
     reach = np.arange(-radius, radius + 1)
     d_row, d_col = np.meshgrid(reach, reach, indexing="ij")
-    members = np.abs(d_row - d_col) <= (radius if kernel == "hex" else 2 * radius)
-    return dilation * np.stack([d_row[members], d_col[members]], axis=1)
+    return np.abs(d_row - d_col) <= (radius if kernel == "hex" else 2 * radius)
+
+
+def _kernel_steps(kernel, radius, dilation):
+    """(row, col) steps from the output's cell to the kernel's members, shape (n_members, 2)."""
+    centre = 0 if kernel == "pool" else radius
+    return dilation * (np.argwhere(_kernel_members(kernel, radius)) - centre)

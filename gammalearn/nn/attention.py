@@ -1,8 +1,32 @@
 """Attention within an image: which features and which pixels matter."""
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-__all__ = ["DualAttention", "SqueezeExcitation", "image_attention"]
+from ..camera import PixelGrid
+from .layout import on_cells, pixel_mean
+
+__all__ = ["DualAttention", "PointwiseConv", "SqueezeExcitation", "image_attention"]
+
+
+class PointwiseConv(nn.Conv1d):
+    """Convolution of each pixel alone, wherever the features lie.
+
+    A bias fills empty cells too: what comes next has to make them zero again.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+    bias : bool
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, bias: bool = True):
+        super().__init__(in_channels, out_channels, 1, bias=bias)
+
+    def forward(self, features: Tensor) -> Tensor:
+        if on_cells(features):
+            return F.conv2d(features, self.weight.unsqueeze(-1), self.bias)
+        return super().forward(features)
 
 
 class SqueezeExcitation(nn.Module):
@@ -12,12 +36,15 @@ class SqueezeExcitation(nn.Module):
     ----------
     channels : int
         Number of channels.
+    grid : gammalearn.camera.PixelGrid
+        The grid of the pixels.
     ratio : int
         Channels for each hidden feature.
     """
 
-    def __init__(self, channels: int, ratio: int = 4):
+    def __init__(self, channels: int, grid: PixelGrid, ratio: int = 4):
         super().__init__()
+        self.n_pixels = grid.n_pixels
         hidden = max(1, channels // ratio)
         self.gate = nn.Sequential(
             nn.Linear(channels, hidden),
@@ -26,8 +53,9 @@ class SqueezeExcitation(nn.Module):
             nn.Sigmoid(),
         )
 
-    def forward(self, x: Tensor) -> Tensor:  # (n_images, channels, n_pixels)
-        return x * self.gate(x.mean(dim=2)).unsqueeze(2)
+    def forward(self, x: Tensor) -> Tensor:  # (n_images, channels, n_pixels), or on cells
+        gate = self.gate(pixel_mean(x, self.n_pixels))
+        return x * gate.unflatten(1, (-1, *(1,) * (x.ndim - 2)))
 
 
 class DualAttention(nn.Module):
@@ -40,30 +68,33 @@ class DualAttention(nn.Module):
     ----------
     channels : int
         Number of channels.
+    grid : gammalearn.camera.PixelGrid
+        The grid of the pixels.
     ratio : int
         Channels for each hidden feature of the channel attention.
     """
 
-    def __init__(self, channels: int, ratio: int = 4):
+    def __init__(self, channels: int, grid: PixelGrid, ratio: int = 4):
         super().__init__()
-        self.channel = SqueezeExcitation(channels, ratio)
+        self.channel = SqueezeExcitation(channels, grid, ratio)
+        hidden = max(1, channels // 2)
         self.spatial = nn.Sequential(
-            nn.Conv1d(channels, max(1, channels // 2), 1),
-            nn.ReLU(),
-            nn.Conv1d(max(1, channels // 2), 1, 1),
+            PointwiseConv(channels, hidden),
+            nn.ReLU(inplace=True),
+            PointwiseConv(hidden, 1),
             nn.Sigmoid(),
         )
 
-    def forward(self, x: Tensor) -> Tensor:  # (n_images, channels, n_pixels)
+    def forward(self, x: Tensor) -> Tensor:  # (n_images, channels, n_pixels), or on cells
         return (1 + self.spatial(x)) * self.channel(x)
 
 
-def image_attention(kind: str, channels: int) -> nn.Module:
+def image_attention(kind: str, channels: int, grid: PixelGrid) -> nn.Module:
     """The attention called ``kind``: ``dual``, ``squeeze_excitation`` or ``none``."""
     if kind == "dual":
-        return DualAttention(channels)
+        return DualAttention(channels, grid)
     if kind == "squeeze_excitation":
-        return SqueezeExcitation(channels)
+        return SqueezeExcitation(channels, grid)
     if kind == "none":
         return nn.Identity()
     raise ValueError(f"attention must be dual, squeeze_excitation or none, got {kind!r}")

@@ -2,18 +2,28 @@
 
 Every encoder maps (n_images, n_channels, n_pixels) to (n_images, embedding). The last feature
 map is flattened, not averaged: where the light is in the camera is what direction is made of.
+Between the first layer and the last, features lie on the cells of the index matrix where the
+backend is dense.
 """
 
 from torch import Tensor, nn
 
 from ..camera import PixelGrid
-from .attention import image_attention
+from .attention import PointwiseConv, image_attention
+from .backends import chosen_backend
 from .indexed import IndexedAveragePool, IndexedConv
+from .layout import CellsToPixels, PixelsToCells
+from .normalisation import IndexedBatchNorm
 
 __all__ = ["GammaPhysNet", "PlainConvNet", "PreActivationBlock", "build_backbone"]
 
 GAMMAPHYSNET_CHANNELS = (16, 32, 64)
 PLAIN_CHANNELS = {"conv4": (16, 32, 64, 128), "conv5": (16, 32, 32, 64, 128)}
+
+
+def _layout(grid: PixelGrid, backend: str) -> nn.Module:
+    """From images to where the layers of the backend have their features."""
+    return PixelsToCells(grid) if chosen_backend(backend, grid) == "dense" else nn.Identity()
 
 
 class PlainConvNet(nn.Sequential):
@@ -33,20 +43,29 @@ class PlainConvNet(nn.Sequential):
         Features of each layer.
     embedding : int
         Features of the output.
+    backend : {"auto", "indexedconv", "gather", "dense"}
+        How the layers are computed, see `gammalearn.nn.backends`.
     """
 
-    def __init__(self, grid: PixelGrid, in_channels: int, channels, embedding: int):
-        layers = []
+    def __init__(
+        self, grid: PixelGrid, in_channels: int, channels, embedding: int, backend: str = "auto"
+    ):
+        backend = chosen_backend(backend, grid)
+        layers = [_layout(grid, backend)]
         for out_channels in channels:
-            pool = IndexedAveragePool(grid)
+            pool = IndexedAveragePool(grid, backend=backend)
             layers += [
-                IndexedConv(in_channels, out_channels, grid, bias=False),
-                nn.BatchNorm1d(out_channels),
-                nn.ReLU(),
+                IndexedConv(in_channels, out_channels, grid, bias=False, backend=backend),
+                IndexedBatchNorm(out_channels, grid, relu=True),
                 pool,
             ]
             in_channels, grid = out_channels, pool.out_grid
-        super().__init__(*layers, nn.Flatten(), nn.Linear(in_channels * grid.n_pixels, embedding))
+        super().__init__(
+            *layers,
+            CellsToPixels(grid),
+            nn.Flatten(),
+            nn.Linear(in_channels * grid.n_pixels, embedding),
+        )
 
 
 class PreActivationBlock(nn.Module):
@@ -65,26 +84,35 @@ class PreActivationBlock(nn.Module):
         Pixels of the input.
     stride : int
         Stride of the first convolution; the output has ``out_grid``'s pixels.
+    backend : {"auto", "indexedconv", "gather", "dense"}
+        How the layers are computed, see `gammalearn.nn.backends`.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, grid: PixelGrid, stride: int = 1):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        grid: PixelGrid,
+        stride: int = 1,
+        backend: str = "auto",
+    ):
         super().__init__()
-        self.norm1 = nn.BatchNorm1d(in_channels)
-        self.conv1 = IndexedConv(in_channels, out_channels, grid, stride=stride, bias=False)
+        options = {"bias": False, "backend": backend}
+        self.norm1 = IndexedBatchNorm(in_channels, grid, relu=True)
+        self.conv1 = IndexedConv(in_channels, out_channels, grid, stride=stride, **options)
         self.out_grid = self.conv1.out_grid
-        self.norm2 = nn.BatchNorm1d(out_channels)
-        self.conv2 = IndexedConv(out_channels, out_channels, self.out_grid, bias=False)
-        self.relu = nn.ReLU()
-        if stride == 1 and in_channels == out_channels:
-            self.shortcut = nn.Identity()
-        else:
-            pool = IndexedAveragePool(grid, stride=stride) if stride > 1 else nn.Identity()
-            self.shortcut = nn.Sequential(pool, nn.Conv1d(in_channels, out_channels, 1, bias=False))
+        self.norm2 = IndexedBatchNorm(out_channels, self.out_grid, relu=True)
+        self.conv2 = IndexedConv(out_channels, out_channels, self.out_grid, **options)
+        self.shortcut = nn.Sequential()
+        if stride > 1:
+            self.shortcut.append(IndexedAveragePool(grid, stride=stride, backend=backend))
+        if stride > 1 or in_channels != out_channels:
+            self.shortcut.append(PointwiseConv(in_channels, out_channels, bias=False))
 
-    def forward(self, x: Tensor) -> Tensor:  # (n_images, in_channels, n_pixels)
-        y = self.conv1(self.relu(self.norm1(x)))
-        y = self.conv2(self.relu(self.norm2(y)))
-        return y + self.shortcut(x)  # (n_images, out_channels, out_grid.n_pixels)
+    def forward(self, x: Tensor) -> Tensor:  # (n_images, in_channels, n_pixels), or on cells
+        y = self.conv1(self.norm1(x))
+        y = self.conv2(self.norm2(y))
+        return y + self.shortcut(x)  # (n_images, out_channels, out_grid.n_pixels), or on cells
 
 
 class GammaPhysNet(nn.Sequential):
@@ -109,6 +137,8 @@ class GammaPhysNet(nn.Sequential):
         Residual blocks a stage.
     attention : {"dual", "squeeze_excitation", "none"}
         Attention after each stage.
+    backend : {"auto", "indexedconv", "gather", "dense"}
+        How the layers are computed, see `gammalearn.nn.backends`.
     """
 
     def __init__(
@@ -119,20 +149,25 @@ class GammaPhysNet(nn.Sequential):
         channels=GAMMAPHYSNET_CHANNELS,
         blocks: int = 3,
         attention: str = "dual",
+        backend: str = "auto",
     ):
-        layers = [IndexedConv(in_channels, channels[0], grid, bias=False)]
+        backend = chosen_backend(backend, grid)
         width = channels[0]
+        layers = [
+            _layout(grid, backend),
+            IndexedConv(in_channels, width, grid, bias=False, backend=backend),
+        ]
         for stage, out_channels in enumerate(channels):
             for number in range(blocks):
                 stride = 2 if stage > 0 and number == 0 else 1
-                block = PreActivationBlock(width, out_channels, grid, stride)
+                block = PreActivationBlock(width, out_channels, grid, stride, backend)
                 layers.append(block)
                 width, grid = out_channels, block.out_grid
-            layers.append(image_attention(attention, width))
+            layers.append(image_attention(attention, width, grid))
         super().__init__(
             *layers,
-            nn.BatchNorm1d(width),
-            nn.ReLU(),
+            IndexedBatchNorm(width, grid, relu=True),
+            CellsToPixels(grid),
             nn.Flatten(),
             nn.Linear(width * grid.n_pixels, embedding),
         )
@@ -151,7 +186,7 @@ def build_backbone(settings, grid: PixelGrid, in_channels: int) -> nn.Module:
     """
     if settings.backbone in PLAIN_CHANNELS:
         channels = settings.channels or PLAIN_CHANNELS[settings.backbone]
-        return PlainConvNet(grid, in_channels, channels, settings.embedding)
+        return PlainConvNet(grid, in_channels, channels, settings.embedding, settings.backend)
     return GammaPhysNet(
         grid,
         in_channels,
@@ -159,4 +194,5 @@ def build_backbone(settings, grid: PixelGrid, in_channels: int) -> nn.Module:
         channels=settings.channels or GAMMAPHYSNET_CHANNELS,
         blocks=settings.blocks,
         attention=settings.attention,
+        backend=settings.backend,
     )

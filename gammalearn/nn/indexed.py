@@ -2,12 +2,17 @@
 
 Each output pixel sees the pixels under a kernel centred on it; absent ones count as zero. With the
 same weights the output is that of the package, so that networks trained with it can be loaded.
+Features come and go as pixels or, where the backend is dense, as the cells of the grid's index
+matrix, see `gammalearn.nn.layout`.
 """
 
 import math
 
 import torch
 from torch import nn
+
+from .backends import DenseBackend, make_backend
+from .layout import on_cells
 
 __all__ = ["IndexedAveragePool", "IndexedConv", "IndexedMaxPool"]
 
@@ -28,6 +33,9 @@ class _Indexed(nn.Module):
     kernel : {None, "hex", "square", "pool"}
         Hexagonal, square or 2 x 2 with stride 2. None is the lattice's own.
 
+    backend : {"auto", "indexedconv", "gather", "dense"}
+        How it is computed, see `gammalearn.nn.backends`.
+
     Attributes
     ----------
     out_grid : gammalearn.camera.PixelGrid
@@ -36,39 +44,31 @@ class _Indexed(nn.Module):
         Number of members of the kernel, K.
     """
 
-    def __init__(self, grid, radius=1, stride=1, dilation=1, kernel=None):
+    def __init__(self, grid, radius=1, stride=1, dilation=1, kernel=None, backend="auto"):
         super().__init__()
         self.grid = grid
+        self.n_pixels, self.n_cells = grid.n_pixels, grid.index_matrix.shape
         self.radius, self.dilation, self.kernel = radius, dilation, kernel
-        self.stride = 2 if kernel == "pool" else stride
         self.out_grid = grid.pooled(stride, kernel, radius)
-        neighbours = torch.from_numpy(grid.neighbours(radius, stride, dilation, kernel))
-        self.kernel_size = neighbours.shape[0]
-        # An absent pixel is the one behind the last, which `gather` makes zero. The table follows
-        # from the grid, so that it is no part of the state_dict.
-        neighbours[neighbours < 0] = grid.n_pixels
-        self.register_buffer("neighbours", neighbours, persistent=False)  # (K, n_out)
+        self.stride = 2 if kernel == "pool" else stride
+        self.kernel_size = int(grid.kernel_members(radius, kernel).sum())
+        self.backend = make_backend(backend, self)
 
-    def gather(self, images):
-        """What each output pixel sees.
-
-        Parameters
-        ----------
-        images : torch.Tensor, shape (n_images, n_channels, n_pixels)
-
-        Returns
-        -------
-        torch.Tensor, shape (n_images, n_channels, K, n_out)
-        """
-        if images.ndim != 3 or images.shape[-1] != self.grid.n_pixels:
+    def _check(self, images):
+        """Refuse images of another camera."""
+        if on_cells(images) and isinstance(self.backend, DenseBackend):
+            fits = images.shape[2:] == self.n_cells
+        else:
+            fits = images.ndim == 3 and images.shape[2] == self.n_pixels
+        if not fits:
             raise ValueError(
                 f"{type(self).__name__} expects images of shape (n_images, n_channels, "
-                f"{self.grid.n_pixels}), got {tuple(images.shape)}."
+                f"{self.n_pixels}), got {tuple(images.shape)}."
             )
-        padded = nn.functional.pad(images, (0, 1))
-        return padded.index_select(-1, self.neighbours.flatten()).unflatten(
-            -1, self.neighbours.shape
-        )
+
+    def __repr__(self):
+        # In one line: how it is computed is no part of what it is.
+        return f"{type(self).__name__}({self.extra_repr()})"
 
     def extra_repr(self):
         kernel = "" if self.kernel is None else f", kernel={self.kernel!r}"
@@ -90,10 +90,15 @@ class IndexedConv(_Indexed):
         `gammalearn.camera.PixelGrid.neighbours`.
     bias : bool
         Whether to add a learned constant to each output channel.
+    groups : int
+        Groups that channels are divided into, each seeing its own inputs only; as many as channels
+        for a depthwise convolution.
+    backend : {"auto", "indexedconv", "gather", "dense"}
+        How it is computed, see `gammalearn.nn.backends`.
 
     Attributes
     ----------
-    weight : torch.nn.Parameter, shape (out_channels, in_channels, K)
+    weight : torch.nn.Parameter, shape (out_channels, in_channels / groups, K)
         Members of the kernel from its upper left to its lower right, row by row.
     bias : torch.nn.Parameter, shape (out_channels,), or None
     out_grid : gammalearn.camera.PixelGrid
@@ -110,59 +115,72 @@ class IndexedConv(_Indexed):
         dilation=1,
         bias=True,
         kernel=None,
+        groups=1,
+        backend="auto",
     ):
-        super().__init__(grid, radius, stride, dilation, kernel)
-        self.in_channels, self.out_channels = in_channels, out_channels
-        self.weight = nn.Parameter(torch.empty(out_channels, in_channels, self.kernel_size))
+        super().__init__(grid, radius, stride, dilation, kernel, backend)
+        if groups < 1 or in_channels % groups or out_channels % groups:
+            raise ValueError(
+                f"groups must divide the channels, {in_channels} and {out_channels}; got {groups}."
+            )
+        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
+        self.weight = nn.Parameter(
+            torch.empty(out_channels, in_channels // groups, self.kernel_size)
+        )
         self.bias = nn.Parameter(torch.empty(out_channels)) if bias else None
         self.reset_parameters()
 
     def reset_parameters(self):
-        """Draw weights and bias uniformly within 1 / sqrt(in_channels * K) of zero."""
-        bound = 1 / math.sqrt(self.in_channels * self.kernel_size)
+        """Draw weights and bias uniformly within 1 / sqrt(in_channels / groups * K) of zero."""
+        bound = 1 / math.sqrt(self.in_channels // self.groups * self.kernel_size)
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -bound, bound)
 
     def forward(self, images):
-        """Convolve images (n_images, in_channels, n_pixels) to (n_images, out_channels, n_out)."""
-        if images.ndim == 3 and images.shape[1] != self.in_channels:
+        """Convolve images (n_images, in_channels, n_pixels) to (n_images, out_channels, n_out).
+
+        Features on cells, (n_images, in_channels, n_rows, n_cols), become such.
+        """
+        if images.ndim >= 3 and images.shape[1] != self.in_channels:
             raise ValueError(
                 f"IndexedConv expects images of {self.in_channels} channels, got "
                 f"{images.shape[1]} in shape {tuple(images.shape)}."
             )
-        seen = self.gather(images).flatten(1, 2)  # (n_images, in_channels * K, n_out)
-        convolved = self.weight.flatten(1) @ seen
-        return convolved if self.bias is None else convolved + self.bias[:, None]
+        self._check(images)
+        return self.backend.convolve(images, self.weight, self.bias, self.groups)
 
     def extra_repr(self):
         bias = "" if self.bias is not None else ", bias=False"
-        return f"{self.in_channels}, {self.out_channels}, {super().extra_repr()}{bias}"
+        groups = "" if self.groups == 1 else f", groups={self.groups}"
+        return f"{self.in_channels}, {self.out_channels}, {super().extra_repr()}{bias}{groups}"
 
 
 class _IndexedPool(_Indexed):
-    def __init__(self, grid, radius=1, stride=2, dilation=1, kernel=None):
-        super().__init__(grid, radius, stride, dilation, kernel)
+    def __init__(self, grid, radius=1, stride=2, dilation=1, kernel=None, backend="auto"):
+        super().__init__(grid, radius, stride, dilation, kernel, backend)
 
 
 class IndexedMaxPool(_IndexedPool):
     """Largest value under the kernel, absent pixels being zero.
 
-    Parameters are those of `IndexedConv` that say what the kernel covers; the stride is 2 unless
-    told otherwise.
+    Parameters are those of `IndexedConv` that say what the kernel covers, and the backend; the
+    stride is 2 unless told otherwise.
     """
 
     def forward(self, images):
         """Pool images (n_images, n_channels, n_pixels) to (n_images, n_channels, n_out)."""
-        return self.gather(images).max(dim=2).values
+        self._check(images)
+        return self.backend.largest(images)
 
 
 class IndexedAveragePool(_IndexedPool):
     """Mean over the K members of the kernel, absent pixels being zero.
 
-    Parameters are those of `IndexedConv` that say what the kernel covers; the stride is 2 unless
-    told otherwise.
+    Parameters are those of `IndexedConv` that say what the kernel covers, and the backend; the
+    stride is 2 unless told otherwise.
     """
 
     def forward(self, images):
         """Pool images (n_images, n_channels, n_pixels) to (n_images, n_channels, n_out)."""
-        return self.gather(images).mean(dim=2)
+        self._check(images)
+        return self.backend.mean(images)

@@ -6,7 +6,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gammalearn.camera import PixelGrid
 from gammalearn.nn.attention import DualAttention, SqueezeExcitation, image_attention
+from gammalearn.nn.layout import CellsToPixels, PixelsToCells
 
 
 def sigmoid(x):
@@ -37,6 +39,13 @@ def dual_attention(layer, x):
     return (1 + spatial) * channel_attention(layer.channel, x)
 
 
+def line(n_pixels):
+    """Pixels in every second cell of a row."""
+    index_matrix = np.full((1, 2 * n_pixels), -1)
+    index_matrix[0, ::2] = np.arange(n_pixels)
+    return PixelGrid(index_matrix)
+
+
 FORMULAS = {SqueezeExcitation: channel_attention, DualAttention: dual_attention}
 
 
@@ -49,29 +58,34 @@ FORMULAS = {SqueezeExcitation: channel_attention, DualAttention: dual_attention}
 )
 def test_attention_is_its_formula(attention, n_images, channels, n_pixels, ratio):
     torch.manual_seed(0)
-    layer = attention(channels, ratio).double()
+    grid = line(n_pixels)
+    layer = attention(channels, grid, ratio).double()
     x = torch.randn(n_images, channels, n_pixels, dtype=torch.float64)
     expected = FORMULAS[attention](layer, x.numpy())
     np.testing.assert_allclose(layer(x).detach().numpy(), expected, rtol=1e-12, atol=1e-14)
+    cells = layer(PixelsToCells(grid)(x))
+    assert not cells[..., 1::2].any(), "empty cells stay zero"
+    on_cells = CellsToPixels(grid)(cells)
+    np.testing.assert_allclose(on_cells.detach().numpy(), expected, rtol=1e-12, atol=1e-14)
 
 
 def test_hidden_features_are_a_quarter_of_the_channels():
-    assert SqueezeExcitation(16).gate[0].weight.shape == (4, 16)
-    assert SqueezeExcitation(2).gate[0].weight.shape == (1, 2), "at least one"
+    assert SqueezeExcitation(16, line(3)).gate[0].weight.shape == (4, 16)
+    assert SqueezeExcitation(2, line(3)).gate[0].weight.shape == (1, 2), "at least one"
 
 
 @pytest.mark.parametrize("attention", FORMULAS)
 def test_images_do_not_see_each_other(attention):
     torch.manual_seed(0)
-    layer, x = attention(8), torch.randn(3, 8, 10)
+    layer, x = attention(8, line(10)), torch.randn(3, 8, 10)
     alone = torch.cat([layer(image[None]) for image in x])
     torch.testing.assert_close(layer(x), alone)
 
 
 def test_kinds():
-    assert isinstance(image_attention("dual", 8), DualAttention)
-    assert isinstance(image_attention("squeeze_excitation", 8), SqueezeExcitation)
+    assert isinstance(image_attention("dual", 8, line(5)), DualAttention)
+    assert isinstance(image_attention("squeeze_excitation", 8, line(5)), SqueezeExcitation)
     x = torch.randn(2, 8, 5)
-    assert image_attention("none", 8)(x) is x
+    assert image_attention("none", 8, line(5))(x) is x
     with pytest.raises(ValueError, match=r"dual, squeeze_excitation or none, got 'self'"):
-        image_attention("self", 8)
+        image_attention("self", 8, line(5))

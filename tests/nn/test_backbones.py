@@ -1,5 +1,6 @@
 """Encoders, against networks built from the IndexedConv package's layers with the same weights."""
 
+import copy
 from functools import cache
 
 import numpy as np
@@ -10,8 +11,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from gammalearn.camera import PixelGrid
-from gammalearn.nn.attention import DualAttention, SqueezeExcitation
+from gammalearn.nn.attention import DualAttention, PointwiseConv, SqueezeExcitation
 from gammalearn.nn.backbones import GammaPhysNet, PlainConvNet, build_backbone
+from gammalearn.nn.normalisation import IndexedBatchNorm
 from gammalearn.settings import NetworkSettings
 
 engine = pytest.importorskip("indexedconv.engine", reason="indexedconv not installed")
@@ -74,11 +76,12 @@ class PackageNet(nn.Module):
     @staticmethod
     def copy(ours):
         theirs = {
-            nn.BatchNorm1d: lambda: nn.BatchNorm1d(ours.num_features),
+            IndexedBatchNorm: lambda: nn.BatchNorm1d(ours.num_features),
             nn.Linear: lambda: nn.Linear(ours.in_features, ours.out_features),
-            nn.Conv1d: lambda: nn.Conv1d(ours.in_channels, ours.out_channels, 1, bias=False),
-            DualAttention: lambda: DualAttention(ours.channel.gate[0].in_features),
-            SqueezeExcitation: lambda: SqueezeExcitation(ours.gate[0].in_features),
+            PointwiseConv: lambda: nn.Conv1d(ours.in_channels, ours.out_channels, 1, bias=False),
+            # Formulas on pixels, which tests/nn/test_attention.py has.
+            DualAttention: lambda: copy.deepcopy(ours),
+            SqueezeExcitation: lambda: copy.deepcopy(ours),
             nn.Identity: nn.Identity,
         }[type(ours)]()
         theirs.load_state_dict(ours.state_dict())
@@ -92,8 +95,8 @@ def package_table(matrix, stride):
 
 class PackagePlain(PackageNet):
     def build(self, ours):
-        *layers, _, linear = ours
-        for conv, norm, _, _ in zip(*[iter(layers)] * 4, strict=True):
+        _, *layers, _, _, linear = ours
+        for conv, norm, _ in zip(*[iter(layers)] * 3, strict=True):
             conv = self.conv(conv)
             self.step(1)
             self.parts.append(nn.ModuleList([conv, self.copy(norm), self.pool()]))
@@ -110,7 +113,7 @@ class PackageGammaPhysNet(PackageNet):
     """3 stages of 3 blocks, each stage followed by its attention."""
 
     def build(self, ours):
-        first, *stages, norm, _, _, linear = ours
+        _, first, *stages, norm, _, _, linear = ours
         self.first = self.conv(first)
         self.step(1)
         for number, (*blocks, attention) in enumerate(zip(*[iter(stages)] * 4, strict=True)):
@@ -148,11 +151,14 @@ PACKAGE = {
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=["float64", "float32"])
+@pytest.mark.parametrize("backend", ["dense", "gather"])
 @pytest.mark.parametrize("backbone", PACKAGE)
-def test_encoder_is_that_of_the_package(grid, backbone, dtype):
+def test_encoder_is_that_of_the_package(grid, backbone, backend, dtype):
     """In training, with the gradient of each weight, then with the statistics learnt in it."""
     torch.manual_seed(0)
-    ours = build_backbone(NetworkSettings(backbone=backbone, embedding=32), grid, 2)
+    ours = build_backbone(
+        NetworkSettings(backbone=backbone, embedding=32, backend=backend), grid, 2
+    )
     theirs = PACKAGE[backbone](ours, grid)
     ours, theirs = ours.to(dtype), theirs.to(dtype)
     images = torch.randn(3, 2, grid.n_pixels, dtype=dtype)
@@ -249,7 +255,7 @@ def test_layers_of_the_plain_networks(small, backbone, channels, expected):
 )
 def test_attention_of_the_settings(small, attention, kind):
     network = build_backbone(NetworkSettings(attention=attention), small, 2)
-    assert sum(type(layer) is kind for layer in network) == 3
+    assert sum(type(layer) is kind for layer in list(network)[1:]) == 3
     assert not any(isinstance(m, DualAttention) for m in network.modules())
 
 

@@ -1,0 +1,79 @@
+"""Where features lie: one value a pixel, or laid out on the cells of the grid's index matrix.
+
+*Pixels*, (n_images, channels, n_pixels), is how images come and what the IndexedConv package works on.
+*Cells*, (n_images, channels, n_rows, n_cols), is the index matrix filled in: a hexagonal kernel is
+then a square one without two corners, which a dense convolution computes at once. Cells without a
+pixel hold zero, and every layer leaves them so. Layers take either and return what they were given.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..camera import PixelGrid
+
+__all__ = ["CellsToPixels", "PixelsToCells", "occupied_cells", "on_cells", "pixel_mean"]
+
+
+def on_cells(features: Tensor) -> bool:
+    """Whether features lie on cells, (n_images, channels, n_rows, n_cols)."""
+    return features.ndim == 4
+
+
+def occupied_cells(grid: PixelGrid) -> Tensor:
+    """1 for cells with a pixel and 0 for others, shape (1, 1, n_rows, n_cols)."""
+    return torch.from_numpy(grid.index_matrix >= 0).to(torch.get_default_dtype())[None, None]
+
+
+def pixel_mean(features: Tensor, n_pixels: int) -> Tensor:
+    """Mean over the pixels of each image, shape (n_images, channels)."""
+    if on_cells(features):
+        return features.sum(dim=(2, 3)) / n_pixels
+    return features.mean(dim=2)
+
+
+class PixelsToCells(nn.Module):
+    """From (n_images, channels, n_pixels) to (n_images, channels, n_rows, n_cols), channels last.
+
+    Parameters
+    ----------
+    grid : gammalearn.camera.PixelGrid
+    """
+
+    def __init__(self, grid: PixelGrid):
+        super().__init__()
+        self.n_pixels = grid.n_pixels
+        # Numbers, not the grid itself: torch.compile takes no arrays that cannot be written.
+        self.shape = grid.index_matrix.shape
+        # An empty cell takes the value behind the last pixel, which is made zero.
+        index = np.where(grid.index_matrix < 0, grid.n_pixels, grid.index_matrix)
+        self.register_buffer("pixels", torch.from_numpy(index.ravel()), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        if images.ndim != 3 or images.shape[2] != self.n_pixels:
+            raise ValueError(
+                f"The network expects images of shape (n_images, n_channels, {self.n_pixels}), "
+                f"got {tuple(images.shape)}."
+            )
+        padded = nn.functional.pad(images, (0, 1))
+        cells = padded.index_select(2, self.pixels).unflatten(2, self.shape)
+        return cells.contiguous(memory_format=torch.channels_last)
+
+
+class CellsToPixels(nn.Module):
+    """From (n_images, channels, n_rows, n_cols) to (n_images, channels, n_pixels).
+
+    Parameters
+    ----------
+    grid : gammalearn.camera.PixelGrid
+    """
+
+    def __init__(self, grid: PixelGrid):
+        super().__init__()
+        cells = grid.rows * grid.index_matrix.shape[1] + grid.cols
+        self.register_buffer("cells", torch.from_numpy(cells), persistent=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        if not on_cells(features):
+            return features
+        return features.flatten(2).index_select(2, self.cells)

@@ -1,0 +1,113 @@
+"""Batch normalisation that counts real pixels only, wherever the features lie."""
+
+import torch
+from torch import Tensor, nn
+
+from ..camera import PixelGrid
+from .layout import occupied_cells, on_cells
+
+__all__ = ["IndexedBatchNorm"]
+
+#: Axes of features on cells that statistics are taken over.
+ALL_BUT_CHANNELS = (0, 2, 3)
+
+
+class IndexedBatchNorm(nn.BatchNorm1d):
+    """Batch normalisation over the images and pixels of a batch (Ioffe & Szegedy 2015).
+
+    On pixels it is `torch.nn.BatchNorm1d`, whose parameters and buffers it has; on cells the result
+    is the same, and empty cells stay zero.
+
+    Parameters
+    ----------
+    channels : int
+        Number of channels.
+    grid : gammalearn.camera.PixelGrid
+        The grid of the pixels.
+    relu : bool
+        Whether to go on with a ReLU, which is faster here than after.
+    """
+
+    def __init__(self, channels: int, grid: PixelGrid, relu: bool = False):
+        super().__init__(channels)
+        self.n_pixels, self.relu = grid.n_pixels, relu
+        self.register_buffer("occupied", occupied_cells(grid), persistent=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        if not on_cells(features):
+            normalised = super().forward(features)
+            return torch.relu(normalised) if self.relu else normalised
+        if not self.training:
+            scale = self.weight * torch.rsqrt(self.running_var + self.eps)
+            offset = self.bias - self.running_mean * scale
+            return _affine(features, scale, offset, self.occupied, self.relu)
+        n_values = features.shape[0] * self.n_pixels
+        if n_values < 2:
+            raise ValueError(f"Statistics of a batch need two values, got {n_values}.")
+        normalised, mean, variance = _OccupiedNorm.apply(
+            features, self.weight, self.bias, self.occupied, n_values, self.eps, self.relu
+        )
+        with torch.no_grad():
+            self.num_batches_tracked.add_(1)
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * (n_values / (n_values - 1)), self.momentum)
+        return normalised
+
+    def extra_repr(self):
+        return f"{super().extra_repr()}, relu={self.relu}"
+
+
+def _channels(values: Tensor) -> Tensor:
+    """One value a channel, in the shape of features on cells."""
+    return values[:, None, None]
+
+
+def _affine(features, scale, offset, occupied, relu):
+    """``scale`` times features plus ``offset`` where there is a pixel, in the features' type."""
+    # The offset is small enough with its zeros to stay in the cache: one pass over the features.
+    offset = (_channels(offset) * occupied).contiguous(memory_format=torch.channels_last)
+    result = torch.addcmul(offset, features, _channels(scale)).to(features.dtype)
+    return result.relu_() if relu else result
+
+
+class _OccupiedNorm(torch.autograd.Function):
+    """Normalisation with the statistics of the batch, empty cells being zero and not counted.
+
+    The gradient of batch normalisation written out: autograd's would take twice the passes over
+    memory. Statistics are kept in single precision where features are in half.
+    """
+
+    @staticmethod
+    def forward(ctx, features, weight, bias, occupied, n_values, eps, relu):
+        precision = torch.promote_types(features.dtype, torch.float32)
+        mean = features.sum(ALL_BUT_CHANNELS, dtype=precision) / n_values
+        shift = (_channels(mean) * occupied).contiguous(memory_format=torch.channels_last)
+        centred = features - shift
+        variance = centred.square().sum(ALL_BUT_CHANNELS) / n_values
+        inverse = torch.rsqrt(variance + eps)
+        normalised = _affine(centred, inverse * weight, bias, occupied, relu).to(features.dtype)
+        centred = centred.to(features.dtype)
+        ctx.save_for_backward(centred, weight, inverse, occupied, normalised if relu else None)
+        ctx.n_values = n_values
+        ctx.mark_non_differentiable(mean, variance)
+        return normalised, mean, variance
+
+    @staticmethod
+    def backward(ctx, gradient, *_):
+        centred, weight, inverse, occupied, rectified = ctx.saved_tensors
+        if rectified is None:
+            gradient = gradient * occupied.to(gradient.dtype)
+        else:  # which is zero in empty cells too
+            gradient = torch.ops.aten.threshold_backward(gradient, rectified, 0)
+        by_bias = gradient.sum(ALL_BUT_CHANNELS, dtype=inverse.dtype)
+        by_scale = (gradient * centred).sum(ALL_BUT_CHANNELS, dtype=inverse.dtype)
+        scale = weight * inverse
+        by_features = _affine(
+            centred,
+            -scale * inverse.square() * by_scale / ctx.n_values,
+            -scale * by_bias / ctx.n_values,
+            occupied,
+            relu=False,
+        )
+        by_features = torch.addcmul(by_features, gradient, _channels(scale)).to(centred.dtype)
+        return by_features, by_scale * inverse, by_bias, None, None, None, None

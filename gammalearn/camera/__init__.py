@@ -2,6 +2,7 @@
 
 from .grid import PixelGrid
 from .lattice import LatticeError
+from .symmetry import Symmetry
 from .type import CameraType
 
-__all__ = ["CameraType", "LatticeError", "PixelGrid"]
+__all__ = ["CameraType", "LatticeError", "PixelGrid", "Symmetry"]

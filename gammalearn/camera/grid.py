@@ -21,6 +21,7 @@ import numpy as np
 from ctapipe.instrument import CameraGeometry, PixelShape
 
 from .lattice import LatticeError, check_lattice, lattice_cells
+from .symmetry import find_symmetries
 
 __all__ = ["PixelGrid"]
 
@@ -187,6 +188,15 @@ class PixelGrid:
         cells[:, self.index_matrix[occupied]] = occupied
         cells.flags.writeable = False
         return cells
+
+    @cached_property
+    def symmetries(self):
+        """Turns and mirrors of the pixels, a tuple of `Symmetry` with the identity first.
+
+        Twelve for a hexagonal camera that is symmetric about a pixel. In one that is not all of
+        them have some pixels without a counterpart (`Symmetry.complete` is then False).
+        """
+        return find_symmetries(self)
 
     def __eq__(self, other):
         if not isinstance(other, PixelGrid):

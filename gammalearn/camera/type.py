@@ -75,6 +75,14 @@ class CameraType:
         return PixelGrid.from_positions(self.pix_x, self.pix_y, lattice=self.lattice)
 
     @cached_property
+    def axis(self) -> float:
+        """Angle in deg of the grid's columns, e_col, to +x in the camera frame."""
+        steps = np.column_stack([self.grid.cols, self.grid.rows, np.ones(self.n_pixels)])
+        positions = np.column_stack([self.pix_x, self.pix_y])
+        (e_x, e_y), *_ = np.linalg.lstsq(steps, positions)[0]
+        return float(np.rad2deg(np.arctan2(e_y, e_x)))
+
+    @cached_property
     def pitch(self) -> float:
         """Median distance between neighbouring pixels, in m."""
         positions = np.column_stack([self.pix_x, self.pix_y])

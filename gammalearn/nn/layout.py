@@ -1,9 +1,10 @@
 """Where features lie: one value a pixel, or laid out on the cells of the grid's index matrix.
 
-*Pixels*, (n_images, channels, n_pixels), is how images come and what the IndexedConv package works on.
-*Cells*, (n_images, channels, n_rows, n_cols), is the index matrix filled in: a hexagonal kernel is
-then a square one without two corners, which a dense convolution computes at once. Cells without a
-pixel hold zero, and every layer leaves them so. Layers take either and return what they were given.
+*Pixels*, (n_images, channels, n_pixels), is how images come and what the IndexedConv package works
+on. *Cells*, (n_images, channels, n_rows, n_cols), is the index matrix filled in: a hexagonal kernel
+is then a square one without two corners, which a dense convolution computes at once. Cells without
+a pixel hold zero, and every layer leaves them so. Layers take either and return what they were
+given.
 """
 
 import numpy as np

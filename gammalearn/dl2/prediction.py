@@ -8,12 +8,13 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from ..data import EventDataset, EventIndex, event_loader
+from ..nn import for_inference
 from ..tasks import Task
 
 __all__ = ["predict_outputs"]
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def predict_outputs(
     network: nn.Module,
     tasks: Mapping[str, Task],
@@ -56,7 +57,7 @@ def predict_outputs(
     }
     if len(index) == 0:
         return outputs
-    network = network.eval().to(device)
+    network = for_inference(network).to(device)
     dataset = EventDataset(index, data_settings)
     bar = tqdm(
         total=len(index),

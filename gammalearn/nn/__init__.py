@@ -1,6 +1,21 @@
 """Layers and networks."""
 
+from .attention import DualAttention, SqueezeExcitation
 from .indexed import IndexedAveragePool, IndexedConv, IndexedMaxPool
+from .inference import for_inference
+from .layout import CellsToPixels, PixelsToCells
 from .network import ReconstructionNetwork
+from .normalisation import IndexedBatchNorm
 
-__all__ = ["IndexedAveragePool", "IndexedConv", "IndexedMaxPool", "ReconstructionNetwork"]
+__all__ = [
+    "CellsToPixels",
+    "DualAttention",
+    "IndexedAveragePool",
+    "IndexedBatchNorm",
+    "IndexedConv",
+    "IndexedMaxPool",
+    "PixelsToCells",
+    "ReconstructionNetwork",
+    "SqueezeExcitation",
+    "for_inference",
+]

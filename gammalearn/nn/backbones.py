@@ -88,6 +88,9 @@ class PreActivationBlock(nn.Module):
         How the layers are computed, see `gammalearn.nn.backends`.
     """
 
+    #: Layers that are nowhere used but by the next, which for_inference folds.
+    FOLLOWS = (("conv1", "norm2"),)
+
     def __init__(
         self,
         in_channels: int,

@@ -38,9 +38,7 @@ class IndexedBatchNorm(nn.BatchNorm1d):
             normalised = super().forward(features)
             return torch.relu(normalised) if self.relu else normalised
         if not self.training:
-            scale = self.weight * torch.rsqrt(self.running_var + self.eps)
-            offset = self.bias - self.running_mean * scale
-            return _affine(features, scale, offset, self.occupied, self.relu)
+            return _affine(features, *self.scale_and_offset(), self.occupied, self.relu)
         n_values = features.shape[0] * self.n_pixels
         if n_values < 2:
             raise ValueError(f"Statistics of a batch need two values, got {n_values}.")
@@ -52,6 +50,11 @@ class IndexedBatchNorm(nn.BatchNorm1d):
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance * (n_values / (n_values - 1)), self.momentum)
         return normalised
+
+    def scale_and_offset(self) -> tuple[Tensor, Tensor]:
+        """What evaluation multiplies each channel with and then adds."""
+        scale = self.weight * torch.rsqrt(self.running_var + self.eps)
+        return scale, self.bias - self.running_mean * scale
 
     def extra_repr(self):
         return f"{super().extra_repr()}, relu={self.relu}"

@@ -1,0 +1,110 @@
+"""Batch normalisation on cells, against torch's on pixels."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gammalearn.camera import PixelGrid
+from gammalearn.nn import CellsToPixels, IndexedBatchNorm, PixelsToCells
+
+TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}
+
+
+def pair(grid, channels, relu, dtype=torch.float64):
+    """Our layer and torch's, with the same random weights."""
+    ours, theirs = IndexedBatchNorm(channels, grid, relu), torch.nn.BatchNorm1d(channels)
+    with torch.no_grad():
+        ours.weight.normal_()
+        ours.bias.normal_()
+    theirs.load_state_dict(ours.state_dict())
+    if relu:
+        theirs = torch.nn.Sequential(theirs, torch.nn.ReLU())
+    return ours.to(dtype), theirs.to(dtype)
+
+
+@st.composite
+def grids(draw):
+    """Any index matrix with at least two pixels."""
+    n_rows, n_cols = draw(st.integers(1, 6)), draw(st.integers(2, 6))
+    n_pixels = draw(st.integers(2, n_rows * n_cols))
+    cells = np.random.default_rng(draw(st.integers(0, 99))).permutation(n_rows * n_cols)
+    matrix = np.full(n_rows * n_cols, -1)
+    matrix[cells[:n_pixels]] = np.arange(n_pixels)
+    return PixelGrid(matrix.reshape(n_rows, n_cols))
+
+
+def assert_same(ours, theirs, dtype):
+    scale = max(1.0, theirs.abs().max().item())
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=TOLERANCE[dtype] * scale)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@settings(deadline=None, max_examples=40)
+@given(
+    grid=grids(),
+    n_images=st.integers(1, 4),
+    channels=st.integers(1, 5),
+    relu=st.booleans(),
+    offset=st.sampled_from([0.0, 30.0]),
+)
+def test_on_cells_as_on_pixels(dtype, grid, n_images, channels, relu, offset):
+    """Output, gradients, running statistics; in training and after it; empty cells stay zero."""
+    torch.manual_seed(0)
+    ours, theirs = pair(grid, channels, relu, dtype)
+    images = torch.randn(n_images, channels, grid.n_pixels, dtype=dtype) + offset
+    to_cells, to_pixels = PixelsToCells(grid), CellsToPixels(grid)
+    empty = torch.from_numpy(grid.index_matrix < 0)
+    for train in (True, False):
+        ours.train(train), theirs.train(train)
+        mine, other = (images.clone().requires_grad_() for _ in range(2))
+        cells = ours(to_cells(mine))
+        assert not cells[..., empty].any()
+        expected = theirs(other)
+        assert_same(to_pixels(cells), expected, dtype)
+        cotangent = torch.randn_like(expected)
+        to_pixels(cells).backward(cotangent)
+        expected.backward(cotangent)
+        assert_same(mine.grad, other.grad, dtype)
+        for ours_p, theirs_p in zip(ours.parameters(), theirs.parameters(), strict=True):
+            assert_same(ours_p.grad, theirs_p.grad, dtype)
+            ours_p.grad = theirs_p.grad = None
+    for buffer, expected in zip(ours.buffers(), theirs.buffers(), strict=False):
+        assert_same(buffer.to(dtype), expected.to(dtype), dtype)
+
+
+def test_on_pixels_it_is_that_of_torch():
+    torch.manual_seed(0)
+    grid = PixelGrid([[0, 1, -1], [2, 3, 4], [-1, 5, 6]])
+    ours, theirs = pair(grid, 3, relu=True)
+    images = torch.randn(4, 3, 7, dtype=torch.float64)
+    torch.testing.assert_close(ours(images), theirs(images))
+
+
+def test_gradients_that_reach_empty_cells_count_for_nothing():
+    """What follows may give a gradient to cells that hold no pixel, as a mean over cells does."""
+    torch.manual_seed(0)
+    grid = PixelGrid([[0, 1, -1], [2, 3, 4], [-1, 5, 6]])
+    ours, _ = pair(grid, 2, relu=False)
+    images = torch.randn(3, 2, 7, dtype=torch.float64, requires_grad=True)
+    ours(PixelsToCells(grid)(images)).sum().backward()
+    torch.testing.assert_close(images.grad, torch.zeros_like(images), rtol=0, atol=1e-12)
+    torch.testing.assert_close(ours.bias.grad, torch.full((2,), 21.0, dtype=torch.float64))
+
+
+def test_half_precision_keeps_its_type_and_exact_statistics():
+    torch.manual_seed(0)
+    grid = PixelGrid(np.arange(400).reshape(20, 20), "square")
+    ours, theirs = pair(grid, 2, relu=False, dtype=torch.float32)
+    images = torch.randn(8, 2, 400) + 5
+    normalised = ours(PixelsToCells(grid)(images).bfloat16())
+    assert normalised.dtype == torch.bfloat16
+    theirs(images.bfloat16().float())
+    torch.testing.assert_close(ours.running_mean, theirs.running_mean, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(ours.running_var, theirs.running_var, rtol=2e-2, atol=1e-3)
+
+
+def test_one_value_has_no_statistics():
+    with pytest.raises(ValueError, match="two values, got 1"):
+        IndexedBatchNorm(2, PixelGrid([[0, -1]]))(torch.zeros(1, 2, 1, 2))

@@ -53,6 +53,7 @@ setup(
     # Lower bounds only: a newer ctapipe or torch should not have to wait for a release of ours.
     install_requires=[
         "astropy>=6.1",
+        "blosc2>=3.0",  # what PyTables compresses with
         "ctapipe>=0.28",
         "lightning>=2.5",
         "matplotlib>=3.9",

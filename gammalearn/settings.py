@@ -230,6 +230,10 @@ class DataSettings(_Settings):
     """How charge (p.e.) enters: as it is, or asinh(charge), linear for noise and
     logarithmic for light."""
 
+    shuffle_window: int = Field(8192, ge=1)
+    """Images kept in memory in each process to shuffle the training events among (15 kB for two
+    channels of an LST image). Where there are no more than these, the shuffle is complete."""
+
     @field_validator("channels")
     @classmethod
     def _channels(cls, channels):

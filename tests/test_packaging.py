@@ -21,7 +21,7 @@ import gammalearn
 
 ROOT = Path(__file__).resolve().parents[1]
 
-CONDA_NAMES = {"pytorch": "torch", "pytables": "tables"}
+CONDA_NAMES = {"pytorch": "torch", "pytables": "tables", "python-blosc2": "blosc2"}
 
 #: What the conda environment holds beyond setup.py's dependencies. torchvision is there so that pip
 #: finds what IndexedConv asks for, and leaves the environment's torch alone.

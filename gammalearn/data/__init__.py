@@ -1,8 +1,9 @@
 """Data: readers, event index, cuts, splits and batches."""
 
 from .batch import Batch, CameraImages
-from .dataset import EventDataset, event_loader
+from .dataset import EventDataset
 from .index import EventIndex
+from .loader import EventLoader, event_loader
 from .split import split_by_shower
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "CameraImages",
     "EventDataset",
     "EventIndex",
+    "EventLoader",
     "event_loader",
     "split_by_shower",
 ]

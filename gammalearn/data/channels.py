@@ -37,24 +37,48 @@ def image_channels(
         squared (so that the light counts, not the noise), in units of 10 ns; 0 in an image
         without positive charge.
     """
-    charge = np.nan_to_num(pixels["charge"].astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-    made = []
-    for channel in channels:
+    charge = pixels["charge"].astype(np.float32)
+    has_charge = np.isfinite(charge)
+    if not has_charge.all():
+        charge[~has_charge] = 0
+    out = np.empty((len(charge), len(channels), charge.shape[1]), dtype=np.float32)
+    for number, channel in enumerate(channels):
         if channel == "charge":
-            made.append(np.arcsinh(charge) if charge_scale == "asinh" else charge)
+            if charge_scale == "asinh":
+                np.arcsinh(charge, out=out[:, number])
+            else:
+                out[:, number] = charge
         elif channel == "peak_time":
-            time = pixels["peak_time"].astype(np.float32)
-            # In double precision, where no charge is too large to be squared.
-            light = np.clip(charge, 0, None).astype(np.float64)
-            weight = np.where(np.isfinite(time), light**2, 0)
-            total = weight.sum(axis=1, keepdims=True)
-            time = np.where(np.isfinite(time), time, 0)
-            mean = (weight * time).sum(axis=1, keepdims=True) / np.where(total > 0, total, 1)
-            # An image without light has no time of its own to be relative to.
-            seen = np.isfinite(pixels["charge"]) & np.isfinite(pixels["peak_time"]) & (total > 0)
-            made.append(np.where(seen, (time - mean) / TIME_SCALE_NS, 0))
+            out[:, number] = _relative_time(pixels["peak_time"], charge, has_charge)
         elif channel == "cleaning_mask":
-            made.append(pixels["cleaning_mask"])
+            out[:, number] = pixels["cleaning_mask"]
         else:
             raise ValueError(f"channel must be charge, peak_time or cleaning_mask, got {channel!r}")
-    return np.stack(made, axis=1).astype(np.float32)
+    return out
+
+
+def _relative_time(time: np.ndarray, charge: np.ndarray, has_charge: np.ndarray) -> np.ndarray:
+    """Peak times relative to their image's own, 0 where there is none."""
+    time = time.astype(np.float32)
+    seen = has_charge & np.isfinite(time)
+    light = np.maximum(charge, 0)
+    if not seen.all():
+        time[~seen] = 0
+        light[~seen] = 0
+    # Relative to the brightest pixel: no charge is then too large to be squared, and what is
+    # averaged are small differences of times.
+    brightest = light.argmax(axis=1)[:, None]
+    largest = np.take_along_axis(light, brightest, axis=1)
+    time -= np.take_along_axis(time, brightest, axis=1)
+    has_light = largest > 0
+    light /= np.where(has_light, largest, 1)
+    light *= light
+    total = light.sum(axis=1, keepdims=True)
+    light *= time
+    time -= light.sum(axis=1, keepdims=True) / np.where(has_light, total, 1)
+    time /= TIME_SCALE_NS
+    # An image without light has no time of its own to be relative to.
+    time *= has_light
+    if not seen.all():
+        time[~seen] = 0
+    return time

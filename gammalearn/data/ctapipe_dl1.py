@@ -16,6 +16,7 @@ from ctapipe.io.hdf5tableio import get_column_attrs, get_column_transforms
 from ..errors import EmptySelectionError, InputFileError
 from ..files import open_hdf5, reading
 from ..particles import particle_names
+from .chunks import TableChunks
 
 __all__ = ["CtapipeDL1Reader", "event_keys", "match_rows"]
 
@@ -87,9 +88,8 @@ class CtapipeDL1Reader:
     def __init__(self, path: Path):
         self.path = Path(path)
         self._file = open_hdf5(self.path)
-        # How the columns of each telescope's images are stored: finding out takes longer
-        # than reading some images.
-        self._transforms: dict[int, dict] = {}
+        # How the images of each telescope are stored: finding out takes longer than reading some.
+        self._tables: dict[int, tuple[TableChunks, dict]] = {}
         try:
             with self._reading("the table of contents"):
                 self._check_kind()
@@ -323,7 +323,7 @@ class CtapipeDL1Reader:
         ----------
         tel_id : int
         rows : ndarray of int, shape (n,)
-            Rows of :meth:`images`, best in increasing order.
+            Rows of :meth:`images`, in increasing order.
         names : sequence of str
             Of ``charge`` (p.e.), ``peak_time`` (ns), ``cleaning_mask`` (bool).
 
@@ -336,9 +336,11 @@ class CtapipeDL1Reader:
         with self._reading(path):
             table = self._file.get_node(path)
             self._check_columns(path, table.colnames, KEYS)
-            data = table.read_coordinates(rows)
-            if tel_id not in self._transforms:
-                self._transforms[tel_id] = get_column_transforms(get_column_attrs(table))
+            if tel_id not in self._tables:
+                transforms = get_column_transforms(get_column_attrs(table))
+                self._tables[tel_id] = TableChunks(table), transforms
+            chunks, transforms = self._tables[tel_id]
+            data = chunks.read(np.asarray(rows))
         pixels = {name: data[name] for name in KEYS}
         for name in names:
             column = PIXEL_COLUMNS[name]
@@ -347,7 +349,7 @@ class CtapipeDL1Reader:
                     f"'{self.path}' has no {column} of telescope {tel_id}; "
                     f"leave '{name}' out of data.channels."
                 )
-            transform = self._transforms[tel_id].get(column)
+            transform = transforms.get(column)
             pixels[name] = transform.inverse(data[column]) if transform else data[column]
         return pixels
 

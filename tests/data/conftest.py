@@ -6,9 +6,10 @@ from functools import cache
 import numpy as np
 import pytest
 import tables
+import torch
 from ctapipe.io import TableLoader
 
-from gammalearn.data import EventIndex
+from gammalearn.data import EventDataset, EventIndex
 from gammalearn.settings import DataSettings
 
 
@@ -81,3 +82,33 @@ def image_in_ctapipe():
         return np.asarray(table[column][row])
 
     return image
+
+
+@pytest.fixture
+def make(dl1, build_index):
+    """A data set of some files; it is closed after the test."""
+    made = []
+
+    def dataset(*names, rows=None, targets=None, **settings):
+        settings = DataSettings(**settings)
+        files = [dl1(name) if isinstance(name, str) else name for name in names]
+        made.append(EventDataset(build_index(files, settings), settings, targets, rows))
+        return made[-1]
+
+    yield dataset
+    for dataset in made:
+        dataset.close()
+
+
+@pytest.fixture
+def assert_same_batch():
+    """Compare two batches bit by bit."""
+
+    def check(batch, other):
+        assert batch.index.tolist() == other.index.tolist()
+        assert set(batch.images) == set(other.images)
+        for name, images in batch.images.items():
+            for part, tensor in vars(images).items():
+                assert torch.equal(tensor, getattr(other.images[name], part)), (name, part)
+
+    return check

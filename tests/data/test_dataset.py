@@ -6,32 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from gammalearn.data import EventDataset, event_loader
-from gammalearn.data import dataset as dataset_module
+from gammalearn.data import reading
 from gammalearn.data.channels import image_channels
 from gammalearn.data.ctapipe_dl1 import FIXED_POINTING
 from gammalearn.errors import InputFileError
-from gammalearn.settings import DataSettings
 
 RUN202, RUN201 = "proton_run202_prod5", "proton_run201_prod5"
 NAMES = [RUN202, "gamma_diffuse_run10_6.0.0", RUN201, "gamma_lsts_run7_7.0.0"]
 COLUMNS = {"charge": "image", "peak_time": "peak_time", "cleaning_mask": "image_mask"}
-
-
-@pytest.fixture
-def make(dl1, build_index):
-    """A data set of some files; it is closed after the test."""
-    made = []
-
-    def dataset(*names, rows=None, targets=None, **settings):
-        settings = DataSettings(**settings)
-        files = [dl1(name) if isinstance(name, str) else name for name in names]
-        made.append(EventDataset(build_index(files, settings), settings, targets, rows))
-        return made[-1]
-
-    yield dataset
-    for dataset in made:
-        dataset.close()
 
 
 def check(batch, dataset, image_in_ctapipe):
@@ -185,20 +167,20 @@ class TestPlaces:
 
 class TestFiles:
     def test_few_stay_open(self, make, image_in_ctapipe, monkeypatch):
-        monkeypatch.setattr(dataset_module, "MAX_OPEN_FILES", 2)
+        monkeypatch.setattr(reading, "MAX_OPEN_FILES", 2)
         dataset = make(*NAMES)
         for items in (np.arange(len(dataset)), [0, 12, 6, 8], [0, 12, 6, 8]):
             check(dataset[items], dataset, image_in_ctapipe)
-            assert len(dataset._readers) == 2
+            assert len(dataset.reader._readers) == 2
         dataset.close()
-        assert not dataset._readers
+        assert not dataset.reader._readers
 
-    def test_do_not_travel_to_other_processes(self, make):
+    def test_do_not_travel_to_other_processes(self, make, assert_same_batch):
         dataset = make(RUN202)
         before = dataset[[0, 3]]
         copy = pickle.loads(pickle.dumps(dataset))
-        assert dataset._readers and not copy._readers
-        same(copy[[0, 3]], before)
+        assert dataset.reader._readers and not copy.reader._readers
+        assert_same_batch(copy[[0, 3]], before)
         copy.close()
 
     def test_a_file_that_has_changed_is_noticed(self, make, altered):
@@ -221,71 +203,7 @@ class TestFiles:
             dataset[0]
 
 
-def same(batch, other):
-    """Check that two batches are equal, bit by bit."""
-    assert batch.index.tolist() == other.index.tolist()
-    assert set(batch.images) == set(other.images)
-    for name, images in batch.images.items():
-        for part, tensor in vars(images).items():
-            assert torch.equal(tensor, getattr(other.images[name], part)), (name, part)
-
-
-class TestLoader:
-    @staticmethod
-    def order(loader):
-        return [row for batch in loader for row in batch.index.tolist()]
-
-    def test_in_order_unless_shuffled(self, make):
-        loader = event_loader(make(*NAMES), 4)
-        sizes = [batch.n_events for batch in loader]
-        assert self.order(loader) == list(range(13))
-        assert sizes == [4, 4, 4, 1]
-
-    def test_each_event_once_an_epoch(self, make):
-        loader = event_loader(make(*NAMES), 4, shuffle_seed=3)
-        for epoch in range(3):
-            loader.sampler.set_epoch(epoch)
-            assert sorted(self.order(loader)) == list(range(13))
-
-    @pytest.mark.parametrize("shuffle_seed", [None, 3])
-    def test_ranks_share_the_events(self, make, shuffle_seed):
-        dataset = make(*NAMES, rows=np.arange(1, 13))
-        orders = [
-            self.order(event_loader(dataset, 4, shuffle_seed=shuffle_seed, rank=r, world_size=2))
-            for r in range(2)
-        ]
-        assert [len(order) for order in orders] == [6, 6]
-        assert sorted(orders[0] + orders[1]) == list(range(1, 13))
-
-    def test_ranks_have_as_many_batches_even_where_events_do_not_divide(self, make):
-        """Fewer on one rank would let the others wait for ever; one event comes twice."""
-        dataset = make(*NAMES)
-        orders = [self.order(event_loader(dataset, 4, rank=r, world_size=2)) for r in range(2)]
-        assert [len(order) for order in orders] == [7, 7]
-        assert set(orders[0] + orders[1]) == set(range(13))
-
-    def test_the_seed_and_the_epoch_make_the_order(self, make):
-        dataset = make(*NAMES)
-
-        def order(seed, epoch):
-            loader = event_loader(dataset, 4, shuffle_seed=seed)
-            loader.sampler.set_epoch(epoch)
-            return self.order(loader)
-
-        assert order(1, 0) == order(1, 0)
-        different = [order(1, 0), order(1, 1), order(7, 0), list(range(13))]
-        assert len(set(map(tuple, different))) == 4
-        assert order(0, 0) != list(range(13))
-
-    def test_workers_give_the_same_batches(self, make):
-        dataset = make(RUN202, RUN201)
-        here, there = (
-            event_loader(dataset, 3, workers=workers, shuffle_seed=1) for workers in (0, 1)
-        )
-        batches = zip(here, there, strict=True)
-        for batch, other in batches:
-            same(batch, other)
-
+class TestBatch:
     def test_a_batch_moves_as_a_whole(self, make):
         targets = {"energy": np.zeros((6, 1), dtype=np.float32)}
         moved = make(RUN202, targets=targets)[[0, 2]].to("meta")

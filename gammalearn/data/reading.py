@@ -1,0 +1,113 @@
+"""Image reader: channels of images, wherever they lie."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ..errors import GammaLearnError, InputFileError
+from .channels import image_channels, pixel_columns
+from .ctapipe_dl1 import CtapipeDL1Reader, event_keys
+from .index import EventIndex
+
+__all__ = ["ImageReader", "groups"]
+
+#: Files kept open at a time in each process.
+MAX_OPEN_FILES = 32
+
+
+class ImageReader(Dataset):
+    """Reads images of an index; all that a process needs to know that does nothing else.
+
+    Parameters
+    ----------
+    index : EventIndex
+    settings : gammalearn.settings.DataSettings
+    """
+
+    def __init__(self, index: EventIndex, settings):
+        images = index.images
+        self.files = index.files
+        self.channels, self.charge_scale = list(settings.channels), settings.charge_scale
+        self.n_pixels = [camera.n_pixels for camera in index.cameras]
+        # Plain arrays: indexing an astropy table row by row is slow.
+        self.file = np.asarray(images["file"]).astype(np.int32)
+        self.tel_id = np.asarray(images["tel_id"]).astype(np.int32)
+        self.camera = np.asarray(images["camera"]).astype(np.int16)
+        self.row = np.asarray(images["row"]).astype(np.int64)
+        self.keys = event_keys(index.events)
+        self.event = np.asarray(images["event"]).astype(np.int64)
+        self._readers: OrderedDict[int, CtapipeDL1Reader] = OrderedDict()
+
+    def read(self, images: np.ndarray) -> dict[int, Tensor]:
+        """Channels of images.
+
+        Parameters
+        ----------
+        images : ndarray of int
+            Rows of the index's image table.
+
+        Returns
+        -------
+        dict of int to Tensor of float32, shape (n_images, n_channels, n_pixels)
+            By the camera's row in the index; the images of each in the order given.
+        """
+        camera = self.camera[images]
+        return {int(number): self._read(images[camera == number]) for number in np.unique(camera)}
+
+    def __getitems__(self, images: Sequence[int]) -> dict[int, Tensor] | GammaLearnError:
+        """As :meth:`read`, for a DataLoader: an error is an answer, for its words to stay as they
+        are on their way from another process."""
+        try:
+            return self.read(np.asarray(images))
+        except GammaLearnError as error:
+            return error
+
+    def _read(self, image: np.ndarray) -> Tensor:
+        """Channels of images of one camera."""
+        columns = pixel_columns(self.channels)
+        n_pixels = self.n_pixels[self.camera[image[0]]]
+        out = torch.empty((len(image), len(self.channels), n_pixels), dtype=torch.float32)
+        array = out.numpy()
+        for (file, tel_id), which in groups(
+            np.column_stack([self.file[image], self.tel_id[image]])
+        ):
+            which = which[np.argsort(self.row[image[which]], kind="stable")]
+            rows = self.row[image[which]]
+            pixels = self._reader(file).pixels(int(tel_id), rows, columns)
+            if not np.array_equal(event_keys(pixels), self.keys[self.event[image[which]]]):
+                raise InputFileError(
+                    f"'{self.files[file]}': the images of telescope {tel_id} are not in the "
+                    "order of its triggers, or the file has changed since it was indexed."
+                )
+            array[which] = image_channels(pixels, self.channels, self.charge_scale)
+        return out
+
+    def _reader(self, file: int) -> CtapipeDL1Reader:
+        if file in self._readers:
+            self._readers.move_to_end(file)
+            return self._readers[file]
+        while len(self._readers) >= MAX_OPEN_FILES:
+            self._readers.popitem(last=False)[1].close()
+        self._readers[file] = CtapipeDL1Reader(self.files[file])
+        return self._readers[file]
+
+    def close(self):
+        """Close the files."""
+        while self._readers:
+            self._readers.popitem()[1].close()
+
+    def __getstate__(self):
+        # Open files do not travel to other processes; each opens its own.
+        return {**self.__dict__, "_readers": OrderedDict()}
+
+
+def groups(keys: np.ndarray):
+    """Pairs of a key and the rows that hold it."""
+    unique, number = np.unique(keys, axis=0, return_inverse=True)
+    number = number.reshape(-1)
+    for i, key in enumerate(unique):
+        yield key, np.flatnonzero(number == i)

@@ -27,6 +27,7 @@ RESULTS = (
 #: Settings that a resumed run may change: they do not alter what was already learnt.
 MAY_CHANGE = {
     "data.test",
+    "data.cache_directory",
     "training.epochs",
     "training.workers",
     "training.accelerator",

@@ -4,6 +4,7 @@ from .batch import Batch, CameraImages
 from .dataset import EventDataset
 from .index import EventIndex
 from .loader import EventLoader, event_loader
+from .packed import pack_images
 from .split import split_by_shower
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "EventIndex",
     "EventLoader",
     "event_loader",
+    "pack_images",
     "split_by_shower",
 ]

@@ -205,6 +205,12 @@ class CtapipeDL1Reader:
                 if path in self._file and self._file.get_node(path).nrows > 0
             ]
 
+    def n_images(self, tel_id: int) -> int:
+        """Number of images of a telescope."""
+        path = f"{IMAGES}/tel_{tel_id:03d}"
+        with self._reading(path):
+            return int(self._file.get_node(path).nrows)
+
     @cached_property
     def _tel_trigger(self) -> Table:
         return self._read(TEL_TRIGGER, *KEYS, "tel_id", "time")

@@ -1,6 +1,7 @@
 """Dataset: whole batches of events, read from the files they lie in."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import astropy.units as u
 import numpy as np
@@ -31,6 +32,8 @@ class EventDataset(Dataset):
         By task.
     rows : ndarray of int, optional
         The events of the index that make the data set; by default all.
+    packed : sequence of Path, optional
+        What :func:`gammalearn.data.packed.pack_images` made of the files, to read instead.
     """
 
     def __init__(
@@ -39,12 +42,13 @@ class EventDataset(Dataset):
         settings,
         targets: Mapping[str, np.ndarray] | None = None,
         rows: np.ndarray | None = None,
+        packed: Sequence[Path] | None = None,
     ):
         self.index = index
         self.settings = settings
         self.rows = np.arange(len(index)) if rows is None else np.asarray(rows)
         self.targets = {k: torch.as_tensor(np.asarray(v)) for k, v in (targets or {}).items()}
-        self.reader = ImageReader(index, settings)
+        self.reader = ImageReader(index, settings, packed)
         images, events = index.images, index.events
         self.camera = np.asarray(images["camera"])
         self.multiplicity = np.asarray(events["multiplicity"])

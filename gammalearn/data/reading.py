@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from ..errors import GammaLearnError, InputFileError
 from .channels import image_channels, pixel_columns
 from .ctapipe_dl1 import CtapipeDL1Reader, event_keys
 from .index import EventIndex
+from .packed import PackedImages
 
 __all__ = ["ImageReader", "groups"]
 
@@ -26,11 +28,14 @@ class ImageReader(Dataset):
     ----------
     index : EventIndex
     settings : gammalearn.settings.DataSettings
+    packed : sequence of Path, optional
+        Folders of the files' packed images, which are then read in their place.
     """
 
-    def __init__(self, index: EventIndex, settings):
+    def __init__(self, index: EventIndex, settings, packed: Sequence[Path] | None = None):
         images = index.images
         self.files = index.files
+        self.packed = packed
         self.channels, self.charge_scale = list(settings.channels), settings.charge_scale
         self.n_pixels = [camera.n_pixels for camera in index.cameras]
         # Plain arrays: indexing an astropy table row by row is slow.
@@ -40,7 +45,7 @@ class ImageReader(Dataset):
         self.row = np.asarray(images["row"]).astype(np.int64)
         self.keys = event_keys(index.events)
         self.event = np.asarray(images["event"]).astype(np.int64)
-        self._readers: OrderedDict[int, CtapipeDL1Reader] = OrderedDict()
+        self._readers: OrderedDict[int, CtapipeDL1Reader | PackedImages] = OrderedDict()
 
     def read(self, images: np.ndarray) -> dict[int, Tensor]:
         """Channels of images.
@@ -86,13 +91,15 @@ class ImageReader(Dataset):
             array[which] = image_channels(pixels, self.channels, self.charge_scale)
         return out
 
-    def _reader(self, file: int) -> CtapipeDL1Reader:
+    def _reader(self, file: int) -> CtapipeDL1Reader | PackedImages:
         if file in self._readers:
             self._readers.move_to_end(file)
             return self._readers[file]
         while len(self._readers) >= MAX_OPEN_FILES:
             self._readers.popitem(last=False)[1].close()
-        self._readers[file] = CtapipeDL1Reader(self.files[file])
+        self._readers[file] = (
+            PackedImages(self.packed[file]) if self.packed else CtapipeDL1Reader(self.files[file])
+        )
         return self._readers[file]
 
     def close(self):

@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from ..data import EventDataset, EventIndex, event_loader, split_by_shower
+from ..data import EventDataset, EventIndex, event_loader, pack_images, split_by_shower
 from ..errors import CheckpointError
 from ..settings import Experiment
 from ..tasks import Task
@@ -114,8 +114,11 @@ def fit(
     settings = experiment.training
     lightning.seed_everything(settings.seed, workers=True, verbose=False)
     targets = {name: task.targets(index.events) for name, task in tasks.items()}
+    packed = None
+    if experiment.data.packed_cache:
+        packed = pack_images(index, experiment.data, settings.workers, progress)
     training, validation = (
-        EventDataset(index, experiment.data, targets, rows)
+        EventDataset(index, experiment.data, targets, rows, packed)
         for rows in split_by_shower(
             index.events, experiment.data.validation_fraction, settings.seed
         )

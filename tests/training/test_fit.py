@@ -321,6 +321,21 @@ def test_a_task_without_events_warns(train, tmp_path, caplog):
     assert all(torch.isfinite(value).all() for value in weights(run).values())
 
 
+def test_packed_images_teach_the_same(train, tmp_path):
+    """To their precision."""
+    plain, packed = (
+        train(
+            tmp_path / name,
+            data={"packed_cache": name == "packed", "cache_directory": str(tmp_path / "cache")},
+            training={"epochs": 1},
+        )
+        for name in ("plain", "packed")
+    )
+    assert list((tmp_path / "cache").rglob("charge")), "it is used"
+    for name, points in plain.history.items():
+        np.testing.assert_allclose(packed.history[name], points, rtol=0.02, atol=0.01)
+
+
 def test_mixed_precision(train, tmp_path):
     run = train(tmp_path, training={"epochs": 1, "precision": "bf16-mixed"})
     assert {value.dtype for value in weights(run).values()} == {torch.float32, torch.int64}

@@ -17,6 +17,9 @@ from .reading import ImageReader
 
 __all__ = ["EventDataset"]
 
+#: Directions that are transformed at a time.
+COORDINATES = 20_000
+
 
 class EventDataset(Dataset):
     """Events of an index, with their images and targets.
@@ -53,9 +56,9 @@ class EventDataset(Dataset):
         self.camera = np.asarray(images["camera"])
         self.multiplicity = np.asarray(events["multiplicity"])
         self._first = np.asarray(events["first_image"])
-        position = np.column_stack([images[axis] for axis in "xyz"])
-        reference = np.column_stack([events[f"reference_{axis}"] for axis in "xyz"])
-        self._position = (position - reference[images["event"]]).astype(np.float32)
+        self._position = np.column_stack(
+            [images[axis] - events[f"reference_{axis}"][images["event"]] for axis in "xyz"]
+        )
         self._pointing = _relative_pointing(images, events)
 
     def __len__(self):
@@ -109,13 +112,18 @@ class EventDataset(Dataset):
 
 def _relative_pointing(images, events) -> np.ndarray:
     """Pointing of each image relative to its event's, (fov_lon, fov_lat) in deg."""
-    event = np.asarray(images["event"])
+    offsets = np.empty((len(images), 2), dtype=np.float32)
+    # astropy holds a frame many times over.
+    for start in range(0, len(images), COORDINATES):
+        part = slice(start, start + COORDINATES)
+        event = np.asarray(images["event"])[part]
+        frame = TelescopeFrame(telescope_pointing=_altaz(events, event))
+        offset = _altaz(images, part).transform_to(frame)
+        offsets[part, 0] = offset.fov_lon.wrap_at(180 * u.deg).deg
+        offsets[part, 1] = offset.fov_lat.deg
+    return offsets
 
-    def altaz(table, rows):
-        alt, az = np.asarray(table["pointing_alt"])[rows], np.asarray(table["pointing_az"])[rows]
-        return AltAz(alt=alt * u.deg, az=az * u.deg)
 
-    frame = TelescopeFrame(telescope_pointing=altaz(events, event))
-    offset = altaz(images, slice(None)).transform_to(frame)
-    lon_lat = np.column_stack([offset.fov_lon.wrap_at(180 * u.deg).deg, offset.fov_lat.deg])
-    return lon_lat.astype(np.float32)
+def _altaz(table, rows) -> AltAz:
+    alt, az = (np.asarray(table[f"pointing_{angle}"])[rows] for angle in ("alt", "az"))
+    return AltAz(alt=alt * u.deg, az=az * u.deg)

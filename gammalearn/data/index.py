@@ -16,7 +16,7 @@ from astropy.table import Table, vstack
 
 from ..camera import CameraType, LatticeError
 from ..errors import CameraError, DataError, EmptySelectionError, InputFileError
-from .ctapipe_dl1 import CtapipeDL1Reader, event_keys, match_rows
+from .ctapipe_dl1 import TRUTH_UNITS, CtapipeDL1Reader, event_keys, match_rows
 from .cuts import names_in, passes
 
 __all__ = ["EventIndex"]
@@ -150,8 +150,8 @@ class _Builder:
 
         images["event"] += self.n_events
         self.n_events += len(events)
-        self.images.append(images)
-        self.events.append(events)
+        self.images.append(_compact(images, IMAGE_COLUMNS))
+        self.events.append(_compact(events, EVENT_COLUMNS))
 
     def finish(self, files, allow_empty) -> EventIndex:
         flow = [
@@ -164,10 +164,9 @@ class _Builder:
                 f"{steps}. "
                 "Loosen data.cuts, data.min_multiplicity or data.telescopes."
             )
-        images = vstack(self.images, metadata_conflicts="silent")
-        images = images[[n for n in images.colnames if n in _IMAGE_COLUMNS]]
-        events = vstack(self.events, metadata_conflicts="silent")
-        events["first_image"] = np.searchsorted(images["event"], np.arange(len(events)))
+        images, events = _join(self.images), _join(self.events)
+        count = np.asarray(events["multiplicity"], dtype=np.int64)
+        events["first_image"] = np.cumsum(count) - count
         for label, n_events, n_images in flow:
             log.info("%-40s %9d events %9d images", label, n_events, n_images)
         return EventIndex(files, self.cameras, images, events, flow)
@@ -266,9 +265,56 @@ class _Builder:
 #: Columns that are rows of other tables, of no use to a cut.
 _PLUMBING = {"event", "row", "camera", "file", "shower_id", "x", "y", "z"}
 
-_IMAGE_COLUMNS = {
-    "file", "tel_id", "camera", "row", "event", "x", "y", "z", "pointing_alt", "pointing_az",
-}  # fmt: skip
+#: Columns of the image table: 38 bytes an image.
+IMAGE_COLUMNS = {
+    "file": np.int32,
+    "tel_id": np.int16,
+    "camera": np.int16,
+    "row": np.int32,
+    "event": np.int32,
+    "x": np.float32,
+    "y": np.float32,
+    "z": np.float32,
+    "pointing_alt": np.float64,
+    "pointing_az": np.float64,
+}
+
+#: Columns of the event table, but for the particle's name and the first image: about 180 bytes an
+#: event with them.
+EVENT_COLUMNS = {
+    "file": np.int32,
+    "obs_id": np.int64,
+    "event_id": np.int64,
+    "tel_id": np.int16,
+    "event_type": np.int16,
+    "shower_id": np.int64,
+    "particle": None,
+    **dict.fromkeys(TRUTH_UNITS, np.float64),
+    "multiplicity": np.int16,
+    "pointing_alt": np.float64,
+    "pointing_az": np.float64,
+    "reference_x": np.float32,
+    "reference_y": np.float32,
+    "reference_z": np.float32,
+}
+
+
+def _compact(table: Table, dtypes: dict) -> dict[str, np.ndarray]:
+    """The columns in as few bytes as their values need."""
+    columns = {name: np.asarray(table[name]) for name in dtypes}
+    if "particle" in columns:
+        longest = int(np.char.str_len(columns["particle"]).max(initial=1))
+        columns["particle"] = columns["particle"].astype(f"U{longest}")
+    return {
+        name: values if dtypes[name] is None else values.astype(dtypes[name])
+        for name, values in columns.items()
+    }
+
+
+def _join(parts: list[dict[str, np.ndarray]]) -> Table:
+    """One table of several; the parts are used up column by column, to hold few of them twice."""
+    names = list(parts[0])
+    return Table({n: np.concatenate([part.pop(n) for part in parts]) for n in names}, copy=False)
 
 
 def _telescopes_matching(subarray, selector) -> list[int]:

@@ -41,7 +41,7 @@ class EventLoader:
         # Named as Lightning looks for them, to set the epoch.
         self.sampler = self.batch_sampler = order
         self.pin_memory = pin_memory
-        self._tasks = _Tasks()
+        self._tasks = _Tasks(dataset)
         self._blocks = DataLoader(
             dataset.reader,
             batch_sampler=self._tasks,
@@ -74,14 +74,14 @@ class EventLoader:
             start = resumed["batch"]
         self._next = {"epoch": self.sampler.epoch, "batch": start}
         plan = self.sampler.plan()
-        batch_of_item = np.full(len(self.dataset), -1)
+        batch_of_item = np.full(len(self.dataset), -1, dtype=np.int32)
         for number in range(start, len(plan.batches)):
             batch_of_item[plan.batches[number]] = number
         blocks = [block for block in plan.blocks if (batch_of_item[block] >= 0).any()]
-        block_of_item = np.full(len(self.dataset), -1)
+        block_of_item = np.full(len(self.dataset), -1, dtype=np.int32)
         for number, block in enumerate(blocks):
             block_of_item[block] = number
-        self._tasks.images = [self.dataset.images(block) for block in blocks]
+        self._tasks.blocks = blocks
         self._make_room(plan, start, blocks, block_of_item)
         read, n_read = self._read_blocks(), 0
         for number in range(start, len(plan.batches)):
@@ -153,14 +153,15 @@ class EventLoader:
 class _Tasks:
     """The images of each block of the epoch."""
 
-    def __init__(self):
-        self.images: list[np.ndarray] = []
+    def __init__(self, dataset: EventDataset):
+        self._dataset = dataset
+        self.blocks: list[np.ndarray] = []
 
     def __iter__(self):
-        return iter(self.images)
+        return (self._dataset.images(block) for block in self.blocks)
 
     def __len__(self):
-        return len(self.images)
+        return len(self.blocks)
 
 
 class _WaitingImages:

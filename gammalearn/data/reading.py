@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from ..errors import GammaLearnError, InputFileError
 from .channels import image_channels, pixel_columns
-from .ctapipe_dl1 import CtapipeDL1Reader, event_keys
+from .ctapipe_dl1 import KEYS, CtapipeDL1Reader
 from .index import EventIndex
 from .packed import PackedImages
 
@@ -39,12 +39,12 @@ class ImageReader(Dataset):
         self.channels, self.charge_scale = list(settings.channels), settings.charge_scale
         self.n_pixels = [camera.n_pixels for camera in index.cameras]
         # Plain arrays: indexing an astropy table row by row is slow.
-        self.file = np.asarray(images["file"]).astype(np.int32)
-        self.tel_id = np.asarray(images["tel_id"]).astype(np.int32)
-        self.camera = np.asarray(images["camera"]).astype(np.int16)
-        self.row = np.asarray(images["row"]).astype(np.int64)
-        self.keys = event_keys(index.events)
-        self.event = np.asarray(images["event"]).astype(np.int64)
+        self.file = np.asarray(images["file"])
+        self.tel_id = np.asarray(images["tel_id"])
+        self.camera = np.asarray(images["camera"])
+        self.row = np.asarray(images["row"])
+        self.event = np.asarray(images["event"])
+        self.keys = {name: np.asarray(index.events[name]) for name in KEYS}
         self._readers: OrderedDict[int, CtapipeDL1Reader | PackedImages] = OrderedDict()
 
     def read(self, images: np.ndarray) -> dict[int, Tensor]:
@@ -83,7 +83,8 @@ class ImageReader(Dataset):
             which = which[np.argsort(self.row[image[which]], kind="stable")]
             rows = self.row[image[which]]
             pixels = self._reader(file).pixels(int(tel_id), rows, columns)
-            if not np.array_equal(event_keys(pixels), self.keys[self.event[image[which]]]):
+            event = self.event[image[which]]
+            if any(np.any(pixels[name] != self.keys[name][event]) for name in KEYS):
                 raise InputFileError(
                     f"'{self.files[file]}': the images of telescope {tel_id} are not in the "
                     "order of its triggers, or the file has changed since it was indexed."

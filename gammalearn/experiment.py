@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch.utilities import rank_zero_only
 
 from .data import EventIndex
-from .dl2 import dl2_name, predict_outputs, write_dl2
+from .dl2 import check_input, dl2_name, predict_outputs, write_dl2
 from .errors import EmptySelectionError, OutputError
 from .evaluation import ReportSection, evaluate
 from .files import find_files
@@ -149,6 +149,8 @@ def index_inputs(files: Sequence[Path], settings, cameras) -> list[EventIndex]:
 
     Raises
     ------
+    InputFileError
+        If no DL2 file can be made of a file's events.
     OutputError
         If two files would have the same DL2 file.
     EmptySelectionError
@@ -161,6 +163,8 @@ def index_inputs(files: Sequence[Path], settings, cameras) -> list[EventIndex]:
             raise OutputError(
                 f"'{other}' and '{file}' would both become {dl2_name(file)}; rename one of them."
             )
+    for file in files:
+        check_input(file, settings.cache_directory)
     indices = [EventIndex.build([file], settings, cameras, allow_empty=True) for file in files]
     if not any(len(index) for index in indices):
         raise EmptySelectionError(

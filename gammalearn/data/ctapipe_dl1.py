@@ -17,8 +17,10 @@ from ..errors import EmptySelectionError, InputFileError
 from ..files import open_hdf5, reading
 from ..particles import particle_names
 from .chunks import TableChunks
+from .parameters import ParameterCalculator, computable_parameters
+from .reader import KEYS, TRUTH_UNITS, event_keys, match_rows
 
-__all__ = ["CtapipeDL1Reader", "event_keys", "match_rows"]
+__all__ = ["CtapipeDL1Reader"]
 
 log = logging.getLogger(__name__)
 
@@ -27,51 +29,19 @@ TEL_TRIGGER = "/dl1/event/telescope/trigger"
 IMAGES = "/dl1/event/telescope/images"
 PARAMETERS = "/dl1/event/telescope/parameters"
 SHOWER = "/simulation/event/subarray/shower"
-LSTCHAIN_PARAMETERS = "/dl1/event/telescope/parameters/LST_LSTCam"
 FIXED_POINTING = "/configuration/telescope/pointing"
 #: Pointing against time, by data model: 7.2 and later, 5.0 and earlier.
 MONITORED_POINTING = ("/dl0/monitoring/telescope/pointing", "/dl1/monitoring/telescope/pointing")
 
-#: Columns that tell events apart within a file.
-KEYS = ("obs_id", "event_id")
-
-#: Columns of the truth and their units here.
-TRUTH_UNITS = {
-    "true_energy": u.TeV,
-    "true_alt": u.deg,
-    "true_az": u.deg,
-    "true_core_x": u.m,
-    "true_core_y": u.m,
-    "true_h_first_int": u.m,
-    "true_x_max": u.g / u.cm**2,
-}
+#: Images whose parameters are computed together.
+ROWS_AT_A_TIME = 256
 
 #: Names that the reader gives to what pixels hold, and the file's own.
 PIXEL_COLUMNS = {"charge": "image", "peak_time": "peak_time", "cleaning_mask": "image_mask"}
 
 
-def match_rows(wanted: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    """For each wanted key the row of ``keys`` that holds it, −1 where none does.
-
-    Parameters
-    ----------
-    wanted : ndarray of int, shape (n, k)
-    keys : ndarray of int, shape (m, k)
-        All different.
-
-    Returns
-    -------
-    ndarray of int64, shape (n,)
-    """
-    _, number = np.unique(np.concatenate([wanted, keys]), axis=0, return_inverse=True)
-    number = number.reshape(-1)
-    row = np.full(number.max(initial=-1) + 1, -1, dtype=np.int64)
-    row[number[len(wanted) :]] = np.arange(len(keys))
-    return row[number[: len(wanted)]]
-
-
 class CtapipeDL1Reader:
-    """One ctapipe DL1 file: instrument, events, images.
+    """One ctapipe DL1 file; see :class:`gammalearn.data.reader.Reader`.
 
     Parameters
     ----------
@@ -86,7 +56,7 @@ class CtapipeDL1Reader:
     """
 
     def __init__(self, path: Path):
-        self.path = Path(path)
+        self.path = self.dl1_path = Path(path)
         self._file = open_hdf5(self.path)
         # How the images of each telescope are stored: finding out takes longer than reading some.
         self._tables: dict[int, tuple[TableChunks, dict]] = {}
@@ -99,11 +69,6 @@ class CtapipeDL1Reader:
 
     def _check_kind(self):
         file = self._file
-        if LSTCHAIN_PARAMETERS in file:
-            raise InputFileError(
-                f"'{self.path}' is an lstchain file; give ctapipe DL1, made with ctapipe-process "
-                "--write-images."
-            )
         if "/configuration/instrument/subarray" not in file:
             raise InputFileError(
                 f"'{self.path}' is not a ctapipe DL1 file: it describes no subarray."
@@ -241,7 +206,8 @@ class CtapipeDL1Reader:
         ----------
         tel_id : int
         parameters : sequence of str
-            DL1 image parameters to add, in the file's units; those the file lacks are left out.
+            DL1 image parameters to add, in the file's units. Those that the file lacks are
+            computed if ctapipe can, which takes milliseconds an image, and left out if not.
 
         Returns
         -------
@@ -268,7 +234,35 @@ class CtapipeDL1Reader:
             row = match_rows(keys, event_keys(values))
             for name in set(known) & set(values.colnames):
                 images[name][row >= 0] = np.asarray(values[name], dtype=np.float64)[row[row >= 0]]
+        lacking = [name for name in parameters if name not in known]
+        for name, values in self._computed(tel_id, lacking).items():
+            images[name] = values.astype(np.float64)
         return images
+
+    def _computed(self, tel_id: int, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """Image parameters that the file lacks, as far as ctapipe computes them."""
+        names = sorted(set(names) & computable_parameters())
+        if not names:
+            return {}
+        log.info("'%s': computing %s of telescope %d.", self.path, ", ".join(names), tel_id)
+        parts = []
+        for start in range(0, self.n_images(tel_id), ROWS_AT_A_TIME):
+            rows = np.arange(start, min(start + ROWS_AT_A_TIME, self.n_images(tel_id)))
+            pixels = self.pixels(tel_id, rows, ["charge", "peak_time"])
+            with self._reading(f"what the parameters of telescope {tel_id} are computed from"):
+                parts.append(self._calculator(tel_id, pixels["charge"], pixels["peak_time"], names))
+        return {name: np.concatenate([part[name] for part in parts]) for name in names}
+
+    @cached_property
+    def _calculator(self) -> ParameterCalculator:
+        with self._reading("the description of the telescopes"):
+            try:
+                subarray = SubarrayDescription.from_hdf(
+                    self._file, focal_length_choice=FocalLengthKind.EFFECTIVE
+                )
+            except RuntimeError:
+                subarray = self.subarray
+            return ParameterCalculator(subarray)
 
     def parameter_names(self) -> list[str]:
         """Names of the image parameters in the file."""
@@ -363,18 +357,3 @@ class CtapipeDL1Reader:
 def _degrees(column) -> np.ndarray:
     """Angles of a table's column, in double precision."""
     return column.quantity.astype(np.float64).to_value(u.deg)
-
-
-def event_keys(table) -> np.ndarray:
-    """What tells the events of a file apart.
-
-    Parameters
-    ----------
-    table : Table or mapping
-        With obs_id and event_id.
-
-    Returns
-    -------
-    ndarray of int64, shape (n, 2)
-    """
-    return np.column_stack([np.asarray(table[name]).astype(np.int64) for name in KEYS])

@@ -16,8 +16,9 @@ from astropy.table import Table, vstack
 
 from ..camera import CameraType, LatticeError
 from ..errors import CameraError, DataError, EmptySelectionError, InputFileError
-from .ctapipe_dl1 import TRUTH_UNITS, CtapipeDL1Reader, event_keys, match_rows
 from .cuts import names_in, passes
+from .formats import open_reader
+from .reader import TRUTH_UNITS, Reader, event_keys, match_rows
 
 __all__ = ["EventIndex"]
 
@@ -40,7 +41,7 @@ class EventIndex:
     events : Table
         One row an event: file, obs_id, event_id, tel_id (−1 for stereo), shower_id (shared
         by the reuses of a shower), particle, truth (see
-        :data:`gammalearn.data.ctapipe_dl1.TRUTH_UNITS`), multiplicity, first_image (row in
+        :data:`gammalearn.data.reader.TRUTH_UNITS`), multiplicity, first_image (row in
         ``images``), pointing_alt, pointing_az (deg, mean over its telescopes), reference_x,
         reference_y, reference_z (m, mean position of its telescopes).
     cut_flow : list of (str, int, int)
@@ -82,7 +83,7 @@ class EventIndex:
         """
         builder = _Builder(settings, cameras)
         for number, path in enumerate(files):
-            with CtapipeDL1Reader(path) as reader:
+            with open_reader(path, settings.cache_directory) as reader:
                 builder.add(number, reader)
         return builder.finish(list(files), allow_empty)
 
@@ -105,7 +106,7 @@ class _Builder:
         self.flow = Counter()
         self.labels: list[str] = []
 
-    def add(self, file: int, reader: CtapipeDL1Reader):
+    def add(self, file: int, reader: Reader):
         events = reader.events.copy()
         events["file"] = file
         events["shower_id"] = _shower_ids(events)

@@ -23,8 +23,9 @@ from tqdm.auto import tqdm
 from ..errors import DataError, OutputError
 from .cache import cache_entry, cache_folder, exclusive, whole_file
 from .channels import pixel_columns
-from .ctapipe_dl1 import KEYS, CtapipeDL1Reader, event_keys
+from .formats import open_reader
 from .index import EventIndex
+from .reader import KEYS, event_keys
 
 __all__ = ["PackedImages", "pack_images"]
 
@@ -90,7 +91,7 @@ def pack_images(
     for number, path in enumerate(index.files):
         tel_ids = np.unique(tel_id[file == number]).tolist()
         entry = cache_entry(folder, "images", path, [FORMAT, tel_ids])
-        tasks.append((path, entry, tel_ids, columns))
+        tasks.append((path, entry, tel_ids, columns, settings.cache_directory))
     missing = [task for task in tasks if _missing(task[1], columns)]
     if missing:
         needed = sum(_bytes_needed(*task) for task in missing)
@@ -144,9 +145,9 @@ def _layout(reader, tel_ids) -> dict[str, list[int]]:
     }
 
 
-def _bytes_needed(path: Path, entry: Path, tel_ids, columns) -> int:
+def _bytes_needed(path: Path, entry: Path, tel_ids, columns, cache_directory) -> int:
     missing = [name for name in _missing(entry, columns) if name != LAYOUT]
-    with CtapipeDL1Reader(path) as reader:
+    with open_reader(path, cache_directory) as reader:
         return sum(
             n_rows * (len(KEYS) if name == KEYS_FILE else n_pixels) * DTYPES[name].itemsize
             for n_rows, n_pixels in _layout(reader, tel_ids).values()
@@ -154,11 +155,11 @@ def _bytes_needed(path: Path, entry: Path, tel_ids, columns) -> int:
         )
 
 
-def _pack(path: Path, entry: Path, tel_ids, columns) -> int:
+def _pack(path: Path, entry: Path, tel_ids, columns, cache_directory) -> int:
     """Pack what is missing of one file; returns the number of charges that were too large."""
     n_clipped = 0
     try:
-        with exclusive(entry), CtapipeDL1Reader(path) as reader, ExitStack() as files:
+        with exclusive(entry), open_reader(path, cache_directory) as reader, ExitStack() as files:
             missing = _missing(entry, columns)
             parts = {name: files.enter_context(whole_file(entry / name)) for name in missing}
             layout = _layout(reader, tel_ids)
@@ -221,7 +222,7 @@ class PackedImages:
         self._files: dict[str, int] = {}
 
     def pixels(self, tel_id: int, rows: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
-        """See :meth:`gammalearn.data.ctapipe_dl1.CtapipeDL1Reader.pixels`."""
+        """See :meth:`gammalearn.data.reader.Reader.pixels`."""
         rows_before, pixels_before, n_pixels = self._tables[tel_id]
         keys = self._read(KEYS_FILE, rows_before * len(KEYS), len(KEYS), rows)
         pixels = {name: keys[:, number] for number, name in enumerate(KEYS)}

@@ -11,9 +11,10 @@ from torch.utils.data import Dataset
 
 from ..errors import GammaLearnError, InputFileError
 from .channels import image_channels, pixel_columns
-from .ctapipe_dl1 import KEYS, CtapipeDL1Reader
+from .formats import open_reader
 from .index import EventIndex
 from .packed import PackedImages
+from .reader import KEYS, Reader
 
 __all__ = ["ImageReader", "groups"]
 
@@ -36,6 +37,7 @@ class ImageReader(Dataset):
         images = index.images
         self.files = index.files
         self.packed = packed
+        self.cache_directory = settings.cache_directory
         self.channels, self.charge_scale = list(settings.channels), settings.charge_scale
         self.n_pixels = [camera.n_pixels for camera in index.cameras]
         # Plain arrays: indexing an astropy table row by row is slow.
@@ -45,7 +47,7 @@ class ImageReader(Dataset):
         self.row = np.asarray(images["row"])
         self.event = np.asarray(images["event"])
         self.keys = {name: np.asarray(index.events[name]) for name in KEYS}
-        self._readers: OrderedDict[int, CtapipeDL1Reader | PackedImages] = OrderedDict()
+        self._readers: OrderedDict[int, Reader | PackedImages] = OrderedDict()
 
     def read(self, images: np.ndarray) -> dict[int, Tensor]:
         """Channels of images.
@@ -92,14 +94,16 @@ class ImageReader(Dataset):
             array[which] = image_channels(pixels, self.channels, self.charge_scale)
         return out
 
-    def _reader(self, file: int) -> CtapipeDL1Reader | PackedImages:
+    def _reader(self, file: int) -> Reader | PackedImages:
         if file in self._readers:
             self._readers.move_to_end(file)
             return self._readers[file]
         while len(self._readers) >= MAX_OPEN_FILES:
             self._readers.popitem(last=False)[1].close()
         self._readers[file] = (
-            PackedImages(self.packed[file]) if self.packed else CtapipeDL1Reader(self.files[file])
+            PackedImages(self.packed[file])
+            if self.packed
+            else open_reader(self.files[file], self.cache_directory)
         )
         return self._readers[file]
 

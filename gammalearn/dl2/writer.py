@@ -22,12 +22,13 @@ from ctapipe.io import HDF5Merger, write_table
 from ctapipe.reco.utils import add_defaults_and_meta
 
 from .. import __version__
-from ..data.ctapipe_dl1 import CtapipeDL1Reader, event_keys, match_rows
+from ..data.formats import open_reader
 from ..data.index import EventIndex
-from ..errors import OutputError
+from ..data.reader import event_keys, match_rows
+from ..errors import InputFileError, OutputError
 from ..tasks import Task
 
-__all__ = ["dl2_name", "write_dl2"]
+__all__ = ["check_input", "dl2_name", "write_dl2"]
 
 #: ctapipe's container of each kind of quantity; other kinds have their own columns only.
 CONTAINERS = {
@@ -38,11 +39,29 @@ CONTAINERS = {
 
 
 def dl2_name(path: Path) -> str:
-    """Name of the DL2 file made from a DL1 file: ``gamma.dl1.h5`` gives ``gamma.dl2.h5``."""
+    """Name of the DL2 file made from a file: ``gamma.dl1.h5`` and ``gamma.simtel.zst`` give
+    ``gamma.dl2.h5``."""
     name = Path(path).name
-    for ending in (".h5", ".hdf5", ".hdf"):
+    for ending in (".gz", ".zst", ".h5", ".hdf5", ".hdf"):
         name = name.removesuffix(ending)
-    return name.removesuffix(".dl1") + ".dl2.h5"
+    return name.removesuffix(".dl1").removesuffix(".simtel") + ".dl2.h5"
+
+
+def check_input(path: Path, cache_directory: str | None = None) -> None:
+    """Refuse a file of whose events no DL2 file can be made.
+
+    Raises
+    ------
+    InputFileError
+        If it is lstchain's.
+    """
+    with open_reader(path, cache_directory) as reader:
+        if reader.dl1_path is None:
+            raise InputFileError(
+                f"'{path}' is lstchain DL1, to learn from only: it lacks tables that ctapipe's DL2 "
+                "needs. To reconstruct the events, give ctapipe DL1 or the file of sim_telarray "
+                "that they come from."
+            )
 
 
 def write_dl2(
@@ -75,8 +94,8 @@ def write_dl2(
     mono = experiment.data.grouping == "mono"
     write_tables = _write_telescope_tables if mono else _write_subarray_table
     try:
-        with CtapipeDL1Reader(index.files[0]) as reader:
-            _copy_dl1(index.files[0], part, settings.dl1_images)
+        with open_reader(index.files[0], experiment.data.cache_directory) as reader:
+            _copy_dl1(reader.dl1_path, part, settings.dl1_images)
             decoded = _decode(index, tasks, outputs)
             with tables.open_file(part, mode="a") as file:
                 for kind, columns in decoded.items():

@@ -1,0 +1,225 @@
+"""Reader of lstchain DL1 HDF5 files, simulated or of LST-1."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import tables
+from astropy.table import Table
+from ctapipe.containers import EventType
+from ctapipe.instrument import FocalLengthKind, SubarrayDescription
+from ctapipe.io import read_table
+from ctapipe.io.hdf5tableio import get_column_attrs, get_column_transforms
+
+from ..errors import EmptySelectionError, InputFileError
+from ..files import open_hdf5, reading
+from ..particles import particle_names
+from .chunks import TableChunks
+from .reader import KEYS, TRUTH_UNITS, event_keys
+
+__all__ = ["LstchainDL1Reader"]
+
+IMAGES = "/dl1/event/telescope/image/LST_LSTCam"
+PARAMETERS = "/dl1/event/telescope/parameters/LST_LSTCam"
+
+PIXEL_COLUMNS = {"charge": "image", "peak_time": "peak_time", "cleaning_mask": "image_mask"}
+
+#: Truth by lstchain's names, angles in rad, all else in our units.
+TRUTH = {
+    "true_energy": "mc_energy",
+    "true_alt": "mc_alt",
+    "true_az": "mc_az",
+    "true_core_x": "mc_core_x",
+    "true_core_y": "mc_core_y",
+    "true_h_first_int": "mc_h_first_int",
+    "true_x_max": "mc_x_max",
+}
+
+#: Image parameters that mean the same in ctapipe, by its names, for one cut to do for both. Angles
+#: within the image are not among them: lstchain's are in the camera's frame.
+CTAPIPE_PARAMETERS = {
+    "hillas_intensity": "intensity",
+    "hillas_length": "length",
+    "hillas_width": "width",
+    "hillas_skewness": "skewness",
+    "hillas_kurtosis": "kurtosis",
+    "morphology_n_pixels": "n_pixels",
+    "morphology_n_islands": "n_islands",
+}
+
+
+class LstchainDL1Reader:
+    """One lstchain DL1 file; see :class:`gammalearn.data.reader.Reader`.
+
+    All telescopes stand in one table. Events are those that have an image.
+
+    Parameters
+    ----------
+    path : Path
+
+    Raises
+    ------
+    InputFileError
+        If the file cannot be read or holds no images.
+    EmptySelectionError
+        If it holds no events.
+    """
+
+    #: ctapipe's data model needs tables that lstchain does not write.
+    dl1_path = None
+
+    def __init__(self, path: Path):
+        self.path = Path(path)
+        self._file = open_hdf5(self.path)
+        try:
+            with reading(self.path, "the table of contents"):
+                self._check_kind()
+        except Exception:
+            self.close()
+            raise
+
+    @staticmethod
+    def is_format_of(file: tables.File) -> bool:
+        """Whether an HDF5 file is one of lstchain's."""
+        return PARAMETERS in file
+
+    def _check_kind(self):
+        if IMAGES not in self._file:
+            raise InputFileError(
+                f"'{self.path}' holds no DL1 images (image parameters only); make it anew with "
+                "lstchain's images."
+            )
+        n_images, n_parameters = (self._file.get_node(p).nrows for p in (IMAGES, PARAMETERS))
+        if n_images != n_parameters:
+            raise InputFileError(
+                f"'{self.path}': {n_images} images do not go with {n_parameters} rows of "
+                "parameters."
+            )
+        if n_images == 0:
+            raise EmptySelectionError(f"'{self.path}' holds no events; leave it out.")
+
+    def close(self):
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    @cached_property
+    def subarray(self) -> SubarrayDescription:
+        """The telescopes, their positions and cameras."""
+        with reading(self.path, "the description of the telescopes"):
+            return SubarrayDescription.from_hdf(
+                self._file, focal_length_choice=FocalLengthKind.EQUIVALENT
+            )
+
+    @cached_property
+    def _parameters(self) -> Table:
+        with reading(self.path, PARAMETERS):
+            table = read_table(self._file, PARAMETERS)
+        needed = [*KEYS, "tel_id", "alt_tel", "az_tel"]
+        missing = [name for name in needed if name not in table.colnames]
+        if missing:
+            raise InputFileError(f"'{self.path}': {PARAMETERS} has no column {', '.join(missing)}.")
+        return table
+
+    @cached_property
+    def events(self) -> Table:
+        """The events, in the order of their first images."""
+        table = self._parameters
+        _, first = np.unique(event_keys(table), axis=0, return_index=True)
+        table = table[np.sort(first)]
+        events = Table({name: np.asarray(table[name], dtype=np.int64) for name in KEYS})
+        has_type = "event_type" in table.colnames
+        events["event_type"] = (
+            np.asarray(table["event_type"], dtype=np.int64)
+            if has_type
+            else np.full(len(table), EventType.UNKNOWN.value)
+        )
+        events["particle"] = np.full(len(table), "", dtype="U16")
+        if "mc_type" in table.colnames:
+            events["particle"] = particle_names(table["mc_type"])
+        for name in TRUTH_UNITS:
+            if TRUTH[name] not in table.colnames:
+                events[name] = np.nan
+                continue
+            values = np.asarray(table[TRUTH[name]], dtype=np.float64)
+            events[name] = np.rad2deg(values) if name in ("true_alt", "true_az") else values
+        return events
+
+    def is_shower(self) -> np.ndarray:
+        """Which events are showers, not calibration; shape (n_events,) of bool."""
+        showers = [EventType.SUBARRAY, EventType.LONG_EVENT, EventType.UNKNOWN]
+        return np.isin(self.events["event_type"], [kind.value for kind in showers])
+
+    @cached_property
+    def _rows(self) -> dict[int, np.ndarray]:
+        """Rows of the tables by telescope."""
+        tel_id = np.asarray(self._parameters["tel_id"])
+        return {int(t): np.flatnonzero(tel_id == t) for t in np.unique(tel_id)}
+
+    def telescopes_with_images(self) -> list[int]:
+        """Ids of the telescopes that have an image."""
+        unknown = sorted(set(self._rows) - set(self.subarray.tel))
+        if unknown:
+            raise InputFileError(
+                f"'{self.path}' has images of telescope {unknown[0]}, which it does not describe."
+            )
+        return sorted(self._rows)
+
+    def n_images(self, tel_id: int) -> int:
+        """Number of images of a telescope."""
+        return len(self._rows[tel_id])
+
+    def images(self, tel_id: int, parameters: Sequence[str] = ()) -> Table:
+        """The images of a telescope; parameters go by lstchain's names or ctapipe's."""
+        table = self._parameters[self._rows[tel_id]]
+        images = Table({name: np.asarray(table[name], dtype=np.int64) for name in KEYS})
+        alt, az = (
+            np.rad2deg(np.asarray(table[name], dtype=np.float64)) for name in ("alt_tel", "az_tel")
+        )
+        if not np.all(np.isfinite(alt) & np.isfinite(az)):
+            raise InputFileError(
+                f"'{self.path}': the pointing of telescope {tel_id} is not finite."
+            )
+        # π/2 in single precision lies beyond the zenith.
+        images["pointing_alt"], images["pointing_az"] = np.clip(alt, -90, 90), az % 360
+        for name in parameters:
+            column = CTAPIPE_PARAMETERS.get(name, name)
+            if column in table.colnames and name not in images.colnames:
+                images[name] = np.asarray(table[column], dtype=np.float64)
+        return images
+
+    def parameter_names(self) -> list[str]:
+        """Names of the image parameters, lstchain's and those of ctapipe's that mean the same."""
+        names = [name for name in self._parameters.colnames if name not in (*KEYS, "tel_id")]
+        return names + [ours for ours, theirs in CTAPIPE_PARAMETERS.items() if theirs in names]
+
+    @cached_property
+    def _chunks(self) -> tuple[TableChunks, dict]:
+        table = self._file.get_node(IMAGES)
+        return TableChunks(table), get_column_transforms(get_column_attrs(table))
+
+    def pixels(self, tel_id: int, rows: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """What the pixels of some images hold."""
+        rows = self._rows[tel_id][np.asarray(rows)]
+        with reading(self.path, IMAGES):
+            chunks, transforms = self._chunks
+            data = chunks.read(rows)
+        # Not all versions of lstchain repeat the keys beside the images.
+        source = data if set(KEYS) <= set(data.dtype.names) else self._parameters[rows]
+        pixels = {name: np.asarray(source[name]).astype(np.int64) for name in KEYS}
+        for name in names:
+            column = PIXEL_COLUMNS[name]
+            if column not in data.dtype.names:
+                raise InputFileError(
+                    f"'{self.path}' has no {column} of telescope {tel_id}; "
+                    f"leave '{name}' out of data.channels."
+                )
+            transform = transforms.get(column)
+            pixels[name] = transform.inverse(data[column]) if transform else data[column]
+        return pixels

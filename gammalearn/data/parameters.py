@@ -1,0 +1,126 @@
+"""Image parameters that a file lacks, computed by ctapipe."""
+
+import fnmatch
+from collections.abc import Iterable
+
+import astropy.units as u
+import numpy as np
+from ctapipe.containers import (
+    ArrayEventContainer,
+    DL1CameraContainer,
+    ImageParametersContainer,
+    TelescopeTriggerContainer,
+)
+from ctapipe.image import ImageProcessor
+from ctapipe.instrument import SubarrayDescription
+from traitlets.config import Config
+
+__all__ = ["ParameterCalculator", "by_type", "computable_parameters", "image_processing"]
+
+#: Picture thresholds (p.e.) of cleaning by telescope type, the boundary's being half of them, as in
+#: the settings that `ctapipe-quickstart` gives, with a first line for telescopes that those leave
+#: out.
+PICTURE_THRESHOLDS = {
+    "*": 8.0,
+    "LST*": 8.5,
+    "MST*NectarCam": 9.0,
+    "MST*FlashCam": 9.0,
+    "SST*": 4.0,
+}
+
+
+def by_type(subarray: SubarrayDescription, values: dict) -> list[tuple]:
+    """ctapipe's setting of values by telescope type, without types that there are not."""
+    types = [str(telescope) for telescope in subarray.telescope_types]
+    return [
+        ("type", pattern, value)
+        for pattern, value in values.items()
+        if fnmatch.filter(types, pattern)
+    ]
+
+
+def image_processing(subarray: SubarrayDescription) -> Config:
+    """Settings of ctapipe's ImageProcessor, those of `ctapipe-quickstart`."""
+    boundaries = {pattern: picture / 2 for pattern, picture in PICTURE_THRESHOLDS.items()}
+    cleaning = {
+        "picture_threshold_pe": by_type(subarray, PICTURE_THRESHOLDS),
+        "boundary_threshold_pe": by_type(subarray, boundaries),
+        "keep_isolated_pixels": False,
+        "min_picture_neighbors": 2,
+    }
+    criteria = [
+        ("enough_pixels", "np.count_nonzero(image) > 2"),
+        ("enough_charge", "image.sum() > 50"),
+    ]
+    return Config(
+        ImageProcessor={
+            "image_cleaner_type": "TailcutsImageCleaner",
+            "TailcutsImageCleaner": cleaning,
+            "ImageQualityQuery": {"quality_criteria": criteria},
+        }
+    )
+
+
+def _flat(parameters: ImageParametersContainer) -> dict[str, float]:
+    """Parameters by the names that they have in files."""
+    return {
+        f"{container.prefix}_{name}": _number(value, container.fields[name].unit)
+        for container in parameters.values()
+        for name, value in container.items()
+    }
+
+
+def _number(value, unit) -> float:
+    """A value in the unit that its column has."""
+    return value.to_value(unit) if isinstance(value, u.Quantity) else value
+
+
+def computable_parameters() -> frozenset[str]:
+    """Names of the parameters that ctapipe computes, angles in the telescope frame."""
+    return frozenset(_flat(ImageParametersContainer()))
+
+
+class ParameterCalculator:
+    """Computes the parameters of a file's images.
+
+    Parameters
+    ----------
+    subarray : SubarrayDescription
+        With the focal lengths that angles are to be computed with.
+    """
+
+    def __init__(self, subarray: SubarrayDescription):
+        self._process = ImageProcessor(subarray, config=image_processing(subarray))
+
+    def __call__(
+        self, tel_id: int, charge: np.ndarray, peak_time: np.ndarray, names: Iterable[str]
+    ) -> dict[str, np.ndarray]:
+        """Parameters of some images; a pixel that is not finite is one without light.
+
+        Parameters
+        ----------
+        tel_id : int
+        charge : ndarray, shape (n_images, n_pixels)
+            In p.e.
+        peak_time : ndarray, shape (n_images, n_pixels)
+            In ns.
+        names : iterable of str
+            Of :func:`computable_parameters`, and ``cleaning_mask``.
+
+        Returns
+        -------
+        dict of str to ndarray, shape (n_images,)
+        """
+        values = {name: [] for name in names}
+        missing = ~(np.isfinite(charge) & np.isfinite(peak_time))
+        charge, peak_time = np.where(missing, 0, charge), np.where(missing, 0, peak_time)
+        for image, time in zip(charge, peak_time, strict=True):
+            event = ArrayEventContainer()
+            event.trigger.tel[tel_id] = TelescopeTriggerContainer()
+            event.dl1.tel[tel_id] = DL1CameraContainer(image=image, peak_time=time)
+            self._process(event)
+            found = event.dl1.tel[tel_id]
+            flat = {**_flat(found.parameters), "cleaning_mask": found.image_mask}
+            for name, column in values.items():
+                column.append(flat[name])
+        return {name: np.array(column) for name, column in values.items()}

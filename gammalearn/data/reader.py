@@ -1,0 +1,131 @@
+"""What a reader is: one file's instrument, events and images, whatever its format."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import astropy.units as u
+import numpy as np
+from astropy.table import Table
+from ctapipe.instrument import SubarrayDescription
+
+__all__ = ["KEYS", "TRUTH_UNITS", "Reader", "event_keys", "match_rows"]
+
+#: Columns that tell events apart within a file.
+KEYS = ("obs_id", "event_id")
+
+#: Columns of the truth and their units here.
+TRUTH_UNITS = {
+    "true_energy": u.TeV,
+    "true_alt": u.deg,
+    "true_az": u.deg,
+    "true_core_x": u.m,
+    "true_core_y": u.m,
+    "true_h_first_int": u.m,
+    "true_x_max": u.g / u.cm**2,
+}
+
+
+class Reader(Protocol):
+    """One file: instrument, events, images.
+
+    Attributes
+    ----------
+    path : Path
+        The file, as it was given.
+    dl1_path : Path or None
+        The ctapipe DL1 file that a DL2 file is made from: the file itself, or what it was
+        converted to.
+    subarray : SubarrayDescription
+        The telescopes, their positions and cameras, with equivalent focal lengths.
+    events : Table
+        All triggered events: obs_id, event_id, event_type, particle (empty where there is no
+        truth) and the truth of :data:`TRUTH_UNITS` (NaN where there is none).
+    """
+
+    path: Path
+    dl1_path: Path | None
+
+    @property
+    def subarray(self) -> SubarrayDescription: ...
+
+    @property
+    def events(self) -> Table: ...
+
+    def is_shower(self) -> np.ndarray:
+        """Which events are showers, not calibration; shape (n_events,) of bool."""
+
+    def telescopes_with_images(self) -> list[int]:
+        """Ids of the telescopes that have an image."""
+
+    def n_images(self, tel_id: int) -> int:
+        """Number of images of a telescope."""
+
+    def images(self, tel_id: int, parameters: Sequence[str] = ()) -> Table:
+        """The images of a telescope, in the order of the file, without their pixels.
+
+        Columns obs_id, event_id, pointing_alt, pointing_az (deg) and those of the image
+        parameters that the file has, or that can be computed.
+        """
+
+    def parameter_names(self) -> list[str]:
+        """Names of the image parameters in the file."""
+
+    def pixels(self, tel_id: int, rows: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """What the pixels of some images hold.
+
+        Parameters
+        ----------
+        tel_id : int
+        rows : ndarray of int, shape (n,)
+            Rows of :meth:`images`, in increasing order.
+        names : sequence of str
+            Of ``charge`` (p.e.), ``peak_time`` (ns), ``cleaning_mask`` (bool).
+
+        Returns
+        -------
+        dict of str to ndarray, shape (n, n_pixels)
+            Also ``obs_id`` and ``event_id``, shape (n,).
+        """
+
+    def close(self) -> None:
+        """Close the file."""
+
+    def __enter__(self) -> "Reader": ...
+
+    def __exit__(self, *_) -> None: ...
+
+
+def match_rows(wanted: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """For each wanted key the row of ``keys`` that holds it, −1 where none does.
+
+    Parameters
+    ----------
+    wanted : ndarray of int, shape (n, k)
+    keys : ndarray of int, shape (m, k)
+        All different.
+
+    Returns
+    -------
+    ndarray of int64, shape (n,)
+    """
+    _, number = np.unique(np.concatenate([wanted, keys]), axis=0, return_inverse=True)
+    number = number.reshape(-1)
+    row = np.full(number.max(initial=-1) + 1, -1, dtype=np.int64)
+    row[number[len(wanted) :]] = np.arange(len(keys))
+    return row[number[: len(wanted)]]
+
+
+def event_keys(table) -> np.ndarray:
+    """What tells the events of a file apart.
+
+    Parameters
+    ----------
+    table : Table or mapping
+        With obs_id and event_id.
+
+    Returns
+    -------
+    ndarray of int64, shape (n, 2)
+    """
+    return np.column_stack([np.asarray(table[name]).astype(np.int64) for name in KEYS])

@@ -1,0 +1,119 @@
+"""sim_telarray files: what ctapipe makes of them, once."""
+
+import shutil
+import sys
+
+import numpy as np
+import pytest
+import tables
+from ctapipe.calib import CameraCalibrator
+from ctapipe.io import EventSource
+
+from gammalearn.data import EventIndex, simtel
+from gammalearn.data.formats import open_reader
+from gammalearn.data.reader import TRUTH_UNITS, event_keys
+from gammalearn.data.simtel import SimtelReader
+from gammalearn.dl2 import check_input, dl2_name
+from gammalearn.errors import InputFileError
+from gammalearn.settings import DataSettings
+
+COLUMNS = ["charge", "peak_time", "cleaning_mask"]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def simtel_file(data_dir):
+    return lambda name: data_dir / "simtel" / f"{name}.simtel.zst"
+
+
+@pytest.mark.parametrize(
+    "name", ["gamma_lsts_run7_7.0.0", "proton_run201_prod5", "lst_with_photons"]
+)
+def test_is_what_ctapipe_process_makes(simtel_file, dl1, cache, name):
+    """The DL1 file of the same name was made by it, with the same settings."""
+    with open_reader(simtel_file(name), cache) as mine, open_reader(dl1(name)) as theirs:
+        assert isinstance(mine, SimtelReader)
+        np.testing.assert_array_equal(event_keys(mine.events), event_keys(theirs.events))
+        for column in TRUTH_UNITS:
+            np.testing.assert_array_equal(mine.events[column], theirs.events[column])
+        assert mine.telescopes_with_images() == theirs.telescopes_with_images()
+        for tel_id in mine.telescopes_with_images():
+            rows = np.arange(mine.n_images(tel_id))
+            parameters = ["hillas_intensity", "hillas_length", "leakage_pixels_width_2"]
+            one, other = (reader.images(tel_id, parameters) for reader in (mine, theirs))
+            for column in other.colnames:
+                np.testing.assert_allclose(one[column], other[column], rtol=1e-5, err_msg=column)
+            one, other = (reader.pixels(tel_id, rows, COLUMNS) for reader in (mine, theirs))
+            for column in COLUMNS:
+                np.testing.assert_allclose(one[column], other[column], rtol=1e-5, atol=1e-5)
+
+
+def test_charges_are_those_of_ctapipes_event_source(simtel_file, cache):
+    path = simtel_file("proton_run201_prod5")
+    with open_reader(path, cache) as reader, EventSource(path) as source:
+        extractors = [("type", "*", "FlashCamExtractor")]
+        calibrate = CameraCalibrator(source.subarray, image_extractor_type=extractors)
+        (event,) = source
+        calibrate(event)
+        assert sorted(event.dl1.tel) == reader.telescopes_with_images()
+        for tel_id, expected in event.dl1.tel.items():
+            pixels = reader.pixels(tel_id, np.array([0]), COLUMNS)
+            np.testing.assert_allclose(pixels["charge"][0], expected.image, rtol=1e-6)
+            np.testing.assert_allclose(pixels["peak_time"][0], expected.peak_time, rtol=1e-6)
+
+
+def test_is_made_once(simtel_file, cache, monkeypatch, capsys):
+    path = simtel_file("lst_with_photons")
+    open_reader(path, cache).close()
+    capsys.readouterr()
+    monkeypatch.setattr(simtel, "_process", None)
+    with open_reader(path, cache) as reader:
+        assert reader.path == path
+        assert reader.dl1_path != path and reader.dl1_path.exists()
+    assert capsys.readouterr().err == ""
+
+
+def test_names_do_not_matter(simtel_file, dl1, cache, tmp_path):
+    shutil.copyfile(simtel_file("lst_with_photons"), tmp_path / "events.h5")
+    shutil.copyfile(dl1("lst_with_photons"), tmp_path / "events.simtel.gz")
+    files = [tmp_path / "events.h5", tmp_path / "events.simtel.gz"]
+    index = EventIndex.build(files, DataSettings(cache_directory=cache))
+    first, second = index.events["event_id"]
+    assert first == second and index.events["file"].tolist() == [0, 1]
+
+
+def test_dl2_can_be_made(simtel_file, cache):
+    check_input(simtel_file("lst_with_photons"), cache)
+    assert dl2_name(simtel_file("lst_with_photons")) == "lst_with_photons.dl2.h5"
+
+
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_truncated(simtel_file, tmp_path, share):
+    data = simtel_file("lst_with_photons").read_bytes()
+    path = tmp_path / "cut.simtel.zst"
+    path.write_bytes(data[: int(share * len(data))])
+    with pytest.raises(InputFileError, match=r"cut\.simtel\.zst"):
+        open_reader(path, str(tmp_path / "cache"))
+    assert not list((tmp_path / "cache").rglob("*.h5*"))
+
+
+def test_neither_format(tmp_path):
+    for content in (b"", b"obs_id,event_id\n", b"\x1f\x8b garbage"):
+        (tmp_path / "text.h5").write_bytes(content)
+        with pytest.raises(InputFileError, match=r"text\.h5'"):
+            open_reader(tmp_path / "text.h5")
+
+
+def test_without_eventio(simtel_file, cache, monkeypatch):
+    monkeypatch.setitem(sys.modules, "eventio.file_types", None)
+    with pytest.raises(InputFileError, match="install the package eventio"):
+        open_reader(simtel_file("lst_with_photons"), cache)
+
+
+def test_nothing_of_it_stays_open(simtel_file, cache):
+    open_reader(simtel_file("lst_with_photons"), cache).close()
+    assert not [name for name in tables.file._open_files.filenames if cache in name]

@@ -6,9 +6,11 @@ noise, to waveforms that are sampled. The sum of neighbouring pixels triggers th
 and peak time are found in the samples that are kept around the trigger, as ctapipe finds them (see
 `extraction`).
 
-Nearly all of the work is in photoelectrons of the night sky: some 20 000 in one readout of an LST.
-They are made one by one, but only where somebody looks: first in the groups of pixels whose light
-may trigger, then, for a camera that has triggered, in its whole window.
+The night sky makes some 20 000 photoelectrons in one readout of an LST. They are not made one by
+one: each waveform is the sum of two pieces, taken anywhere, of a long record of half the night sky
+and noise. As two halves of a Poisson process make a whole one, such sums have its distribution, and
+there are 10^11 of them. They are made only where somebody looks: first in the groups of pixels
+whose light may trigger, then, for a camera that has triggered, in its whole window.
 """
 
 from dataclasses import dataclass
@@ -17,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 from scipy.sparse import eye_array
-from scipy.stats import gamma, norm, poisson
+from scipy.stats import gamma
 
 from .extraction import FlashCamExtraction, extraction
 from .telescopes import TelescopeModel
@@ -27,8 +29,11 @@ __all__ = ["CameraElectronics", "Readout"]
 #: Positions within a sample for which pulses are tabulated.
 PHASES = 32
 
-#: Random charges and noises are drawn from this many equally probable values: 12 bits.
+#: Charges of photoelectrons are drawn from this many equally probable values: 12 bits.
 QUANTILES = 4096
+
+#: Samples of the record of night sky and noise: 19 bits, 1 MB, as caches hold.
+RECORD = 2**19
 
 #: What states of random numbers grow by: 2^64 over the golden ratio.
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -88,6 +93,12 @@ class CameraElectronics:
         groups = _groups(model.description.camera.geometry, model.trigger_neighbours)
         nsb = model.nsb_rate * self._step
         noise = model.noise * self._step
+        charges = _quantiles(gamma(model.spe_sigma**-2, scale=model.spe_sigma**2), 1.0)
+
+        n_search = int(np.ceil(SEARCH * model.sampling))
+        lead = max(model.trigger_sample, weights.size - 1)
+        length = lead + n_search + model.n_samples - model.trigger_sample
+        record, unit = _record(nsb, noise, pulses, charges, length)
 
         # The variance of a group's sum is that of the night sky (Campbell), of the noise, and of
         # as much light as comes to the threshold.
@@ -98,19 +109,14 @@ class CameraElectronics:
         variance += model.trigger_threshold * model.spe_sigma**2
         floor = (model.trigger_threshold - MARGIN * np.sqrt(variance)) / response.max()
 
-        lead = max(model.trigger_sample, weights.size - 1)
-        n_search = int(np.ceil(SEARCH * model.sampling))
-        length = lead + n_search + model.n_samples - model.trigger_sample
         self._circuit = _Circuit(
             groups=groups,
             pulses=pulses,
             delay=delay,
             peak=delay + int(np.argmax(pulses.mean(axis=0))),
-            charges=_quantiles(gamma(model.spe_sigma**-2, scale=model.spe_sigma**2), 1.0),
-            normals=_quantiles(norm(scale=noise), 0.0),
-            counts=_cumulative(nsb * (model.n_samples + pulses.shape[1])),
-            search_counts=_cumulative(nsb * (length + pulses.shape[1])),
-            baseline=float(nsb * pulses.mean(axis=0).sum()),
+            charges=charges,
+            record=record,
+            unit=unit,
             weights=weights.astype(np.float32),
             threshold=model.trigger_threshold,
             floor=max(float(floor), 1.0),
@@ -122,6 +128,7 @@ class CameraElectronics:
         # Room to work in.
         self._waves = np.empty((groups.shape[0], length), np.float32)
         self._noisy = np.empty(groups.shape[0], np.bool_)
+        self._window = np.empty((groups.shape[0], model.n_samples), np.float32)
 
     def _trigger_weights(self):
         """Weights of the present sample and of those before it in the trigger's sum."""
@@ -162,7 +169,7 @@ class CameraElectronics:
         Returns
         -------
         waveforms : ndarray of float32, shape (n_pixels, n_samples)
-            In p.e. per sample, the mean of the night sky subtracted.
+            In p.e. per sample, the mean of the night sky subtracted; overwritten by the next.
         true_image : ndarray of int32, shape (n_pixels,)
         trigger_time : float
             Or None, instead of all three.
@@ -179,20 +186,24 @@ class CameraElectronics:
         )
         if trigger < 0:
             return None
-        start = trigger - self.model.trigger_sample
-        stop = start + self.model.n_samples
-        waveforms = self._waves[:, start - base : stop - base].copy()
-        _add_noise_elsewhere(self._circuit, waveforms, self._noisy, np.uint64(key))
-
-        peak = np.floor(place) + self._circuit.peak
-        counts = np.bincount(pixel[(peak >= start) & (peak < stop)], minlength=len(waveforms))
-        true_image = np.rint(weight * counts).astype(np.int32)
-        return waveforms, true_image, origin + (trigger - self._latency) * self._step
+        true_image = _read_window(
+            self._circuit,
+            pixel,
+            place,
+            float(weight),
+            self._waves,
+            self._noisy,
+            trigger,
+            base,
+            np.uint64(key),
+            self._window,
+        )
+        return self._window, true_image, origin + (trigger - self._latency) * self._step
 
     def noise(self, rng) -> np.ndarray:
         """Waveforms of one readout window without light, float32 (n_pixels, n_samples)."""
         waveforms = np.zeros((len(self._noisy), self.model.n_samples), np.float32)
-        _add_noise_elsewhere(self._circuit, waveforms, np.zeros_like(self._noisy), _key(rng))
+        _add_noise_everywhere(self._circuit.record, self._circuit.unit, waveforms, _key(rng))
         return waveforms
 
     def pedestals(self, n: int, rng) -> np.ndarray:
@@ -218,10 +229,9 @@ class _Circuit(NamedTuple):
     delay : samples after a photoelectron at which this begins
     peak : samples after a photoelectron at which its pulse is highest
     charges : (QUANTILES,), of one photoelectron
-    normals : (QUANTILES,), electronic noise in p.e. per sample
-    counts, search_counts : cumulative probabilities of the number of photoelectrons of the night
-        sky in a readout window and in the longer waveforms in which a trigger is looked for
-    baseline : what the night sky adds to each sample
+    record : (RECORD + n,) of int16, half of the night sky, less its mean, and of the noise; its
+        beginning comes again at the end
+    unit : of the record, in p.e. per sample
     weights : of the present sample and of those before in the trigger's sum
     threshold : of this sum, in p.e.
     floor : photoelectrons of light in a group below which it cannot trigger
@@ -234,10 +244,8 @@ class _Circuit(NamedTuple):
     delay: int
     peak: int
     charges: np.ndarray
-    normals: np.ndarray
-    counts: np.ndarray
-    search_counts: np.ndarray
-    baseline: float
+    record: np.ndarray
+    unit: np.float32
     weights: np.ndarray
     threshold: float
     floor: float
@@ -286,9 +294,37 @@ def _quantiles(distribution, mean):
     return values.astype(np.float32)
 
 
-def _cumulative(mean):
-    """Probabilities of at most 0, 1, ... photoelectrons, as far as they differ from 1."""
-    return poisson(mean).cdf(np.arange(int(mean + 10 * np.sqrt(mean) + 20)))
+def _record(nsb, noise, pulses, charges, room):
+    """Samples of half the night sky and half the (variance of the) noise, the same each time.
+
+    Parameters
+    ----------
+    nsb : float
+        Photoelectrons of the night sky per sample.
+    noise : float
+        In p.e. per sample.
+    pulses, charges : ndarray
+        As in `_Circuit`.
+    room : int
+        Samples that a piece from anywhere in it may have.
+
+    Returns
+    -------
+    record : ndarray of int16, shape (RECORD + room,)
+        Twice as many samples fit into a cache as of float32.
+    unit : float32
+        In p.e. per sample.
+    """
+    rng = np.random.default_rng(1)
+    n_pe = rng.poisson(0.5 * nsb * RECORD)
+    sample = rng.integers(RECORD, size=n_pe)
+    pulse = pulses[rng.integers(PHASES, size=n_pe)] * rng.choice(charges, (n_pe, 1))
+    record = np.sqrt(0.5) * noise * rng.standard_normal(RECORD)
+    for tap in range(pulses.shape[1]):
+        record += np.bincount((sample + tap) % RECORD, pulse[:, tap], RECORD)
+    record -= record.mean()
+    unit = np.float32(np.abs(record).max() / np.iinfo(np.int16).max)
+    return np.rint(np.append(record, record[:room]) / unit).astype(np.int16), unit
 
 
 def _key(rng):
@@ -309,75 +345,57 @@ def _mix(state):
 
 
 @njit(cache=True, error_model="numpy")
-def _uniform(bits):
-    """Uniform number in [0, 1) from 64 random bits."""
-    return np.float64(bits >> np.uint64(11)) * 2.0**-53
-
-
-@njit(cache=True, error_model="numpy", inline="always")
-def _add_noise(pulses, charges, normals, baseline, counts, wave, buffer, state):
+def _add_noise(record, unit, wave, state):
     """Add night sky and electronic noise to the waveform of one pixel.
 
     Parameters
     ----------
-    pulses, charges, normals, baseline
+    record, unit
         As in `_Circuit`, which is too large to be handed to a function thousands of times.
-    counts : ndarray
-        Cumulative probabilities of the number of photoelectrons in a waveform of this length.
     wave : ndarray of float32 (n_samples,)
-    buffer : ndarray of float32
-        Room for the waveform and a pulse on both sides.
     state : uint64
         Of the pixel's random numbers.
     """
-    n = wave.size
-    n_taps = pulses.shape[1]
-    buffer[:] = -baseline
-    # Pulses that begin before the waveform reach into it as well.
-    cells = np.uint64((n + n_taps) * PHASES)
-    state += GOLDEN
-    for _ in range(np.searchsorted(counts, _uniform(_mix(state)))):
-        state += GOLDEN
-        bits = _mix(state)
-        cell = ((bits >> np.uint64(32)) * cells) >> np.uint64(32)
-        charge = charges[bits % np.uint64(QUANTILES)]
-        pulse = pulses[cell % np.uint64(PHASES)]
-        first = cell // np.uint64(PHASES)
-        part = buffer[first : first + np.uint64(n_taps)]
-        for j in range(n_taps):
-            part[j] += charge * pulse[j]
-    for i in range(n):
-        # 64 bits are enough for five.
-        if i % 5 == 0:
-            state += GOLDEN
-            bits = _mix(state)
-        wave[i] += buffer[n_taps + i] + normals[bits % np.uint64(QUANTILES)]
-        bits //= np.uint64(QUANTILES)
+    bits = _mix(state)
+    n = np.uint64(wave.size)
+    first = bits % np.uint64(RECORD)
+    second = (bits >> np.uint64(32)) % np.uint64(RECORD)
+    one, other = record[first : first + n], record[second : second + n]
+    for i in range(wave.size):
+        wave[i] += unit * (np.float32(one[i]) + np.float32(other[i]))
 
 
 @njit(cache=True, error_model="numpy")
-def _add_noise_once(pulses, charges, normals, baseline, counts, wave, buffer, state):
-    """As `_add_noise`, which is faster in a loop where it is compiled into."""
-    _add_noise(pulses, charges, normals, baseline, counts, wave, buffer, state)
-
-
-@njit(cache=True, error_model="numpy")
-def _add_noise_elsewhere(c, waveforms, noisy, key):
-    """Add noise to the waveforms of the readout window, save those that are `noisy` already."""
-    buffer = np.empty(c.n_samples + 2 * c.pulses.shape[1], np.float32)
+def _add_noise_everywhere(record, unit, waveforms, key):
     for pixel in range(waveforms.shape[0]):
-        if not noisy[pixel]:
-            state = _mix(key + np.uint64(pixel) * GOLDEN)
-            _add_noise(
-                c.pulses,
-                c.charges,
-                c.normals,
-                c.baseline,
-                c.counts,
-                waveforms[pixel],
-                buffer,
-                state,
-            )
+        _add_noise(record, unit, waveforms[pixel], key + np.uint64(pixel) * GOLDEN)
+
+
+@njit(cache=True, error_model="numpy")
+def _read_window(c, pixel, place, weight, waves, noisy, trigger, base, key, out):
+    """Read out what `_find_trigger` has found; parameters as there.
+
+    `out` becomes the waveforms of the readout window, with noise in all pixels.
+
+    Returns
+    -------
+    true_image : ndarray of int32, shape (n_pixels,)
+        Photoelectrons that have their peak in the window.
+    """
+    start = trigger - c.trigger_sample
+    for i in range(waves.shape[0]):
+        wave = out[i]
+        wave[:] = waves[i, start - base : start - base + c.n_samples]
+        if not noisy[i]:
+            _add_noise(c.record, c.unit, wave, key + np.uint64(i) * GOLDEN)
+    count = np.zeros(waves.shape[0], np.int64)
+    for entry in range(place.size):
+        peak = np.floor(place[entry]) + c.peak
+        count[pixel[entry]] += (peak >= start) and (peak < start + c.n_samples)
+    true_image = np.empty(waves.shape[0], np.int32)
+    for i in range(waves.shape[0]):
+        true_image[i] = np.rint(weight * count[i])
+    return true_image
 
 
 @njit(cache=True, error_model="numpy")
@@ -477,7 +495,6 @@ def _find_trigger(c, pixel, place, weight, waves, noisy, key):
     order, first = _sort_by_sample(place.astype(np.int64))
     n_lit = first.size - 1
     reach = c.delay + c.pulses.shape[1]
-    buffer = np.empty(length + 2 * c.pulses.shape[1], np.float32)
 
     # Entries in each group that may still be felt, and the groups in which they are enough.
     duration = reach + c.weights.size
@@ -523,16 +540,7 @@ def _find_trigger(c, pixel, place, weight, waves, noisy, key):
             for member in c.groups[group]:
                 if member >= 0 and not noisy[member]:
                     noisy[member] = True
-                    _add_noise_once(
-                        c.pulses,
-                        c.charges,
-                        c.normals,
-                        c.baseline,
-                        c.search_counts,
-                        waves[member],
-                        buffer,
-                        _mix(key + np.uint64(member) * GOLDEN),
-                    )
+                    _add_noise(c.record, c.unit, waves[member], key + np.uint64(member) * GOLDEN)
             if _group_level(c.weights, c.groups[group], waves, now - base) >= c.threshold:
                 return now, base, key
     return -1, base, key

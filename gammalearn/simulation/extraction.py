@@ -131,31 +131,29 @@ def _neighbours(geometry):
     return table
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", fastmath={"nnan", "nsz"})
 def _peaks(waveforms, neighbours):
     """Sample of the maximum of the sum of the neighbours' waveforms, (n_pixels,).
 
-    In double precision and in the order of the neighbours, as ctapipe does, so that ties agree. The
-    six together, with zeros for those beyond the edge, are three times as fast as one by one.
+    In double precision and in the order of the neighbours, as ctapipe does, so that ties agree.
+    Loops without branches use the processor's vector instructions; unsigned indices need no look
+    at their sign.
     """
     n_pixels, n_samples = waveforms.shape
     peaks = np.empty(n_pixels, np.int64)
-    nothing = np.zeros(n_samples, waveforms.dtype)
     total = np.empty(n_samples)
     for pixel in range(n_pixels):
-        near = neighbours[pixel]
-        a = waveforms[near[0]] if near[0] >= 0 else nothing
-        b = waveforms[near[1]] if near[1] >= 0 else nothing
-        c = waveforms[near[2]] if near[2] >= 0 else nothing
-        d = waveforms[near[3]] if near[3] >= 0 else nothing
-        e = waveforms[near[4]] if near[4] >= 0 else nothing
-        f = waveforms[near[5]] if near[5] >= 0 else nothing
+        total[:] = 0.0
+        for near in neighbours[pixel]:
+            if near >= 0:
+                for i in range(n_samples):
+                    total[i] += waveforms[np.uint64(near), np.uint64(i)]
+        top = -np.inf
         for i in range(n_samples):
-            total[i] = ((((np.float64(a[i]) + b[i]) + c[i]) + d[i]) + e[i]) + f[i]
-        peak = 0
-        for i in range(1, n_samples):
-            if total[i] > total[peak]:
-                peak = i
+            top = max(top, total[i])
+        peak = n_samples
+        for i in range(n_samples):
+            peak = min(peak, i if total[i] == top else n_samples)
         peaks[pixel] = peak
     return peaks
 

@@ -9,7 +9,7 @@ from ..errors import SettingsError
 from ..settings import SimulationSettings
 from . import stack as st
 from .atmosphere import TOP
-from .block import EVENT, SHOWER, EventBlock, TelescopeImages
+from .block import DIGIT, EVENT, SHOWER, EventBlock, TelescopeImages
 from .electromagnetic import PROFILE_STEP, follow_electron, follow_photon, new_site
 from .electronics import CameraElectronics
 from .hadrons import follow_hadron
@@ -31,10 +31,6 @@ CAPACITY = 1_000_000
 #: Above this energy (TeV) photoelectrons come in bunches, as many as keep the number of bunches:
 #: images of so much light fluctuate by other things.
 ENERGY_OF_BUNCHES = 100.0
-
-#: Least difference of charges (p.e.) and of times (ns) in images: a hundredth of the noise of a
-#: pixel; digits below it would double the size of the files.
-DIGIT = 1.0 / 64.0
 
 
 @njit(cache=True)

@@ -20,7 +20,7 @@ from ctapipe.instrument import (
 )
 
 from gammalearn.settings import SimulationSettings
-from gammalearn.simulation.block import EVENT, SHOWER, EventBlock, TelescopeImages
+from gammalearn.simulation.block import DIGIT, EVENT, SHOWER, EventBlock, TelescopeImages
 
 #: Telescopes of the toy array: rings of pixels around the central one, and positions (m).
 RINGS = {"LST": 9, "MST": 7}
@@ -104,6 +104,7 @@ def spot(geometry, rng):
     true_image = rng.poisson(10 ** rng.uniform(1, 3.5) * light / light.sum()).astype(np.int32)
     image = true_image * rng.normal(1, 0.2, len(x)) + rng.normal(0, 1.5, len(x))
     peak_time = np.where(true_image, 15 + 5 * along, 20) + rng.normal(0, 1, len(x))
+    image, peak_time = (DIGIT * np.round(values / DIGIT) for values in (image, peak_time))
     return image.astype(np.float32), peak_time.astype(np.float32), true_image
 
 

@@ -15,7 +15,7 @@ from gammalearn.simulation import simulate
 from gammalearn.simulation.image_parameters import image_processing
 from gammalearn.simulation.record import read_record
 from gammalearn.simulation.run import SimulatedRun
-from gammalearn.simulation.writer import DL1Writer
+from gammalearn.simulation.writer import FIXED_POINT, DL1Writer
 
 pytestmark = pytest.mark.usefixtures("toy_showers")
 
@@ -46,7 +46,7 @@ def by_ctapipe(folder, toy_settings, toy_simulation, toy_showers):
     settings = toy_settings()
     request.write_text(yaml.safe_dump(settings.shower_settings()))
     subarray = toy_simulation(settings).array.subarray
-    config.write_text(yaml.safe_dump(image_processing(subarray)))
+    config.write_text(yaml.safe_dump({**image_processing(subarray), "DataWriter": FIXED_POINT}))
     path = folder / "ctapipe.dl1.h5"
     files = [f"--input={request}", f"--output={path}", f"--config={config}"]
     run_tool(ProcessorTool(), [*files, "--write-images", "--write-parameters"], raises=True)

@@ -467,7 +467,7 @@ def median_in_bins(x, y, edges, least=1):
     return median, error
 
 
-def like_real_event(folder, event, n_showers, seed):
+def event_again(folder, event, n_showers, seed) -> Path:
     """Simulate one real event of a gamma again: the same telescopes, the same core.
 
     Parameters
@@ -481,8 +481,8 @@ def like_real_event(folder, event, n_showers, seed):
 
     Returns
     -------
-    QTable
-        Of :func:`images`; tel_id are those of the real event.
+    Path
+        Of the file; its telescopes are those of the images, numbered from 1.
     """
     telescopes = [
         {
@@ -505,7 +505,7 @@ def like_real_event(folder, event, n_showers, seed):
         )
     )
     energy = float(event["true_energy"][0].to_value(u.TeV))
-    path = simulated_file(
+    return simulated_file(
         folder,
         f"event_{number}",
         particle="gamma",
@@ -519,7 +519,11 @@ def like_real_event(folder, event, n_showers, seed):
         min_telescopes=1,
         seed=seed,
     )
-    simulated = images(path)
+
+
+def like_real_event(folder, event, n_showers, seed):
+    """Images of :func:`event_again`, as :func:`images`; tel_id are those of the real event."""
+    simulated = images(event_again(folder, event, n_showers, seed))
     simulated["tel_id"] = np.asarray(event["tel_id"])[simulated["tel_id"] - 1]
     return simulated
 
@@ -527,55 +531,63 @@ def like_real_event(folder, event, n_showers, seed):
 #: Light (p.e.) that an image needs for its axis to count.
 LEAST_INTENSITY = 50.0
 
+#: Quality cut on images: the part of the light in the camera's two outer rings is smaller.
+MOST_LEAKAGE = 0.2
+
 
 def stereo_directions(path) -> Table:
     """Directions that ctapipe's HillasReconstructor finds in a DL1 file.
 
-    At least two telescopes with an intensity above 50 p.e., nothing else is asked of images.
+    At least two telescopes with an intensity above 50 p.e., nothing else is asked of images; and
+    once more with those images alone that are not cut by the camera's edge.
 
     Returns
     -------
     Table
         energy (TeV); core, its distance (m) from the array's centre; offset (deg) of the
-        reconstructed direction from the true one, NaN where there is none.
+        reconstructed direction from the true one, NaN where there is none; inside_offset, that of
+        images with a leakage below :data:`MOST_LEAKAGE`, and n_inside, how many those are.
     """
     from ctapipe.io import EventSource
     from ctapipe.reco import HillasReconstructor
-    from traitlets.config import Config
 
-    config = Config(
-        {
-            "HillasReconstructor": {
-                "StereoQualityQuery": {
-                    "quality_criteria": [
-                        ["enough light", f"parameters.hillas.intensity > {LEAST_INTENSITY}"],
-                        ["some width", "parameters.hillas.width.value > 0"],
-                    ]
-                }
-            }
-        }
-    )
+    enough = ["enough light", f"parameters.hillas.intensity > {LEAST_INTENSITY}"]
+    inside = ["inside", f"parameters.leakage.intensity_width_2 < {MOST_LEAKAGE}"]
     rows = []
     with EventSource(path) as source:
-        reconstructor = HillasReconstructor(source.subarray, config=config)
+        reconstructors = {
+            "offset": HillasReconstructor(source.subarray, config=_criteria(enough)),
+            "inside_offset": HillasReconstructor(source.subarray, config=_criteria(enough, inside)),
+        }
         for event in source:
             shower = event.simulation.shower
-            reconstructor(event)
-            geometry = event.dl2.stereo.geometry["HillasReconstructor"]
-            offset = angular_separation(
-                shower.az.to(u.rad), shower.alt.to(u.rad), geometry.az, geometry.alt
-            )
-            rows.append(
-                {
-                    "energy": shower.energy.to_value(u.TeV),
-                    "core": np.hypot(shower.core_x, shower.core_y).to_value(u.m),
-                    "offset": offset.to_value(u.deg) if geometry.is_valid else np.nan,
-                }
-            )
+            row = {
+                "energy": shower.energy.to_value(u.TeV),
+                "core": np.hypot(shower.core_x, shower.core_y).to_value(u.m),
+            }
+            for name, reconstructor in reconstructors.items():
+                reconstructor(event)
+                geometry = event.dl2.stereo.geometry["HillasReconstructor"]
+                offset = angular_separation(
+                    shower.az.to(u.rad), shower.alt.to(u.rad), geometry.az, geometry.alt
+                )
+                row[name] = offset.to_value(u.deg) if geometry.is_valid else np.nan
+            # What the last one used.
+            row["n_inside"] = len(geometry.telescopes) if geometry.is_valid else 0
+            rows.append(row)
     return Table(rows=rows)
 
 
-def containment(directions, edges, share=0.68):
+def _criteria(*criteria):
+    """Configuration of ctapipe: what a HillasReconstructor asks of images."""
+    from traitlets.config import Config
+
+    some = [*criteria, ("some width", "parameters.hillas.width.value > 0")]
+    query = {"quality_criteria": [list(pair) for pair in some]}
+    return Config({"HillasReconstructor": {"StereoQualityQuery": query}})
+
+
+def containment(directions, edges, share=0.68, column="offset"):
     """Angle (deg) that holds a share of directions, in bins of energy, and its standard error.
 
     Returns
@@ -587,7 +599,7 @@ def containment(directions, edges, share=0.68):
     count = np.zeros(len(edges) - 1, dtype=int)
     for i, (low, high) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
         inside = (directions["energy"] >= low) & (directions["energy"] < high)
-        offset = np.asarray(directions["offset"][inside])
+        offset = np.asarray(directions[column][inside])
         offset = offset[np.isfinite(offset)]
         count[i] = len(offset)
         if len(offset) >= 10:

@@ -314,6 +314,20 @@ def corsika_densities(folder, names=CORSIKA_GAMMAS):
     return Table(rows=[place for place, _ in corsika_photons(folder, names)])
 
 
+# --- Protons ------------------------------------------------------------------------------------
+
+#: Photons per m² (in :data:`BAND`, none absorbed), the mean within 120 m of the core, of vertical
+#: protons of an energy (GeV) at La Palma, and its standard error: hadrons interact as SIBYLL 2.3d
+#: and UrQMD 3.4 have it. Made by benchmarks/hadronic_models.py.
+PROTON_LIGHT = {
+    100: (0.532, 0.024),
+    200: (3.19, 0.11),
+    400: (15.4, 0.68),
+    1000: (72.8, 3.1),
+    2500: (232, 12),
+}
+
+
 # --- Images of CORSIKA and sim_telarray ---------------------------------------------------------
 
 #: DL1 files with images that LSTs took of gammas.
@@ -364,6 +378,26 @@ def lst_images(folder, names):
 
 #: Pointing of the proton file: altitude and azimuth (deg).
 PROTON_POINTING = (70.0, 180.0)
+
+#: What was thrown for it: showers (each use counted), least and greatest energy (TeV) with an index
+#: of -2, greatest offset (deg) and core distance (m).
+PROTONS_THROWN = {"n": 4_000_000, "energy": (0.004, 600.0), "offset": 10.0, "core": 1900.0}
+
+#: Its light over that of our LST, if its mirrors are new: ours have the ageing of the 6.0.0
+#: models. The numbers of images at a given light ask for this factor too.
+PROTON_FILE_LIGHT = 1.0 / 0.80
+
+
+def protons_thrown(energy, offset, core):
+    """Showers of the proton file thrown between two energies (TeV) and up to the others.
+
+    The cores are those on the ground, 20 degrees from the zenith.
+    """
+    low, high = PROTONS_THROWN["energy"]
+    share = (1.0 / energy[0] - 1.0 / energy[1]) / (1.0 / low - 1.0 / high)
+    share *= (offset / PROTONS_THROWN["offset"]) ** 2
+    area = (core / PROTONS_THROWN["core"]) ** 2 * math.sin(math.radians(PROTON_POINTING[0]))
+    return PROTONS_THROWN["n"] * share * area
 
 
 def true_proton_images(folder):

@@ -48,6 +48,13 @@ ENERGY_EDGES = np.array([0.05, 0.08, 0.134, 0.224, 0.355, 0.67, 1.5])
 #: Showers that come down among the telescopes have their cores within so many metres.
 INNER_CORES = 150.0
 
+#: Of images that the camera's edge does not cut, an event with a good direction has so many.
+GOOD_IMAGES = 3
+
+#: Those of Prod3b's protons that are simulated like them, and how many times.
+PROD3B_PROTONS = {"energy": (0.05, 20.0), "offset": 4.0, "core": 400.0}
+PROD3B_SHOWERS, PROD3B_REUSE = 4000, 5
+
 #: Edges of the light of images (p.e.).
 INTENSITY_EDGES = np.geomspace(50.0, 20_000.0, 10)
 
@@ -84,7 +91,7 @@ class Benchmark:
             self.files,
             "gamma",
             particle="gamma",
-            n_showers=self.n(3000),
+            n_showers=self.n(1500),
             energy=(0.04, 4.0),
             index=-1.5,
             scatter=300.0,
@@ -103,6 +110,22 @@ class Benchmark:
             viewcone=4.0,
             scatter=400.0,
             reuse=5,
+            seed=self.seed,
+        )
+
+    def protons_of_prod3b(self) -> Path:
+        """Protons such as those of Prod3b, seen by the LSTs and MSTs of CTAO's North."""
+        energy, offset, core = PROD3B_PROTONS.values()
+        return measure.simulated_file(
+            self.files,
+            "proton_prod3b",
+            particle="proton",
+            array="lst4_mst9",
+            n_showers=self.n(PROD3B_SHOWERS),
+            energy=energy,
+            viewcone=offset,
+            scatter=core,
+            reuse=PROD3B_REUSE,
             seed=self.seed,
         )
 
@@ -424,11 +447,11 @@ def protons(benchmark) -> dict:
         "gammas": measure.images(benchmark.gammas()),
         "protons": measure.images(benchmark.protons()),
     }
-    figure, axes = plt.subplots(2, 2, figsize=(7.6, 5.8), layout="constrained")
+    figure, axes = plt.subplots(4, 2, figsize=(7.6, 11.2), layout="constrained")
     result = {
-        **_light_of_protons(benchmark, axes[0, 0]),
-        **_cleaned_images(benchmark, images, axes[0, 1], axes[1, 0]),
-        **_true_images(benchmark, images["protons"], axes[1, 1]),
+        **_light_of_protons(benchmark, *axes[0]),
+        **_cleaned_images(benchmark, images, *axes[1]),
+        **_true_images(benchmark, images["gammas"], axes[2:]),
     }
     for key, value in result.items():
         print(f"{key}: {value}")
@@ -436,11 +459,11 @@ def protons(benchmark) -> dict:
     return result
 
 
-def _light_of_protons(benchmark, axes):
+def _light_of_protons(benchmark, left, right):
     """Light in the pool against energy, and energies that give as much."""
     energies = {100: 600, 200: 400, 400: 200, 1000: 100, 2500: 40}
     energy = np.array(list(energies), dtype=float)
-    light = {}
+    light, error = {}, {}
     for who, kind, color in (
         ("gammas", measure.particles.GAMMA, GAMMAS),
         ("protons", measure.particles.PROTON, PROTONS),
@@ -449,23 +472,53 @@ def _light_of_protons(benchmark, axes):
             measure.pool_light(E, benchmark.n(n), benchmark.seed, kind) for E, n in energies.items()
         ]
         light[who] = np.array([values.mean() for values in some])
-        error = [values.std() / math.sqrt(len(values)) for values in some]
-        axes.errorbar(energy / 1000.0, light[who], error, fmt="o-", color=color, label=who)
-    axes.set(
+        error[who] = np.array([values.std() / math.sqrt(len(values)) for values in some])
+        left.errorbar(energy / 1000.0, light[who], error[who], fmt="o-", color=color, label=who)
+    models = "protons, SIBYLL and UrQMD"
+    model_light = np.array([references.PROTON_LIGHT[E] for E in energies])
+    left.errorbar(
+        energy / 1000.0, *model_light.T, fmt="s", mfc="none", color=REFERENCE, label=models
+    )
+    left.set(
         xscale="log",
         yscale="log",
         xlabel="Energy / TeV",
         ylabel="Photons per m² within 120 m",
     )
-    axes.legend(fontsize="small")
-    same = np.exp(np.interp(np.log(light["gammas"]), np.log(light["protons"]), np.log(energy)))
-    inside = light["gammas"] < light["protons"][-1]
+    left.legend(fontsize="small")
+
     result = {
-        "energy of protons over gammas of as much light": {
-            f"{E:.0f} GeV": round(float(ratio), 2)
-            for E, ratio in zip(energy[inside], same[inside] / energy[inside], strict=True)
+        "light of protons over SIBYLL's and UrQMD's": {
+            f"{E:.0f} GeV": f"{ratio:.2f} ± {spread:.2f}"
+            for E, ratio, spread in zip(
+                energy,
+                light["protons"] / model_light[:, 0],
+                np.hypot(error["protons"], model_light[:, 1]) / model_light[:, 0],
+                strict=True,
+            )
         }
     }
+    # Light is close to a power of the energy between two energies.
+    of_gammas = np.geomspace(100.0, 1000.0, 19)
+    brightness = np.interp(np.log(of_gammas), np.log(energy), np.log(light["gammas"]))
+    for who, of_protons, style in (
+        ("protons, simulated", light["protons"], {"color": PROTONS}),
+        (models, model_light[:, 0], {"color": REFERENCE, "ls": "--"}),
+    ):
+        same = np.exp(np.interp(brightness, np.log(of_protons), np.log(energy)))
+        right.plot(of_gammas / 1000.0, same / of_gammas, label=who, **style)
+        result[f"{who}: energy over that of gammas of as much light"] = {
+            f"{E:.0f} GeV": round(float(np.interp(E, of_gammas, same / of_gammas)), 2)
+            for E in (100.0, 200.0, 500.0, 1000.0)
+        }
+    right.axhspan(2.0, 3.0, color="0.9", zorder=0)
+    right.set(
+        xscale="log",
+        ylim=(1.0, 5.0),
+        xlabel="Energy of a gamma / TeV",
+        ylabel="Energy of a proton of as much light\nover that of the gamma",
+    )
+    right.legend(fontsize="small")
     if benchmark.data:
         ((place, _),) = references.corsika_photons(benchmark.data, (references.CORSIKA_PROTON,))
         detector = measure.LightDetector([[0.0, 0.0, 0.0]], 5.0, height=measure.CORSIKA_LEVEL)
@@ -528,57 +581,93 @@ def _cleaned_images(benchmark, images, left, right):
     return result
 
 
-def _true_images(benchmark, table, axes):
-    """Size of images of protons in photoelectrons, and that of CORSIKA's."""
-    middle = np.sqrt(INTENSITY_EDGES[1:] * INTENSITY_EDGES[:-1])
+def _true_images(benchmark, gammas, axes):
+    """Images of protons in photoelectrons, and those of CORSIKA's."""
+    edges, middle = INTENSITY_EDGES, np.sqrt(INTENSITY_EDGES[1:] * INTENSITY_EDGES[:-1])
+    protons = measure.images(benchmark.protons_of_prod3b())
+    protons = protons[protons["type"] == "LST"]
+    # With as much light as the mirrors of Prod3b have.
+    scale = references.PROTON_FILE_LIGHT
+    for table in (gammas, protons):
+        table["light"] = scale * table["true_intensity"]
+    thrown = benchmark.n(PROD3B_SHOWERS) * PROD3B_REUSE
     result = {}
-    table = table[table["true_leakage"] < 0.2]
+    (rates, energies), sizes = axes
+    counted = [(protons["light"], thrown)]
+    real = None
     if benchmark.data:
         real = references.true_proton_images(benchmark.data)
+        low, high = PROD3B_PROTONS["energy"]
         # Those that our protons are like.
         real = real[
-            (real["leakage"] < 0.2)
-            & (real["energy"] > 0.05)
-            & (real["energy"] < 20.0)
-            & (real["core"] < 400.0)
-            & (real["offset"] < 4.0)
+            (real["energy"] > low)
+            & (real["energy"] < high)
+            & (real["core"] < PROD3B_PROTONS["core"])
+            & (real["offset"] < PROD3B_PROTONS["offset"])
         ]
         result["real protons"] = len(real)
-    for name, style, marker in (("length", "-", "o"), ("width", "--", "s")):
-        median, _ = measure.median_in_bins(
-            table["true_intensity"], table[f"true_{name}"], INTENSITY_EDGES, 20
+        counted.append((real["intensity"], references.protons_thrown(**PROD3B_PROTONS)))
+    more_than = [
+        np.array([np.count_nonzero(light > least) for least in middle]) / number * 1000.0
+        for light, number in counted
+    ]
+    rates.plot(middle, more_than[0], color=PROTONS, label="protons, simulated")
+    if real is not None:
+        # The images of an event come together: as many events as half of the images.
+        error = np.sqrt(2.0 * more_than[1] * 1000.0 / counted[1][1])
+        rates.errorbar(middle, more_than[1], error, fmt="o", color=REFERENCE, ms=4, label="Prod3b")
+        result["images of protons of more light, over Prod3b"] = _by_light(
+            middle, more_than[0] / more_than[1], more_than[1] / error > 4.0
         )
-        axes.plot(middle, median, style, color=PROTONS, label=f"{name}, simulated")
-        if benchmark.data:
-            expected, error = measure.median_in_bins(
-                real["intensity"], real[name], INTENSITY_EDGES, 8
-            )
-            axes.errorbar(
-                middle, expected, error, fmt=marker, color=REFERENCE, ms=4, label=f"{name}, Prod3b"
-            )
-            result[f"{name} of protons over Prod3b"] = round(
-                float(np.nanmean(median / expected)), 3
-            )
-    if benchmark.data:
-        for name in ("energy", "n_islands"):
-            column = name if name == "energy" else f"true_{name}"
-            median, _ = measure.median_in_bins(
-                table["true_intensity"], table[column], INTENSITY_EDGES, 20
-            )
-            expected, _ = measure.median_in_bins(real["intensity"], real[name], INTENSITY_EDGES, 8)
-            result[f"{name} of protons over Prod3b"] = {
-                f"{at:.0f} p.e.": round(float(ratio), 2)
-                for at, ratio in zip(middle, median / expected, strict=True)
-                if np.isfinite(ratio)
-            }
-    axes.set(
-        xscale="log",
-        xlabel="Light / p.e.",
-        ylabel="Size / deg, photoelectrons of protons",
-        ylim=(0, None),
+    rates.set(xscale="log", yscale="log", ylabel="LST images of more light\nper 1000 showers")
+
+    tables = {"gammas": (gammas, "-", GAMMAS), "protons": (protons, "-", PROTONS)}
+    median = {}
+    for who, (table, style, color) in tables.items():
+        table = table[table["true_leakage"] < 0.2]
+        median[who], _ = measure.median_in_bins(table["light"], table["energy"], edges, 20)
+        energies.plot(middle, median[who], style, color=color, label=f"{who}, simulated")
+    result["energy of images of protons over gammas"] = _by_light(
+        middle, median["protons"] / median["gammas"]
     )
-    axes.legend(fontsize="x-small")
+    inside = protons[protons["true_leakage"] < 0.2]
+    if real is not None:
+        real = real[real["leakage"] < 0.2]
+        expected, error = measure.median_in_bins(real["intensity"], real["energy"], edges, 8)
+        energies.errorbar(middle, expected, error, fmt="o", color=REFERENCE, ms=4, label="Prod3b")
+        result["energy of images of protons over Prod3b"] = _by_light(
+            middle, median["protons"] / expected
+        )
+        result["energy of images of Prod3b's protons over our gammas"] = _by_light(
+            middle, expected / median["gammas"]
+        )
+    energies.set(xscale="log", yscale="log", ylabel="Median energy of images / TeV")
+
+    for axis, name in zip(sizes, ("width", "length"), strict=True):
+        size, _ = measure.median_in_bins(inside["light"], inside[f"true_{name}"], edges, 20)
+        axis.plot(middle, size, color=PROTONS, label="protons, simulated")
+        if real is not None:
+            expected, error = measure.median_in_bins(real["intensity"], real[name], edges, 8)
+            axis.errorbar(middle, expected, error, fmt="o", color=REFERENCE, ms=4, label="Prod3b")
+            result[f"{name} of protons over Prod3b"] = _by_light(middle, size / expected)
+        axis.set(xscale="log", ylim=(0, None), ylabel=f"{name.capitalize()} / deg, photoelectrons")
+    if real is not None:
+        islands, _ = measure.median_in_bins(inside["light"], inside["true_n_islands"], edges, 20)
+        expected, _ = measure.median_in_bins(real["intensity"], real["n_islands"], edges, 8)
+        result["islands of protons over Prod3b, uncleaned"] = _by_light(middle, islands / expected)
+    for axis in axes.flat:
+        axis.set_xlabel("Light / p.e.")
+        axis.legend(fontsize="x-small")
     return result
+
+
+def _by_light(middle, values, where=True):
+    """Figures by the light (p.e.) of images, those that there are."""
+    known = np.isfinite(values) & where
+    return {
+        f"{at:.0f} p.e.": round(float(value), 2)
+        for at, value in zip(middle[known], values[known], strict=True)
+    }
 
 
 def direction(benchmark) -> dict:
@@ -588,10 +677,14 @@ def direction(benchmark) -> dict:
     required = np.array(list(references.LST_REQUIREMENT.values()))
     figure, axes = plt.subplots(figsize=(6.4, 4.0), layout="constrained")
     result = {}
-    for reach, style in ((INNER_CORES, "o-"), (math.inf, "o:")):
-        near = directions[directions["core"] < reach]
-        angle, error, count = measure.containment(near, ENERGY_EDGES)
-        where = "all cores" if math.isinf(reach) else f"cores within {reach:.0f} m"
+    inner = directions[directions["core"] < INNER_CORES]
+    seen = directions[directions["n_inside"] >= GOOD_IMAGES]
+    for where, table, column, style in (
+        (f"cores within {INNER_CORES:.0f} m", inner, "offset", "o-"),
+        (f"{GOOD_IMAGES} images inside the camera", seen, "inside_offset", "s--"),
+        ("all cores", directions, "offset", "o:"),
+    ):
+        angle, error, count = measure.containment(table, ENERGY_EDGES, column=column)
         axes.errorbar(required_at, angle, error, fmt=style, color=SIMULATED, label=where)
         for at, a, e, r, n in zip(required_at, angle, error, required, count, strict=True):
             result[f"{at:.3g} TeV, {where}"] = {
@@ -603,6 +696,8 @@ def direction(benchmark) -> dict:
             }
     for at, row in result.items():
         print(f"{at}:", _line(row))
+    if benchmark.data:
+        result["real events"] = _real_directions(benchmark)
     axes.plot(required_at, required, "k--", label="4 LSTs, required")
     axes.plot(required_at, 1.5 * required, "k:", lw=0.8, label="1.5 times as much")
     axes.set(
@@ -611,8 +706,28 @@ def direction(benchmark) -> dict:
         ylabel="Angle that holds 68 % / deg",
         ylim=(0, None),
     )
-    axes.legend()
+    axes.legend(fontsize="small")
     benchmark.save(figure, "direction")
+    return result
+
+
+def _real_directions(benchmark):
+    """Errors (deg) of the directions of real events, and of the same simulated."""
+    name = references.GAMMA_FILES[0]
+    images = references.lst_images(benchmark.data, [name])
+    real = measure.stereo_directions(Path(benchmark.data) / "dl1_ctapipe" / name)["offset"]
+    result = {}
+    for number, offset in zip(np.unique(images["event_id"]), real, strict=True):
+        event = images[images["event_id"] == number]
+        path = measure.event_again(benchmark.files, event, benchmark.n(300), benchmark.seed)
+        again = np.asarray(measure.stereo_directions(path)["offset"])
+        again = again[np.isfinite(again)]
+        if np.isfinite(offset) and len(again) > 0:
+            result[f"event {number}"] = {
+                "real": round(float(offset), 3),
+                "simulated quartiles": np.quantile(again, [0.25, 0.5, 0.75]).round(3).tolist(),
+            }
+    print("real events:", result)
     return result
 
 

@@ -127,6 +127,16 @@ def test_protons_shine_less_than_gammas(measure):
     assert 0.75 * (1 - 2 * 0.12) < ratio < 1.35 * (1 + 2 * 0.12)
 
 
+def test_protons_shine_as_with_microscopic_models(measure, references):
+    energy, n_showers = 200, 200
+    light = measure.pool_light(float(energy), n_showers, seed=10, kind=measure.particles.PROTON)
+    expected, error = references.PROTON_LIGHT[energy]
+    # Showers fluctuate by 90 %: both means are known to 7 %. Microscopic models differ by 10 to
+    # 20 % from each other, and so may the parametric one from them.
+    sigma = np.hypot(light.std() / np.sqrt(n_showers), error)
+    assert light.mean() == pytest.approx(expected, abs=0.2 * expected + 4 * sigma)
+
+
 @pytest.fixture(scope="module")
 def images(measure, tmp_path_factory):
     """Parameters of images of some gammas and protons in the same telescopes."""

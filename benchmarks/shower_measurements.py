@@ -5,6 +5,7 @@ mirrors anywhere (:class:`LightDetector`), and those on simulated files, as tabl
 (:func:`simulated_images`, :func:`stereo_directions`).
 """
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,12 @@ import yaml
 from astropy.coordinates import angular_separation
 from astropy.table import QTable, Table
 from ctapipe.coordinates import TelescopeFrame
-from ctapipe.image import tailcuts_clean
+from ctapipe.image import (
+    hillas_parameters,
+    leakage_parameters,
+    number_of_islands,
+    tailcuts_clean,
+)
 from ctapipe.image.muon import MuonRingFitter
 from numba import njit
 
@@ -27,7 +33,7 @@ from gammalearn.simulation.atmosphere import TOP, thickness
 from gammalearn.simulation.electromagnetic import PROFILE_STEP, follow_photon, new_site
 from gammalearn.simulation.electronics import CameraElectronics
 from gammalearn.simulation.light import ALPHA, N_HEIGHTS, SPEED_OF_LIGHT, Optics, pointing_axes
-from gammalearn.simulation.showers import develop
+from gammalearn.simulation.showers import ShowerSimulation, develop
 from gammalearn.simulation.telescopes import telescope_model
 
 #: Height of La Palma's telescopes, and of the observation level of the CORSIKA files (m).
@@ -445,6 +451,92 @@ def image_columns(table) -> QTable:
             table[f"{prefix}leakage_intensity_width_2"], dtype=float
         )
     return chosen
+
+
+def proton_images(n_showers, reuse, energy, offset, core, light, threshold, seed) -> Table:
+    """Images of protons in photoelectrons, as :func:`shower_references.true_proton_images`.
+
+    All photoelectrons of an image count, whenever they come, and LSTs and MSTs may trigger.
+
+    Parameters
+    ----------
+    n_showers, reuse : int
+    energy : tuple of float
+        TeV, with an index of -2.
+    offset, core : float
+        Greatest angle to the pointing (deg) and distance to the array's centre (m).
+    light : float
+        Of the telescopes, over that of ours.
+    threshold : float
+        Of the LST's trigger (p.e.); those of the MSTs change by the same factor.
+    seed : int
+
+    Returns
+    -------
+    Table
+        A row for each image of an LST that triggered, in events of two telescopes or more:
+        intensity (p.e.), width and length (deg), n_islands, leakage, energy (TeV).
+    """
+    simulation = ShowerSimulation(
+        SimulationSettings(
+            output="none.dl1.h5",
+            particle="proton",
+            array="lst4_mst9",
+            n_showers=n_showers,
+            energy=energy,
+            viewcone=offset,
+            scatter=core,
+            reuse=reuse,
+            seed=seed,
+        )
+    )
+    simulation._optics.yields[:] *= light
+    factor = threshold / telescope_model("LST").trigger_threshold
+    models = simulation.array.models
+    electronics = {
+        model.name: CameraElectronics(
+            dataclasses.replace(model, trigger_threshold=factor * model.trigger_threshold)
+        )
+        for model in models
+    }
+    geometry = telescope_model("LST").description.camera.geometry.transform_to(TelescopeFrame())
+    # LSTs come first in the array.
+    n_lst = sum(model.name == "LST" for model in models)
+    rows = []
+    for number in range(1, n_showers + 1):
+        shower = simulation.shower(number)
+        rng = np.random.default_rng([seed, number])
+        for use in range(reuse):
+            images, n_triggers = [], 0
+            for tel, model in enumerate(models):
+                # Of MSTs it matters only whether one makes an event of a single LST.
+                if tel >= n_lst and (n_triggers == 0 or n_triggers > 1):
+                    break
+                i = use * len(models) + tel
+                part = slice(shower.first[i], shower.first[i + 1])
+                pixel, time = shower.pixel[part], shower.time[part]
+                if electronics[model.name].digitise(pixel, time, shower.weight, rng) is None:
+                    continue
+                n_triggers += 1
+                if tel < n_lst:
+                    images.append(np.bincount(pixel, minlength=geometry.n_pixels))
+            if n_triggers > 1:
+                rows += [_true_parameters(geometry, image, shower.energy) for image in images]
+    return Table(rows=rows)
+
+
+def _true_parameters(geometry, image, energy):
+    """Parameters of an image in photoelectrons, of all pixels with any."""
+    mask = image > 0
+    hillas = hillas_parameters(geometry[mask], image[mask])
+    return {
+        "intensity": float(hillas.intensity),
+        "width": hillas.width.to_value(u.deg),
+        "length": hillas.length.to_value(u.deg),
+        "n_islands": number_of_islands(geometry, mask)[0],
+        "leakage": leakage_parameters(geometry, image, mask).intensity_width_2,
+        "energy": energy,
+    }
 
 
 def median_in_bins(x, y, edges, least=1):

@@ -383,9 +383,10 @@ PROTON_POINTING = (70.0, 180.0)
 #: of -2, greatest offset (deg) and core distance (m).
 PROTONS_THROWN = {"n": 4_000_000, "energy": (0.004, 600.0), "offset": 10.0, "core": 1900.0}
 
-#: Its light over that of our LST, if its mirrors are new: ours have the ageing of the 6.0.0
-#: models. The numbers of images at a given light ask for this factor too.
-PROTON_FILE_LIGHT = 1.0 / 0.80
+#: What its telescopes differ by from ours: their light, if their mirrors are new (ours have the
+#: ageing of the 6.0.0 models), and the threshold of the LST's trigger (p.e.). Neither is in the
+#: file; the numbers and widths of its images ask for both.
+PROTON_FILE_TELESCOPES = {"light": 1.0 / 0.80, "threshold": 25.0}
 
 
 def protons_thrown(energy, offset, core):

@@ -1,6 +1,6 @@
 """Figures and pictures of the simulation: its speed, and its showers against references.
 
-    python benchmarks/simulation.py -o DIR                     # everything, half an hour
+    python benchmarks/simulation.py -o DIR                     # everything, a quarter of an hour
     python benchmarks/simulation.py --quick -o DIR             # the same with a tenth of the events
     python benchmarks/simulation.py --figures lateral muon -o DIR
 
@@ -110,22 +110,6 @@ class Benchmark:
             viewcone=4.0,
             scatter=400.0,
             reuse=5,
-            seed=self.seed,
-        )
-
-    def protons_of_prod3b(self) -> Path:
-        """Protons such as those of Prod3b, seen by the LSTs and MSTs of CTAO's North."""
-        energy, offset, core = PROD3B_PROTONS.values()
-        return measure.simulated_file(
-            self.files,
-            "proton_prod3b",
-            particle="proton",
-            array="lst4_mst9",
-            n_showers=self.n(PROD3B_SHOWERS),
-            energy=energy,
-            viewcone=offset,
-            scatter=core,
-            reuse=PROD3B_REUSE,
             seed=self.seed,
         )
 
@@ -516,7 +500,7 @@ def _light_of_protons(benchmark, left, right):
         xscale="log",
         ylim=(1.0, 5.0),
         xlabel="Energy of a gamma / TeV",
-        ylabel="Energy of a proton of as much light\nover that of the gamma",
+        ylabel="Energy of a proton over that\nof a gamma of as much light",
     )
     right.legend(fontsize="small")
     if benchmark.data:
@@ -584,16 +568,21 @@ def _cleaned_images(benchmark, images, left, right):
 def _true_images(benchmark, gammas, axes):
     """Images of protons in photoelectrons, and those of CORSIKA's."""
     edges, middle = INTENSITY_EDGES, np.sqrt(INTENSITY_EDGES[1:] * INTENSITY_EDGES[:-1])
-    protons = measure.images(benchmark.protons_of_prod3b())
-    protons = protons[protons["type"] == "LST"]
-    # With as much light as the mirrors of Prod3b have.
-    scale = references.PROTON_FILE_LIGHT
-    for table in (gammas, protons):
-        table["light"] = scale * table["true_intensity"]
-    thrown = benchmark.n(PROD3B_SHOWERS) * PROD3B_REUSE
+    n_showers = benchmark.n(PROD3B_SHOWERS)
+    telescopes = references.PROTON_FILE_TELESCOPES
+    protons = measure.proton_images(
+        n_showers, PROD3B_REUSE, **PROD3B_PROTONS, **telescopes, seed=benchmark.seed
+    )
+    gammas = Table(
+        {
+            "intensity": telescopes["light"] * gammas["true_intensity"],
+            "energy": gammas["energy"],
+            "leakage": gammas["true_leakage"],
+        }
+    )
     result = {}
     (rates, energies), sizes = axes
-    counted = [(protons["light"], thrown)]
+    counted = [(protons["intensity"], n_showers * PROD3B_REUSE)]
     real = None
     if benchmark.data:
         real = references.true_proton_images(benchmark.data)
@@ -615,7 +604,9 @@ def _true_images(benchmark, gammas, axes):
     if real is not None:
         # The images of an event come together: as many events as half of the images.
         error = np.sqrt(2.0 * more_than[1] * 1000.0 / counted[1][1])
-        rates.errorbar(middle, more_than[1], error, fmt="o", color=REFERENCE, ms=4, label="Prod3b")
+        rates.errorbar(
+            middle, more_than[1], error, fmt="o", color=REFERENCE, ms=4, label="protons, Prod3b"
+        )
         result["images of protons of more light, over Prod3b"] = _by_light(
             middle, more_than[0] / more_than[1], more_than[1] / error > 4.0
         )
@@ -624,17 +615,19 @@ def _true_images(benchmark, gammas, axes):
     tables = {"gammas": (gammas, "-", GAMMAS), "protons": (protons, "-", PROTONS)}
     median = {}
     for who, (table, style, color) in tables.items():
-        table = table[table["true_leakage"] < 0.2]
-        median[who], _ = measure.median_in_bins(table["light"], table["energy"], edges, 20)
+        table = table[table["leakage"] < 0.2]
+        median[who], _ = measure.median_in_bins(table["intensity"], table["energy"], edges, 20)
         energies.plot(middle, median[who], style, color=color, label=f"{who}, simulated")
     result["energy of images of protons over gammas"] = _by_light(
         middle, median["protons"] / median["gammas"]
     )
-    inside = protons[protons["true_leakage"] < 0.2]
+    inside = protons[protons["leakage"] < 0.2]
     if real is not None:
         real = real[real["leakage"] < 0.2]
         expected, error = measure.median_in_bins(real["intensity"], real["energy"], edges, 8)
-        energies.errorbar(middle, expected, error, fmt="o", color=REFERENCE, ms=4, label="Prod3b")
+        energies.errorbar(
+            middle, expected, error, fmt="o", color=REFERENCE, ms=4, label="protons, Prod3b"
+        )
         result["energy of images of protons over Prod3b"] = _by_light(
             middle, median["protons"] / expected
         )
@@ -644,15 +637,17 @@ def _true_images(benchmark, gammas, axes):
     energies.set(xscale="log", yscale="log", ylabel="Median energy of images / TeV")
 
     for axis, name in zip(sizes, ("width", "length"), strict=True):
-        size, _ = measure.median_in_bins(inside["light"], inside[f"true_{name}"], edges, 20)
+        size, _ = measure.median_in_bins(inside["intensity"], inside[name], edges, 20)
         axis.plot(middle, size, color=PROTONS, label="protons, simulated")
         if real is not None:
             expected, error = measure.median_in_bins(real["intensity"], real[name], edges, 8)
-            axis.errorbar(middle, expected, error, fmt="o", color=REFERENCE, ms=4, label="Prod3b")
+            axis.errorbar(
+                middle, expected, error, fmt="o", color=REFERENCE, ms=4, label="protons, Prod3b"
+            )
             result[f"{name} of protons over Prod3b"] = _by_light(middle, size / expected)
         axis.set(xscale="log", ylim=(0, None), ylabel=f"{name.capitalize()} / deg, photoelectrons")
     if real is not None:
-        islands, _ = measure.median_in_bins(inside["light"], inside["true_n_islands"], edges, 20)
+        islands, _ = measure.median_in_bins(inside["intensity"], inside["n_islands"], edges, 20)
         expected, _ = measure.median_in_bins(real["intensity"], real["n_islands"], edges, 8)
         result["islands of protons over Prod3b, uncleaned"] = _by_light(middle, islands / expected)
     for axis in axes.flat:

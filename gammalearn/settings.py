@@ -325,16 +325,27 @@ class TrainingSettings(_Settings):
     """Events a step (and a device)."""
 
     learning_rate: float = Field(1e-3, gt=0)
-    """Step size of Adam."""
+    """Step size of AdamW, the largest of the schedule."""
+
+    schedule: Literal["constant", "one_cycle"] = "one_cycle"
+    """How the step size goes: constant, or up in the first third and down to nothing at the end
+    (Smith & Topin 2018), which learns more in few epochs."""
 
     weight_decay: float = Field(0.0, ge=0)
-    """Pull of the weights towards zero, as Adam has it (L2)."""
+    """Pull of the weights towards zero at each step, over the step size (AdamW)."""
+
+    gradient_clipping: float | None = Field(None, gt=0)
+    """Largest norm of the gradient of all weights; longer ones are shortened to it."""
 
     balancing: Literal["fixed", "uncertainty"] = "fixed"
     """How the tasks' losses are weighed: by their settings, or by learnt uncertainties."""
 
     seed: int = Field(1, ge=0, lt=2**32)
     """Of the split, the order of the events, the first weights and dropout."""
+
+    turns: bool = False
+    """Turn each training event at random by a multiple of 60 degrees (90 for square pixels) about
+    its pointing, images, telescopes, direction and impact together: six events for one."""
 
     workers: int = Field(0, ge=0)
     """Processes that load data; 0 loads in the training process."""

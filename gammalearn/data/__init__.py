@@ -6,6 +6,7 @@ from .index import EventIndex
 from .loader import EventLoader, event_loader
 from .packed import pack_images
 from .split import split_by_shower
+from .turns import EventTurns, Turn
 
 __all__ = [
     "Batch",
@@ -13,6 +14,8 @@ __all__ = [
     "EventDataset",
     "EventIndex",
     "EventLoader",
+    "EventTurns",
+    "Turn",
     "event_loader",
     "pack_images",
     "split_by_shower",

@@ -61,6 +61,16 @@ class Task(ABC):
             targets[~np.isin(events["particle"], self.particles)] = np.nan
         return targets
 
+    def turned(self, target: Tensor, turn) -> Tensor:
+        """The targets of events that are turned about their pointing; by default the same.
+
+        Parameters
+        ----------
+        target : Tensor, shape (n_events, n_targets)
+        turn : gammalearn.data.Turn
+        """
+        return target
+
     @abstractmethod
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         """Loss of each event, for targets that are not NaN.

@@ -36,6 +36,9 @@ class DirectionTask(Task):
         offset = true.transform_to(TelescopeFrame(telescope_pointing=_pointing(events)))
         return np.column_stack([offset.fov_lon.wrap_at(180 * u.deg).deg, offset.fov_lat.deg])
 
+    def turned(self, target: Tensor, turn) -> Tensor:
+        return turn.sky(target)
+
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         return torch.linalg.vector_norm(output - target, dim=1)
 

@@ -37,6 +37,10 @@ class ImpactTask(Task):
             ]
         )
 
+    def turned(self, target: Tensor, turn) -> Tensor:
+        on_ground = torch.nn.functional.pad(target, (0, 1))
+        return turn.ground(on_ground)[:, :2]
+
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         return torch.linalg.vector_norm(output - target, dim=1)
 

@@ -5,11 +5,12 @@ import warnings
 from pathlib import Path
 
 import lightning
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from ..data import EventDataset, EventIndex, event_loader, pack_images, split_by_shower
+from ..data import EventDataset, EventIndex, EventTurns, event_loader, pack_images, split_by_shower
 from ..errors import CheckpointError
 from ..settings import Experiment
 from ..tasks import Task
@@ -125,6 +126,10 @@ def fit(
     )
     trained_on = _describe_events(index, training, validation, tasks)
     network = build_network(experiment, index.cameras, tasks)
+    turns = None
+    if settings.turns:
+        pointing = np.column_stack([index.events["pointing_alt"], index.events["pointing_az"]])
+        turns = EventTurns(index.cameras, pointing)
     description = describe(experiment, index.cameras, trained_on)
     last = folder / "checkpoints" / "last.ckpt"
     resume = resume and last.exists()
@@ -165,7 +170,7 @@ def fit(
         # Lightning's advice on worker numbers.
         warnings.filterwarnings("ignore", module=r"lightning\.pytorch")
         trainer.fit(
-            ReconstructionModule(network, tasks, settings, description),
+            ReconstructionModule(network, tasks, settings, description, turns),
             datamodule=EventDataModule(training, validation, settings),
             ckpt_path=last if resume else None,
             weights_only=True,

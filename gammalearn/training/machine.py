@@ -42,6 +42,7 @@ def make_trainer(settings, **options) -> lightning.Trainer:
             strategy=_strategy(settings),
             num_nodes=settings.nodes,
             precision=settings.precision,
+            gradient_clip_val=settings.gradient_clipping,
             plugins=[_WholeFiles()],
             use_distributed_sampler=False,
             deterministic="warn",

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from ..data import Batch
+from ..data import Batch, EventTurns
 from ..errors import SettingsError
 from ..tasks import Task
 from ..tasks.balancing import build_balancing
@@ -62,13 +62,23 @@ class ReconstructionModule(lightning.LightningModule):
     network : ReconstructionNetwork
     tasks : mapping of str to Task
     settings : gammalearn.settings.TrainingSettings
+    turns : EventTurns, optional
+        Turns the training events.
     description : dict
         Goes into the checkpoint beside the weights, see
         :func:`gammalearn.training.checkpoint.describe`.
     """
 
-    def __init__(self, network: nn.Module, tasks: Mapping[str, Task], settings, description: dict):
+    def __init__(
+        self,
+        network: nn.Module,
+        tasks: Mapping[str, Task],
+        settings,
+        description: dict,
+        turns: EventTurns | None = None,
+    ):
         super().__init__()
+        self.turns = turns
         self.network = network
         self.tasks = dict(tasks)
         self.settings = settings
@@ -109,6 +119,8 @@ class ReconstructionModule(lightning.LightningModule):
         )
 
     def training_step(self, batch: Batch, _) -> Tensor:
+        if self.turns is not None:
+            batch = self.turns(batch, self.tasks)
         return self._losses(batch, self(batch), "train")
 
     def on_train_epoch_end(self):
@@ -133,11 +145,16 @@ class ReconstructionModule(lightning.LightningModule):
             seen.reset()
 
     def configure_optimizers(self):
-        return torch.optim.Adam(
-            self.parameters(),
-            lr=self.settings.learning_rate,
-            weight_decay=self.settings.weight_decay,
+        settings = self.settings
+        optimizer = torch.optim.AdamW(
+            self.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
+        if settings.schedule == "constant":
+            return optimizer
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, settings.learning_rate, total_steps=self.trainer.estimated_stepping_batches
+        )
+        return [optimizer], [{"scheduler": schedule, "interval": "step"}]
 
     def on_save_checkpoint(self, checkpoint):
         checkpoint[KEY] = self.description

@@ -273,6 +273,10 @@ class NetworkSettings(_Settings):
     attention: Literal["dual", "squeeze_excitation", "none"] = "dual"
     """Attention after each stage (gammaphysnet)."""
 
+    keypoints: int = Field(0, ge=0)
+    """Places in the camera that each encoder looks for, beside the flattened feature map of the
+    published networks: learns directions from far fewer events."""
+
     backend: Literal["auto", "dense", "gather", "indexedconv"] = "auto"
     """How convolutions are computed, all with the same result: as dense ones on the pixels'
     square matrix, on gathered neighbours, or by the IndexedConv package. auto is the fastest."""

@@ -12,8 +12,9 @@ from ..camera import PixelGrid
 from .attention import PointwiseConv, image_attention
 from .backends import chosen_backend
 from .indexed import IndexedAveragePool, IndexedConv
-from .layout import CellsToPixels, PixelsToCells
+from .layout import PixelsToCells
 from .normalisation import IndexedBatchNorm
+from .readout import Readout
 
 __all__ = ["GammaPhysNet", "PlainConvNet", "PreActivationBlock", "build_backbone"]
 
@@ -43,12 +44,20 @@ class PlainConvNet(nn.Sequential):
         Features of each layer.
     embedding : int
         Features of the output.
+    keypoints : int
+        Keypoints of the readout beside the flattened map, see `gammalearn.nn.readout`.
     backend : {"auto", "indexedconv", "gather", "dense"}
         How the layers are computed, see `gammalearn.nn.backends`.
     """
 
     def __init__(
-        self, grid: PixelGrid, in_channels: int, channels, embedding: int, backend: str = "auto"
+        self,
+        grid: PixelGrid,
+        in_channels: int,
+        channels,
+        embedding: int,
+        keypoints: int = 0,
+        backend: str = "auto",
     ):
         backend = chosen_backend(backend, grid)
         layers = [_layout(grid, backend)]
@@ -60,12 +69,7 @@ class PlainConvNet(nn.Sequential):
                 pool,
             ]
             in_channels, grid = out_channels, pool.out_grid
-        super().__init__(
-            *layers,
-            CellsToPixels(grid),
-            nn.Flatten(),
-            nn.Linear(in_channels * grid.n_pixels, embedding),
-        )
+        super().__init__(*layers, Readout(in_channels, grid, embedding, keypoints))
 
 
 class PreActivationBlock(nn.Module):
@@ -140,6 +144,8 @@ class GammaPhysNet(nn.Sequential):
         Residual blocks a stage.
     attention : {"dual", "squeeze_excitation", "none"}
         Attention after each stage.
+    keypoints : int
+        Keypoints of the readout beside the flattened map, see `gammalearn.nn.readout`.
     backend : {"auto", "indexedconv", "gather", "dense"}
         How the layers are computed, see `gammalearn.nn.backends`.
     """
@@ -152,6 +158,7 @@ class GammaPhysNet(nn.Sequential):
         channels=GAMMAPHYSNET_CHANNELS,
         blocks: int = 3,
         attention: str = "dual",
+        keypoints: int = 0,
         backend: str = "auto",
     ):
         backend = chosen_backend(backend, grid)
@@ -170,9 +177,7 @@ class GammaPhysNet(nn.Sequential):
         super().__init__(
             *layers,
             IndexedBatchNorm(width, grid, relu=True),
-            CellsToPixels(grid),
-            nn.Flatten(),
-            nn.Linear(width * grid.n_pixels, embedding),
+            Readout(width, grid, embedding, keypoints),
         )
 
 
@@ -189,7 +194,9 @@ def build_backbone(settings, grid: PixelGrid, in_channels: int) -> nn.Module:
     """
     if settings.backbone in PLAIN_CHANNELS:
         channels = settings.channels or PLAIN_CHANNELS[settings.backbone]
-        return PlainConvNet(grid, in_channels, channels, settings.embedding, settings.backend)
+        return PlainConvNet(
+            grid, in_channels, channels, settings.embedding, settings.keypoints, settings.backend
+        )
     return GammaPhysNet(
         grid,
         in_channels,
@@ -197,5 +204,6 @@ def build_backbone(settings, grid: PixelGrid, in_channels: int) -> nn.Module:
         channels=settings.channels or GAMMAPHYSNET_CHANNELS,
         blocks=settings.blocks,
         attention=settings.attention,
+        keypoints=settings.keypoints,
         backend=settings.backend,
     )

@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 import torch
 from ctapipe.instrument import CameraGeometry, PixelShape, SubarrayDescription
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from gammalearn.camera import PixelGrid
+from gammalearn.camera import LatticeError, PixelGrid
+from gammalearn.nn import CellsToPixels, PixelsToCells
 from gammalearn.nn.indexed import IndexedAveragePool, IndexedConv, IndexedMaxPool
 
 reference = pytest.importorskip("indexedconv.engine", reason="indexedconv not installed")
@@ -24,6 +27,9 @@ CAMERA_FILES = {
 
 #: Largest difference from the package, relative to the largest value.
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
+
+#: Ours; that of the package itself is tried on its own.
+BACKENDS = ["dense", "gather"]
 
 PACKAGE_POOLS = {
     IndexedMaxPool: reference.IndexedMaxPool2d,
@@ -98,23 +104,25 @@ def package_order(layer):
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=["float32", "float64"])
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("dilation", [1, 2])
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("radius", [1, 2])
-def test_convolution_is_that_of_the_package(grid, radius, stride, dilation, dtype):
+def test_convolution_is_that_of_the_package(grid, radius, stride, dilation, backend, dtype):
     torch.manual_seed(0)
-    ours = IndexedConv(3, 4, grid, radius, stride, dilation).to(dtype)
+    ours = IndexedConv(3, 4, grid, radius, stride, dilation, backend=backend).to(dtype)
     theirs = reference.IndexedConv(3, 4, package_table(grid, None, radius, stride, dilation))
     theirs = theirs.to(dtype)
     theirs.load_state_dict(ours.state_dict(), strict=False)
     assert_same_function(ours, theirs, random_images(grid, 3, dtype), package_order(ours), dtype)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("kernel", ["hex", "square", "pool"])
 @pytest.mark.parametrize("pool", PACKAGE_POOLS)
-def test_pooling_is_that_of_the_package(grid, pool, kernel):
+def test_pooling_is_that_of_the_package(grid, pool, kernel, backend):
     torch.manual_seed(0)
-    ours = pool(grid, kernel=kernel)
+    ours = pool(grid, kernel=kernel, backend=backend)
     theirs = PACKAGE_POOLS[pool](package_table(grid, kernel, 1, 2, 1))
     # Whole numbers, so that the largest is often there twice: one only gets the gradient.
     images = random_images(grid, 3).detach().round().requires_grad_()
@@ -136,10 +144,11 @@ def test_pooling_over_any_kernel_is_that_of_the_package(
     assert_same_function(ours, theirs, images, package_order(ours), dtype)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("kernel", ["hex", "square", "pool"])
-def test_convolution_with_any_kernel_is_that_of_the_package(grid, kernel):
+def test_convolution_with_any_kernel_is_that_of_the_package(grid, kernel, backend):
     torch.manual_seed(0)
-    ours = IndexedConv(2, 3, grid, stride=2, kernel=kernel, bias=False)
+    ours = IndexedConv(2, 3, grid, stride=2, kernel=kernel, bias=False, backend=backend)
     theirs = reference.IndexedConv(2, 3, package_table(grid, kernel, 1, 2, 1), bias=False)
     theirs.load_state_dict(ours.state_dict(), strict=False)
     images = random_images(grid, 2)
@@ -184,6 +193,91 @@ def test_layers_follow_one_another_as_in_the_package(grid):
     theirs = theirs2(theirs)
     theirs = reference.IndexedMaxPool2d(package_table(renumbered.pooled(), "pool", 1, 2, 1))(theirs)
     assert_same(ours, theirs, torch.float32)
+
+
+def round_grid(n_pixels, orientation):
+    """The pixels of a lattice that are nearest to a point, in shuffled order."""
+    reach = int(np.sqrt(n_pixels)) + 2
+    col, row = np.mgrid[-reach : reach + 1, -reach : reach + 1].reshape(2, -1)
+    z = (col + row * np.exp(-2j * np.pi / 3)) * np.exp(1j * np.deg2rad(orientation))
+    nearest = np.argsort(np.abs(z), kind="stable")[:n_pixels]
+    nearest = np.random.default_rng(n_pixels).permutation(nearest)
+    return PixelGrid.from_positions(z.real[nearest], z.imag[nearest])
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    n_pixels=st.one_of(st.integers(7, 400), st.sampled_from([2000, 8000])),
+    orientation=st.floats(-180, 180),
+    radius=st.integers(0, 3),
+    stride=st.integers(1, 3),
+    dilation=st.integers(1, 3),
+    kernel=st.sampled_from([None, "square", "pool"]),
+    groups=st.sampled_from([1, 2, 4]),
+    n_images=st.integers(0, 3),
+)
+def test_backends_agree_on_any_grid(
+    n_pixels, orientation, radius, stride, dilation, kernel, groups, n_images
+):
+    """The package does not know groups: there they are convolutions of some of the channels."""
+    grid = round_grid(n_pixels, orientation)
+    if kernel == "pool":
+        radius, stride, dilation = 1, 2, 1
+    try:
+        grid.pooled(stride, kernel, radius)
+    except LatticeError:
+        return  # too small a grid for such a stride
+    torch.manual_seed(0)
+    options = (grid, radius, stride, dilation)
+    convs = [
+        IndexedConv(4, 8, *options, kernel=kernel, groups=groups, backend=backend).double()
+        for backend in BACKENDS
+    ]
+    convs[1].load_state_dict(convs[0].state_dict())
+    parts = [
+        IndexedConv(4 // groups, 8 // groups, *options, kernel=kernel, backend="indexedconv")
+        for _ in range(groups)
+    ]
+    for number, part in enumerate(part.double() for part in parts):
+        mine = slice(number * 8 // groups, (number + 1) * 8 // groups)
+        part.load_state_dict(
+            {name: value[mine] for name, value in convs[0].state_dict().items()}, strict=False
+        )
+    images = torch.randn(n_images, 4, grid.n_pixels, dtype=torch.float64)
+    if n_images:
+        split = images.chunk(groups, dim=1)
+        expected = torch.cat([part(x) for part, x in zip(parts, split, strict=True)], dim=1)
+        for conv in convs:
+            assert_same(conv(images), expected, torch.float64)
+    for pool in PACKAGE_POOLS:
+        pools = [pool(*options, kernel=kernel, backend=b) for b in (*BACKENDS, "indexedconv")]
+        for layer in pools[:2]:
+            torch.testing.assert_close(layer(images), pools[2].double()(images))
+
+
+@pytest.mark.parametrize("layer", [IndexedMaxPool, IndexedAveragePool])
+def test_empty_cells_stay_zero(layer):
+    """Features stay on cells from layer to layer and are those on pixels."""
+    torch.manual_seed(0)
+    grid = round_grid(200, 10.0)
+    conv, pool = IndexedConv(2, 3, grid, backend="dense"), layer(grid, backend="dense")
+    images = torch.randn(2, 2, grid.n_pixels)
+    cells = pool(conv(PixelsToCells(grid)(images)))
+    assert cells.shape[2:] == pool.out_grid.index_matrix.shape
+    assert not cells[..., torch.from_numpy(pool.out_grid.index_matrix < 0)].any()
+    torch.testing.assert_close(CellsToPixels(pool.out_grid)(cells), pool(conv(images)))
+
+
+def test_automatic_backend(seven):
+    def kind(grid):
+        return type(IndexedConv(1, 1, grid).backend).__name__
+
+    diagonal = np.full((40, 40), -1)
+    diagonal[np.arange(40), np.arange(40)] = np.arange(40)
+    assert kind(seven) == "DenseBackend"
+    assert kind(PixelGrid(diagonal)) == "GatherBackend", "most of the matrix is empty"
+    with pytest.raises(ValueError, match="'auto', 'indexedconv', 'gather', 'dense', not 'fast'"):
+        IndexedConv(1, 1, seven, backend="fast")
 
 
 # -- by hand ---------------------------------------------------------------------------------------

@@ -1,0 +1,314 @@
+"""Speed and memory of indexed convolutions, backend by backend, and of plain dense ones.
+
+    python benchmarks/engine.py -o DIR                      # a quarter of an hour on two cores
+    python benchmarks/engine.py --figures network latency   # some of the figures
+    python benchmarks/engine.py --device cuda -o DIR        # the same on a GPU
+
+The network is GammaPhysNet on a round camera of 1855 pixels like LSTCam, two channels, blocks
+16/32/64 x 3 with dual attention. "floor" is the same network of plain torch layers (Conv2d,
+BatchNorm2d, AvgPool2d) on square images of as many pixels, 43 x 43. Each figure is measured in a
+process of its own; "memory" is what a training step adds to the process at its peak. Prints a table
+and writes DIR/engine.json.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import platform
+import resource
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from gammalearn.camera import PixelGrid
+from gammalearn.nn import for_inference
+from gammalearn.nn.backbones import GammaPhysNet
+
+#: Pixels on each side of a square image of about as many pixels as LSTCam has.
+FLOOR_SIDE = 43
+
+#: Seconds that a figure is measured for, after two runs to warm up.
+SECONDS = 6.0
+
+NETWORK_CASES = {
+    # name: (backend, compiled, precision)
+    "indexedconv": ("indexedconv", False, torch.float32),
+    "gather": ("gather", False, torch.float32),
+    "dense": ("dense", False, torch.float32),
+    "dense, compiled": ("dense", True, torch.float32),
+    "dense, bfloat16": ("dense", False, torch.bfloat16),
+    "dense, compiled, bfloat16": ("dense", True, torch.bfloat16),
+    "floor": ("floor", False, torch.float32),
+    "floor, compiled": ("floor", True, torch.float32),
+}
+
+
+def round_camera(n_pixels):
+    """The ``n_pixels`` of a hexagonal lattice that are nearest to its middle."""
+    reach = int(np.sqrt(n_pixels)) + 2
+    col, row = np.mgrid[-reach : reach + 1, -reach : reach + 1].reshape(2, -1)
+    z = col + row * np.exp(-2j * np.pi / 3)
+    nearest = np.argsort(np.round(np.abs(z), 6), kind="stable")[:n_pixels]
+    return PixelGrid.from_positions(z.real[nearest], z.imag[nearest])
+
+
+class Floor(nn.Module):
+    """GammaPhysNet of plain torch layers on square images."""
+
+    def __init__(self, side, embedding=256):
+        super().__init__()
+        layers, width = [nn.Conv2d(2, 16, 3, padding=1, bias=False)], 16
+        for stage, channels in enumerate((16, 32, 64)):
+            for number in range(3):
+                stride = 2 if stage > 0 and number == 0 else 1
+                layers.append(FloorBlock(width, channels, stride))
+                width, side = channels, -(-side // stride)
+            layers.append(FloorAttention(width))
+        self.layers = nn.Sequential(*layers, nn.BatchNorm2d(width), nn.ReLU(), nn.Flatten())
+        self.linear = nn.Linear(width * side**2, embedding)
+
+    def forward(self, images):
+        return self.linear(self.layers(images))
+
+
+class FloorBlock(nn.Module):
+    def __init__(self, width, channels, stride):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.Conv2d(width, channels, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, padding=1, bias=False),
+        )
+        self.shortcut = nn.Sequential()
+        if stride > 1:
+            pool, project = nn.AvgPool2d(3, 2, 1), nn.Conv2d(width, channels, 1, bias=False)
+            self.shortcut.extend([pool, project])
+
+    def forward(self, x):
+        return self.body(x) + self.shortcut(x)
+
+
+class FloorAttention(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.gate = nn.Sequential(
+            nn.Linear(channels, channels // 4),
+            nn.ReLU(),
+            nn.Linear(channels // 4, channels),
+            nn.Sigmoid(),
+        )
+        self.spatial = nn.Sequential(
+            nn.Conv2d(channels, channels // 2, 1),
+            nn.ReLU(),
+            nn.Conv2d(channels // 2, 1, 1),
+            nn.Sigmoid(),
+        )
+
+    def forward(self, x):
+        return (1 + self.spatial(x)) * x * self.gate(x.mean((2, 3)))[..., None, None]
+
+
+def build(backend, n_pixels, n_images, device, seed):
+    """A network and images for it."""
+    torch.manual_seed(seed)
+    if backend == "floor":
+        side = round(n_pixels**0.5)
+        images = torch.randn(n_images, 2, side, side)
+        memory_format = torch.channels_last
+        network = Floor(side).to(memory_format=memory_format)
+        images = images.contiguous(memory_format=memory_format)
+    else:
+        network = GammaPhysNet(round_camera(n_pixels), 2, 256, backend=backend)
+        images = torch.randn(n_images, 2, n_pixels)
+    return network.to(device), images.to(device)
+
+
+def timed(run, device, seconds):
+    """Median of the times of ``run``, in seconds."""
+    run(), run()
+    times, start = [], time.perf_counter()
+    while len(times) < 3 or time.perf_counter() - start < seconds:
+        if device == "cuda":
+            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            begin.record()
+            run()
+            end.record()
+            end.synchronize()
+            times.append(begin.elapsed_time(end) / 1e3)
+        else:
+            begin = time.perf_counter()
+            run()
+            times.append(time.perf_counter() - begin)
+    return statistics.median(times)
+
+
+def peak(device):
+    """Most memory that the process has had, in bytes."""
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def measure(backend, compiled, precision, mode, n_images, n_pixels, device, threads, seed, seconds):
+    """Images per second, and what memory it took (GB)."""
+    torch.set_num_threads(threads)
+    network, images = build(backend, n_pixels, n_images, device, seed)
+    mixed = torch.autocast(device, torch.bfloat16, enabled=precision == torch.bfloat16)
+    before = peak(device)
+    # Graphs of CUDA calls where the sizes stay the same.
+    options = {"mode": "reduce-overhead"} if device == "cuda" else {}
+    if mode == "train":
+        optimiser = torch.optim.Adam(network.parameters())
+        model = torch.compile(network, **options) if compiled else network
+
+        def run():
+            with mixed:
+                loss = model(images).float().square().mean()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+    else:
+        network = network.eval() if backend == "floor" else for_inference(network)
+        model = torch.compile(network, **options) if compiled else network
+
+        @torch.inference_mode()
+        def run():
+            with mixed:
+                model(images)
+
+    seconds_each = timed(run, device, seconds)
+    return {
+        "images_per_second": n_images / seconds_each,
+        "milliseconds": 1e3 * seconds_each,
+        "memory_gb": (peak(device) - before) / 1e9,
+    }
+
+
+class Benchmark:
+    """What all figures share."""
+
+    def __init__(self, device, threads, seed, seconds):
+        self.common = device, threads, seed, seconds
+
+    def __call__(self, backend, compiled, precision, mode, n_images=64, n_pixels=1855):
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            arguments = backend, compiled, precision, mode, n_images, n_pixels, *self.common
+            return pool.apply(measure, arguments)
+
+
+def network(benchmark):
+    """Training and inference of each backend, batches of 64."""
+    figures = {}
+    print(f"{'':28s}{'training':>18s}{'memory':>9s}{'inference':>19s}   (images/s, ratio)")
+    for name, (backend, compiled, precision) in NETWORK_CASES.items():
+        n_pixels = FLOOR_SIDE**2 if backend == "floor" else 1855
+        figures[name] = {
+            mode: benchmark(backend, compiled, precision, mode, n_pixels=n_pixels)
+            for mode in ("train", "inference")
+        }
+        for mode, figure in figures[name].items():
+            for base in ("indexedconv", "floor"):
+                if base in figures:
+                    figure[f"over_{base}"] = (
+                        figure["images_per_second"] / figures[base][mode]["images_per_second"]
+                    )
+        train, inference = figures[name]["train"], figures[name]["inference"]
+        print(
+            f"{name:28s}{train['images_per_second']:9.0f} x {train['over_indexedconv']:6.2f}"
+            f"{train['memory_gb']:6.2f} GB{inference['images_per_second']:10.0f} x "
+            f"{inference['over_indexedconv']:6.2f}",
+            flush=True,
+        )
+    return figures
+
+
+def pixels(benchmark):
+    """Milliseconds of a training step of 16 images against the number of pixels."""
+    figures = {}
+    for n_pixels in (7, 61, 271, 960, 1855, 4000, 8000):
+        figures[n_pixels] = {
+            backend: benchmark(backend, False, torch.float32, "train", 16, n_pixels)["milliseconds"]
+            for backend in ("indexedconv", "gather", "dense")
+        }
+        row = "  ".join(f"{name} {value:7.1f} ms" for name, value in figures[n_pixels].items())
+        print(f"{n_pixels:5d} pixels: {row}", flush=True)
+    return figures
+
+
+def batch(benchmark):
+    """Images per second of training against the size of the batch."""
+    figures = {}
+    for n_images in (1, 4, 16, 64, 256, 1024):
+        figures[n_images] = {
+            mode: benchmark("dense", False, torch.float32, mode, n_images)["images_per_second"]
+            for mode in ("train", "inference")
+        }
+        train, inference = figures[n_images].values()
+        print(f"batches of {n_images:4d}: {train:6.0f} / {inference:6.0f} images/s", flush=True)
+    return figures
+
+
+def latency(benchmark):
+    """Milliseconds from one event of four images to its features."""
+    figures = {
+        backend: benchmark(backend, False, torch.float32, "inference", 4)["milliseconds"]
+        for backend in ("indexedconv", "gather", "dense")
+    }
+    print("one event of 4 images: " + ", ".join(f"{k} {v:.1f} ms" for k, v in figures.items()))
+    return figures
+
+
+FIGURES = {f.__name__: f for f in (network, pixels, batch, latency)}
+
+
+def machine(device):
+    """What the figures were measured on."""
+    if device == "cuda":
+        return torch.cuda.get_device_name()
+    model = Path("/proc/cpuinfo")
+    names = [
+        line.split(":", 1)[1].strip()
+        for line in (model.read_text().splitlines() if model.exists() else [])
+        if line.startswith("model name")
+    ]
+    return f"{(names or [platform.machine()])[0]}, {os.cpu_count()} cores"
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("-o", "--output", type=Path, default=Path("."))
+    parser.add_argument("--figures", nargs="+", choices=FIGURES, default=list(FIGURES))
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=SECONDS)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+
+    benchmark = Benchmark(options.device, options.threads, options.seed, options.seconds)
+    options.output.mkdir(parents=True, exist_ok=True)
+    path = options.output / "engine.json"
+    results = json.loads(path.read_text()) if path.exists() else {}
+    for name in options.figures:
+        print(f"--- {FIGURES[name].__doc__}")
+        results[name] = {
+            "figures": FIGURES[name](benchmark),
+            "command": f"benchmarks/engine.py --device {options.device} --figures {name} "
+            f"--threads {options.threads} --seed {options.seed}",
+            "machine": machine(options.device),
+            "torch": str(torch.__version__),
+        }
+        path.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

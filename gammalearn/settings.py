@@ -275,7 +275,8 @@ class NetworkSettings(_Settings):
 
     keypoints: int = Field(0, ge=0)
     """Places in the camera that each encoder looks for, beside the flattened feature map of the
-    published networks: learns directions from far fewer events."""
+    published networks. Each image then gives a direction with a precision of its own, and the
+    network starts from their mean: it learns directions from far fewer events."""
 
     backend: Literal["auto", "dense", "gather", "indexedconv"] = "auto"
     """How convolutions are computed, all with the same result: as dense ones on the pixels'
@@ -365,6 +366,10 @@ class TrainingSettings(_Settings):
 
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
     """Numbers that the training computes with, as Lightning calls them."""
+
+    compile: bool = False
+    """Let torch compile the encoders: the first steps take a minute longer, all later ones are
+    faster. Where there is no compiler for it, training goes on without."""
 
 
 class EvaluationSettings(_Settings):

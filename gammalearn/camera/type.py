@@ -75,6 +75,21 @@ class CameraType:
         return PixelGrid.from_positions(self.pix_x, self.pix_y, lattice=self.lattice)
 
     @cached_property
+    def sky_of_cells(self) -> np.ndarray:
+        """Where the pixels of the grid look.
+
+        Returns
+        -------
+        ndarray, shape (3, 2)
+            ``(row, col, 1) @ sky_of_cells`` is (fov_lon, fov_lat) in deg from the pointing, up to
+            gaps between modules and the small curvature of the sky.
+        """
+        cells = np.column_stack([self.grid.rows, self.grid.cols, np.ones(self.n_pixels)])
+        # ctapipe's camera frame has x along fov_lat and y along fov_lon.
+        sky = np.rad2deg(np.column_stack([self.pix_y, self.pix_x]) / self.focal_length)
+        return np.linalg.lstsq(cells, sky)[0]
+
+    @cached_property
     def axis(self) -> float:
         """Angle in deg of the grid's columns, e_col, to +x in the camera frame."""
         steps = np.column_stack([self.grid.cols, self.grid.rows, np.ones(self.n_pixels)])

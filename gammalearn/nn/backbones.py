@@ -6,6 +6,7 @@ Between the first layer and the last, features lie on the cells of the index mat
 backend is dense.
 """
 
+import numpy as np
 from torch import Tensor, nn
 
 from ..camera import PixelGrid
@@ -27,6 +28,11 @@ def _layout(grid: PixelGrid, backend: str) -> nn.Module:
     return PixelsToCells(grid) if chosen_backend(backend, grid) == "dense" else nn.Identity()
 
 
+def _pooled(sky: np.ndarray | None, times: int) -> np.ndarray | None:
+    """Where the pixels of a grid look that was pooled with stride 2 some times."""
+    return None if sky is None else sky * np.array([[2.0**times], [2.0**times], [1.0]])
+
+
 class PlainConvNet(nn.Sequential):
     """Layers of convolution, batch normalisation, ReLU and average pooling.
 
@@ -46,6 +52,9 @@ class PlainConvNet(nn.Sequential):
         Features of the output.
     keypoints : int
         Keypoints of the readout beside the flattened map, see `gammalearn.nn.readout`.
+    sky : ndarray, shape (3, 2), optional
+        Where pixels look, `gammalearn.camera.CameraType.sky_of_cells`: with keypoints, the output
+        ends with an estimate of the direction.
     backend : {"auto", "indexedconv", "gather", "dense"}
         How the layers are computed, see `gammalearn.nn.backends`.
     """
@@ -57,6 +66,7 @@ class PlainConvNet(nn.Sequential):
         channels,
         embedding: int,
         keypoints: int = 0,
+        sky: np.ndarray | None = None,
         backend: str = "auto",
     ):
         backend = chosen_backend(backend, grid)
@@ -69,7 +79,8 @@ class PlainConvNet(nn.Sequential):
                 pool,
             ]
             in_channels, grid = out_channels, pool.out_grid
-        super().__init__(*layers, Readout(in_channels, grid, embedding, keypoints))
+        sky = _pooled(sky, len(channels))
+        super().__init__(*layers, Readout(in_channels, grid, embedding, keypoints, sky))
 
 
 class PreActivationBlock(nn.Module):
@@ -146,6 +157,9 @@ class GammaPhysNet(nn.Sequential):
         Attention after each stage.
     keypoints : int
         Keypoints of the readout beside the flattened map, see `gammalearn.nn.readout`.
+    sky : ndarray, shape (3, 2), optional
+        Where pixels look, `gammalearn.camera.CameraType.sky_of_cells`: with keypoints, the output
+        ends with an estimate of the direction.
     backend : {"auto", "indexedconv", "gather", "dense"}
         How the layers are computed, see `gammalearn.nn.backends`.
     """
@@ -159,6 +173,7 @@ class GammaPhysNet(nn.Sequential):
         blocks: int = 3,
         attention: str = "dual",
         keypoints: int = 0,
+        sky: np.ndarray | None = None,
         backend: str = "auto",
     ):
         backend = chosen_backend(backend, grid)
@@ -177,11 +192,13 @@ class GammaPhysNet(nn.Sequential):
         super().__init__(
             *layers,
             IndexedBatchNorm(width, grid, relu=True),
-            Readout(width, grid, embedding, keypoints),
+            Readout(width, grid, embedding, keypoints, _pooled(sky, len(channels) - 1)),
         )
 
 
-def build_backbone(settings, grid: PixelGrid, in_channels: int) -> nn.Module:
+def build_backbone(
+    settings, grid: PixelGrid, in_channels: int, sky: np.ndarray | None = None
+) -> nn.Module:
     """The encoder that the settings ask for.
 
     Parameters
@@ -191,11 +208,19 @@ def build_backbone(settings, grid: PixelGrid, in_channels: int) -> nn.Module:
         The camera's pixels.
     in_channels : int
         Channels of the image.
+    sky : ndarray, shape (3, 2), optional
+        Where pixels look, for an estimate of the direction, which needs ``settings.keypoints``.
     """
     if settings.backbone in PLAIN_CHANNELS:
         channels = settings.channels or PLAIN_CHANNELS[settings.backbone]
         return PlainConvNet(
-            grid, in_channels, channels, settings.embedding, settings.keypoints, settings.backend
+            grid,
+            in_channels,
+            channels,
+            settings.embedding,
+            keypoints=settings.keypoints,
+            sky=sky,
+            backend=settings.backend,
         )
     return GammaPhysNet(
         grid,
@@ -205,5 +230,6 @@ def build_backbone(settings, grid: PixelGrid, in_channels: int) -> nn.Module:
         blocks=settings.blocks,
         attention=settings.attention,
         keypoints=settings.keypoints,
+        sky=sky,
         backend=settings.backend,
     )

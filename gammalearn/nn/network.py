@@ -4,8 +4,8 @@
 
     camera A images ─► encoder A ─┐  + telescope position and pointing
     camera B images ─► encoder B ─┴─► all images ─► fusion ─► event ─┬─► head energy
-                                                                     ├─► head direction
-                                                                     └─► …
+                                  │                                  ├─► head direction ─► + ─►
+                                  └─► places in the sky ─► weighted mean ──────────────────┘
 """
 
 from collections.abc import Mapping
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from .backbones import build_backbone
 from .fusion import build_fusion
+from .readout import N_SKY
 
 __all__ = ["ReconstructionNetwork"]
 
@@ -37,12 +38,32 @@ class ReconstructionNetwork(nn.Module):
     outputs : mapping of str to int
         Number of outputs of each task.
     settings : gammalearn.settings.NetworkSettings
+    sky_task : str, optional
+        The task, if any, whose outputs are an offset in the sky (fov_lon, fov_lat) in deg. With
+        ``settings.keypoints`` each image gives its own estimate; their mean, weighted with their
+        precisions, is where the task's head starts from.
     """
 
-    def __init__(self, cameras, n_channels: int, outputs: Mapping[str, int], settings):
+    def __init__(
+        self,
+        cameras,
+        n_channels: int,
+        outputs: Mapping[str, int],
+        settings,
+        sky_task: str | None = None,
+    ):
         super().__init__()
+        self.sky_task = sky_task if settings.keypoints else None
         self.encoders = nn.ModuleDict(
-            {camera.name: build_backbone(settings, camera.grid, n_channels) for camera in cameras}
+            {
+                camera.name: build_backbone(
+                    settings,
+                    camera.grid,
+                    n_channels,
+                    sky=camera.sky_of_cells if self.sky_task else None,
+                )
+                for camera in cameras
+            }
         )
         n_place = 5  # position (3) and pointing (2)
         self.place = nn.Linear(n_place, settings.embedding)
@@ -72,10 +93,47 @@ class ReconstructionNetwork(nn.Module):
         -------
         dict of str to Tensor, shape (n_events, n_outputs)
         """
-        features, events = [], []
+        features, events, estimates = [], [], []
         for name, camera in images.items():
             place = torch.cat([camera.position / POSITION_SCALE_M, camera.pointing], dim=1)
-            features.append(self.encoders[name](camera.pixels) + self.place(place))
+            encoded = self.encoders[name](camera.pixels)
+            if self.sky_task:
+                encoded, estimate = encoded.tensor_split([encoded.shape[1] - N_SKY], dim=1)
+                seen_from_event = nn.functional.pad(camera.pointing, (0, N_SKY - 2))
+                estimates.append(estimate + seen_from_event)
+            features.append(encoded + self.place(place))
             events.append(camera.event)
-        event = self.fusion(torch.cat(features), torch.cat(events), n_events)
-        return {name: head(event) for name, head in self.heads.items()}
+        events = torch.cat(events)
+        event = self.fusion(torch.cat(features), events, n_events)
+        outputs = {name: head(event) for name, head in self.heads.items()}
+        if self.sky_task:
+            mean = weighted_sky_mean(torch.cat(estimates), events, n_events)
+            outputs[self.sky_task] = outputs[self.sky_task] + mean
+        return outputs
+
+
+def weighted_sky_mean(estimates: Tensor, event: Tensor, n_events: int) -> Tensor:
+    """Mean of the places that the images of an event give, weighted with their precisions.
+
+    The place of the greatest likelihood where each image's is normally distributed,
+    (Σ P)⁻¹ Σ P x. Long images that cross give the point where their axes do.
+
+    Parameters
+    ----------
+    estimates : Tensor, shape (n_images, N_SKY)
+        Place and precision matrix of each image, see `gammalearn.nn.readout.SkyEstimate`.
+    event : Tensor of int64, shape (n_images,)
+        Row of each image's event.
+    n_events : int
+
+    Returns
+    -------
+    Tensor, shape (n_events, 2)
+    """
+    lon, lat, xx, xy, yy = estimates.float().unbind(dim=1)
+    terms = torch.stack([xx, xy, yy, xx * lon + xy * lat, xy * lon + yy * lat], dim=1)
+    total = terms.new_zeros(n_events, 5).index_add(0, event, terms)
+    xx, xy, yy, at_lon, at_lat = total.unbind(dim=1)
+    determinant = xx * yy - xy * xy
+    place = torch.stack([yy * at_lon - xy * at_lat, xx * at_lat - xy * at_lon], dim=1)
+    return place / determinant.unsqueeze(1)

@@ -3,27 +3,17 @@
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ..camera import PixelGrid
 from .attention import PointwiseConv
 from .layout import CellsToPixels
 
-__all__ = ["Keypoints", "Readout", "pixel_positions"]
+__all__ = ["N_SKY", "Keypoints", "Readout", "SkyEstimate"]
 
-
-def pixel_positions(grid: PixelGrid) -> np.ndarray:
-    """Where pixels are, from the camera's middle and in units of its radius.
-
-    Returns
-    -------
-    ndarray, shape (n_pixels, 2)
-        x along e_col and y at a right angle to it, counterclockwise.
-    """
-    e_row = np.exp(-2j * np.pi / 3) if grid.lattice == "hexagonal" else -1j
-    z = grid.cols + grid.rows * e_row
-    z = z - z.mean()
-    z = z / max(np.abs(z).max(), 1)
-    return np.column_stack([z.real, z.imag])
+#: Numbers of an image's estimate of the direction: the place in the sky (fov_lon, fov_lat) in deg
+#: and the precision matrix (lon lon, lon lat, lat lat).
+N_SKY = 5
 
 
 class Keypoints(nn.Module):
@@ -40,26 +30,91 @@ class Keypoints(nn.Module):
         Channels of the feature map.
     n_keypoints : int
         Number of maps.
-    grid : PixelGrid
-        The grid of the feature map's pixels.
+    positions : ndarray, shape (n_pixels, 2)
+        Where the feature map's pixels are.
     """
 
-    #: Mean x and y, and the second moments xx, xy, yy.
+    #: Mean of both coordinates, their variances and covariance.
     N_MOMENTS = 5
 
-    def __init__(self, channels: int, n_keypoints: int, grid: PixelGrid):
+    def __init__(self, channels: int, n_keypoints: int, positions: np.ndarray):
         super().__init__()
         self.maps = PointwiseConv(channels, n_keypoints)
-        x, y = pixel_positions(grid).T
+        x, y = positions.T
         moments = torch.tensor(np.column_stack([x, y, x * x, x * y, y * y]))
         self.register_buffer("moments", moments.to(torch.get_default_dtype()), persistent=False)
-        self.n_features = n_keypoints * self.N_MOMENTS
 
     def forward(self, features: Tensor) -> Tensor:  # (n_images, channels, n_pixels)
-        # In single precision: moments are differences of numbers alike.
+        # In full precision: moments are differences of numbers alike.
         weights = self.maps(features).to(self.moments.dtype).softmax(dim=2)
-        x, y, xx, xy, yy = (weights @ self.moments).unbind(dim=2)  # (n_images, n_keypoints)
-        return torch.cat([x, y, xx - x * x, xy - x * y, yy - y * y], dim=1)
+        x, y, xx, xy, yy = (weights @ self.moments).unbind(dim=2)
+        moments = [x, y, xx - x * x, xy - x * y, yy - y * y]
+        return torch.stack(moments, dim=2)  # (n_images, n_keypoints, N_MOMENTS)
+
+
+class SkyEstimate(nn.Module):
+    """What one image tells of the direction: a place in the sky, and how sure it is of it.
+
+    The place is the first keypoint's and a step from there. The precision begins as that of the
+    axis of the first keypoint's map: an image knows across its axis far better than along.
+
+    Parameters
+    ----------
+    channels : int
+        Channels of the feature map.
+    n_keypoints : int
+    hidden : int
+        Hidden features of what decides on the step and the precision.
+    """
+
+    #: Share of a round image in the extent, which keeps the precision of a line finite.
+    ROUND = 0.02
+
+    def __init__(self, channels: int, n_keypoints: int, hidden: int = 64):
+        super().__init__()
+        n_features = channels + Keypoints.N_MOMENTS * n_keypoints - 2
+        self.decide = nn.Sequential(
+            nn.Linear(n_features, hidden), nn.ReLU(), nn.Linear(hidden, 3 + N_SKY)
+        )
+
+    def forward(self, features: Tensor, keypoints: Tensor) -> Tensor:
+        """Estimate from a feature map (n_images, channels, n_pixels) and its keypoints.
+
+        Returns
+        -------
+        Tensor, shape (n_images, N_SKY)
+        """
+        place = keypoints[:, 0, :2]
+        # Relative to the place, so that what is decided is the same all over the camera.
+        others = (keypoints[:, 1:, :2] - place[:, None]).flatten(1)
+        extents = keypoints[:, :, 2:]
+        known = torch.cat([others, extents.flatten(1), features.mean(dim=2)], dim=1)
+        decided = self.decide(known.to(self.decide[0].weight.dtype)).to(place.dtype)
+        step, weight, (a, b, c) = decided[:, :2], decided[:, 2], decided[:, 3:6].unbind(dim=1)
+        # The inverse of the extent's square: of a matrix of trace 1 with itself.
+        xx, xy, yy = extents[:, 0].unbind(dim=1)
+        trace = (xx + yy).clamp(min=1e-6)
+        xx, xy, yy = xx / trace + self.ROUND, xy / trace, yy / trace + self.ROUND
+        squared = xx * xx + xy * xy, xy * (xx + yy), yy * yy + xy * xy
+        scale = torch.exp(weight.clamp(-6, 6)) / (squared[0] * squared[2] - squared[1] ** 2)
+        # And a matrix of its own, as its Cholesky factor.
+        p, q = F.softplus(a), F.softplus(c)
+        precision = [
+            scale * squared[2] + p * p,
+            -scale * squared[1] + p * b,
+            scale * squared[0] + b * b + q * q,
+        ]
+        return torch.cat([place + step, torch.stack(precision, dim=1)], dim=1)
+
+
+def _positions(grid: PixelGrid, sky: np.ndarray | None) -> np.ndarray:
+    """Where the pixels of a feature map are: in the sky, or in units of the camera's radius."""
+    if sky is not None:
+        return np.column_stack([grid.rows, grid.cols, np.ones(grid.n_pixels)]) @ sky
+    e_row = np.exp(-2j * np.pi / 3) if grid.lattice == "hexagonal" else -1j
+    z = grid.cols + grid.rows * e_row
+    z = (z - z.mean()) / max(np.abs(z - z.mean()).max(), 1)
+    return np.column_stack([z.real, z.imag])
 
 
 class Readout(nn.Module):
@@ -75,19 +130,37 @@ class Readout(nn.Module):
         Features of the output.
     n_keypoints : int
         Keypoints beside the flattened map; 0 for none.
+    sky : ndarray, shape (3, 2), optional
+        ``(row, col, 1) @ sky`` is where a pixel of the feature map looks, (fov_lon, fov_lat) in
+        deg. With keypoints the output then ends with a `SkyEstimate`.
     """
 
-    def __init__(self, channels: int, grid: PixelGrid, embedding: int, n_keypoints: int = 0):
+    def __init__(
+        self,
+        channels: int,
+        grid: PixelGrid,
+        embedding: int,
+        n_keypoints: int = 0,
+        sky: np.ndarray | None = None,
+    ):
         super().__init__()
         self.to_pixels = CellsToPixels(grid)
-        self.keypoints = Keypoints(channels, n_keypoints, grid) if n_keypoints else None
-        n_features = channels * grid.n_pixels
-        n_features += self.keypoints.n_features if self.keypoints is not None else 0
+        n_features = channels * grid.n_pixels + Keypoints.N_MOMENTS * n_keypoints
+        self.keypoints = self.estimate = None
+        if n_keypoints:
+            self.keypoints = Keypoints(channels, n_keypoints, _positions(grid, sky))
+            if sky is not None:
+                self.estimate = SkyEstimate(channels, n_keypoints)
         self.linear = nn.Linear(n_features, embedding)
 
     def forward(self, features: Tensor) -> Tensor:  # (n_images, channels, n_pixels), or on cells
         features = self.to_pixels(features)
         flat = features.flatten(1)
-        if self.keypoints is not None:
-            flat = torch.cat([flat, self.keypoints(features)], dim=1)
-        return self.linear(flat)  # (n_images, embedding)
+        if self.keypoints is None:
+            return self.linear(flat)  # (n_images, embedding)
+        keypoints = self.keypoints(features)
+        embedding = self.linear(torch.cat([flat, keypoints.flatten(1)], dim=1))
+        if self.estimate is None:
+            return embedding
+        # (n_images, embedding + N_SKY)
+        return torch.cat([embedding, self.estimate(features, keypoints)], dim=1)

@@ -30,6 +30,9 @@ class Task(ABC):
     learns_from: ClassVar[tuple[str, ...] | None]
     """Particles it learns from by default; None means all."""
 
+    in_the_sky: ClassVar[bool] = False
+    """Whether its outputs are an offset in the sky (fov_lon, fov_lat) in deg."""
+
     def __init__(self, settings):
         self.weight = settings.weight
         self.particles = settings.particles or self.learns_from

@@ -28,6 +28,7 @@ class DirectionTask(Task):
     n_outputs = 2
     kind = "geometry"
     learns_from = ("gamma",)
+    in_the_sky = True
 
     def truth(self, events):
         true = AltAz(

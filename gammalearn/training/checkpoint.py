@@ -55,6 +55,7 @@ def build_network(experiment: Experiment, cameras, tasks: Mapping[str, Task]):
         len(experiment.data.channels),
         {name: task.n_outputs for name, task in tasks.items()},
         experiment.network,
+        sky_task=next((name for name, task in tasks.items() if task.in_the_sky), None),
     )
 
 

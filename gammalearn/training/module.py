@@ -91,6 +91,15 @@ class ReconstructionModule(lightning.LightningModule):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         return self.network(batch.images, batch.n_events)
 
+    def on_fit_start(self):
+        # Here and not where it was built: what is compiled does not travel between processes.
+        if self.settings.compile:
+            # What cannot be compiled is run as it is.
+            torch._dynamo.config.suppress_errors = True
+            for encoder in self.network.encoders.values():
+                # Batches have as many events, but not as many images, as others.
+                encoder.compile(dynamic=True)
+
     def on_train_batch_start(self, batch: Batch, _) -> None:
         # Dropout must not depend on what ran before this step: a resumed run is the same run.
         torch.manual_seed(

@@ -95,13 +95,13 @@ def package_table(matrix, stride):
 
 class PackagePlain(PackageNet):
     def build(self, ours):
-        _, *layers, _, _, linear = ours
+        _, *layers, readout = ours
         for conv, norm, _ in zip(*[iter(layers)] * 3, strict=True):
             conv = self.conv(conv)
             self.step(1)
             self.parts.append(nn.ModuleList([conv, self.copy(norm), self.pool()]))
             self.step(2)
-        self.linear = self.copy(linear)
+        self.linear = self.copy(readout.linear)
 
     def forward(self, x):
         for conv, norm, pool in self.parts:
@@ -113,7 +113,7 @@ class PackageGammaPhysNet(PackageNet):
     """3 stages of 3 blocks, each stage followed by its attention."""
 
     def build(self, ours):
-        _, first, *stages, norm, _, _, linear = ours
+        _, first, *stages, norm, readout = ours
         self.first = self.conv(first)
         self.step(1)
         for number, (*blocks, attention) in enumerate(zip(*[iter(stages)] * 4, strict=True)):
@@ -121,7 +121,7 @@ class PackageGammaPhysNet(PackageNet):
                 stride = 2 if number > 0 and place == 0 else 1
                 self.parts.append(self.block(block, stride))
             self.parts.append(self.copy(attention))
-        self.norm, self.linear = self.copy(norm), self.copy(linear)
+        self.norm, self.linear = self.copy(norm), self.copy(readout.linear)
 
     def block(self, ours, stride):
         parts = {"norm1": self.copy(ours.norm1), "conv1": self.conv(ours.conv1, stride)}
@@ -214,7 +214,7 @@ def test_stages_of_gammaphysnet(small):
         (4, 8, full), *[(8, 8, half)] * 3,
         (8, 12, half), *[(12, 12, quarter)] * 3,
     ]  # fmt: skip
-    assert network[-1].in_features == 12 * quarter
+    assert network[-1].linear.in_features == 12 * quarter
 
 
 def test_defaults_are_those_of_the_papers(small):
@@ -222,7 +222,7 @@ def test_defaults_are_those_of_the_papers(small):
     assert isinstance(network, GammaPhysNet)
     assert [out for _, out, _ in convolutions(network)] == [16] * 7 + [32] * 6 + [64] * 6
     assert sum(isinstance(m, DualAttention) for m in network.modules()) == 3
-    assert network[-1].out_features == 256
+    assert network[-1].linear.out_features == 256
 
 
 def pooled_sizes(grid, n):

@@ -81,8 +81,10 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
     )
     train_files = find_files(experiment.data.train, "data.train")
     test_files = find_files(experiment.data.test, "data.test")
-    learnt = EventIndex.build(train_files, experiment.data)
-    tests = index_inputs(test_files, experiment.data, learnt.cameras)
+    learnt = EventIndex.build(
+        train_files, experiment.data, processes=experiment.training.workers
+    ).limited(experiment.data.events_per_particle, experiment.training.seed)
+    tests, skipped = index_inputs(test_files, experiment.data, learnt.cameras)
 
     if first_process:
         open_folder(output, options.resume)
@@ -105,7 +107,12 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
         output,
         experiment.evaluation,
         report_sections(output, summary, learnt),
-        [*_shared_files(train_files, test_files), *_unlearnt_tasks(summary)],
+        [
+            *_shared_files(train_files, test_files),
+            *_unlearnt_tasks(summary),
+            *_skipped_files("training", learnt.skipped),
+            *_skipped_files("test", skipped),
+        ],
     )
 
 
@@ -140,12 +147,14 @@ def predict(
             raise OutputError(
                 f"'{path}' exists; give another folder, or --overwrite to replace it."
             )
-    indices = index_inputs(files, trained.experiment.data, trained.cameras)
+    indices, _ = index_inputs(files, trained.experiment.data, trained.cameras)
     return reconstruct(trained, indices, output, trained.experiment, options)
 
 
-def index_inputs(files: Sequence[Path], settings, cameras) -> list[EventIndex]:
-    """One index a file, as each gets its DL2 file.
+def index_inputs(
+    files: Sequence[Path], settings, cameras
+) -> tuple[list[EventIndex], list[tuple[Path, str]]]:
+    """One index a file, as each gets its DL2 file; and the files that were skipped, with why.
 
     Raises
     ------
@@ -163,16 +172,20 @@ def index_inputs(files: Sequence[Path], settings, cameras) -> list[EventIndex]:
             raise OutputError(
                 f"'{other}' and '{file}' would both become {dl2_name(file)}; rename one of them."
             )
+    indices, skipped = [], []
     for file in files:
-        check_input(file, settings.cache_directory)
-    indices = [EventIndex.build([file], settings, cameras, allow_empty=True) for file in files]
+        index = EventIndex.build([file], settings, cameras, allow_empty=True)
+        skipped += index.skipped
+        if index.files:
+            check_input(file, settings.cache_directory)
+            indices.append(index)
     if not any(len(index) for index in indices):
         raise EmptySelectionError(
             f"The selection leaves no event of {', '.join(map(str, files[:3]))}"
             f"{', …' if len(files) > 3 else ''} to reconstruct; loosen data.cuts, "
             "data.min_multiplicity or data.telescopes."
         )
-    return indices
+    return indices, skipped
 
 
 def reconstruct(
@@ -217,6 +230,13 @@ def _shared_files(train_files, test_files) -> list[str]:
     ]
 
 
+def _skipped_files(what: str, skipped) -> list[str]:
+    """A sentence on the files that could not be used."""
+    if not skipped:
+        return []
+    return [f"{len(skipped)} {what} file(s) were left out. The first one: {skipped[0][1]}"]
+
+
 def _unlearnt_tasks(summary) -> list[str]:
     """A sentence for each task that had no event to learn from."""
     return [
@@ -250,5 +270,16 @@ def report_sections(output: Path, summary: dict, index: EventIndex) -> list[Repo
         ),
         ReportSection(
             title="Training files", table={str(n + 1): f.name for n, f in enumerate(index.files)}
+        ),
+        *(
+            [
+                ReportSection(
+                    title="Training files left out",
+                    text="Files that could not be indexed (data.on_error is skip).",
+                    table={path.name: why for path, why in index.skipped},
+                )
+            ]
+            if index.skipped
+            else []
         ),
     ]

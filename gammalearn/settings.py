@@ -108,9 +108,13 @@ class CutSettings(_Settings):
     """Conditions each image must meet, e.g. ``hillas_intensity > 50``; names are DL1 image
     parameters and columns of the event table."""
 
+    telescope: dict[str, Strings] = {}
+    """The same for telescopes of one type (``LST``) or name (``LSTCam``) only, e.g.
+    ``{"LST": "hillas_intensity > 50", "MST": "hillas_intensity > 80"}``."""
+
     event: Strings = []
-    """Conditions each event must meet, e.g. ``true_energy > 0.05`` (TeV) or
-    ``multiplicity >= 3``; multiplicity counts the images left by the image cuts."""
+    """Conditions each event must meet, e.g. ``true_energy > 0.05`` (TeV), ``multiplicity >= 3``
+    or ``multiplicity_LST >= 2``; multiplicity counts the images left by the image cuts."""
 
 
 class SimulationSettings(_Settings):
@@ -222,6 +226,13 @@ class DataSettings(_Settings):
 
     cuts: CutSettings = CutSettings()
     """Which images and events enter, by their parameters."""
+
+    events_per_particle: int | None = Field(None, ge=1)
+    """Most events of each particle to learn from, whole showers drawn at random; by default all."""
+
+    on_error: Literal["raise", "skip"] = "raise"
+    """What a file that cannot be indexed does: it stops the run, or is left out, with a warning
+    and its name in the report."""
 
     channels: list[Literal["charge", "peak_time", "cleaning_mask"]] = ["charge", "peak_time"]
     """What each pixel carries into the network, in this order."""

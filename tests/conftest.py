@@ -14,3 +14,11 @@ def data_dir():
     if not path.is_dir():
         pytest.skip(f"no test data in {path}: set GAMMALEARN_TEST_DATA to where they are")
     return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    """Nothing of the tests goes to the user's cache, nor comes from it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield

@@ -1,0 +1,399 @@
+"""Index of one file: its selected images and events, and what the selection left out."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import ctapipe
+import numpy as np
+from astropy.table import Table, vstack
+
+from .. import __version__
+from ..camera import CameraType
+from ..errors import DataError, InputFileError, OutputError
+from .cache import cache_entry, cache_folder, whole_file
+from .cuts import names_in, passes
+from .formats import open_reader
+from .reader import TRUTH_UNITS, Reader, event_keys, match_rows
+
+__all__ = ["EVENT_COLUMNS", "IMAGE_COLUMNS", "FileIndex"]
+
+#: Columns that are rows of other tables, of no use to a cut.
+_PLUMBING = {"event", "row", "camera", "file", "shower_id", "x", "y", "z"}
+
+#: ctapipe's types of telescopes.
+TELESCOPE_TYPES = ("LST", "MST", "SST")
+
+#: Columns of the image table: 38 bytes an image.
+IMAGE_COLUMNS = {
+    "file": np.int32,
+    "tel_id": np.int16,
+    "camera": np.int16,
+    "row": np.int32,
+    "event": np.int32,
+    "x": np.float32,
+    "y": np.float32,
+    "z": np.float32,
+    "pointing_alt": np.float64,
+    "pointing_az": np.float64,
+}
+
+#: Columns of the event table, but for the particle's name and the first image: about 180 bytes an
+#: event with them.
+EVENT_COLUMNS = {
+    "file": np.int32,
+    "obs_id": np.int64,
+    "event_id": np.int64,
+    "tel_id": np.int16,
+    "event_type": np.int16,
+    "shower_id": np.int64,
+    "particle": None,
+    **dict.fromkeys(TRUTH_UNITS, np.float64),
+    "multiplicity": np.int16,
+    "pointing_alt": np.float64,
+    "pointing_az": np.float64,
+    "reference_x": np.float32,
+    "reference_y": np.float32,
+    "reference_z": np.float32,
+}
+
+
+def _compact(table: Table, dtypes: dict) -> dict[str, np.ndarray]:
+    """The columns in as few bytes as their values need."""
+    columns = {name: np.asarray(table[name]) for name in dtypes}
+    if "particle" in columns:
+        longest = int(np.char.str_len(columns["particle"]).max(initial=1))
+        columns["particle"] = columns["particle"].astype(f"U{longest}")
+    return {
+        name: values if dtypes[name] is None else values.astype(dtypes[name])
+        for name, values in columns.items()
+    }
+
+
+@dataclass
+class FileIndex:
+    """What one file adds to an :class:`~gammalearn.data.index.EventIndex`.
+
+    Attributes
+    ----------
+    images, events : dict of str to ndarray
+        Columns of the index's tables; ``camera`` and ``event`` count from 0, ``file`` is 0.
+    cameras : list of CameraType
+        By the file's names.
+    telescopes : list of str
+        A telescope of each camera, in words.
+    flow : list of (str, int, int)
+        What was left after each step: a label, events, images.
+    matched : list of str
+        The keys of ``data.cuts.telescope`` that are of a telescope here.
+    """
+
+    images: dict[str, np.ndarray]
+    events: dict[str, np.ndarray]
+    cameras: list[CameraType]
+    telescopes: list[str]
+    flow: list[tuple[str, int, int]]
+    matched: list[str]
+
+    @classmethod
+    def of(cls, path: Path, settings) -> "FileIndex":
+        """The index of a file as it is now, from the cache if it was made before.
+
+        Parameters
+        ----------
+        path : Path
+        settings : gammalearn.settings.DataSettings
+
+        Raises
+        ------
+        DataError
+            If the file cannot be used.
+        """
+        saved = _saved(path, settings)
+        if saved is not None and saved.exists():
+            try:
+                return cls._load(saved)
+            except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+                # Damaged: made anew.
+                saved.unlink(missing_ok=True)
+        with open_reader(path, settings.cache_directory) as reader:
+            made = _Selection(reader, settings).index()
+        if saved is not None:
+            made._save(saved)
+        return made
+
+    def _save(self, path: Path) -> None:
+        described = {
+            "cameras": [camera.to_dict() for camera in self.cameras],
+            "telescopes": self.telescopes,
+            "flow": self.flow,
+            "matched": self.matched,
+        }
+        tables = {f"images/{k}": v for k, v in self.images.items()}
+        tables |= {f"events/{k}": v for k, v in self.events.items()}
+        try:
+            with whole_file(path) as part, part.open("wb") as file:
+                np.savez(file, described=json.dumps(described), **tables)
+        except OSError:
+            # Only time is lost.
+            return
+
+    @classmethod
+    def _load(cls, path: Path) -> "FileIndex":
+        with np.load(path, allow_pickle=False) as saved:
+            described = json.loads(str(saved["described"]))
+            tables = {"images": {}, "events": {}}
+            for name in saved.files:
+                if name != "described":
+                    table, column = name.split("/")
+                    tables[table][column] = saved[name]
+        return cls(
+            **tables,
+            cameras=[CameraType.from_dict(camera) for camera in described["cameras"]],
+            telescopes=described["telescopes"],
+            flow=[tuple(step) for step in described["flow"]],
+            matched=described["matched"],
+        )
+
+
+def _saved(path: Path, settings) -> Path | None:
+    """Where the index of a file is kept; nowhere where there is no cache folder."""
+    deciding = settings.model_dump(
+        mode="json", include={"telescopes", "grouping", "min_multiplicity", "cuts"}
+    )
+    try:
+        folder = cache_folder(settings.cache_directory)
+        return (
+            cache_entry(folder, "index", path, [__version__, ctapipe.__version__, deciding])
+            / "index.npz"
+        )
+    except (OSError, OutputError):
+        return None
+
+
+class _Selection:
+    """Selects the images and events of a file."""
+
+    def __init__(self, reader: Reader, settings):
+        self.reader, self.settings = reader, settings
+        self.cameras: list[CameraType] = []
+        self.telescopes: list[str] = []
+        self.flow: list[tuple[str, int, int]] = []
+
+    def index(self) -> FileIndex:
+        reader = self.reader
+        events = reader.events.copy()
+        events["file"] = 0
+        events["shower_id"] = _shower_ids(events)
+        shower = reader.is_shower()
+        images = self._images(self._select_telescopes(), events)
+        self._count("triggered", images)
+        images = images[shower[images["event"]]]
+        self._count("showers (no calibration)", images)
+        images = self._cut_images(images, events)
+
+        # Images of one event side by side, telescopes in order; mono: each its own event.
+        images.sort(["event", "tel_id"])
+        if self.settings.grouping == "mono":
+            events = events[images["event"]]
+            events["tel_id"] = images["tel_id"]
+            images["event"] = np.arange(len(images))
+        else:
+            events["tel_id"] = -1
+        events["multiplicity"] = np.bincount(images["event"], minlength=len(events))
+        minimum = self.settings.min_multiplicity
+        images, events = _keep_events(images, events, events["multiplicity"] >= minimum)
+        if minimum > 1:
+            self._count(f"multiplicity >= {minimum}", images)
+        _add_references(images, events)
+        images, events = self._cut_events(images, events)
+        return FileIndex(
+            _compact(images, IMAGE_COLUMNS),
+            _compact(events, EVENT_COLUMNS),
+            self.cameras,
+            self.telescopes,
+            self.flow,
+            [
+                selector
+                for selector in self.settings.cuts.telescope
+                if _telescopes_matching(reader.subarray, selector)
+            ],
+        )
+
+    def _count(self, label: str, images: Table) -> None:
+        self.flow.append((label, len(np.unique(images["event"])), len(images)))
+
+    def _cut_images(self, images: Table, events: Table) -> Table:
+        cuts = self.settings.cuts
+        if not (cuts.image or cuts.telescope):
+            return images
+        columns = images.copy()
+        for name in events.colnames:
+            if name not in columns.colnames:
+                columns[name] = events[name][images["event"]]
+        columns = columns[[n for n in columns.colnames if n not in _PLUMBING]]
+        source, others = f"'{self.reader.path}'", self.reader.parameter_names()
+        for cut in cuts.image:
+            keep = passes([cut], columns, source, others)
+            images, columns = images[keep], columns[keep]
+            self._count(f"image: {cut}", images)
+        for selector, of_type in cuts.telescope.items():
+            tel_ids = _telescopes_matching(self.reader.subarray, selector)
+            for cut in of_type:
+                mine = np.isin(np.asarray(images["tel_id"]), tel_ids)
+                keep = ~mine
+                keep[mine] = passes([cut], columns[mine], source, others)
+                images, columns = images[keep], columns[keep]
+                self._count(f"{selector} image: {cut}", images)
+        return images
+
+    def _cut_events(self, images: Table, events: Table) -> tuple[Table, Table]:
+        for cut in self.settings.cuts.event:
+            columns = events[[n for n in events.colnames if n not in _PLUMBING]]
+            for name, tel_ids in self._types().items():
+                mine = np.isin(np.asarray(images["tel_id"]), tel_ids)
+                columns[f"multiplicity_{name}"] = np.bincount(
+                    images["event"][mine], minlength=len(events)
+                )
+            keep = passes([cut], columns, f"the event table of '{self.reader.path}'")
+            images, events = _keep_events(images, events, keep)
+            self._count(f"event: {cut}", images)
+        return images, events
+
+    def _types(self) -> dict[str, list[int]]:
+        """Telescopes of each type that ctapipe knows, also of those that there are none of."""
+        return {
+            name: [int(t) for t, tel in self.reader.subarray.tel.items() if tel.type == name]
+            for name in TELESCOPE_TYPES
+        }
+
+    def _select_telescopes(self) -> list[int]:
+        reader, wanted = self.reader, self.settings.telescopes
+        with_images = reader.telescopes_with_images()
+        if wanted is None:
+            selected = with_images
+        else:
+            chosen = set()
+            for selector in wanted:
+                matches = _telescopes_matching(reader.subarray, selector)
+                if not matches:
+                    there = ", ".join(
+                        f"{tel_id} ({reader.subarray.tel[tel_id]})"
+                        for tel_id in reader.subarray.tel
+                    )
+                    raise DataError(
+                        f"data.telescopes: no telescope {selector!r} in '{reader.path}', "
+                        f"which has: {there}."
+                    )
+                chosen.update(matches)
+            selected = [tel_id for tel_id in with_images if tel_id in chosen]
+        if not with_images:
+            raise InputFileError(f"'{reader.path}' holds no DL1 image of any telescope.")
+        return selected
+
+    def _images(self, tel_ids, events) -> Table:
+        reader = self.reader
+        parameters = sorted(names_in(self._image_cuts()) - set(events.colnames))
+        keys_of_events = event_keys(events)
+        tables = []
+        for tel_id in tel_ids:
+            images = reader.images(tel_id, parameters)
+            images["file"] = 0
+            images["tel_id"] = tel_id
+            images["row"] = np.arange(len(images))
+            images["camera"] = self._camera(tel_id)
+            images["event"] = match_rows(event_keys(images), keys_of_events)
+            if np.any(images["event"] < 0):
+                raise InputFileError(
+                    f"'{reader.path}': {np.sum(images['event'] < 0)} images of telescope {tel_id} "
+                    "belong to no triggered event."
+                )
+            x, y, z = reader.subarray.positions[tel_id].to_value("m")
+            images["x"], images["y"], images["z"] = float(x), float(y), float(z)
+            tables.append(images)
+        if not tables:
+            numbers = ["event", "tel_id", "row", "file", "camera"]
+            return Table(
+                {name: np.zeros(0, dtype=np.int64) for name in numbers}
+                | {name: np.zeros(0) for name in [*"xyz", "pointing_alt", "pointing_az"]}
+                | {name: np.zeros(0) for name in parameters if name in reader.parameter_names()}
+            )
+        return vstack(tables, metadata_conflicts="silent")
+
+    def _image_cuts(self) -> list[str]:
+        cuts = self.settings.cuts
+        return [*cuts.image, *(cut for of_type in cuts.telescope.values() for cut in of_type)]
+
+    def _camera(self, tel_id: int) -> int:
+        """Row of the telescope's camera among those of the file."""
+        telescope = self.reader.subarray.tel[tel_id]
+        camera = CameraType.from_geometry(
+            telescope.camera.geometry,
+            telescope.optics.equivalent_focal_length,
+            name=telescope.camera.name.replace(".", "_"),
+        )
+        for number, known in enumerate(self.cameras):
+            if known.same_camera(camera):
+                return number
+        self.cameras.append(camera)
+        self.telescopes.append(f"Telescope {tel_id} ({telescope})")
+        return len(self.cameras) - 1
+
+
+def _telescopes_matching(subarray, selector) -> list[int]:
+    """Telescopes with this id, type (LST), name, camera name or description."""
+    if isinstance(selector, int):
+        return [selector] if selector in subarray.tel else []
+    return [
+        int(tel_id)
+        for tel_id, telescope in subarray.tel.items()
+        if selector in {telescope.type, telescope.name, telescope.camera.name, str(telescope)}
+    ]
+
+
+def _shower_ids(events: Table) -> np.ndarray:
+    """A number that the events of one shower share, in this file and any other.
+
+    Events of one shower (CORSIKA reuses it at other core positions) have the same truth but
+    for the core; where there is no truth, each event is a shower.
+    """
+    names = ["true_energy", "true_alt", "true_az", "true_h_first_int"]
+    # A missing height is the same for all reuses, whatever the NaN's bits.
+    truth = np.nan_to_num(np.column_stack([np.asarray(events[n], float) for n in names]))
+    ids = np.array(events["event_id"])
+    for i in np.flatnonzero(np.isfinite(events["true_energy"])):
+        digest = hashlib.blake2b(truth[i].tobytes(), digest_size=7).digest()
+        ids[i] = int.from_bytes(digest, "big")
+    return ids
+
+
+def _keep_events(images: Table, events: Table, keep) -> tuple[Table, Table]:
+    """Only the events to keep, with their images renumbered."""
+    keep = np.asarray(keep, dtype=bool)
+    images = images[keep[images["event"]]]
+    images["event"] = (np.cumsum(keep) - 1)[images["event"]]
+    return images, events[keep]
+
+
+def _add_references(images: Table, events: Table) -> None:
+    """Add each event's mean pointing and mean telescope position."""
+    n_events = len(events)
+
+    def mean(values):
+        return np.bincount(images["event"], values, n_events) / np.maximum(
+            events["multiplicity"], 1
+        )
+
+    if len(images) == 0:
+        names = ["reference_x", "reference_y", "reference_z", "pointing_alt", "pointing_az"]
+        for name in names:
+            events[name] = np.zeros(n_events)
+        return
+    for axis in "xyz":
+        events[f"reference_{axis}"] = mean(images[axis])
+    alt, az = np.deg2rad(images["pointing_alt"]), np.deg2rad(images["pointing_az"])
+    x, y, z = mean(np.cos(alt) * np.cos(az)), mean(np.cos(alt) * np.sin(az)), mean(np.sin(alt))
+    events["pointing_alt"] = np.rad2deg(np.arctan2(z, np.hypot(x, y)))
+    events["pointing_az"] = np.rad2deg(np.arctan2(y, x)) % 360

@@ -24,7 +24,8 @@ examples:
   gammalearn predict runs/first/checkpoints/best.ckpt my/*.dl1.h5 -o dl2
   gammalearn evaluate dl2/*.dl2.h5 -o evaluation
   gammalearn simulate --particle gamma --n-showers 1000 --energy 50GeV 5TeV -o my/gamma.dl1.h5
-  gammalearn info my/gamma.dl1.h5
+  gammalearn info my/*.dl1.h5
+  gammalearn show my/gamma.dl1.h5 --event 1203 -o event.png
 """
 
 
@@ -91,11 +92,25 @@ def simulate(arguments) -> None:
 
 
 def info(arguments) -> None:
-    """Say what a DL1 or DL2 file or a checkpoint holds."""
-    from .info import describe_file
+    """Say what a DL1 or DL2 file or a checkpoint holds; of several DL1 files, a table."""
+    from .info import describe
 
-    for path in arguments.file:
-        print(describe_file(Path(path)))
+    print(describe([Path(path) for path in arguments.file]))
+
+
+def show(arguments) -> None:
+    """Draw the images of an event."""
+    from .show import show_event
+
+    print(
+        show_event(
+            Path(arguments.file),
+            arguments.event,
+            Path(arguments.output),
+            arguments.obs_id,
+            arguments.overwrite,
+        )
+    )
 
 
 #: What follows an interruption.
@@ -198,6 +213,13 @@ def _parser():
 
     sub = command(info)
     sub.add_argument("file", metavar="FILE", nargs="+", help="DL1 or DL2 file, or checkpoint")
+
+    sub = command(show)
+    sub.add_argument("file", metavar="FILE", help="DL1 file, or one of sim_telarray")
+    sub.add_argument("--event", metavar="N", type=int, required=True, help="its event_id")
+    sub.add_argument("--obs-id", metavar="N", type=int, help="where several runs are in the file")
+    sub.add_argument("-o", "--output", metavar="FILE", required=True, help="picture to make")
+    sub.add_argument("--overwrite", action="store_true", help="replace the picture")
     return parser, set(commands.choices)
 
 

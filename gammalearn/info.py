@@ -1,24 +1,55 @@
-"""What a file holds: DL1, DL2 or checkpoint, in a few lines."""
+"""What files hold: events, reconstructed events or checkpoint, in a few lines."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import tables
 from ctapipe.instrument import FocalLengthKind, SubarrayDescription
 from ctapipe.io import read_table
 
+from .camera import CameraType
+from .data.ctapipe_dl1 import IMAGES
+from .data.formats import open_reader
+from .data.lstchain_dl1 import IMAGES as LSTCHAIN_IMAGES
+from .data.lstchain_dl1 import LstchainDL1Reader
+from .data.reader import Reader, event_keys
 from .errors import InputFileError
 from .files import open_hdf5, reading
 from .particles import particle_names
 
-__all__ = ["describe_file"]
+__all__ = ["describe", "describe_file", "describe_files"]
 
 TRIGGER = "/dl1/event/subarray/trigger"
 SHOWER = "/simulation/event/subarray/shower"
 
 
+def describe(paths: Sequence[Path]) -> str:
+    """Say what files hold: a table where there are several of events, else each by itself.
+
+    Raises
+    ------
+    GammaLearnError
+        If a file is missing, damaged or of another kind.
+    """
+    if len(paths) > 1 and all(_holds_images(path) for path in paths):
+        return describe_files(paths)
+    return "\n".join(describe_file(path) for path in paths)
+
+
+def _holds_images(path: Path) -> bool:
+    """Whether a file is one of events to learn from, as far as can be told from a look at it."""
+    if not path.is_file() or _is_zip(path):
+        return False
+    if not tables.is_hdf5_file(str(path)):
+        return True
+    with open_hdf5(path) as file:
+        return any(group in file for group in (IMAGES, LSTCHAIN_IMAGES))
+
+
 def describe_file(path: Path) -> str:
-    """Say what a DL1 or DL2 file or a checkpoint holds.
+    """Say what a file of events, DL2 file or checkpoint holds.
 
     Raises
     ------
@@ -28,7 +59,89 @@ def describe_file(path: Path) -> str:
     path = Path(path)
     if path.suffix in {".ckpt", ".pt"} or _is_zip(path):
         return _describe_checkpoint(path)
-    return _describe_hdf5(path)
+    if not path.is_file() or (tables.is_hdf5_file(str(path)) and not _is_lstchain(path)):
+        return _describe_hdf5(path)
+    return describe_files([path])
+
+
+def describe_files(paths: Sequence[Path]) -> str:
+    """A table of files of events, and what can be learnt from all of them.
+
+    Raises
+    ------
+    GammaLearnError
+        If a file is missing, damaged or of another kind.
+    """
+    rows = [("file", "format", "telescopes", "cameras", "events", "energies (TeV)", "pointing")]
+    particles, cameras, images, several = Counter(), [], Counter(), 0
+    for path in paths:
+        with open_reader(path) as reader:
+            summary = _summary(reader, cameras, images)
+        rows.append((Path(path).name, *summary["row"]))
+        particles.update(summary["particles"])
+        several += summary["several"]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    return "\n".join([*lines, "", *_lines("Can be learnt from", _learnable(
+        particles, cameras, images, several))])  # fmt: skip
+
+
+def _summary(reader: Reader, cameras: list[CameraType], images: Counter) -> dict:
+    """A file's row of the table; its cameras and images are added to the others'."""
+    events, tel_ids = reader.events, reader.telescopes_with_images()
+    names, pointings, seen = set(), [], []
+    for tel_id in tel_ids:
+        telescope = reader.subarray.tel[tel_id]
+        geometry, focal_length = telescope.camera.geometry, telescope.optics.equivalent_focal_length
+        camera = CameraType.from_geometry(geometry, focal_length)
+        known = next((other for other in cameras if other.same_camera(camera)), None)
+        if known is None:
+            cameras.append(known := camera)
+        names.add(known.name)
+        images[known.name] += reader.n_images(tel_id)
+        table = reader.images(tel_id)
+        pointings += list(zip(table["pointing_alt"], table["pointing_az"], strict=True))
+        seen.append(event_keys(table))
+    _, multiplicity = np.unique(np.concatenate(seen), axis=0, return_counts=True)
+    particles = Counter(str(name) or "unknown" for name in np.asarray(events["particle"]))
+    energy = np.asarray(events["true_energy"])
+    energy = energy[np.isfinite(energy)]
+    alt, az = np.array(pointings).T
+    types = Counter(reader.subarray.tel[tel_id].type for tel_id in tel_ids)
+    row = (
+        reader.format,
+        ", ".join(f"{count} {name}" for name, count in sorted(types.items())),
+        ", ".join(sorted(names)),
+        ", ".join(f"{count} {name}" for name, count in particles.most_common()),
+        _range(energy, "{:.3g}") if len(energy) else "-",
+        f"alt {_range(alt)}, az {_range(az)} deg",
+    )
+    return {"row": row, "particles": particles, "several": int((multiplicity > 1).sum())}
+
+
+def _range(values: np.ndarray, form: str = "{:.1f}") -> str:
+    low, high = (form.format(value) for value in (values.min(), values.max()))
+    return low if low == high else f"{low} to {high}"
+
+
+def _learnable(particles: Counter, cameras, images: Counter, several: int) -> dict:
+    gammas, known = particles["gamma"], sum(particles.values()) - particles["unknown"]
+    others = known - gammas
+    return {
+        "mono": ", ".join(f"{images[c.name]} images of {c.name}" for c in cameras),
+        "stereo": f"{several} events of two or more images"
+        if several
+        else "no: all events have one image",
+        "energy, direction, impact": f"{gammas} gammas" if gammas else "no: there are no gammas",
+        "particle type": f"{gammas} gammas, {others} others"
+        if gammas and others
+        else "no: it needs gammas and others",
+    }
+
+
+def _is_lstchain(path: Path) -> bool:
+    with open_hdf5(path) as file:
+        return LstchainDL1Reader.is_format_of(file)
 
 
 def _is_zip(path: Path) -> bool:

@@ -247,6 +247,18 @@ def test_info(stereo, dl1, capsys):
     assert "DL2 subarray energy" in capsys.readouterr().out
 
 
+def test_info_on_several_files_is_a_table(dl1, capsys):
+    assert gammalearn("info", dl1("proton_run202_prod5"), dl1("gamma_lsts_run7_7.0.0")) == 0
+    assert "Can be learnt from" in capsys.readouterr().out
+
+
+def test_show(dl1, tmp_path, capsys):
+    picture = tmp_path / "event.png"
+    assert gammalearn("show", dl1("proton_run201_prod5"), "--event", "8615", "-o", picture) == 0
+    assert picture.exists() and capsys.readouterr().out == f"{picture}\n"
+    assert gammalearn("show", dl1("proton_run201_prod5"), "--event", "8615", "-o", picture) == 2
+
+
 def test_info_counts_telescopes_of_one_name_apart(dl1, capsys):
     assert gammalearn("info", dl1("gamma_diffuse_run10_6.0.0")) == 0
     text = capsys.readouterr().out

@@ -55,6 +55,8 @@ class CtapipeDL1Reader:
         If it holds no events.
     """
 
+    format = "ctapipe DL1"
+
     def __init__(self, path: Path):
         self.path = self.dl1_path = Path(path)
         self._file = open_hdf5(self.path)

@@ -66,6 +66,8 @@ class LstchainDL1Reader:
         If it holds no events.
     """
 
+    format = "lstchain DL1"
+
     #: ctapipe's data model needs tables that lstchain does not write.
     dl1_path = None
 

@@ -31,6 +31,8 @@ class Reader(Protocol):
 
     Attributes
     ----------
+    format : str
+        What files of this kind are called.
     path : Path
         The file, as it was given.
     dl1_path : Path or None
@@ -43,6 +45,7 @@ class Reader(Protocol):
         truth) and the truth of :data:`TRUTH_UNITS` (NaN where there is none).
     """
 
+    format: str
     path: Path
     dl1_path: Path | None
 

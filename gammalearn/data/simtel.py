@@ -46,6 +46,8 @@ class SimtelReader(CtapipeDL1Reader):
         If it holds no events.
     """
 
+    format = "sim_telarray"
+
     def __init__(self, path: Path, cache_directory: str | None = None):
         dl1_path = _converted(Path(path), cache_directory)
         super().__init__(dl1_path)

@@ -1,0 +1,114 @@
+"""Pictures of an event: what each telescope saw."""
+
+import math
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from ctapipe.visualization import CameraDisplay
+from matplotlib.figure import Figure
+
+from .data.formats import open_reader
+from .data.reader import event_keys
+from .errors import DataError, OutputError
+
+__all__ = ["show_event"]
+
+#: Inches of one telescope's picture, and how many stand side by side.
+PANEL, COLUMNS = 3.4, 4
+
+
+def show_event(
+    path: Path,
+    event_id: int,
+    output: Path,
+    obs_id: int | None = None,
+    overwrite: bool = False,
+    cache_directory: str | None = None,
+) -> Path:
+    """Draw the images of an event.
+
+    Parameters
+    ----------
+    path : Path
+        DL1 file or one of sim_telarray.
+    event_id : int
+    output : Path
+        Picture to make; its ending decides the format.
+    obs_id : int, optional
+        Needed where a file has several events of this id.
+    overwrite : bool
+        Replace a picture that exists.
+    cache_directory : str, optional
+        See ``data.cache_directory``.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read or has no such event.
+    OutputError
+        If the picture exists or cannot be written.
+    """
+    output = Path(output)
+    if output.exists() and not overwrite:
+        raise OutputError(f"'{output}' exists; give another name, or --overwrite to replace it.")
+    with open_reader(path, cache_directory) as reader:
+        key = _key(reader, event_id, obs_id)
+        panels = []
+        for tel_id in reader.telescopes_with_images():
+            rows = np.flatnonzero((event_keys(reader.images(tel_id)) == key).all(axis=1))
+            if len(rows):
+                panels.append((tel_id, reader.pixels(tel_id, rows[:1], ["charge"])["charge"][0]))
+        if not panels:
+            raise DataError(f"'{path}' has no image of event {event_id}.")
+        figure = _draw(reader, key, panels)
+    try:
+        figure.savefig(output, dpi=120)
+    except (OSError, ValueError) as error:
+        raise OutputError(f"'{output}' cannot be written: {error}.") from error
+    return output
+
+
+def _key(reader, event_id: int, obs_id: int | None) -> tuple[int, int]:
+    events = reader.events
+    mine = np.asarray(events["event_id"]) == event_id
+    if obs_id is not None:
+        mine &= np.asarray(events["obs_id"]) == obs_id
+    found = np.unique(np.asarray(events["obs_id"])[mine])
+    if len(found) == 0:
+        some = ", ".join(map(str, events["event_id"][:5].tolist()))
+        raise DataError(
+            f"'{reader.path}' has no event {event_id}{'' if obs_id is None else f' of {obs_id}'}; "
+            f"it has {some}{', …' if len(events) > 5 else ''}."
+        )
+    if len(found) > 1:
+        raise DataError(
+            f"'{reader.path}' has event {event_id} in observations "
+            f"{', '.join(map(str, found.tolist()))}; choose with --obs-id."
+        )
+    return int(found[0]), event_id
+
+
+def _draw(reader, key: tuple[int, int], panels) -> Figure:
+    n_columns = min(len(panels), COLUMNS)
+    n_rows = math.ceil(len(panels) / n_columns)
+    figure = Figure(figsize=(PANEL * max(n_columns, 2), PANEL * n_rows + 0.6), layout="constrained")
+    figure.suptitle(_title(reader, key))
+    with matplotlib.rc_context({"font.size": 8}):
+        for number, (tel_id, charge) in enumerate(panels, 1):
+            axes = figure.add_subplot(n_rows, n_columns, number)
+            telescope = reader.subarray.tel[tel_id]
+            light = np.where(np.isfinite(charge), charge, 0)
+            display = CameraDisplay(telescope.camera.geometry, image=light, ax=axes)
+            display.add_colorbar(label="p.e.")
+            axes.set_title(f"{telescope}, telescope {tel_id}")
+    return figure
+
+
+def _title(reader, key: tuple[int, int]) -> str:
+    obs_id, event_id = key
+    event = reader.events[(event_keys(reader.events) == key).all(axis=1)][0]
+    truth = ""
+    if event["particle"]:
+        truth = f": {event['particle']}, {event['true_energy']:.3g} TeV"
+    return f"Event {event_id} of {obs_id}{truth}"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pydantic
 
 from gammalearn.settings import (
+    AugmentationSettings,
     CutSettings,
     DataSettings,
     EvaluationSettings,
@@ -25,6 +26,7 @@ SECTIONS = {
     "simulation.N": SimulationSettings,
     "data": DataSettings,
     "data.cuts": CutSettings,
+    "data.augmentation": AugmentationSettings,
     "network": NetworkSettings,
     "tasks.NAME": TaskSettings,
     "training": TrainingSettings,

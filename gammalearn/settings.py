@@ -21,6 +21,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_
 from .errors import SettingsError
 
 __all__ = [
+    "AugmentationSettings",
     "CutSettings",
     "DataSettings",
     "EvaluationSettings",
@@ -115,6 +116,25 @@ class CutSettings(_Settings):
     event: Strings = []
     """Conditions each event must meet, e.g. ``true_energy > 0.05`` (TeV), ``multiplicity >= 3``
     or ``multiplicity_LST >= 2``; multiplicity counts the images left by the image cuts."""
+
+
+class AugmentationSettings(_Settings):
+    """Random changes of the training images, others in each epoch; those of validation and
+    prediction stay as they are."""
+
+    nsb: float = Field(0.0, ge=0, le=100)
+    """Photoelectrons of night-sky background to add to each pixel's integration window on average,
+    Poisson-distributed and their mean subtracted, as a pedestal is: the difference between the
+    level that is aimed at and that of the simulation."""
+
+    gain_jitter: float = Field(0.0, ge=0, lt=1)
+    """Standard deviation of each pixel's relative gain."""
+
+    time_jitter: float = Field(0.0, ge=0, le=100)
+    """Standard deviation (ns) of each pixel's peak time."""
+
+    pixel_dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of the pixels that are missing, as broken ones are."""
 
 
 class SimulationSettings(_Settings):
@@ -240,6 +260,9 @@ class DataSettings(_Settings):
     charge_scale: Literal["linear", "asinh"] = "asinh"
     """How charge (p.e.) enters: as it is, or asinh(charge), linear for noise and
     logarithmic for light."""
+
+    augmentation: AugmentationSettings = AugmentationSettings()
+    """Random changes of the training images."""
 
     shuffle_window: int = Field(8192, ge=1)
     """Images kept in memory in each process to shuffle the training events among (15 kB for two

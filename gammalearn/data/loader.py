@@ -32,16 +32,23 @@ class EventLoader:
         Processes that read; 0 reads in this one.
     pin_memory : bool
         Page-locked memory, for fast copies to a GPU.
+    augment : bool
+        Vary the images at random, by the order's seed and epoch.
     """
 
     def __init__(
-        self, dataset: EventDataset, order: EventOrder, workers: int = 0, pin_memory: bool = False
+        self,
+        dataset: EventDataset,
+        order: EventOrder,
+        workers: int = 0,
+        pin_memory: bool = False,
+        augment: bool = False,
     ):
         self.dataset = dataset
         # Named as Lightning looks for them, to set the epoch.
         self.sampler = self.batch_sampler = order
         self.pin_memory = pin_memory
-        self._tasks = _Tasks(dataset)
+        self._tasks = _Tasks(dataset, order, augment)
         self._blocks = DataLoader(
             dataset.reader,
             batch_sampler=self._tasks,
@@ -151,14 +158,15 @@ class EventLoader:
 
 
 class _Tasks:
-    """The images of each block of the epoch."""
+    """What is to be read for each block of the epoch: arguments of the reader."""
 
-    def __init__(self, dataset: EventDataset):
-        self._dataset = dataset
+    def __init__(self, dataset: EventDataset, order: EventOrder, augment: bool):
+        self._dataset, self._order, self._augment = dataset, order, augment
         self.blocks: list[np.ndarray] = []
 
     def __iter__(self):
-        return (self._dataset.images(block) for block in self.blocks)
+        how = (self._order.seed or 0, self._order.epoch) if self._augment else ()
+        return ((self._dataset.images(block), *how) for block in self.blocks)
 
     def __len__(self):
         return len(self.blocks)
@@ -212,6 +220,7 @@ def event_loader(
     rank: int = 0,
     world_size: int = 1,
     pin_memory: bool = False,
+    augment: bool = False,
 ) -> EventLoader:
     """Batches of a data set.
 
@@ -229,7 +238,10 @@ def event_loader(
         :class:`~gammalearn.data.order.EventOrder`.
     pin_memory : bool
         Page-locked memory, for fast copies to a GPU.
+    augment : bool
+        Vary the images at random as ``data.augmentation`` says.
     """
+    augment = augment and any(dict(dataset.settings.augmentation).values())
     events = dataset.index.events
     file_and_telescope = np.unique(
         np.column_stack([dataset.index.images["file"], dataset.index.images["tel_id"]]), axis=0
@@ -244,4 +256,4 @@ def event_loader(
         rank=rank,
         world_size=world_size,
     )
-    return EventLoader(dataset, order, workers, pin_memory)
+    return EventLoader(dataset, order, workers, pin_memory, augment)

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..errors import GammaLearnError, InputFileError
+from .augmentation import augment
 from .channels import image_channels, pixel_columns
 from .formats import open_reader
 from .index import EventIndex
@@ -38,6 +39,7 @@ class ImageReader(Dataset):
         self.files = index.files
         self.packed = packed
         self.cache_directory = settings.cache_directory
+        self.augmentation = settings.augmentation
         self.channels, self.charge_scale = list(settings.channels), settings.charge_scale
         self.n_pixels = [camera.n_pixels for camera in index.cameras]
         # Plain arrays: indexing an astropy table row by row is slow.
@@ -49,13 +51,17 @@ class ImageReader(Dataset):
         self.keys = {name: np.asarray(index.events[name]) for name in KEYS}
         self._readers: OrderedDict[int, Reader | PackedImages] = OrderedDict()
 
-    def read(self, images: np.ndarray) -> dict[int, Tensor]:
+    def read(
+        self, images: np.ndarray, seed: int = 0, epoch: int | None = None
+    ) -> dict[int, Tensor]:
         """Channels of images.
 
         Parameters
         ----------
         images : ndarray of int
             Rows of the index's image table.
+        seed, epoch : int, optional
+            Augment the images for this epoch.
 
         Returns
         -------
@@ -63,17 +69,22 @@ class ImageReader(Dataset):
             By the camera's row in the index; the images of each in the order given.
         """
         camera = self.camera[images]
-        return {int(number): self._read(images[camera == number]) for number in np.unique(camera)}
+        return {
+            int(number): self._read(images[camera == number], seed, epoch)
+            for number in np.unique(camera)
+        }
 
-    def __getitems__(self, images: Sequence[int]) -> dict[int, Tensor] | GammaLearnError:
-        """As :meth:`read`, for a DataLoader: an error is an answer, for its words to stay as they
-        are on their way from another process."""
+    def __getitems__(self, task: tuple) -> dict[int, Tensor] | GammaLearnError:
+        """As :meth:`read` with these arguments, for a DataLoader.
+
+        An error is an answer, for its words to stay as they are on their way from another process.
+        """
         try:
-            return self.read(np.asarray(images))
+            return self.read(*task)
         except GammaLearnError as error:
             return error
 
-    def _read(self, image: np.ndarray) -> Tensor:
+    def _read(self, image: np.ndarray, seed: int, epoch: int | None) -> Tensor:
         """Channels of images of one camera."""
         columns = pixel_columns(self.channels)
         n_pixels = self.n_pixels[self.camera[image[0]]]
@@ -91,6 +102,8 @@ class ImageReader(Dataset):
                     f"'{self.files[file]}': the images of telescope {tel_id} are not in the "
                     "order of its triggers, or the file has changed since it was indexed."
                 )
+            if epoch is not None:
+                pixels = augment(pixels, image[which], self.augmentation, seed, epoch)
             array[which] = image_channels(pixels, self.channels, self.charge_scale)
         return out
 

@@ -46,6 +46,7 @@ class EventDataModule(lightning.LightningDataModule):
             rank=self.trainer.global_rank,
             world_size=self.trainer.world_size,
             pin_memory=self.trainer.strategy.root_device.type == "cuda",
+            augment=dataset is self.training,
         )
 
     def train_dataloader(self):

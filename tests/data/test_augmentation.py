@@ -1,0 +1,123 @@
+"""Augmentation: how large it is, and that it depends on the image, the seed and the epoch alone."""
+
+import numpy as np
+import pytest
+
+from gammalearn.data import event_loader
+from gammalearn.data.augmentation import augment
+from gammalearn.settings import AugmentationSettings
+
+N_IMAGES, N_PIXELS = 40, 1855
+
+
+def vary(charge=0.0, time=10.0, images=None, seed=1, epoch=0, **settings):
+    pixels = {
+        "charge": np.full((N_IMAGES, N_PIXELS), charge, dtype=np.float32),
+        "peak_time": np.full((N_IMAGES, N_PIXELS), time, dtype=np.float32),
+        "cleaning_mask": np.ones((N_IMAGES, N_PIXELS), dtype=bool),
+    }
+    images = np.arange(N_IMAGES) if images is None else images
+    varied = augment(pixels, images, AugmentationSettings(**settings), seed, epoch)
+    assert np.all(pixels["charge"] == charge) and np.all(pixels["peak_time"] == time)
+    assert varied["cleaning_mask"] is pixels["cleaning_mask"]
+    return varied["charge"], varied["peak_time"]
+
+
+def test_night_sky_is_poisson_about_its_mean():
+    charge, time = vary(charge=5, nsb=1.5)
+    assert charge.mean() == pytest.approx(5, abs=0.03)
+    assert charge.var() == pytest.approx(1.5, rel=0.03)
+    # Whole photoelectrons, and as skewed as Poisson's: mean cube of the deviation is the mean.
+    assert np.allclose((charge - 3.5) % 1, 0, atol=1e-5)
+    assert ((charge - 5) ** 3).mean() == pytest.approx(1.5, rel=0.1)
+    assert np.all(time == 10)
+
+
+def test_gain_is_relative():
+    charge, _ = vary(charge=200, gain_jitter=0.1)
+    assert charge.mean() == pytest.approx(200, rel=0.005)
+    assert charge.std() == pytest.approx(20, rel=0.03)
+    assert not vary(charge=0, gain_jitter=0.1)[0].any()
+
+
+def test_time():
+    charge, time = vary(charge=3, time_jitter=0.7)
+    assert time.mean() == pytest.approx(10, abs=0.01)
+    assert time.std() == pytest.approx(0.7, rel=0.03)
+    assert np.all(charge == 3)
+
+
+def test_dropped_pixels_have_neither_charge_nor_time():
+    charge, time = vary(charge=3, pixel_dropout=0.05)
+    assert np.isnan(charge).mean() == pytest.approx(0.05, rel=0.1)
+    np.testing.assert_array_equal(np.isnan(charge), np.isnan(time))
+    assert np.nanmin(charge) == np.nanmax(charge) == 3
+
+
+def test_depends_on_image_seed_and_epoch():
+    everything = dict(nsb=1.0, gain_jitter=0.1, time_jitter=0.5, pixel_dropout=0.01)
+    charge, time = vary(charge=9, **everything)
+    again = vary(charge=9, **everything)
+    np.testing.assert_array_equal(charge, again[0])
+    np.testing.assert_array_equal(time, again[1])
+    # An image among others.
+    other, _ = vary(charge=9, images=np.arange(N_IMAGES)[::-1], **everything)
+    np.testing.assert_array_equal(other[::-1], charge)
+    for changed in ({"seed": 2}, {"epoch": 1}):
+        assert np.mean(vary(charge=9, **changed, **everything)[0] == charge) < 0.1
+    assert np.mean(charge[0] == charge[1]) < 0.1
+
+
+@pytest.fixture
+def loader(make):
+    """Loader with noise and without."""
+    names = "proton_run202_prod5", "gamma_lsts_run7_7.0.0"
+    dataset = make(*names, shuffle_window=20, augmentation={"nsb": 2.0})
+
+    def load(augment, batch_size=3, **options):
+        return event_loader(dataset, batch_size, shuffle_seed=1, augment=augment, **options)
+
+    return load
+
+
+def by_event(loader, epoch=0):
+    """The images of each event."""
+    loader.sampler.set_epoch(epoch)
+    found = {}
+    for batch in loader:
+        for row, event in enumerate(batch.index.tolist()):
+            found[event] = [
+                images.pixels[images.event == row].numpy()
+                for images in batch.images.values()
+                if (images.event == row).any()
+            ]
+    return found
+
+
+def same(one, other):
+    return all(
+        np.array_equal(mine, others)
+        for event in one
+        for mine, others in zip(one[event], other[event], strict=True)
+    )
+
+
+def test_of_a_loader(loader):
+    """In training only; whatever the batches are, and after a resume."""
+    plain, noisy = by_event(loader(False)), by_event(loader(True))
+    assert set(plain) == set(noisy) and not same(plain, noisy)
+    assert same(noisy, by_event(loader(True, batch_size=2)))
+    assert same(plain, by_event(loader(False), epoch=1))
+    assert not same(noisy, by_event(loader(True), epoch=1))
+    resumed = loader(True)
+    resumed.load_state_dict({"epoch": 0, "batch": 2})
+    for event, images in by_event(resumed).items():
+        assert same({event: images}, noisy)
+
+
+def test_nothing_to_do(make):
+    dataset = make("proton_run201_prod5")
+    (batch,) = event_loader(dataset, 4, augment=True)
+    expected = dataset[[0]]
+    for name, images in batch.images.items():
+        assert np.array_equal(images.pixels, expected.images[name].pixels)

@@ -122,6 +122,10 @@ class AugmentationSettings(_Settings):
     """Random changes of the training images, others in each epoch; those of validation and
     prediction stay as they are."""
 
+    turns: bool = False
+    """Turn each training event at random by a multiple of 60 degrees (90 for square pixels) about
+    its pointing, images, telescopes, direction and impact together: six events for one."""
+
     nsb: float = Field(0.0, ge=0, le=100)
     """Photoelectrons of night-sky background to add to each pixel's integration window on average,
     Poisson-distributed and their mean subtracted, as a pedestal is: the difference between the
@@ -381,10 +385,6 @@ class TrainingSettings(_Settings):
 
     seed: int = Field(1, ge=0, lt=2**32)
     """Of the split, the order of the events, the first weights and dropout."""
-
-    turns: bool = False
-    """Turn each training event at random by a multiple of 60 degrees (90 for square pixels) about
-    its pointing, images, telescopes, direction and impact together: six events for one."""
 
     workers: int = Field(0, ge=0)
     """Processes that load data; 0 loads in the training process."""

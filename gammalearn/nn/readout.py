@@ -67,8 +67,9 @@ class SkyEstimate(nn.Module):
         Hidden features of what decides on the step and the precision.
     """
 
-    #: Share of a round image in the extent, which keeps the precision of a line finite.
-    ROUND = 0.02
+    #: Share of a round image in the extent, which keeps the precision of a line finite, and the
+    #: variance in deg² of a point.
+    ROUND, POINT = 0.02, 1e-3
 
     def __init__(self, channels: int, n_keypoints: int, hidden: int = 64):
         super().__init__()
@@ -91,18 +92,18 @@ class SkyEstimate(nn.Module):
         known = torch.cat([others, extents.flatten(1), features.mean(dim=2)], dim=1)
         decided = self.decide(known.to(self.decide[0].weight.dtype)).to(place.dtype)
         step, weight, (a, b, c) = decided[:, :2], decided[:, 2], decided[:, 3:6].unbind(dim=1)
-        # The inverse of the extent's square: of a matrix of trace 1 with itself.
+        # The inverse of the extent's square, the extent as a matrix of trace 1.
         xx, xy, yy = extents[:, 0].unbind(dim=1)
-        trace = (xx + yy).clamp(min=1e-6)
+        xx, yy = xx.clamp(min=0) + self.POINT, yy.clamp(min=0) + self.POINT
+        trace = xx + yy
         xx, xy, yy = xx / trace + self.ROUND, xy / trace, yy / trace + self.ROUND
-        squared = xx * xx + xy * xy, xy * (xx + yy), yy * yy + xy * xy
-        scale = torch.exp(weight.clamp(-6, 6)) / (squared[0] * squared[2] - squared[1] ** 2)
+        scale = torch.exp(weight.clamp(-6, 6)) / (xx * yy - xy * xy) ** 2
         # And a matrix of its own, as its Cholesky factor.
         p, q = F.softplus(a), F.softplus(c)
         precision = [
-            scale * squared[2] + p * p,
-            -scale * squared[1] + p * b,
-            scale * squared[0] + b * b + q * q,
+            scale * (yy * yy + xy * xy) + p * p,
+            -scale * xy * (xx + yy) + p * b,
+            scale * (xx * xx + xy * xy) + b * b + q * q,
         ]
         return torch.cat([place + step, torch.stack(precision, dim=1)], dim=1)
 

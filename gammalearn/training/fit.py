@@ -128,7 +128,7 @@ def fit(
     trained_on = _describe_events(index, training, validation, tasks)
     network = build_network(experiment, index.cameras, tasks)
     turns = None
-    if settings.turns:
+    if experiment.data.augmentation.turns:
         pointing = np.column_stack([index.events["pointing_alt"], index.events["pointing_az"]])
         turns = EventTurns(index.cameras, pointing)
     description = describe(experiment, index.cameras, trained_on)

@@ -370,9 +370,9 @@ class TrainingSettings(_Settings):
     learning_rate: float = Field(1e-3, gt=0)
     """Step size of AdamW, the largest of the schedule."""
 
-    schedule: Literal["constant", "one_cycle"] = "one_cycle"
+    schedule: Literal["constant", "one_cycle"] = "constant"
     """How the step size goes: constant, or up in the first third and down to nothing at the end
-    (Smith & Topin 2018), which learns more in few epochs."""
+    (Smith & Topin 2018), which learns more in few epochs but not beyond those planned."""
 
     weight_decay: float = Field(0.0, ge=0)
     """Pull of the weights towards zero at each step, over the step size (AdamW)."""

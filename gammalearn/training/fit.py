@@ -135,7 +135,7 @@ def fit(
     last = folder / "checkpoints" / "last.ckpt"
     resume = resume and last.exists()
     if resume:
-        _check_resumable(last, index.cameras, trained_on)
+        _check_resumable(last, settings, index.cameras, trained_on)
     trainer = make_trainer(
         settings,
         max_epochs=1 if fast_dev_run else settings.epochs,
@@ -201,9 +201,15 @@ def _describe_events(index, training, validation, tasks) -> dict:
     }
 
 
-def _check_resumable(checkpoint: Path, cameras, trained_on: dict) -> None:
+def _check_resumable(checkpoint: Path, settings, cameras, trained_on: dict) -> None:
     """Refuse a checkpoint that learnt from other cameras or events than there are now."""
     before = load_checkpoint(checkpoint)
+    planned = before.experiment.training.epochs
+    if settings.schedule == "one_cycle" and settings.epochs != planned:
+        raise CheckpointError(
+            f"The run cannot be resumed: training.schedule='one_cycle' was planned for {planned} "
+            f"epochs, not for {settings.epochs}; set training.schedule=constant, or start anew."
+        )
     if [camera.name for camera in before.cameras] != [camera.name for camera in cameras] or not all(
         old.same_camera(new) for old, new in zip(before.cameras, cameras, strict=True)
     ):

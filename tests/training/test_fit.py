@@ -191,6 +191,27 @@ def test_more_epochs_than_planned_are_the_same_as_at_once(
     assert_same_run(train(tmp_path, resume=True, **three_epochs_settings), three_epochs)
 
 
+def test_one_cycle_and_turns_go_on_where_they_were(train, tmp_path, interrupt, monkeypatch):
+    settings = {
+        "network": {"keypoints": 2},
+        "data": {"augmentation": {"turns": True}},
+        "training": {"epochs": 2, "schedule": "one_cycle", "gradient_clipping": 1.0},
+    }
+    whole = train(tmp_path / "whole", **settings)
+    (schedule,) = whole.state()["lr_schedulers"]
+    # torch's OneCycleLR begins at a 25th of the largest step and ends 10 000 times lower.
+    assert schedule["_last_lr"][0] == pytest.approx(1e-3 / 25 / 1e4, rel=1e-3)
+    interrupt(2)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "cut", **settings)
+    monkeypatch.undo()
+    assert_same_run(train(tmp_path / "cut", resume=True, **settings), whole)
+
+    settings["training"]["epochs"] = 3
+    with pytest.raises(CheckpointError, match="planned for 2 epochs, not for 3"):
+        train(tmp_path / "cut", resume=True, **settings)
+
+
 def test_resuming_what_is_finished_changes_nothing(train, three_epochs_settings, tmp_path):
     shorter = copy.deepcopy(three_epochs_settings)
     shorter["training"]["epochs"] = 1

@@ -7,7 +7,7 @@ import numpy as np
 
 __all__ = ["DIGIT", "EVENT", "SHOWER", "EventBlock", "TelescopeImages"]
 
-#: Least difference of charges (p.e.) and of times (ns) in images: a hundredth of the noise of a
+#: Least difference of charges (p.e.) and of times (ns) in images: a fortieth of the noise of a
 #: pixel; digits below it would double the size of the files.
 DIGIT = 1.0 / 32.0
 

@@ -214,8 +214,8 @@ class CameraElectronics:
         """Largest sum of any group of pixels in `n` readout windows without light.
 
         In p.e., shape (n,): the part of them above the trigger's threshold is the probability
-        that the night sky triggers the camera within a readout window. The largest of 8000 were
-        26 p.e. for the LST, 18 for NectarCam and 22 for FlashCam, far below their thresholds.
+        that the night sky triggers the camera within a readout window. The largest of 16 000 were
+        24 p.e. for the LST, 17 for NectarCam and 24 for FlashCam, far below their thresholds.
         """
         return np.array([_noise_level(self._circuit, self.noise(rng)) for _ in range(n)])
 

@@ -144,15 +144,9 @@ def fit(
         logger=TensorBoardLogger(folder, name="", version="tensorboard"),
         callbacks=[
             LearningCurves(folder / "learning_curves.png"),
-            ModelCheckpoint(
-                dirpath=str(folder / "checkpoints"),
-                filename="best",
-                monitor="validation/loss" if len(validation) else None,
-                save_last=True,
-                enable_version_counter=False,
-                # With the training's end, not the validation's: the epoch in it is then complete.
-                save_on_train_epoch_end=True,
-            ),
+            # Lightning's save_last is of the last epoch that was the best so far.
+            _checkpoint(folder, "best", "validation/loss" if len(validation) else None),
+            _checkpoint(folder, "last", None),
             *([_ProgressBar()] if progress else []),
         ],
         enable_progress_bar=progress,
@@ -177,6 +171,18 @@ def fit(
             weights_only=True,
         )
     return folder / "checkpoints" / "best.ckpt", {**trained_on, "parameters": n_parameters}
+
+
+def _checkpoint(folder: Path, name: str, monitor: str | None) -> ModelCheckpoint:
+    """Writes ``checkpoints/name.ckpt`` after each epoch of the least ``monitor``, or after all."""
+    return ModelCheckpoint(
+        dirpath=str(folder / "checkpoints"),
+        filename=name,
+        monitor=monitor,
+        enable_version_counter=False,
+        # With the training's end, not the validation's: the epoch in it is then complete.
+        save_on_train_epoch_end=True,
+    )
 
 
 def _describe_events(index, training, validation, tasks) -> dict:

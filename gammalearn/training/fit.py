@@ -63,6 +63,25 @@ class EventDataModule(lightning.LightningDataModule):
         self.teardown()
 
 
+class _Checkpoint(ModelCheckpoint):
+    """Writes ``checkpoints/name.ckpt`` after each epoch of the least ``monitor``, or after all."""
+
+    def __init__(self, folder: Path, name: str, monitor: str | None = None):
+        super().__init__(
+            dirpath=str(folder / "checkpoints"),
+            filename=name,
+            monitor=monitor,
+            enable_version_counter=False,
+            # With the training's end, not the validation's: the epoch in it is then complete.
+            save_on_train_epoch_end=True,
+        )
+
+    @property
+    def state_key(self) -> str:
+        # Lightning's is the same for two that watch nothing.
+        return f"{super().state_key}{self.filename}"
+
+
 class _ProgressBar(TQDMProgressBar):
     """Lightning's bar without the number of the logger's version, which here is a folder."""
 
@@ -145,8 +164,8 @@ def fit(
         callbacks=[
             LearningCurves(folder / "learning_curves.png"),
             # Lightning's save_last is of the last epoch that was the best so far.
-            _checkpoint(folder, "best", "validation/loss" if len(validation) else None),
-            _checkpoint(folder, "last", None),
+            _Checkpoint(folder, "best", "validation/loss" if len(validation) else None),
+            _Checkpoint(folder, "last"),
             *([_ProgressBar()] if progress else []),
         ],
         enable_progress_bar=progress,
@@ -171,18 +190,6 @@ def fit(
             weights_only=True,
         )
     return folder / "checkpoints" / "best.ckpt", {**trained_on, "parameters": n_parameters}
-
-
-def _checkpoint(folder: Path, name: str, monitor: str | None) -> ModelCheckpoint:
-    """Writes ``checkpoints/name.ckpt`` after each epoch of the least ``monitor``, or after all."""
-    return ModelCheckpoint(
-        dirpath=str(folder / "checkpoints"),
-        filename=name,
-        monitor=monitor,
-        enable_version_counter=False,
-        # With the training's end, not the validation's: the epoch in it is then complete.
-        save_on_train_epoch_end=True,
-    )
 
 
 def _describe_events(index, training, validation, tasks) -> dict:

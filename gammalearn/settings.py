@@ -316,9 +316,10 @@ class NetworkSettings(_Settings):
     published networks. Each image then gives a direction with a precision of its own, and the
     network starts from their mean: it learns directions from far fewer events."""
 
-    backend: Literal["auto", "dense", "gather", "indexedconv"] = "auto"
-    """How convolutions are computed, all with the same result: as dense ones on the pixels'
-    square matrix, on gathered neighbours, or by the IndexedConv package. auto is the fastest."""
+    backend: Literal["auto", "native", "dense", "gather", "indexedconv"] = "auto"
+    """How convolutions are computed, all with the same result: on pixels and their neighbours alone
+    by code compiled for the CPU, as dense ones on the pixels' square matrix, on gathered
+    neighbours, or by the IndexedConv package. auto is the fastest."""
 
     embedding: int = Field(256, ge=8, multiple_of=8)
     """Features that describe an image, and an event after fusion."""

@@ -2,8 +2,7 @@
 
 Every encoder maps (n_images, n_channels, n_pixels) to (n_images, embedding). The last feature
 map is flattened, not averaged: where the light is in the camera is what direction is made of.
-Between the first layer and the last, features lie on the cells of the index matrix where the
-backend is dense.
+Between the first layer and the last, features lie where the backend wants them.
 """
 
 import numpy as np
@@ -13,7 +12,7 @@ from ..camera import PixelGrid
 from .attention import PointwiseConv, image_attention
 from .backends import chosen_backend
 from .indexed import IndexedAveragePool, IndexedConv
-from .layout import PixelsToCells
+from .layout import PixelsToCells, PixelsToRow
 from .normalisation import IndexedBatchNorm
 from .readout import Readout
 
@@ -25,7 +24,9 @@ PLAIN_CHANNELS = {"conv4": (16, 32, 64, 128), "conv5": (16, 32, 32, 64, 128)}
 
 def _layout(grid: PixelGrid, backend: str) -> nn.Module:
     """From images to where the layers of the backend have their features."""
-    return PixelsToCells(grid) if chosen_backend(backend, grid) == "dense" else nn.Identity()
+    layouts = {"native": PixelsToRow, "dense": PixelsToCells}
+    backend = chosen_backend(backend, grid)
+    return layouts[backend](grid) if backend in layouts else nn.Identity()
 
 
 def _pooled(sky: np.ndarray | None, times: int) -> np.ndarray | None:
@@ -55,7 +56,7 @@ class PlainConvNet(nn.Sequential):
     sky : ndarray, shape (3, 2), optional
         Where pixels look, `gammalearn.camera.CameraType.sky_of_cells`: with keypoints, the output
         ends with an estimate of the direction.
-    backend : {"auto", "indexedconv", "gather", "dense"}
+    backend : {"auto", "indexedconv", "gather", "dense", "native"}
         How the layers are computed, see `gammalearn.nn.backends`.
     """
 
@@ -99,7 +100,7 @@ class PreActivationBlock(nn.Module):
         Pixels of the input.
     stride : int
         Stride of the first convolution; the output has ``out_grid``'s pixels.
-    backend : {"auto", "indexedconv", "gather", "dense"}
+    backend : {"auto", "indexedconv", "gather", "dense", "native"}
         How the layers are computed, see `gammalearn.nn.backends`.
     """
 
@@ -160,7 +161,7 @@ class GammaPhysNet(nn.Sequential):
     sky : ndarray, shape (3, 2), optional
         Where pixels look, `gammalearn.camera.CameraType.sky_of_cells`: with keypoints, the output
         ends with an estimate of the direction.
-    backend : {"auto", "indexedconv", "gather", "dense"}
+    backend : {"auto", "indexedconv", "gather", "dense", "native"}
         How the layers are computed, see `gammalearn.nn.backends`.
     """
 

@@ -7,17 +7,29 @@
 ``dense``
     Features laid on the cells of the index matrix, the kernel on a square with some weights zero:
     a plain convolution, which cuDNN and oneDNN do fastest. Three of five cells of a round camera
-    hold a pixel, and still it takes a fifth of the time of the others.
+    hold a pixel, and still it takes two fifths of the time of the reference.
+``native``
+    Loops over pixels and neighbours alone, compiled for this CPU: half the time of dense.
 """
 
 from types import SimpleNamespace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..camera import PixelGrid
-from .layout import CellsToPixels, PixelsToCells, occupied_cells, on_cells
+from . import native
+from .layout import (
+    CellsToPixels,
+    PixelsToCells,
+    occupied_cells,
+    on_cells,
+    on_row,
+    pixels_to_row,
+    row_shape,
+)
 
 __all__ = ["BACKENDS", "chosen_backend", "make_backend"]
 
@@ -30,12 +42,15 @@ def chosen_backend(backend: str, grid: PixelGrid) -> str:
 
     Parameters
     ----------
-    backend : {"auto", "indexedconv", "gather", "dense"}
-        ``auto`` is dense, but for grids that leave most of their index matrix empty.
+    backend : {"auto", "indexedconv", "gather", "dense", "native"}
+        ``auto`` is native where the CPU has what it takes and dense elsewhere, but gather for grids
+        that leave most of their index matrix empty.
     grid : PixelGrid
     """
     if backend == "auto":
-        return "dense" if grid.n_pixels >= LEAST_FILL * grid.index_matrix.size else "gather"
+        if grid.n_pixels < LEAST_FILL * grid.index_matrix.size:
+            return "gather"
+        return "native" if native.is_available() else "dense"
     if backend not in BACKENDS:
         raise ValueError(f"A backend is 'auto', {', '.join(map(repr, BACKENDS))}, not {backend!r}.")
     return backend
@@ -146,6 +161,10 @@ class DenseBackend(nn.Module):
         self.register_buffer("occupied", occupied_cells(layer.out_grid), persistent=False)
         self.to_cells, self.to_pixels = PixelsToCells(layer.grid), CellsToPixels(layer.out_grid)
 
+    def takes(self, cells):
+        """Whether features on cells are of this camera."""
+        return cells.shape[2:] == self.to_cells.shape
+
     def _like(self, images, compute):
         """Compute on cells, and return pixels where pixels came."""
         computed = compute(images if on_cells(images) else self.to_cells(images))
@@ -190,4 +209,66 @@ class DenseBackend(nn.Module):
         return torch.stack(seen).max(dim=0).values
 
 
-BACKENDS = {"indexedconv": PackageBackend, "gather": GatherBackend, "dense": DenseBackend}
+class NativeBackend(DenseBackend):
+    """Compiled loops over neighbours; dense for other devices and types, groups and maxima."""
+
+    def __init__(self, layer):
+        super().__init__(layer)
+        seen = layer.grid.neighbours(layer.radius, layer.stride, layer.dilation, layer.kernel)
+        n_inputs, n_outputs = layer.grid.n_pixels, seen.shape[1]
+        neighbours = np.ascontiguousarray(np.where(seen < 0, n_inputs, seen).T, dtype=np.int32)
+        seen_by = native.lookup(native.transposed(seen, n_inputs), n_outputs)
+        self.register_buffer("neighbours", torch.from_numpy(neighbours), persistent=False)
+        self.register_buffer("seen", native.lookup(seen, n_inputs), persistent=False)
+        self.register_buffer("seen_by", seen_by, persistent=False)
+        self.row, self.out_row = row_shape(layer.grid), row_shape(layer.out_grid)
+
+    def takes(self, cells):
+        return on_row(cells, self.row) or super().takes(cells)
+
+    def convolve(self, images, weight, bias, groups):
+        if groups == 1 and self._is_native(images, weight):
+            return self._native(images, weight.permute(2, 1, 0), bias)
+        dense = super().convolve
+        return self._dense(images, lambda images: dense(images, weight, bias, groups))
+
+    def mean(self, images):
+        if self._is_native(images, images):
+            weight = torch.eye(images.shape[1], dtype=images.dtype) / self.n_members
+            return self._native(images, weight.expand(self.n_members, -1, -1), None)
+        return self._dense(images, super().mean)
+
+    def largest(self, images):
+        return self._dense(images, super().largest)
+
+    def _is_native(self, images, weight):
+        return (
+            (not on_cells(images) or on_row(images, self.row))
+            and images.device.type == "cpu"
+            and images.dtype == weight.dtype
+            and images.dtype in (torch.float32, torch.float64)
+        )
+
+    def _native(self, images, weight, bias):
+        """Convolve pixels or a row with a weight of shape (K, in_channels, out_channels)."""
+        row = images if on_cells(images) else pixels_to_row(images, self.row)
+        x = row.flatten(2).transpose(1, 2)
+        convolved = native.convolve(x, weight, bias, self.seen, self.seen_by, self.neighbours)
+        convolved = convolved.transpose(1, 2)
+        if on_cells(images):
+            return convolved.unflatten(2, self.out_row)
+        return convolved[..., :-1].contiguous()
+
+    def _dense(self, images, compute):
+        """Compute on cells of the index matrix what came in a row."""
+        if not on_row(images, self.row):
+            return compute(images)
+        return pixels_to_row(compute(images.flatten(2)[..., :-1]), self.out_row)
+
+
+BACKENDS = {
+    "indexedconv": PackageBackend,
+    "gather": GatherBackend,
+    "dense": DenseBackend,
+    "native": NativeBackend,
+}

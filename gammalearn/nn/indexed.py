@@ -2,8 +2,8 @@
 
 Each output pixel sees the pixels under a kernel centred on it; absent ones count as zero. With the
 same weights the output is that of the package, so that networks trained with it can be loaded.
-Features come and go as pixels or, where the backend is dense, as the cells of the grid's index
-matrix, see `gammalearn.nn.layout`.
+Features come and go as pixels or, where the backend is dense or native, laid out for it, see
+`gammalearn.nn.layout`.
 """
 
 import math
@@ -33,7 +33,7 @@ class _Indexed(nn.Module):
     kernel : {None, "hex", "square", "pool"}
         Hexagonal, square or 2 x 2 with stride 2. None is the lattice's own.
 
-    backend : {"auto", "indexedconv", "gather", "dense"}
+    backend : {"auto", "indexedconv", "gather", "dense", "native"}
         How it is computed, see `gammalearn.nn.backends`.
 
     Attributes
@@ -47,7 +47,7 @@ class _Indexed(nn.Module):
     def __init__(self, grid, radius=1, stride=1, dilation=1, kernel=None, backend="auto"):
         super().__init__()
         self.grid = grid
-        self.n_pixels, self.n_cells = grid.n_pixels, grid.index_matrix.shape
+        self.n_pixels = grid.n_pixels
         self.radius, self.dilation, self.kernel = radius, dilation, kernel
         self.out_grid = grid.pooled(stride, kernel, radius)
         self.stride = 2 if kernel == "pool" else stride
@@ -57,7 +57,7 @@ class _Indexed(nn.Module):
     def _check(self, images):
         """Refuse images of another camera."""
         if on_cells(images) and isinstance(self.backend, DenseBackend):
-            fits = images.shape[2:] == self.n_cells
+            fits = self.backend.takes(images)
         else:
             fits = images.ndim == 3 and images.shape[2] == self.n_pixels
         if not fits:
@@ -93,7 +93,7 @@ class IndexedConv(_Indexed):
     groups : int
         Groups that channels are divided into, each seeing its own inputs only; as many as channels
         for a depthwise convolution.
-    backend : {"auto", "indexedconv", "gather", "dense"}
+    backend : {"auto", "indexedconv", "gather", "dense", "native"}
         How it is computed, see `gammalearn.nn.backends`.
 
     Attributes

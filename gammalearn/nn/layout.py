@@ -5,6 +5,9 @@ on. *Cells*, (n_images, channels, n_rows, n_cols), is the index matrix filled in
 is then a square one without two corners, which a dense convolution computes at once. Cells without
 a pixel hold zero, and every layer leaves them so. Layers take either and return what they were
 given.
+
+A *row*, (n_images, channels, 1, n_pixels + 1), is cells of another kind: all pixels one after the
+other and an empty cell that stands for absent neighbours, which the native backend works on.
 """
 
 import numpy as np
@@ -13,12 +16,33 @@ from torch import Tensor, nn
 
 from ..camera import PixelGrid
 
-__all__ = ["CellsToPixels", "PixelsToCells", "occupied_cells", "on_cells", "pixel_mean"]
+__all__ = [
+    "CellsToPixels",
+    "PixelsToCells",
+    "PixelsToRow",
+    "occupied_cells",
+    "on_cells",
+    "on_row",
+    "pixel_mean",
+    "pixels_to_row",
+    "row_shape",
+]
 
 
 def on_cells(features: Tensor) -> bool:
     """Whether features lie on cells, (n_images, channels, n_rows, n_cols)."""
     return features.ndim == 4
+
+
+def row_shape(grid: PixelGrid) -> tuple[int, int]:
+    """Shape of a row of cells, turned where cells of the index matrix have it."""
+    shape = (1, grid.n_pixels + 1)
+    return shape[::-1] if grid.index_matrix.shape == shape else shape
+
+
+def on_row(features: Tensor, shape: tuple[int, int]) -> bool:
+    """Whether features lie in a row, (n_images, channels, *row_shape(grid))."""
+    return features.ndim == 4 and features.shape[2:] == shape
 
 
 def occupied_cells(grid: PixelGrid) -> Tensor:
@@ -61,6 +85,41 @@ class PixelsToCells(nn.Module):
         return cells.contiguous(memory_format=torch.channels_last)
 
 
+class PixelsToRow(PixelsToCells):
+    """From (n_images, channels, n_pixels) to (n_images, channels, 1, n_pixels + 1), channels last.
+
+    To cells of the index matrix instead where the native backend does not compute: on other devices
+    than the CPU, in other types than float32 and float64, and for export.
+
+    Parameters
+    ----------
+    grid : gammalearn.camera.PixelGrid
+    """
+
+    def __init__(self, grid: PixelGrid):
+        super().__init__(grid)
+        self.row = row_shape(grid)
+
+    def forward(self, images: Tensor) -> Tensor:
+        if (
+            images.ndim != 3
+            or images.shape[2] != self.n_pixels
+            or images.device.type != "cpu"
+            or images.dtype not in (torch.float32, torch.float64)
+            or torch.is_autocast_enabled("cpu")
+            or torch.compiler.is_exporting()
+            or torch.onnx.is_in_onnx_export()
+        ):
+            return super().forward(images)
+        return pixels_to_row(images, self.row)
+
+
+def pixels_to_row(images: Tensor, shape: tuple[int, int]) -> Tensor:
+    """From (n_images, channels, n_pixels) to (n_images, channels, *row_shape(grid))."""
+    padded = nn.functional.pad(images.transpose(1, 2), (0, 0, 0, 1))
+    return padded.transpose(1, 2).unflatten(2, shape)
+
+
 class CellsToPixels(nn.Module):
     """From (n_images, channels, n_rows, n_cols) to (n_images, channels, n_pixels).
 
@@ -72,9 +131,12 @@ class CellsToPixels(nn.Module):
     def __init__(self, grid: PixelGrid):
         super().__init__()
         cells = grid.rows * grid.index_matrix.shape[1] + grid.cols
+        self.row = row_shape(grid)
         self.register_buffer("cells", torch.from_numpy(cells), persistent=False)
 
     def forward(self, features: Tensor) -> Tensor:
         if not on_cells(features):
             return features
+        if on_row(features, self.row):
+            return features.flatten(2)[..., :-1]
         return features.flatten(2).index_select(2, self.cells)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from ..camera import PixelGrid
-from .layout import occupied_cells, on_cells
+from .layout import occupied_cells, on_cells, on_row, row_shape
 
 __all__ = ["IndexedBatchNorm"]
 
@@ -32,18 +32,22 @@ class IndexedBatchNorm(nn.BatchNorm1d):
         super().__init__(channels)
         self.n_pixels, self.relu = grid.n_pixels, relu
         self.register_buffer("occupied", occupied_cells(grid), persistent=False)
+        self.row = row_shape(grid)
+        row = nn.functional.pad(torch.ones(1, 1, grid.n_pixels), (0, 1)).unflatten(2, self.row)
+        self.register_buffer("occupied_row", row, persistent=False)
 
     def forward(self, features: Tensor) -> Tensor:
         if not on_cells(features):
             normalised = super().forward(features)
             return torch.relu(normalised) if self.relu else normalised
+        occupied = self.occupied_row if on_row(features, self.row) else self.occupied
         if not self.training:
-            return _affine(features, *self.scale_and_offset(), self.occupied, self.relu)
+            return _affine(features, *self.scale_and_offset(), occupied, self.relu)
         n_values = features.shape[0] * self.n_pixels
         if n_values < 2:
             raise ValueError(f"Statistics of a batch need two values, got {n_values}.")
         normalised, mean, variance = _OccupiedNorm.apply(
-            features, self.weight, self.bias, self.occupied, n_values, self.eps, self.relu
+            features, self.weight, self.bias, occupied, n_values, self.eps, self.relu
         )
         with torch.no_grad():
             self.num_batches_tracked.add_(1)

@@ -151,7 +151,7 @@ PACKAGE = {
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=["float64", "float32"])
-@pytest.mark.parametrize("backend", ["dense", "gather"])
+@pytest.mark.parametrize("backend", ["native", "dense", "gather"])
 @pytest.mark.parametrize("backbone", PACKAGE)
 def test_encoder_is_that_of_the_package(grid, backbone, backend, dtype):
     """In training, with the gradient of each weight, then with the statistics learnt in it."""

@@ -26,8 +26,8 @@ PROTONS = {
 }
 
 simulation = [
-    SimulationSettings(output="data/train/gamma.dl1.h5", n_showers=1200, seed=1, run=1, **DIFFUSE),
-    SimulationSettings(output="data/train/proton.dl1.h5", n_showers=2000, seed=2, run=2, **PROTONS),
+    SimulationSettings(output="data/train/gamma.dl1.h5", n_showers=2400, seed=1, run=1, **DIFFUSE),
+    SimulationSettings(output="data/train/proton.dl1.h5", n_showers=4000, seed=2, run=2, **PROTONS),
     SimulationSettings(output="data/test/gamma.dl1.h5", n_showers=400, seed=3, run=3, **SOURCE),
     SimulationSettings(output="data/test/proton.dl1.h5", n_showers=1000, seed=4, run=4, **PROTONS),
 ]

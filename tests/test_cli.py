@@ -20,6 +20,7 @@ from gammalearn.simulation.record import write_record
 
 #: A network that trains in a moment.
 SMALL = [
+    "training.schedule=constant",
     "network.backbone=conv4",
     "network.channels=[2, 4, 4, 4]",
     "network.embedding=8",

@@ -38,12 +38,14 @@ SECONDS = 6.0
 NETWORK_CASES = {
     # name: (backend, compiled, precision)
     "indexedconv": ("indexedconv", False, torch.float32),
+    "floor": ("floor", False, torch.float32),
     "gather": ("gather", False, torch.float32),
     "dense": ("dense", False, torch.float32),
+    "native": ("native", False, torch.float32),
+    "native, compiled": ("native", True, torch.float32),
     "dense, compiled": ("dense", True, torch.float32),
     "dense, bfloat16": ("dense", False, torch.bfloat16),
     "dense, compiled, bfloat16": ("dense", True, torch.bfloat16),
-    "floor": ("floor", False, torch.float32),
     "floor, compiled": ("floor", True, torch.float32),
 }
 
@@ -236,7 +238,7 @@ def pixels(benchmark):
     for n_pixels in (7, 61, 271, 960, 1855, 4000, 8000):
         figures[n_pixels] = {
             backend: benchmark(backend, False, torch.float32, "train", 16, n_pixels)["milliseconds"]
-            for backend in ("indexedconv", "gather", "dense")
+            for backend in ("indexedconv", "gather", "dense", "native")
         }
         row = "  ".join(f"{name} {value:7.1f} ms" for name, value in figures[n_pixels].items())
         print(f"{n_pixels:5d} pixels: {row}", flush=True)
@@ -248,7 +250,7 @@ def batch(benchmark):
     figures = {}
     for n_images in (1, 4, 16, 64, 256, 1024):
         figures[n_images] = {
-            mode: benchmark("dense", False, torch.float32, mode, n_images)["images_per_second"]
+            mode: benchmark("auto", False, torch.float32, mode, n_images)["images_per_second"]
             for mode in ("train", "inference")
         }
         train, inference = figures[n_images].values()
@@ -260,7 +262,7 @@ def latency(benchmark):
     """Milliseconds from one event of four images to its features."""
     figures = {
         backend: benchmark(backend, False, torch.float32, "inference", 4)["milliseconds"]
-        for backend in ("indexedconv", "gather", "dense")
+        for backend in ("indexedconv", "gather", "dense", "native")
     }
     print("one event of 4 images: " + ", ".join(f"{k} {v:.1f} ms" for k, v in figures.items()))
     return figures

@@ -107,7 +107,10 @@ class PackageBackend(nn.Module):
                 "backend='indexedconv' needs the IndexedConv package: "
                 "pip install --no-deps IndexedConv h5py"
             ) from error
-        self.engine = indexedconv.engine
+        # The functions and not their module, which cannot be copied or sent to other processes.
+        self._convolution = indexedconv.engine.IndexedConv.forward
+        self._largest = indexedconv.engine.IndexedMaxPool2d.forward
+        self._mean = indexedconv.engine.IndexedAveragePool2d.forward
         indices, mask = indexedconv.utils.prepare_mask(
             torch.from_numpy(
                 layer.grid.neighbours(layer.radius, layer.stride, layer.dilation, layer.kernel)
@@ -130,13 +133,13 @@ class PackageBackend(nn.Module):
         if groups > 1:
             raise ValueError("The IndexedConv package has no convolution in groups.")
         layer = self._layer(weight=weight, bias=bias, out_channels=weight.shape[0])
-        return self.engine.IndexedConv.forward(layer, images)
+        return self._convolution(layer, images)
 
     def largest(self, images):
-        return self.engine.IndexedMaxPool2d.forward(self._layer(), images)
+        return self._largest(self._layer(), images)
 
     def mean(self, images):
-        return self.engine.IndexedAveragePool2d.forward(self._layer(), images)
+        return self._mean(self._layer(), images)
 
 
 class DenseBackend(nn.Module):

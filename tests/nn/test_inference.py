@@ -10,7 +10,7 @@ from gammalearn.nn.backbones import build_backbone
 from gammalearn.settings import NetworkSettings
 
 
-@pytest.mark.parametrize("backend", ["native", "dense", "gather"])
+@pytest.mark.parametrize("backend", ["native", "dense", "gather", "indexedconv"])
 @pytest.mark.parametrize("backbone", ["gammaphysnet", "conv4"])
 def test_output_is_that_of_the_network(backbone, backend):
     torch.manual_seed(0)

@@ -258,8 +258,12 @@ class DataSettings(_Settings):
     """What a file that cannot be indexed does: it stops the run, or is left out, with a warning
     and its name in the report."""
 
-    channels: list[Literal["charge", "peak_time", "cleaning_mask"]] = ["charge", "peak_time"]
-    """What each pixel carries into the network, in this order."""
+    channels: list[Literal["charge", "peak_time", "cleaning_mask", "has_charge"]] = [
+        "charge",
+        "peak_time",
+    ]
+    """What each pixel carries into the network, in this order; ``has_charge`` is 0 for missing
+    pixels and 1 for others."""
 
     charge_scale: Literal["linear", "asinh"] = "asinh"
     """How charge (p.e.) enters: as it is, or asinh(charge), linear for noise and

@@ -12,7 +12,9 @@ TIME_SCALE_NS = 10.0
 
 def pixel_columns(channels: Sequence[str]) -> list[str]:
     """What must be read of each pixel to make the channels."""
-    return list(dict.fromkeys(["charge", *channels]))
+    columns = dict.fromkeys(["charge", *channels])
+    columns.pop("has_charge", None)  # told by the charge
+    return list(columns)
 
 
 def image_channels(
@@ -27,7 +29,8 @@ def image_channels(
         need them. A pixel with a charge or time that is not finite is missing: it
         enters as one without light.
     channels : sequence of str
-        Of ``charge``, ``peak_time``, ``cleaning_mask``.
+        Of ``charge``, ``peak_time``, ``cleaning_mask`` and ``has_charge``: 1, but 0 for pixels
+        without a finite charge, so that the network can tell a missing pixel from a dark one.
     charge_scale : {"linear", "asinh"}
 
     Returns
@@ -52,8 +55,12 @@ def image_channels(
             out[:, number] = _relative_time(pixels["peak_time"], charge, has_charge)
         elif channel == "cleaning_mask":
             out[:, number] = pixels["cleaning_mask"]
+        elif channel == "has_charge":
+            out[:, number] = has_charge
         else:
-            raise ValueError(f"channel must be charge, peak_time or cleaning_mask, got {channel!r}")
+            raise ValueError(
+                f"channel must be charge, peak_time, cleaning_mask or has_charge, got {channel!r}"
+            )
     return out
 
 

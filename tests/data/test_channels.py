@@ -52,6 +52,11 @@ def test_cleaning_mask_is_zero_or_one():
     assert channels(pixels, ["cleaning_mask"]) == [[1, 0, 1]]
 
 
+def test_missing_pixels_can_be_told_from_dark_ones():
+    pixels = image(charge=[0, np.nan, -np.inf, -3], peak_time=[np.nan, 1, 1, 1])
+    assert channels(pixels, ["charge", "has_charge"]) == [[0, 0, 0, -3], [1, 0, 0, 1]]
+
+
 def test_channels_stand_in_the_order_asked_for():
     pixels = image(charge=[2, 4], peak_time=[5, 5], cleaning_mask=[0, 1])
     names = ["cleaning_mask", "charge", "peak_time"]
@@ -109,3 +114,4 @@ def test_unknown_channel():
 def test_charge_is_read_for_every_channel():
     assert pixel_columns(["peak_time"]) == ["charge", "peak_time"]
     assert pixel_columns(["cleaning_mask", "charge"]) == ["charge", "cleaning_mask"]
+    assert pixel_columns(["has_charge"]) == ["charge"], "it is no column of a file"

@@ -77,9 +77,13 @@ setup(
         # torchvision, whose build on PyPI does not go with a CPU torch, so the Makefile installs
         # these two with --no-deps.
         "indexedconv": ["IndexedConv>=1.3.2", "h5py>=3.11"],
+        "onnx": ["onnx>=1.17", "onnxscript>=0.3"],
         "test": [
             "eventio>=1.15",
             "hypothesis>=6.100",
+            "onnx>=1.17",
+            "onnxruntime>=1.20",
+            "onnxscript>=0.3",
             "pytest>=8.2",
             "pytest-xdist>=3.6",
             "ruff>=0.11",

@@ -113,6 +113,15 @@ def show(arguments) -> None:
     )
 
 
+def export(arguments) -> None:
+    """Write a trained network as ONNX, for other programs."""
+    from .export import export_onnx
+    from .training import load_checkpoint
+
+    trained = load_checkpoint(arguments.checkpoint)
+    print(export_onnx(trained, Path(arguments.output), arguments.overwrite))
+
+
 #: What follows an interruption.
 HINTS = {run: "; go on with --resume", simulate: "; no file is made"}
 
@@ -220,6 +229,12 @@ def _parser():
     sub.add_argument("--obs-id", metavar="N", type=int, help="where several runs are in the file")
     sub.add_argument("-o", "--output", metavar="FILE", required=True, help="picture to make")
     sub.add_argument("--overwrite", action="store_true", help="replace the picture")
+
+    sub = command(export)
+    sub.add_argument("checkpoint", metavar="CHECKPOINT", help="such as checkpoints/best.ckpt")
+    sub.add_argument("--onnx", action="store_true", help="the format, so far the only one")
+    sub.add_argument("-o", "--output", metavar="FILE", required=True, help="file to make")
+    sub.add_argument("--overwrite", action="store_true", help="replace FILE where it exists")
     return parser, set(commands.choices)
 
 

@@ -13,6 +13,7 @@ __all__ = [
     "EvaluationError",
     "GammaLearnError",
     "InputFileError",
+    "MissingPackageError",
     "OutputError",
     "SettingsError",
 ]
@@ -56,3 +57,7 @@ class OutputError(GammaLearnError):
 
 class EvaluationError(GammaLearnError):
     """The reconstructed events cannot be evaluated."""
+
+
+class MissingPackageError(GammaLearnError):
+    """A package that only some uses need is not installed."""

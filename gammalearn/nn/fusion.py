@@ -10,6 +10,11 @@ from torch import Tensor, nn
 __all__ = ["AttentionFusion", "MeanFusion", "build_fusion"]
 
 
+def images_of_events(event: Tensor, n_events: int) -> Tensor:
+    """Number of images of each event, shape (n_events,); bincount cannot be exported."""
+    return event.new_zeros(n_events).index_add(0, event, torch.ones_like(event))
+
+
 def mean_over_images(x: Tensor, event: Tensor, n_events: int) -> Tensor:
     """Mean of the images' features for each event.
 
@@ -25,7 +30,7 @@ def mean_over_images(x: Tensor, event: Tensor, n_events: int) -> Tensor:
     Tensor, shape (n_events, features)
     """
     total = x.new_zeros(n_events, x.shape[1]).index_add(0, event, x)
-    count = torch.bincount(event, minlength=n_events).clamp(min=1)
+    count = images_of_events(event, n_events).clamp(min=1)
     return total / count.unsqueeze(1)
 
 
@@ -45,12 +50,17 @@ def pad_events(x: Tensor, event: Tensor, n_events: int) -> tuple[Tensor, Tensor]
     absent : Tensor of bool, shape (n_events, max_images)
         True where there is no image.
     """
-    count = torch.bincount(event, minlength=n_events)
-    order = torch.argsort(event, stable=True)
+    count = images_of_events(event, n_events)
+    row = torch.arange(event.shape[0], device=event.device)
+    # Sorted by event, then by row: stable, which exported networks cannot be asked to be.
+    order = torch.argsort(event * event.shape[0] + row)
     event = event[order]
     first = torch.cumsum(count, 0) - count
-    place = torch.arange(len(event), device=event.device) - first[event]
-    shape = (n_events, int(count.max()))
+    place = row - first[event]
+    most = count.max().item()
+    if torch.compiler.is_exporting():
+        torch._check(most >= 2)
+    shape = (n_events, most)
     padded = x.new_zeros(*shape, x.shape[1]).index_put((event, place), x[order])
     absent = torch.ones(shape, dtype=torch.bool, device=x.device)
     absent[event, place] = False

@@ -56,6 +56,7 @@ setup(
         "blosc2>=3.0",  # what PyTables compresses with
         "ctapipe>=0.28",
         "lightning>=2.5",
+        "llvmlite>=0.44",  # in which the native backend writes its loops
         "matplotlib>=3.9",
         "numba>=0.61",
         "numexpr>=2.10",

@@ -245,12 +245,8 @@ class NativeBackend(DenseBackend):
         return self._dense(images, super().largest)
 
     def _is_native(self, images, weight):
-        return (
-            (not on_cells(images) or on_row(images, self.row))
-            and images.device.type == "cpu"
-            and images.dtype == weight.dtype
-            and images.dtype in (torch.float32, torch.float64)
-        )
+        in_place = not on_cells(images) or on_row(images, self.row)
+        return in_place and native.takes(images, weight)
 
     def _native(self, images, weight, bias):
         """Convolve pixels or a row with a weight of shape (K, in_channels, out_channels)."""

@@ -1,11 +1,12 @@
-"""Convolution of the pixels of a camera on the CPU, compiled for its kernel and channels.
+"""Convolution and normalisation of the pixels of a camera, compiled for this CPU.
 
 A hexagonal kernel on the cells of a round camera's index matrix spends half of its multiplications
 on cells without a pixel and on corners of the square that are no neighbours. Here only neighbours
 count. Features are (n_images, n_pixels + 1, channels): the values of a pixel side by side, and
 behind the last pixel one of zeros that stands for neighbours that are not there. The inner loop
 multiplies the inputs of a few pixels with weights loaded once for all of them, sums staying in
-registers (Goto & van de Geijn 2008), as libraries of dense convolutions do.
+registers (Goto & van de Geijn 2008), as libraries of dense convolutions do. Normalisation reads
+and writes the features as few times as it can: an image at a time, which stays in the cache.
 
 Numba compiles it; loops run on the OpenMP threads of torch, as two pools would fight for the cores.
 """
@@ -23,7 +24,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from torch import Tensor
 
-__all__ = ["convolve", "is_available", "lookup", "transposed"]
+__all__ = ["affine", "convolve", "is_available", "lookup", "normalise", "takes", "transposed"]
 
 _INT = ir.IntType(64)
 _INDEX = ir.IntType(32)
@@ -61,6 +62,15 @@ def _openmp():
 def is_available() -> bool:
     """Whether the CPU has vectors wide enough for this to pay, and torch's threads can be used."""
     return VECTOR_BYTES >= 32 and _openmp() is not None
+
+
+def takes(features: Tensor, weight: Tensor) -> bool:
+    """Whether features and weights are on the CPU and of types that the loops are made for."""
+    return (
+        features.device.type == "cpu"
+        and features.dtype == weight.dtype
+        and features.dtype in (torch.float32, torch.float64)
+    )
 
 
 # -- which pixels are seen -------------------------------------------------------------------------
@@ -179,6 +189,11 @@ class _Emitter:
 
     def fma(self, a, b, c):
         return self.builder.call(self._fma, [a, b, c])
+
+    def where_positive(self, condition, value):
+        """``value`` where ``condition`` is above zero, and zero elsewhere."""
+        positive = self.builder.fcmp_ordered(">", condition, self.zeros)
+        return self.builder.select(positive, value, self.zeros)
 
     def sums(self, n_rows, n_vectors):
         """Variables; LLVM keeps them in registers."""
@@ -305,6 +320,92 @@ def _outer_tile(
         return context.get_dummy_value()
 
     return types.void(*[types.intp] * 5, *constants), generate
+
+
+def _moments(emit, x, shift):
+    """Sums of values and of their squares, from a shift."""
+    difference = emit.builder.fsub(x, shift)
+    return None, (difference, emit.builder.fmul(difference, difference))
+
+
+def _scaled(relu, emit, x, scale, offset):
+    value = emit.fma(x, scale, offset)
+    return emit.where_positive(value, value) if relu else value, ()
+
+
+def _sums_of_gradient(relu, emit, x, gradient, normalised, mean):
+    """Sums of a gradient, and of it times what it is the gradient of."""
+    if relu:
+        gradient = emit.where_positive(normalised, gradient)
+    centred = emit.builder.fsub(x, mean)
+    return None, (gradient, emit.builder.fmul(gradient, centred))
+
+
+def _gradient_of_input(relu, emit, x, gradient, normalised, mean, scale, slope, offset):
+    if relu:
+        gradient = emit.where_positive(normalised, gradient)
+    centred = emit.builder.fsub(x, mean)
+    return emit.fma(gradient, scale, emit.fma(centred, slope, offset)), ()
+
+
+#: What is done with each value: (streams read, constants of a channel, sums, written?, function).
+_PASSES = {
+    "moments": (1, 1, 2, False, _moments),
+    "affine": (1, 2, 0, True, functools.partial(_scaled, False)),
+    "affine, relu": (1, 2, 0, True, functools.partial(_scaled, True)),
+    "sums": (3, 1, 2, False, functools.partial(_sums_of_gradient, False)),
+    "sums, relu": (3, 1, 2, False, functools.partial(_sums_of_gradient, True)),
+    "gradient": (3, 4, 0, True, functools.partial(_gradient_of_input, False)),
+    "gradient, relu": (3, 4, 0, True, functools.partial(_gradient_of_input, True)),
+}
+
+
+@intrinsic(prefer_literal=True)
+def _pass_tile(
+    context, x, second, third, parameters, out, sums, n_pixels,
+    double, lanes, n_vectors, n_channels, kind,
+):  # fmt: skip
+    """One of the passes over the pixels of an image, for ``n_vectors`` vectors of channels."""
+    constants = (double, lanes, n_vectors, n_channels, kind)
+    if not all(isinstance(constant, types.Literal) for constant in constants):
+        return None
+    double, lanes, n_vectors, n_channels, kind = _numbers(constants)
+    n_streams, n_parameters, n_sums, writes, function = _PASSES[kind]
+
+    def generate(context, builder, signature, arguments):
+        *streams, parameters, out, sums, n_pixels = arguments[:7]
+        emit = _Emitter(builder, double, lanes)
+        step = n_channels * emit.size
+        places = [vector * lanes * emit.size for vector in range(n_vectors)]
+        values = [
+            [emit.load(emit.plus(parameters, number * step + place), emit.vector)
+             for number in range(n_parameters)]
+            for place in places
+        ]  # fmt: skip
+        totals = emit.sums(n_vectors, n_sums)
+        for row in totals:
+            for variable in row:
+                builder.store(emit.zeros, variable)
+
+        def pixel(p):
+            shift = emit.times(p, step)
+            for place, of_channel, row in zip(places, values, totals, strict=True):
+                addresses = [builder.add(stream, shift) for stream in streams[:n_streams]]
+                read = [emit.load(emit.plus(address, place), emit.vector) for address in addresses]
+                written, terms = function(emit, *read, *of_channel)
+                if writes:
+                    emit.store(written, emit.plus(builder.add(out, shift), place))
+                for variable, term in zip(row, terms, strict=True):
+                    builder.store(builder.fadd(builder.load(variable), term), variable)
+
+        emit.loop(n_pixels, pixel)
+        for place, row in zip(places, totals, strict=True):
+            for number, variable in enumerate(row):
+                address = emit.plus(sums, number * step + place)
+                emit.store(builder.load(variable), address)
+        return context.get_dummy_value()
+
+    return types.void(*[types.intp] * 7, *constants), generate
 
 
 @intrinsic
@@ -453,6 +554,36 @@ def _outer_product(n_kernel: int, n_in: int, n_out: int, double: bool):
     return _compiled(work)
 
 
+@functools.cache
+def _pass(kind: str, n_channels: int, double: bool):
+    """Compiled pass over images, a function of the address of its arguments."""
+    size = 8 if double else 4
+    lanes, n_vectors = _vectors(n_channels, double)
+    n_blocks = n_channels // (lanes * n_vectors)
+    n_sums, writes = _PASSES[kind][2:4]
+
+    def work(pointer):
+        arguments = carray(pointer, 9, np.int64)
+        x, second, third, parameters, out, sums, n_pixels, n_images = arguments[1:9]
+        while True:
+            image = _count(pointer)
+            if image >= n_images:
+                break
+            shift = image * (n_pixels + 1) * n_channels * size
+            of_sums = sums + image * n_sums * n_channels * size
+            for block in range(n_blocks):
+                place = block * n_vectors * lanes * size
+                _pass_tile(
+                    x + shift + place, second + shift + place, third + shift + place,
+                    parameters + place, out + shift + place, of_sums + place, n_pixels,
+                    double, lanes, n_vectors, n_channels, kind,
+                )  # fmt: skip
+            if writes:
+                _fill(out + shift + n_pixels * n_channels * size, n_channels * size)
+
+    return _compiled(work)
+
+
 def _run(function, *arguments) -> None:
     """Let the threads of torch work on what a function counts off."""
     arguments = np.array([0, *arguments], dtype=np.int64)
@@ -566,3 +697,132 @@ def _convolved(x, weight, bias, seen, n_outputs):
         x.shape[1] - 1, len(x), n_parts,
     )  # fmt: skip
     return out
+
+
+@torch.library.custom_op("gammalearn::affine", mutates_args=(), device_types="cpu")
+def affine(x: Tensor, scale: Tensor, offset: Tensor, relu: bool) -> Tensor:
+    """``scale`` times features plus ``offset``, without a gradient.
+
+    Parameters
+    ----------
+    x : Tensor, shape (n_images, n_pixels + 1, channels)
+        float32 or float64.
+    scale, offset : Tensor, shape (channels,)
+    relu : bool
+        Whether what is below zero becomes zero.
+
+    Returns
+    -------
+    Tensor, shape (n_images, n_pixels + 1, channels)
+        Zeros behind the last pixel.
+    """
+    kind = "affine, relu" if relu else "affine"
+    return _passed(kind, (x,), torch.stack([scale, offset]))
+
+
+@affine.register_fake
+def _(x, scale, offset, relu):
+    return torch.empty_like(x, memory_format=torch.contiguous_format)
+
+
+@torch.library.custom_op("gammalearn::normalise", mutates_args=(), device_types="cpu")
+def normalise(
+    x: Tensor, weight: Tensor, bias: Tensor, eps: float, relu: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Batch normalisation with the statistics of the batch.
+
+    Parameters
+    ----------
+    x : Tensor, shape (n_images, n_pixels + 1, channels)
+        float32 or float64; what lies behind the last pixel does not count.
+    weight, bias : Tensor, shape (channels,)
+    eps : float
+        Added to the variance.
+    relu : bool
+        Whether a ReLU follows.
+
+    Returns
+    -------
+    normalised : Tensor, shape (n_images, n_pixels + 1, channels)
+        Zeros behind the last pixel.
+    mean, variance : Tensor, shape (channels,)
+        Of the batch, the variance divided by the number of values; without gradients.
+    """
+    x = x.contiguous()
+    n_pixels = x.shape[1] - 1
+    # The squares are those of differences from the mean, whatever its size.
+    mean = _passed("moments", (x,), x.new_zeros(1, x.shape[2]))[0] / (len(x) * n_pixels)
+    _, squares = _passed("moments", (x,), mean[None])
+    variance = squares / (len(x) * n_pixels)
+    scale = weight * torch.rsqrt(variance + eps)
+    kind = "affine, relu" if relu else "affine"
+    return _passed(kind, (x,), torch.stack([scale, bias - mean * scale])), mean, variance
+
+
+@normalise.register_fake
+def _(x, weight, bias, eps, relu):
+    normalised = torch.empty_like(x, memory_format=torch.contiguous_format)
+    return normalised, torch.empty_like(weight), torch.empty_like(weight)
+
+
+@torch.library.custom_op("gammalearn::normalise_backward", mutates_args=(), device_types="cpu")
+def _normalise_backward(
+    gradient: Tensor,
+    x: Tensor,
+    normalised: Tensor,
+    weight: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    eps: float,
+    relu: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    streams = x.contiguous(), gradient.contiguous(), normalised
+    n_values = len(x) * (x.shape[1] - 1)
+    inverse = torch.rsqrt(variance + eps)
+    scale = weight * inverse
+    after = ", relu" if relu else ""
+    by_bias, by_scale = _passed(f"sums{after}", streams, mean[None])
+    slope, offset = -scale * inverse.square() * by_scale / n_values, -scale * by_bias / n_values
+    parameters = torch.stack([mean, scale, slope, offset])
+    by_x = _passed(f"gradient{after}", streams, parameters)
+    return by_x, by_scale * inverse, by_bias
+
+
+@_normalise_backward.register_fake
+def _(gradient, x, normalised, weight, mean, variance, eps, relu):
+    by_x = torch.empty_like(x, memory_format=torch.contiguous_format)
+    return by_x, torch.empty_like(weight), torch.empty_like(weight)
+
+
+def _setup_normalise(ctx, inputs, output):
+    x, weight, _, ctx.eps, ctx.relu = inputs
+    normalised, mean, variance = output
+    ctx.mark_non_differentiable(mean, variance)
+    ctx.save_for_backward(x, normalised, weight, mean, variance)
+
+
+def _backward_normalise(ctx, gradient, *_):
+    by_x, by_weight, by_bias = _normalise_backward(
+        gradient, *ctx.saved_tensors, ctx.eps, ctx.relu
+    )
+    return by_x, by_weight, by_bias, None, None
+
+
+normalise.register_autograd(_backward_normalise, setup_context=_setup_normalise)
+
+
+def _passed(kind, streams, parameters):
+    """The output of a pass, or its sums over images and pixels, shape (n_sums, channels)."""
+    x = streams[0].contiguous()
+    n_images, n_cells, n_channels = x.shape
+    n_sums, writes = _PASSES[kind][2:4]
+    out = torch.empty_like(x) if writes else x
+    sums = x.new_empty(n_images, n_sums, n_channels)
+    addresses = [stream.data_ptr() for stream in (x, *streams[1:])]
+    parameters = parameters.to(x.dtype).contiguous()
+    _run(
+        _pass(kind, n_channels, x.dtype == torch.float64),
+        *addresses, *[0] * (3 - len(addresses)), parameters.data_ptr(), out.data_ptr(),
+        sums.data_ptr(), n_cells - 1, n_images,
+    )  # fmt: skip
+    return out if writes else sums.sum(0, dtype=torch.float64).to(x.dtype)

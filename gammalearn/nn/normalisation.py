@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from ..camera import PixelGrid
+from . import native
 from .layout import occupied_cells, on_cells, on_row, row_shape
 
 __all__ = ["IndexedBatchNorm"]
@@ -40,15 +41,28 @@ class IndexedBatchNorm(nn.BatchNorm1d):
         if not on_cells(features):
             normalised = super().forward(features)
             return torch.relu(normalised) if self.relu else normalised
-        occupied = self.occupied_row if on_row(features, self.row) else self.occupied
+        in_row = on_row(features, self.row)
+        is_native = in_row and native.takes(features, self.weight)
+        occupied = self.occupied_row if in_row else self.occupied
         if not self.training:
-            return _affine(features, *self.scale_and_offset(), occupied, self.relu)
+            scale, offset = self.scale_and_offset()
+            if is_native and not torch.is_grad_enabled():
+                row = native.affine(features.flatten(2).transpose(1, 2), scale, offset, self.relu)
+                return row.transpose(1, 2).unflatten(2, self.row)
+            return _affine(features, scale, offset, occupied, self.relu)
         n_values = features.shape[0] * self.n_pixels
         if n_values < 2:
             raise ValueError(f"Statistics of a batch need two values, got {n_values}.")
-        normalised, mean, variance = _OccupiedNorm.apply(
-            features, self.weight, self.bias, occupied, n_values, self.eps, self.relu
-        )
+        if is_native:
+            row = features.flatten(2).transpose(1, 2)
+            row, mean, variance = native.normalise(
+                row, self.weight, self.bias, self.eps, self.relu
+            )
+            normalised = row.transpose(1, 2).unflatten(2, self.row)
+        else:
+            normalised, mean, variance = _OccupiedNorm.apply(
+                features, self.weight, self.bias, occupied, n_values, self.eps, self.relu
+            )
         with torch.no_grad():
             self.num_batches_tracked.add_(1)
             self.running_mean.lerp_(mean, self.momentum)

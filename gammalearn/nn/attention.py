@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..camera import PixelGrid
-from .layout import on_cells, pixel_mean
+from .layout import on_cells, pixel_mean, row_shape
 
 __all__ = ["DualAttention", "PointwiseConv", "SqueezeExcitation", "image_attention"]
 
@@ -44,7 +44,7 @@ class SqueezeExcitation(nn.Module):
 
     def __init__(self, channels: int, grid: PixelGrid, ratio: int = 4):
         super().__init__()
-        self.n_pixels = grid.n_pixels
+        self.n_pixels, self.row = grid.n_pixels, row_shape(grid)
         hidden = max(1, channels // ratio)
         self.gate = nn.Sequential(
             nn.Linear(channels, hidden),
@@ -54,7 +54,7 @@ class SqueezeExcitation(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:  # (n_images, channels, n_pixels), or on cells
-        gate = self.gate(pixel_mean(x, self.n_pixels))
+        gate = self.gate(pixel_mean(x, self.n_pixels, self.row))
         return x * gate.unflatten(1, (-1, *(1,) * (x.ndim - 2)))
 
 

@@ -50,8 +50,13 @@ def occupied_cells(grid: PixelGrid) -> Tensor:
     return torch.from_numpy(grid.index_matrix >= 0).to(torch.get_default_dtype())[None, None]
 
 
-def pixel_mean(features: Tensor, n_pixels: int) -> Tensor:
+def pixel_mean(features: Tensor, n_pixels: int, row: tuple[int, int]) -> Tensor:
     """Mean over the pixels of each image, shape (n_images, channels)."""
+    if on_row(features, row):
+        # A product, whose gradient in the empty cell is zero: convolutions need it so.
+        share = nn.functional.pad(features.new_full((1, n_pixels), 1 / n_pixels), (0, 1))
+        pixels = features.flatten(2).transpose(1, 2)
+        return (share.expand(len(features), 1, -1) @ pixels).squeeze(1)
     if on_cells(features):
         return features.sum(dim=(2, 3)) / n_pixels
     return features.mean(dim=2)

@@ -4,7 +4,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..camera import PixelGrid
-from .layout import on_cells, pixel_mean, row_shape
+from . import native
+from .layout import on_cells, on_row, pixel_mean, row_shape
 
 __all__ = ["DualAttention", "PointwiseConv", "SqueezeExcitation", "image_attention"]
 
@@ -53,9 +54,12 @@ class SqueezeExcitation(nn.Module):
             nn.Sigmoid(),
         )
 
+    def weights(self, x: Tensor) -> Tensor:
+        """One number a channel, shape (n_images, channels)."""
+        return self.gate(pixel_mean(x, self.n_pixels, self.row))
+
     def forward(self, x: Tensor) -> Tensor:  # (n_images, channels, n_pixels), or on cells
-        gate = self.gate(pixel_mean(x, self.n_pixels, self.row))
-        return x * gate.unflatten(1, (-1, *(1,) * (x.ndim - 2)))
+        return x * self.weights(x).unflatten(1, (-1, *(1,) * (x.ndim - 2)))
 
 
 class DualAttention(nn.Module):
@@ -86,7 +90,12 @@ class DualAttention(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:  # (n_images, channels, n_pixels), or on cells
-        return (1 + self.spatial(x)) * self.channel(x)
+        of_pixel = 1 + self.spatial(x)
+        if not on_row(x, self.channel.row) or not native.takes(x, of_pixel):
+            return of_pixel * self.channel(x)
+        row = x.flatten(2).transpose(1, 2)
+        row = native.weigh(row, of_pixel.flatten(1), self.channel.weights(x))
+        return row.transpose(1, 2).unflatten(2, self.channel.row)
 
 
 def image_attention(kind: str, channels: int, grid: PixelGrid) -> nn.Module:

@@ -24,7 +24,16 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from torch import Tensor
 
-__all__ = ["affine", "convolve", "is_available", "lookup", "normalise", "takes", "transposed"]
+__all__ = [
+    "affine",
+    "convolve",
+    "is_available",
+    "lookup",
+    "normalise",
+    "takes",
+    "transposed",
+    "weigh",
+]
 
 _INT = ir.IntType(64)
 _INDEX = ir.IntType(32)
@@ -177,18 +186,33 @@ class _Emitter:
             value, self.builder.inttoptr(address, self.vector.as_pointer())
         ).align = self.size
 
+    def store_scalar(self, value, address):
+        pointer = self.builder.inttoptr(address, self.scalar.as_pointer())
+        self.builder.store(value, pointer).align = self.size
+
     def index(self, address):
         return self.builder.sext(self.load(address, _INDEX), _INT)
 
     def broadcast(self, address):
+        """A vector of the value at an address."""
+        return self.repeat(self.load(address, self.scalar))
+
+    def repeat(self, value):
         """A vector of one value."""
-        value = self.load(address, self.scalar)
         one = self.builder.insert_element(self.undefined, value, ir.Constant(_INDEX, 0))
         zeros = ir.Constant(ir.VectorType(_INDEX, self.lanes), [0] * self.lanes)
         return self.builder.shuffle_vector(one, self.undefined, zeros)
 
     def fma(self, a, b, c):
         return self.builder.call(self._fma, [a, b, c])
+
+    def total(self, value):
+        """The sum over a vector's lanes."""
+        name = f"llvm.vector.reduce.fadd.v{self.lanes}f{8 * self.size}"
+        signature = ir.FunctionType(self.scalar, [self.scalar, self.vector])
+        function = cgutils.get_or_insert_function(self.builder.module, signature, name)
+        zero = ir.Constant(self.scalar, 0.0)
+        return self.builder.call(function, [zero, value], fastmath=("reassoc",))
 
     def where_positive(self, condition, value):
         """``value`` where ``condition`` is above zero, and zero elsewhere."""
@@ -322,12 +346,6 @@ def _outer_tile(
     return types.void(*[types.intp] * 5, *constants), generate
 
 
-def _moments(emit, x, shift):
-    """Sums of values and of their squares, from a shift."""
-    difference = emit.builder.fsub(x, shift)
-    return None, (difference, emit.builder.fmul(difference, difference))
-
-
 def _scaled(relu, emit, x, scale, offset):
     value = emit.fma(x, scale, offset)
     return emit.where_positive(value, value) if relu else value, ()
@@ -348,9 +366,8 @@ def _gradient_of_input(relu, emit, x, gradient, normalised, mean, scale, slope, 
     return emit.fma(gradient, scale, emit.fma(centred, slope, offset)), ()
 
 
-#: What is done with each value: (streams read, constants of a channel, sums, written?, function).
+#: What is done with each value, but for moments: (streams read, constants of a channel, sums, written?, function).
 _PASSES = {
-    "moments": (1, 1, 2, False, _moments),
     "affine": (1, 2, 0, True, functools.partial(_scaled, False)),
     "affine, relu": (1, 2, 0, True, functools.partial(_scaled, True)),
     "sums": (3, 1, 2, False, functools.partial(_sums_of_gradient, False)),
@@ -358,6 +375,51 @@ _PASSES = {
     "gradient": (3, 4, 0, True, functools.partial(_gradient_of_input, False)),
     "gradient, relu": (3, 4, 0, True, functools.partial(_gradient_of_input, True)),
 }
+
+
+@intrinsic(prefer_literal=True)
+def _moments_tile(context, x, out, n_pixels, double, lanes, n_vectors, n_channels):
+    """Mean of an image's pixels and sum of the squared differences from it."""
+    constants = (double, lanes, n_vectors, n_channels)
+    if not all(isinstance(constant, types.Literal) for constant in constants):
+        return None
+    double, lanes, n_vectors, n_channels = _numbers(constants)
+
+    def generate(context, builder, signature, arguments):
+        x, out, n_pixels = arguments[:3]
+        emit = _Emitter(builder, double, lanes)
+        step = n_channels * emit.size
+        places = [vector * lanes * emit.size for vector in range(n_vectors)]
+
+        def total_of(term):
+            """Loop over the pixels and add up what ``term`` makes of the values of each."""
+            (totals,) = emit.sums(1, n_vectors)
+            for variable in totals:
+                builder.store(emit.zeros, variable)
+
+            def pixel(p):
+                address = builder.add(x, emit.times(p, step))
+                for vector, (place, variable) in enumerate(zip(places, totals, strict=True)):
+                    value = emit.load(emit.plus(address, place), emit.vector)
+                    total = builder.fadd(builder.load(variable), term(vector, value))
+                    builder.store(total, variable)
+
+            emit.loop(n_pixels, pixel)
+            return [builder.load(variable) for variable in totals]
+
+        def squared(vector, value):
+            difference = builder.fsub(value, means[vector])
+            return builder.fmul(difference, difference)
+
+        number = emit.repeat(builder.sitofp(n_pixels, emit.scalar))
+        means = [builder.fdiv(total, number) for total in total_of(lambda _, value: value)]
+        squares = total_of(squared)
+        for place, mean, square in zip(places, means, squares, strict=True):
+            emit.store(mean, emit.plus(out, place))
+            emit.store(square, emit.plus(out, step + place))
+        return context.get_dummy_value()
+
+    return types.void(*[types.intp] * 3, *constants), generate
 
 
 @intrinsic(prefer_literal=True)
@@ -406,6 +468,83 @@ def _pass_tile(
         return context.get_dummy_value()
 
     return types.void(*[types.intp] * 7, *constants), generate
+
+
+@intrinsic(prefer_literal=True)
+def _weigh_tile(
+    context, x, of_pixel, of_channel, out, n_pixels, double, lanes, n_vectors, n_channels
+):
+    """Values of an image times one number a pixel and one a channel."""
+    constants = (double, lanes, n_vectors, n_channels)
+    if not all(isinstance(constant, types.Literal) for constant in constants):
+        return None
+    double, lanes, n_vectors, n_channels = _numbers(constants)
+
+    def generate(context, builder, signature, arguments):
+        x, of_pixel, of_channel, out, n_pixels = arguments[:5]
+        emit = _Emitter(builder, double, lanes)
+        step = n_channels * emit.size
+        places = [vector * lanes * emit.size for vector in range(n_vectors)]
+        factors = [emit.load(emit.plus(of_channel, place), emit.vector) for place in places]
+
+        def pixel(p):
+            number = emit.broadcast(builder.add(of_pixel, emit.times(p, emit.size)))
+            shift = emit.times(p, step)
+            for place, factor in zip(places, factors, strict=True):
+                value = emit.load(emit.plus(builder.add(x, shift), place), emit.vector)
+                value = builder.fmul(builder.fmul(value, factor), number)
+                emit.store(value, emit.plus(builder.add(out, shift), place))
+
+        emit.loop(n_pixels, pixel)
+        return context.get_dummy_value()
+
+    return types.void(*[types.intp] * 5, *constants), generate
+
+
+@intrinsic(prefer_literal=True)
+def _weigh_gradient_tile(
+    context, x, gradient, of_pixel, of_channel, by_x, by_pixel, by_channel, n_pixels,
+    double, lanes, n_vectors, n_channels,
+):  # fmt: skip
+    """Gradients of what `_weigh_tile` does; that of the pixels' numbers is added up."""
+    constants = (double, lanes, n_vectors, n_channels)
+    if not all(isinstance(constant, types.Literal) for constant in constants):
+        return None
+    double, lanes, n_vectors, n_channels = _numbers(constants)
+
+    def generate(context, builder, signature, arguments):
+        x, gradient, of_pixel, of_channel, by_x, by_pixel, by_channel, n_pixels = arguments[:8]
+        emit = _Emitter(builder, double, lanes)
+        step = n_channels * emit.size
+        places = [vector * lanes * emit.size for vector in range(n_vectors)]
+        factors = [emit.load(emit.plus(of_channel, place), emit.vector) for place in places]
+        (totals,) = emit.sums(1, n_vectors)
+        for variable in totals:
+            builder.store(emit.zeros, variable)
+
+        def pixel(p):
+            number = emit.broadcast(builder.add(of_pixel, emit.times(p, emit.size)))
+            shift = emit.times(p, step)
+            products = emit.zeros
+            for place, factor, variable in zip(places, factors, totals, strict=True):
+                value = emit.load(emit.plus(builder.add(x, shift), place), emit.vector)
+                slope = emit.load(emit.plus(builder.add(gradient, shift), place), emit.vector)
+                weighed = builder.fmul(slope, factor)
+                products = emit.fma(weighed, value, products)
+                product = emit.fma(builder.fmul(slope, value), number, builder.load(variable))
+                builder.store(product, variable)
+                address = emit.plus(builder.add(by_x, shift), place)
+                emit.store(builder.fmul(weighed, number), address)
+            address = builder.add(by_pixel, emit.times(p, emit.size))
+            before = emit.load(address, emit.scalar)
+            emit.store_scalar(builder.fadd(before, emit.total(products)), address)
+
+        emit.loop(n_pixels, pixel)
+        for place, variable in zip(places, totals, strict=True):
+            emit.store(builder.load(variable), emit.plus(by_channel, place))
+        return context.get_dummy_value()
+
+    return types.void(*[types.intp] * 8, *constants), generate
 
 
 @intrinsic
@@ -555,6 +694,31 @@ def _outer_product(n_kernel: int, n_in: int, n_out: int, double: bool):
 
 
 @functools.cache
+def _moments(n_channels: int, double: bool):
+    """Compiled moments of images, a function of the address of its arguments."""
+    size = 8 if double else 4
+    lanes, n_vectors = _vectors(n_channels, double)
+    n_blocks = n_channels // (lanes * n_vectors)
+
+    def work(pointer):
+        arguments = carray(pointer, 5, np.int64)
+        x, out, n_pixels, n_images = arguments[1:5]
+        while True:
+            image = _count(pointer)
+            if image >= n_images:
+                break
+            for block in range(n_blocks):
+                place = block * n_vectors * lanes * size
+                _moments_tile(
+                    x + image * (n_pixels + 1) * n_channels * size + place,
+                    out + image * 2 * n_channels * size + place,
+                    n_pixels, double, lanes, n_vectors, n_channels,
+                )  # fmt: skip
+
+    return _compiled(work)
+
+
+@functools.cache
 def _pass(kind: str, n_channels: int, double: bool):
     """Compiled pass over images, a function of the address of its arguments."""
     size = 8 if double else 4
@@ -580,6 +744,65 @@ def _pass(kind: str, n_channels: int, double: bool):
                 )  # fmt: skip
             if writes:
                 _fill(out + shift + n_pixels * n_channels * size, n_channels * size)
+
+    return _compiled(work)
+
+
+@functools.cache
+def _weighing(n_channels: int, double: bool):
+    """Compiled weighing of images, a function of the address of its arguments."""
+    size = 8 if double else 4
+    lanes, n_vectors = _vectors(n_channels, double)
+    n_blocks = n_channels // (lanes * n_vectors)
+
+    def work(pointer):
+        arguments = carray(pointer, 7, np.int64)
+        x, of_pixel, of_channel, out, n_pixels, n_images = arguments[1:7]
+        while True:
+            image = _count(pointer)
+            if image >= n_images:
+                break
+            shift = image * (n_pixels + 1) * n_channels * size
+            of_image = of_channel + image * n_channels * size
+            for block in range(n_blocks):
+                place = block * n_vectors * lanes * size
+                _weigh_tile(
+                    x + shift + place, of_pixel + image * (n_pixels + 1) * size,
+                    of_image + place, out + shift + place, n_pixels,
+                    double, lanes, n_vectors, n_channels,
+                )  # fmt: skip
+            _fill(out + shift + n_pixels * n_channels * size, n_channels * size)
+
+    return _compiled(work)
+
+
+@functools.cache
+def _weighing_gradient(n_channels: int, double: bool):
+    """Compiled gradient of a weighing, a function of the address of its arguments."""
+    size = 8 if double else 4
+    lanes, n_vectors = _vectors(n_channels, double)
+    n_blocks = n_channels // (lanes * n_vectors)
+
+    def work(pointer):
+        arguments = carray(pointer, 10, np.int64)
+        x, gradient, of_pixel, of_channel, by_x, by_pixel, by_channel = arguments[1:8]
+        n_pixels, n_images = arguments[8:10]
+        while True:
+            image = _count(pointer)
+            if image >= n_images:
+                break
+            shift = image * (n_pixels + 1) * n_channels * size
+            pixels = image * (n_pixels + 1) * size
+            _fill(by_pixel + pixels, (n_pixels + 1) * size)
+            for block in range(n_blocks):
+                place = block * n_vectors * lanes * size
+                of_image = image * n_channels * size + place
+                _weigh_gradient_tile(
+                    x + shift + place, gradient + shift + place, of_pixel + pixels,
+                    of_channel + of_image, by_x + shift + place, by_pixel + pixels,
+                    by_channel + of_image, n_pixels, double, lanes, n_vectors, n_channels,
+                )  # fmt: skip
+            _fill(by_x + shift + n_pixels * n_channels * size, n_channels * size)
 
     return _compiled(work)
 
@@ -749,11 +972,17 @@ def normalise(
         Of the batch, the variance divided by the number of values; without gradients.
     """
     x = x.contiguous()
-    n_pixels = x.shape[1] - 1
-    # The squares are those of differences from the mean, whatever its size.
-    mean = _passed("moments", (x,), x.new_zeros(1, x.shape[2]))[0] / (len(x) * n_pixels)
-    _, squares = _passed("moments", (x,), mean[None])
-    variance = squares / (len(x) * n_pixels)
+    n_images, n_cells, n_channels = x.shape
+    moments = x.new_empty(n_images, 2, n_channels)
+    _run(
+        _moments(n_channels, x.dtype == torch.float64),
+        x.data_ptr(), moments.data_ptr(), n_cells - 1, n_images,
+    )  # fmt: skip
+    # Those of images make those of the batch (Chan, Golub & LeVeque 1983).
+    means, squares = moments.double().unbind(dim=1)
+    within = squares.sum(dim=0) / (n_images * (n_cells - 1))
+    mean, variance = means.mean(dim=0), within + means.var(dim=0, correction=0)
+    mean, variance = mean.to(x.dtype), variance.to(x.dtype)
     scale = weight * torch.rsqrt(variance + eps)
     kind = "affine, relu" if relu else "affine"
     return _passed(kind, (x,), torch.stack([scale, bias - mean * scale])), mean, variance
@@ -802,13 +1031,76 @@ def _setup_normalise(ctx, inputs, output):
 
 
 def _backward_normalise(ctx, gradient, *_):
-    by_x, by_weight, by_bias = _normalise_backward(
-        gradient, *ctx.saved_tensors, ctx.eps, ctx.relu
-    )
+    by_x, by_weight, by_bias = _normalise_backward(gradient, *ctx.saved_tensors, ctx.eps, ctx.relu)
     return by_x, by_weight, by_bias, None, None
 
 
 normalise.register_autograd(_backward_normalise, setup_context=_setup_normalise)
+
+
+@torch.library.custom_op("gammalearn::weigh", mutates_args=(), device_types="cpu")
+def weigh(x: Tensor, of_pixel: Tensor, of_channel: Tensor) -> Tensor:
+    """Features times one number a pixel and one a channel.
+
+    Parameters
+    ----------
+    x : Tensor, shape (n_images, n_pixels + 1, channels)
+        float32 or float64.
+    of_pixel : Tensor, shape (n_images, n_pixels + 1)
+    of_channel : Tensor, shape (n_images, channels)
+
+    Returns
+    -------
+    Tensor, shape (n_images, n_pixels + 1, channels)
+        Zeros behind the last pixel.
+    """
+    x, of_pixel, of_channel = x.contiguous(), of_pixel.contiguous(), of_channel.contiguous()
+    n_images, n_cells, n_channels = x.shape
+    out = torch.empty_like(x)
+    _run(
+        _weighing(n_channels, x.dtype == torch.float64),
+        x.data_ptr(), of_pixel.data_ptr(), of_channel.data_ptr(), out.data_ptr(),
+        n_cells - 1, n_images,
+    )  # fmt: skip
+    return out
+
+
+@weigh.register_fake
+def _(x, of_pixel, of_channel):
+    return torch.empty_like(x, memory_format=torch.contiguous_format)
+
+
+@torch.library.custom_op("gammalearn::weigh_backward", mutates_args=(), device_types="cpu")
+def _weigh_backward(
+    gradient: Tensor, x: Tensor, of_pixel: Tensor, of_channel: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    inputs = [x.contiguous(), gradient.contiguous(), of_pixel.contiguous(), of_channel.contiguous()]
+    n_images, n_cells, n_channels = x.shape
+    outputs = [torch.empty_like(inputs[number]) for number in (0, 2, 3)]
+    _run(
+        _weighing_gradient(n_channels, x.dtype == torch.float64),
+        *(tensor.data_ptr() for tensor in (*inputs, *outputs)), n_cells - 1, n_images,
+    )  # fmt: skip
+    return tuple(outputs)
+
+
+@_weigh_backward.register_fake
+def _(gradient, x, of_pixel, of_channel):
+    return tuple(
+        torch.empty_like(tensor, memory_format=torch.contiguous_format)
+        for tensor in (x, of_pixel, of_channel)
+    )
+
+
+def _setup_weigh(ctx, inputs, output):
+    ctx.save_for_backward(*inputs)
+
+
+def _backward_weigh(ctx, gradient):
+    return _weigh_backward(gradient, *ctx.saved_tensors)
+
+
+weigh.register_autograd(_backward_weigh, setup_context=_setup_weigh)
 
 
 def _passed(kind, streams, parameters):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from gammalearn.camera import PixelGrid
 from gammalearn.camera.lattice import LatticeError
 from gammalearn.nn import native
+from gammalearn.nn.attention import DualAttention
 from gammalearn.nn.backbones import GammaPhysNet, build_backbone
 from gammalearn.nn.indexed import IndexedAveragePool, IndexedConv, IndexedMaxPool
 from gammalearn.nn.layout import CellsToPixels, PixelsToRow, on_row
@@ -130,7 +131,23 @@ def test_statistics_are_those_of_pixels(grid, relu):
         expected = with_gradients(theirs, images, lambda _: cotangent)
         assert_all_same(with_gradients(row, images, lambda _: cotangent), expected)
         ours.eval(), theirs.eval()
+    with torch.no_grad():
+        assert_same(row(images), expected[0])
     assert_same(ours.running_var, theirs.running_var)
+
+
+@settings(deadline=None, max_examples=25)
+@given(grid=grids(), channels=st.sampled_from([3, 16, 80]))
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_attention_is_that_on_pixels(dtype, grid, channels):
+    torch.manual_seed(0)
+    ours = DualAttention(channels, grid).to(dtype)
+    images = torch.randn(2, channels, grid.n_pixels, dtype=dtype)
+    row = torch.nn.Sequential(PixelsToRow(grid), ours, CellsToPixels(grid))
+    cotangent = torch.randn_like(images)
+    expected = with_gradients(ours, images, lambda _: cotangent)
+    assert_all_same(with_gradients(row, images, lambda _: cotangent), expected, dtype)
+    assert not ours(PixelsToRow(grid)(images)).flatten(2)[..., -1].any()
 
 
 def test_gradients_that_reach_absent_pixels_count_for_nothing():
@@ -161,6 +178,12 @@ def test_operators_keep_the_rules_of_torch():
     x, weight = torch.randn(4, 8, 2, requires_grad=True), torch.randn(7, 2, 3, requires_grad=True)
     tables = (backend.seen, backend.seen_by, backend.neighbours)
     torch.library.opcheck(native.convolve, (x, weight, None, *tables))
+    scale, offset = (torch.randn(2, requires_grad=True) for _ in range(2))
+    torch.library.opcheck(native.normalise, (x, scale, offset, 1e-5, True))
+    torch.library.opcheck(native.affine, (x.detach(), scale.detach(), offset.detach(), False))
+    of_pixel = torch.randn(4, 8, requires_grad=True)
+    of_channel = torch.randn(4, 2, requires_grad=True)
+    torch.library.opcheck(native.weigh, (x, of_pixel, of_channel))
 
 
 @pytest.fixture(scope="module")

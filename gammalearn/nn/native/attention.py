@@ -1,0 +1,214 @@
+"""Features weighed by one number a pixel and one a channel."""
+
+import functools
+
+import numpy as np
+import torch
+from numba import carray, types
+from numba.extending import intrinsic
+from torch import Tensor
+
+from .loops import Emitter, compiled, count, fill, numbers, run, vectors
+
+__all__ = ["weigh"]
+
+
+@intrinsic(prefer_literal=True)
+def _weigh_tile(
+    context, x, of_pixel, of_channel, out, n_pixels, double, lanes, n_vectors, n_channels
+):
+    """Values of an image times one number a pixel and one a channel."""
+    constants = (double, lanes, n_vectors, n_channels)
+    if not all(isinstance(constant, types.Literal) for constant in constants):
+        return None
+    double, lanes, n_vectors, n_channels = numbers(constants)
+
+    def generate(context, builder, signature, arguments):
+        x, of_pixel, of_channel, out, n_pixels = arguments[:5]
+        emit = Emitter(builder, double, lanes)
+        step = n_channels * emit.size
+        places = [vector * lanes * emit.size for vector in range(n_vectors)]
+        factors = [emit.load(emit.plus(of_channel, place), emit.vector) for place in places]
+
+        def pixel(p):
+            number = emit.broadcast(builder.add(of_pixel, emit.times(p, emit.size)))
+            shift = emit.times(p, step)
+            for place, factor in zip(places, factors, strict=True):
+                value = emit.load(emit.plus(builder.add(x, shift), place), emit.vector)
+                value = builder.fmul(builder.fmul(value, factor), number)
+                emit.store(value, emit.plus(builder.add(out, shift), place))
+
+        emit.loop(n_pixels, pixel)
+        return context.get_dummy_value()
+
+    return types.void(*[types.intp] * 5, *constants), generate
+
+
+@intrinsic(prefer_literal=True)
+def _weigh_gradient_tile(
+    context, x, gradient, of_pixel, of_channel, by_x, by_pixel, by_channel, n_pixels,
+    double, lanes, n_vectors, n_channels,
+):  # fmt: skip
+    """Gradients of what `_weigh_tile` does; that of the pixels' numbers is added up."""
+    constants = (double, lanes, n_vectors, n_channels)
+    if not all(isinstance(constant, types.Literal) for constant in constants):
+        return None
+    double, lanes, n_vectors, n_channels = numbers(constants)
+
+    def generate(context, builder, signature, arguments):
+        x, gradient, of_pixel, of_channel, by_x, by_pixel, by_channel, n_pixels = arguments[:8]
+        emit = Emitter(builder, double, lanes)
+        step = n_channels * emit.size
+        places = [vector * lanes * emit.size for vector in range(n_vectors)]
+        factors = [emit.load(emit.plus(of_channel, place), emit.vector) for place in places]
+        (totals,) = emit.sums(1, n_vectors)
+        for variable in totals:
+            builder.store(emit.zeros, variable)
+
+        def pixel(p):
+            number = emit.broadcast(builder.add(of_pixel, emit.times(p, emit.size)))
+            shift = emit.times(p, step)
+            products = emit.zeros
+            for place, factor, variable in zip(places, factors, totals, strict=True):
+                value = emit.load(emit.plus(builder.add(x, shift), place), emit.vector)
+                slope = emit.load(emit.plus(builder.add(gradient, shift), place), emit.vector)
+                weighed = builder.fmul(slope, factor)
+                products = emit.fma(weighed, value, products)
+                product = emit.fma(builder.fmul(slope, value), number, builder.load(variable))
+                builder.store(product, variable)
+                address = emit.plus(builder.add(by_x, shift), place)
+                emit.store(builder.fmul(weighed, number), address)
+            address = builder.add(by_pixel, emit.times(p, emit.size))
+            before = emit.load(address, emit.scalar)
+            emit.store_scalar(builder.fadd(before, emit.total(products)), address)
+
+        emit.loop(n_pixels, pixel)
+        for place, variable in zip(places, totals, strict=True):
+            emit.store(builder.load(variable), emit.plus(by_channel, place))
+        return context.get_dummy_value()
+
+    return types.void(*[types.intp] * 8, *constants), generate
+
+
+@functools.cache
+def _weighing(n_channels: int, double: bool):
+    """Compiled weighing of images, a function of the address of its arguments."""
+    size = 8 if double else 4
+    lanes, n_vectors = vectors(n_channels, double)
+    n_blocks = n_channels // (lanes * n_vectors)
+
+    def work(pointer):
+        arguments = carray(pointer, 7, np.int64)
+        x, of_pixel, of_channel, out, n_pixels, n_images = arguments[1:7]
+        while True:
+            image = count(pointer)
+            if image >= n_images:
+                break
+            shift = image * (n_pixels + 1) * n_channels * size
+            of_image = of_channel + image * n_channels * size
+            for block in range(n_blocks):
+                place = block * n_vectors * lanes * size
+                _weigh_tile(
+                    x + shift + place, of_pixel + image * (n_pixels + 1) * size,
+                    of_image + place, out + shift + place, n_pixels,
+                    double, lanes, n_vectors, n_channels,
+                )  # fmt: skip
+            fill(out + shift + n_pixels * n_channels * size, n_channels * size)
+
+    return compiled(work)
+
+
+@functools.cache
+def _weighing_gradient(n_channels: int, double: bool):
+    """Compiled gradient of a weighing, a function of the address of its arguments."""
+    size = 8 if double else 4
+    lanes, n_vectors = vectors(n_channels, double)
+    n_blocks = n_channels // (lanes * n_vectors)
+
+    def work(pointer):
+        arguments = carray(pointer, 10, np.int64)
+        x, gradient, of_pixel, of_channel, by_x, by_pixel, by_channel = arguments[1:8]
+        n_pixels, n_images = arguments[8:10]
+        while True:
+            image = count(pointer)
+            if image >= n_images:
+                break
+            shift = image * (n_pixels + 1) * n_channels * size
+            pixels = image * (n_pixels + 1) * size
+            fill(by_pixel + pixels, (n_pixels + 1) * size)
+            for block in range(n_blocks):
+                place = block * n_vectors * lanes * size
+                of_image = image * n_channels * size + place
+                _weigh_gradient_tile(
+                    x + shift + place, gradient + shift + place, of_pixel + pixels,
+                    of_channel + of_image, by_x + shift + place, by_pixel + pixels,
+                    by_channel + of_image, n_pixels, double, lanes, n_vectors, n_channels,
+                )  # fmt: skip
+            fill(by_x + shift + n_pixels * n_channels * size, n_channels * size)
+
+    return compiled(work)
+
+
+@torch.library.custom_op("gammalearn::weigh", mutates_args=(), device_types="cpu")
+def weigh(x: Tensor, of_pixel: Tensor, of_channel: Tensor) -> Tensor:
+    """Features times one number a pixel and one a channel.
+
+    Parameters
+    ----------
+    x : Tensor, shape (n_images, n_pixels + 1, channels)
+        float32 or float64.
+    of_pixel : Tensor, shape (n_images, n_pixels + 1)
+    of_channel : Tensor, shape (n_images, channels)
+
+    Returns
+    -------
+    Tensor, shape (n_images, n_pixels + 1, channels)
+        Zeros behind the last pixel.
+    """
+    x, of_pixel, of_channel = x.contiguous(), of_pixel.contiguous(), of_channel.contiguous()
+    n_images, n_cells, n_channels = x.shape
+    out = torch.empty_like(x)
+    run(
+        _weighing(n_channels, x.dtype == torch.float64),
+        x.data_ptr(), of_pixel.data_ptr(), of_channel.data_ptr(), out.data_ptr(),
+        n_cells - 1, n_images,
+    )  # fmt: skip
+    return out
+
+
+@weigh.register_fake
+def _(x, of_pixel, of_channel):
+    return torch.empty_like(x, memory_format=torch.contiguous_format)
+
+
+@torch.library.custom_op("gammalearn::weigh_backward", mutates_args=(), device_types="cpu")
+def _weigh_backward(
+    gradient: Tensor, x: Tensor, of_pixel: Tensor, of_channel: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    inputs = [x.contiguous(), gradient.contiguous(), of_pixel.contiguous(), of_channel.contiguous()]
+    n_images, n_cells, n_channels = x.shape
+    outputs = [torch.empty_like(inputs[number]) for number in (0, 2, 3)]
+    run(
+        _weighing_gradient(n_channels, x.dtype == torch.float64),
+        *(tensor.data_ptr() for tensor in (*inputs, *outputs)), n_cells - 1, n_images,
+    )  # fmt: skip
+    return tuple(outputs)
+
+
+@_weigh_backward.register_fake
+def _(gradient, x, of_pixel, of_channel):
+    return tuple(
+        torch.empty_like(tensor, memory_format=torch.contiguous_format)
+        for tensor in (x, of_pixel, of_channel)
+    )
+
+
+def _setup_weigh(ctx, inputs, output):
+    ctx.save_for_backward(*inputs)
+
+
+def _backward_weigh(ctx, gradient):
+    return _weigh_backward(gradient, *ctx.saved_tensors)
+
+
+weigh.register_autograd(_backward_weigh, setup_context=_setup_weigh)

@@ -1,0 +1,406 @@
+"""Convolution of the pixels of a camera with their neighbours.
+
+The inner loop multiplies the inputs of a few pixels with weights loaded once for all of them, sums
+staying in registers (Goto & van de Geijn 2008), as libraries of dense convolutions do.
+"""
+
+import functools
+import math
+
+import numpy as np
+import torch
+from llvmlite import ir
+from numba import carray, types
+from numba.extending import intrinsic
+from torch import Tensor
+
+from .loops import (
+    INT,
+    N_REGISTERS,
+    Emitter,
+    compiled,
+    count,
+    fill,
+    integers,
+    largest_divisor,
+    numbers,
+    run,
+    vectors,
+)
+
+__all__ = ["convolve", "lookup", "transposed"]
+
+
+def transposed(seen: np.ndarray, n_inputs: int) -> np.ndarray:
+    """For each input and member of the kernel the output that sees it so, -1 for none.
+
+    Parameters
+    ----------
+    seen : ndarray of int, shape (K, n_outputs)
+        Input under each member of the kernel, -1 for none.
+    n_inputs : int
+
+    Returns
+    -------
+    ndarray of int, shape (K, n_inputs)
+    """
+    outputs = np.full((len(seen), n_inputs), -1)
+    member, output = np.nonzero(seen >= 0)
+    outputs[member, seen[member, output]] = output
+    return outputs
+
+
+def lookup(seen: np.ndarray, n_inputs: int) -> Tensor:
+    """What `convolve` reads of a kernel: outputs that see the same members, one group each.
+
+    The gradient of a convolution of stride 2 is one of groups: a pixel between two outputs
+    belongs to two members of the kernel only. Absent ones at a camera's border count as zero.
+
+    Parameters
+    ----------
+    seen : ndarray of int, shape (K, n_outputs)
+        Input under each member of the kernel, -1 for none.
+    n_inputs : int
+
+    Returns
+    -------
+    Tensor of int32, shape (2 + 2 · n_groups + n_groups · K + n_outputs + n_outputs · K,)
+        Number of groups and of outputs; number of outputs of each group; of members; the members;
+        outputs, sorted by group; for each of these what it sees.
+    """
+    n_members, n_outputs = seen.shape
+    present = seen >= 0
+    # Rather than one group for every shape of border, few: those of members often seen.
+    patterns, pattern = np.unique(present, axis=1, return_inverse=True)
+    often = np.bincount(pattern.ravel(), minlength=patterns.shape[1]) >= n_outputs / 16
+    groups = []
+    rest = np.ones(n_outputs, dtype=bool)
+    for members in sorted(patterns[:, often].T, key=np.sum):
+        within = rest & ~present[~members].any(axis=0)
+        if within.any():
+            groups.append((members, np.flatnonzero(within)))
+            rest &= ~within
+    if rest.any():
+        groups.append((present[:, rest].any(axis=1), np.flatnonzero(rest)))
+    # Members of a group come first, in what it sees too.
+    members = [np.argsort(~members, kind="stable") for members, _ in groups]
+    inputs = [
+        np.where(seen < 0, n_inputs, seen)[order][:, outputs].T
+        for order, (_, outputs) in zip(members, groups, strict=True)
+    ]
+    parts = [
+        np.array([len(groups), n_outputs]),
+        [len(outputs) for _, outputs in groups],
+        [members.sum() for members, _ in groups],
+        *members,
+        *(outputs for _, outputs in groups),
+        *(rows.ravel() for rows in inputs),
+    ]
+    return torch.from_numpy(np.concatenate(parts).astype(np.int32))
+
+
+@intrinsic(prefer_literal=True)
+def _convolve_tile(
+    context, x, seen, members, n_members, weight, start, out, outputs,
+    double, lanes, n_tile, n_vectors, n_kernel, n_in, n_out,
+):  # fmt: skip
+    """Outputs of ``n_tile`` pixels in ``n_vectors`` vectors of channels, all addresses in bytes."""
+    constants = (double, lanes, n_tile, n_vectors, n_kernel, n_in, n_out)
+    if not all(isinstance(constant, types.Literal) for constant in constants):
+        return None
+    double, lanes, n_tile, n_vectors, n_kernel, n_in, n_out = numbers(constants)
+
+    def generate(context, builder, signature, arguments):
+        x, seen, members, n_members, weight, start, out, outputs = arguments[:8]
+        emit = Emitter(builder, double, lanes)
+        size = emit.size
+        sums = emit.sums(n_tile, n_vectors)
+        for row in sums:
+            for vector, variable in enumerate(row):
+                offset = vector * lanes * size
+                builder.store(emit.load(emit.plus(start, offset), emit.vector), variable)
+        n_unrolled = math.gcd(n_in, 8)
+
+        def member(k):
+            column = builder.add(seen, emit.times(k, 4))
+            inputs = [
+                builder.add(
+                    x, emit.times(emit.index(emit.plus(column, 4 * n_kernel * p)), n_in * size)
+                )
+                for p in range(n_tile)
+            ]
+            of_member = emit.index(builder.add(members, emit.times(k, 4)))
+            weights = builder.add(weight, emit.times(of_member, n_in * n_out * size))
+
+            def channels(c):
+                place = emit.times(c, n_unrolled * size)
+                row = builder.add(weights, emit.times(c, n_unrolled * n_out * size))
+                values = [[builder.load(variable) for variable in row] for row in sums]
+                for u in range(n_unrolled):
+                    factors = [
+                        emit.load(emit.plus(row, (u * n_out + vector * lanes) * size), emit.vector)
+                        for vector in range(n_vectors)
+                    ]
+                    for p, address in enumerate(inputs):
+                        value = emit.broadcast(emit.plus(builder.add(address, place), u * size))
+                        for vector, factor in enumerate(factors):
+                            values[p][vector] = emit.fma(value, factor, values[p][vector])
+                for row, row_values in zip(sums, values, strict=True):
+                    for variable, value in zip(row, row_values, strict=True):
+                        builder.store(value, variable)
+
+            emit.loop(ir.Constant(INT, n_in // n_unrolled), channels)
+
+        emit.loop(n_members, member)
+        for p, row in enumerate(sums):
+            address = emit.times(emit.index(emit.plus(outputs, 4 * p)), n_out * size)
+            address = builder.add(out, address)
+            for vector, variable in enumerate(row):
+                emit.store(builder.load(variable), emit.plus(address, vector * lanes * size))
+        return context.get_dummy_value()
+
+    return types.void(*[types.intp] * 8, *constants), generate
+
+
+@intrinsic(prefer_literal=True)
+def _outer_tile(
+    context, x, seen, gradient, n_pixels, out,
+    double, lanes, n_rows, n_members, n_vectors, n_kernel, n_in, n_out,
+):  # fmt: skip
+    """Add the gradient of some weights: ``n_members`` of the kernel, ``n_rows`` of its inputs."""
+    constants = (double, lanes, n_rows, n_members, n_vectors, n_kernel, n_in, n_out)
+    if not all(isinstance(constant, types.Literal) for constant in constants):
+        return None
+    double, lanes, n_rows, n_members, n_vectors, n_kernel, n_in, n_out = numbers(constants)
+
+    def generate(context, builder, signature, arguments):
+        x, seen, gradient, n_pixels, out = arguments[:5]
+        emit = Emitter(builder, double, lanes)
+        size = emit.size
+        places = [(k, c) for k in range(n_members) for c in range(n_rows)]
+        sums = emit.sums(len(places), n_vectors)
+        for row in sums:
+            for variable in row:
+                builder.store(emit.zeros, variable)
+
+        def pixel(p):
+            address = builder.add(gradient, emit.times(p, n_out * size))
+            factors = [
+                emit.load(emit.plus(address, vector * lanes * size), emit.vector)
+                for vector in range(n_vectors)
+            ]
+            column = builder.add(seen, emit.times(p, 4 * n_kernel))
+            inputs = [
+                builder.add(x, emit.times(emit.index(emit.plus(column, 4 * k)), n_in * size))
+                for k in range(n_members)
+            ]
+            for (k, c), row in zip(places, sums, strict=True):
+                value = emit.broadcast(emit.plus(inputs[k], c * size))
+                for factor, variable in zip(factors, row, strict=True):
+                    builder.store(emit.fma(value, factor, builder.load(variable)), variable)
+
+        emit.loop(n_pixels, pixel)
+        for (k, c), row in zip(places, sums, strict=True):
+            for vector, variable in enumerate(row):
+                address = emit.plus(out, ((k * n_in + c) * n_out + vector * lanes) * size)
+                total = builder.fadd(emit.load(address, emit.vector), builder.load(variable))
+                emit.store(total, address)
+        return context.get_dummy_value()
+
+    return types.void(*[types.intp] * 5, *constants), generate
+
+
+@functools.cache
+def _convolution(n_kernel: int, n_in: int, n_out: int, double: bool):
+    """Compiled convolution, a function of the address of its arguments."""
+    size = 8 if double else 4
+    lanes, n_vectors = vectors(n_out, double)
+    n_tile = min(12, (N_REGISTERS - 1 - n_vectors) // n_vectors)
+    n_blocks = n_out // (lanes * n_vectors)
+
+    def work(pointer):
+        arguments = carray(pointer, 9, np.int64)
+        x, weight, bias, out, place = arguments[1:6]
+        n_inputs, n_images, n_parts = arguments[6:9]
+        head = carray(integers(place), 2)
+        n_groups, n_outputs = head[0], head[1]
+        table = carray(integers(place), 2 + (2 + n_kernel) * n_groups)
+        while True:
+            unit = count(pointer)
+            if unit >= n_images * n_parts:
+                break
+            image, part = unit // n_parts, unit % n_parts
+            of_image = x + image * (n_inputs + 1) * n_in * size
+            result = out + image * (n_outputs + 1) * n_out * size
+            members = place + 4 * (2 + 2 * n_groups)
+            outputs = members + 4 * n_groups * n_kernel
+            seen = outputs + 4 * n_outputs
+            for group in range(n_groups):
+                n_pixels, n_members = table[2 + group], table[2 + n_groups + group]
+                start, stop = n_pixels * part // n_parts, n_pixels * (part + 1) // n_parts
+                for block in range(n_blocks):
+                    shift = block * n_vectors * lanes * size
+                    if stop - start >= n_tile:
+                        for pixel in range(start, stop, n_tile):
+                            # The last tile overlaps the one before.
+                            first = min(pixel, stop - n_tile)
+                            _convolve_tile(
+                                of_image, seen + 4 * n_kernel * first, members, n_members,
+                                weight + shift, bias + shift,
+                                result + shift, outputs + 4 * first,
+                                double, lanes, n_tile, n_vectors, n_kernel, n_in, n_out,
+                            )  # fmt: skip
+                    else:
+                        for first in range(start, stop):
+                            _convolve_tile(
+                                of_image, seen + 4 * n_kernel * first, members, n_members,
+                                weight + shift, bias + shift,
+                                result + shift, outputs + 4 * first,
+                                double, lanes, 1, n_vectors, n_kernel, n_in, n_out,
+                            )  # fmt: skip
+                members += 4 * n_kernel
+                outputs += 4 * n_pixels
+                seen += 4 * n_kernel * n_pixels
+            if part == 0:
+                fill(result + n_outputs * n_out * size, n_out * size)
+
+    return compiled(work)
+
+
+@functools.cache
+def _outer_product(n_kernel: int, n_in: int, n_out: int, double: bool):
+    """Compiled gradient of weights, a function of the address of its arguments."""
+    size = 8 if double else 4
+    lanes, n_vectors = vectors(n_out, double)
+    n_sums = 3 * N_REGISTERS // 4
+    n_rows = largest_divisor(n_in, n_sums // n_vectors)
+    n_members = largest_divisor(n_kernel, n_sums // n_vectors // n_in)
+    n_blocks = n_out // (lanes * n_vectors)
+
+    def work(pointer):
+        arguments = carray(pointer, 9, np.int64)
+        x, gradient, out, seen = arguments[1:5]
+        n_inputs, n_outputs, n_images, n_parts = arguments[5:9]
+        while True:
+            part = count(pointer)
+            if part >= n_parts:
+                break
+            own = out + part * n_kernel * n_in * n_out * size
+            fill(own, n_kernel * n_in * n_out * size)
+            for image in range(n_images * part // n_parts, n_images * (part + 1) // n_parts):
+                of_image = x + image * (n_inputs + 1) * n_in * size
+                of_output = gradient + image * (n_outputs + 1) * n_out * size
+                for member in range(0, n_kernel, n_members):
+                    for row in range(0, n_in, n_rows):
+                        for block in range(n_blocks):
+                            shift = block * n_vectors * lanes * size
+                            _outer_tile(
+                                of_image + row * size, seen + 4 * member, of_output + shift,
+                                n_outputs, own + (member * n_in + row) * n_out * size + shift,
+                                double, lanes, n_rows, n_members, n_vectors,
+                                n_kernel, n_in, n_out,
+                            )  # fmt: skip
+
+    return compiled(work)
+
+
+@torch.library.custom_op("gammalearn::convolve", mutates_args=(), device_types="cpu")
+def convolve(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    seen: Tensor,
+    seen_by: Tensor,
+    neighbours: Tensor,
+) -> Tensor:
+    """Convolution of features with their neighbours.
+
+    Parameters
+    ----------
+    x : Tensor, shape (n_images, n_inputs + 1, in_channels)
+        float32 or float64; zeros behind the last pixel.
+    weight : Tensor, shape (K, in_channels, out_channels)
+    bias : Tensor, shape (out_channels,), or None
+    seen, seen_by : Tensor of int32
+        `lookup` of the kernel and of its transpose.
+    neighbours : Tensor of int32, shape (n_outputs, K)
+        Input under each member of the kernel, ``n_inputs`` for none.
+
+    Returns
+    -------
+    Tensor, shape (n_images, n_outputs + 1, out_channels)
+        Zeros behind the last pixel.
+    """
+    return _convolved(x, weight, bias, seen, len(neighbours))
+
+
+@convolve.register_fake
+def _(x, weight, bias, seen, seen_by, neighbours):
+    return x.new_empty(x.shape[0], neighbours.shape[0] + 1, weight.shape[2])
+
+
+@torch.library.custom_op("gammalearn::convolve_backward", mutates_args=(), device_types="cpu")
+def _by_input(gradient: Tensor, weight: Tensor, seen_by: Tensor, n_inputs: int) -> Tensor:
+    # What follows, a mean over pixels say, may give a gradient to what stands for absent pixels.
+    if gradient[:, -1].any():
+        gradient = torch.nn.functional.pad(gradient[:, :-1], (0, 0, 0, 1))
+    return _convolved(gradient, weight.transpose(1, 2), None, seen_by, n_inputs)
+
+
+@_by_input.register_fake
+def _(gradient, weight, seen_by, n_inputs):
+    return gradient.new_empty(gradient.shape[0], n_inputs + 1, weight.shape[1])
+
+
+@torch.library.custom_op("gammalearn::convolve_weight", mutates_args=(), device_types="cpu")
+def _by_weight(x: Tensor, gradient: Tensor, neighbours: Tensor) -> Tensor:
+    x, gradient = x.contiguous(), gradient.contiguous()
+    n_images, n_in, n_out, n_kernel = len(x), x.shape[2], gradient.shape[2], neighbours.shape[1]
+    n_parts = min(max(1, n_images), 2 * torch.get_num_threads())
+    sums = x.new_empty(n_parts, n_kernel, n_in, n_out)
+    run(
+        _outer_product(n_kernel, n_in, n_out, x.dtype == torch.float64),
+        x.data_ptr(), gradient.data_ptr(), sums.data_ptr(), neighbours.data_ptr(),
+        x.shape[1] - 1, gradient.shape[1] - 1, n_images, n_parts,
+    )  # fmt: skip
+    return sums.sum(0)
+
+
+@_by_weight.register_fake
+def _(x, gradient, neighbours):
+    return x.new_empty(neighbours.shape[1], x.shape[2], gradient.shape[2])
+
+
+def _setup(ctx, inputs, output):
+    x, weight, _, _, seen_by, neighbours = inputs
+    ctx.save_for_backward(x, weight, seen_by, neighbours)
+
+
+def _backward(ctx, gradient):
+    x, weight, seen_by, neighbours = ctx.saved_tensors
+    by_x = by_weight = by_bias = None
+    if ctx.needs_input_grad[0]:
+        by_x = _by_input(gradient, weight, seen_by, x.shape[1] - 1)
+    if ctx.needs_input_grad[1]:
+        by_weight = _by_weight(x, gradient, neighbours)
+    if ctx.needs_input_grad[2]:
+        by_bias = gradient[:, :-1].sum((0, 1))
+    return by_x, by_weight, by_bias, None, None, None
+
+
+convolve.register_autograd(_backward, setup_context=_setup)
+
+
+def _convolved(x, weight, bias, seen, n_outputs):
+    x, weight = x.contiguous(), weight.contiguous()
+    n_kernel, n_in, n_out = weight.shape
+    bias = x.new_zeros(n_out) if bias is None else bias.contiguous()
+    out = x.new_empty(len(x), n_outputs + 1, n_out)
+    # Parts of an image, so that there is work for all threads.
+    n_parts = max(1, 2 * torch.get_num_threads() // max(1, len(x)))
+    run(
+        _convolution(n_kernel, n_in, n_out, x.dtype == torch.float64),
+        x.data_ptr(), weight.data_ptr(), bias.data_ptr(), out.data_ptr(), seen.data_ptr(),
+        x.shape[1] - 1, len(x), n_parts,
+    )  # fmt: skip
+    return out

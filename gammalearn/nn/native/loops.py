@@ -1,0 +1,215 @@
+"""What compiled loops are made of: vectors, addresses, and the threads of torch."""
+
+import ctypes
+import functools
+import math
+
+import llvmlite.binding
+import numpy as np
+import torch
+from llvmlite import ir
+from numba import cfunc, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from torch import Tensor
+
+__all__ = [
+    "INDEX",
+    "INT",
+    "N_REGISTERS",
+    "Emitter",
+    "compiled",
+    "count",
+    "fill",
+    "integers",
+    "is_available",
+    "largest_divisor",
+    "numbers",
+    "run",
+    "takes",
+    "vectors",
+]
+
+INT = ir.IntType(64)
+INDEX = ir.IntType(32)
+
+
+def _vector_unit() -> tuple[int, int]:
+    """Bytes of a vector register of this CPU and how many there are."""
+    features = llvmlite.binding.get_host_cpu_features()
+    if features.get("avx512f"):
+        return 64, 32
+    if features.get("avx2"):
+        return 32, 16
+    return 16, 16
+
+
+VECTOR_BYTES, N_REGISTERS = _vector_unit()
+
+
+@functools.cache
+def _openmp():
+    """The OpenMP runtime that torch runs on, None where it is none of GNU's interface."""
+    try:
+        library = ctypes.CDLL(torch._C.__file__)
+        library.GOMP_parallel.argtypes = [
+            ctypes.c_void_p,
+            ctypes.c_void_p,
+            ctypes.c_uint,
+            ctypes.c_uint,
+        ]
+    except (AttributeError, OSError):
+        return None
+    return library
+
+
+def is_available() -> bool:
+    """Whether the CPU has vectors wide enough for this to pay, and torch's threads can be used."""
+    return VECTOR_BYTES >= 32 and _openmp() is not None
+
+
+def takes(features: Tensor, weight: Tensor) -> bool:
+    """Whether features and weights are on the CPU and of types that the loops are made for."""
+    return (
+        features.device.type == "cpu"
+        and features.dtype == weight.dtype
+        and features.dtype in (torch.float32, torch.float64)
+    )
+
+
+class Emitter:
+    """Writes loads, stores and loops on vectors of some lanes at addresses in bytes."""
+
+    def __init__(self, builder, double, lanes):
+        self.builder = builder
+        self.scalar, self.size = (ir.DoubleType(), 8) if double else (ir.FloatType(), 4)
+        self.lanes = lanes
+        self.vector = ir.VectorType(self.scalar, lanes)
+        self.undefined = ir.Constant(self.vector, ir.Undefined)
+        self.zeros = ir.Constant(self.vector, [0.0] * lanes)
+        name = f"llvm.fma.v{lanes}f{8 * self.size}"
+        signature = ir.FunctionType(self.vector, [self.vector] * 3)
+        self._fma = cgutils.get_or_insert_function(builder.module, signature, name)
+
+    def plus(self, address, offset):
+        return self.builder.add(address, ir.Constant(INT, offset)) if offset else address
+
+    def times(self, index, step):
+        return self.builder.mul(index, ir.Constant(INT, step))
+
+    def load(self, address, kind):
+        value = self.builder.load(self.builder.inttoptr(address, kind.as_pointer()))
+        value.align = 4 if kind is INDEX else self.size
+        return value
+
+    def store(self, value, address):
+        self.builder.store(
+            value, self.builder.inttoptr(address, self.vector.as_pointer())
+        ).align = self.size
+
+    def store_scalar(self, value, address):
+        pointer = self.builder.inttoptr(address, self.scalar.as_pointer())
+        self.builder.store(value, pointer).align = self.size
+
+    def index(self, address):
+        return self.builder.sext(self.load(address, INDEX), INT)
+
+    def broadcast(self, address):
+        """A vector of the value at an address."""
+        return self.repeat(self.load(address, self.scalar))
+
+    def repeat(self, value):
+        """A vector of one value."""
+        one = self.builder.insert_element(self.undefined, value, ir.Constant(INDEX, 0))
+        zeros = ir.Constant(ir.VectorType(INDEX, self.lanes), [0] * self.lanes)
+        return self.builder.shuffle_vector(one, self.undefined, zeros)
+
+    def fma(self, a, b, c):
+        return self.builder.call(self._fma, [a, b, c])
+
+    def total(self, value):
+        """The sum over a vector's lanes."""
+        name = f"llvm.vector.reduce.fadd.v{self.lanes}f{8 * self.size}"
+        signature = ir.FunctionType(self.scalar, [self.scalar, self.vector])
+        function = cgutils.get_or_insert_function(self.builder.module, signature, name)
+        zero = ir.Constant(self.scalar, 0.0)
+        return self.builder.call(function, [zero, value], fastmath=("reassoc",))
+
+    def where_positive(self, condition, value):
+        """``value`` where ``condition`` is above zero, and zero elsewhere."""
+        positive = self.builder.fcmp_ordered(">", condition, self.zeros)
+        return self.builder.select(positive, value, self.zeros)
+
+    def sums(self, n_rows, n_vectors):
+        """Variables; LLVM keeps them in registers."""
+        return [
+            [cgutils.alloca_once(self.builder, self.vector) for _ in range(n_vectors)]
+            for _ in range(n_rows)
+        ]
+
+    def loop(self, count, body):
+        with cgutils.for_range(self.builder, count, intp=INT) as loop:
+            body(loop.index)
+
+
+def numbers(arguments):
+    return [argument.literal_value for argument in arguments]
+
+
+@intrinsic
+def count(context, pointer):
+    """Add one to the number at an address and return what it was, whatever other threads do."""
+
+    def generate(context, builder, signature, arguments):
+        number = builder.bitcast(arguments[0], INT.as_pointer())
+        return builder.atomic_rmw("add", number, ir.Constant(INT, 1), "monotonic")
+
+    return types.int64(types.voidptr), generate
+
+
+@intrinsic
+def fill(context, address, n_bytes):
+    """Set bytes to zero."""
+
+    def generate(context, builder, signature, arguments):
+        address, n_bytes = arguments
+        bytes_ = builder.inttoptr(address, ir.IntType(8).as_pointer())
+        cgutils.memset(builder, bytes_, n_bytes, 0)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp), generate
+
+
+@intrinsic
+def integers(context, address):
+    """The pointer to 32-bit integers at an address."""
+    pointer = types.CPointer(types.int32)
+
+    def generate(context, builder, signature, arguments):
+        return builder.inttoptr(arguments[0], INDEX.as_pointer())
+
+    return pointer(types.intp), generate
+
+
+def largest_divisor(number: int, limit: int) -> int:
+    return max(d for d in range(1, max(1, min(number, limit)) + 1) if number % d == 0)
+
+
+def vectors(n_channels: int, double: bool) -> tuple[int, int]:
+    """Lanes of a vector and vectors at a time, for so many channels of the output."""
+    lanes = math.gcd(n_channels, VECTOR_BYTES // (8 if double else 4))
+    return lanes, largest_divisor(n_channels // lanes, N_REGISTERS // 8)
+
+
+def compiled(function):
+    return cfunc(types.void(types.voidptr), cache=True)(function)
+
+
+def run(function, *arguments) -> None:
+    """Let the threads of torch work on what a function counts off."""
+    arguments = np.array([0, *arguments], dtype=np.int64)
+    n_threads = torch.get_num_threads()
+    if n_threads == 1 or _openmp() is None:
+        function.ctypes(arguments.ctypes.data)
+    else:
+        _openmp().GOMP_parallel(function.address, arguments.ctypes.data, n_threads, 0)

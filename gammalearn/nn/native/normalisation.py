@@ -1,0 +1,329 @@
+"""Batch normalisation, with as few passes over the features as it takes.
+
+An image at a time is read for the statistics and stays in the cache meanwhile.
+"""
+
+import functools
+
+import numpy as np
+import torch
+from numba import carray, types
+from numba.extending import intrinsic
+from torch import Tensor
+
+from .loops import Emitter, compiled, count, fill, numbers, run, vectors
+
+__all__ = ["affine", "normalise"]
+
+
+def _scaled(relu, emit, x, scale, offset):
+    value = emit.fma(x, scale, offset)
+    return emit.where_positive(value, value) if relu else value, ()
+
+
+def _sums_of_gradient(relu, emit, x, gradient, normalised, mean):
+    """Sums of a gradient, and of it times what it is the gradient of."""
+    if relu:
+        gradient = emit.where_positive(normalised, gradient)
+    centred = emit.builder.fsub(x, mean)
+    return None, (gradient, emit.builder.fmul(gradient, centred))
+
+
+def _gradient_of_input(relu, emit, x, gradient, normalised, mean, scale, slope, offset):
+    if relu:
+        gradient = emit.where_positive(normalised, gradient)
+    centred = emit.builder.fsub(x, mean)
+    return emit.fma(gradient, scale, emit.fma(centred, slope, offset)), ()
+
+
+#: What is done with each value: streams read, constants and sums of a channel, whether something
+#: is written, and the function.
+_PASSES = {
+    "affine": (1, 2, 0, True, functools.partial(_scaled, False)),
+    "affine, relu": (1, 2, 0, True, functools.partial(_scaled, True)),
+    "sums": (3, 1, 2, False, functools.partial(_sums_of_gradient, False)),
+    "sums, relu": (3, 1, 2, False, functools.partial(_sums_of_gradient, True)),
+    "gradient": (3, 4, 0, True, functools.partial(_gradient_of_input, False)),
+    "gradient, relu": (3, 4, 0, True, functools.partial(_gradient_of_input, True)),
+}
+
+
+@intrinsic(prefer_literal=True)
+def _moments_tile(context, x, out, n_pixels, double, lanes, n_vectors, n_channels):
+    """Mean of an image's pixels and sum of the squared differences from it."""
+    constants = (double, lanes, n_vectors, n_channels)
+    if not all(isinstance(constant, types.Literal) for constant in constants):
+        return None
+    double, lanes, n_vectors, n_channels = numbers(constants)
+
+    def generate(context, builder, signature, arguments):
+        x, out, n_pixels = arguments[:3]
+        emit = Emitter(builder, double, lanes)
+        step = n_channels * emit.size
+        places = [vector * lanes * emit.size for vector in range(n_vectors)]
+
+        def total_of(term):
+            """Loop over the pixels and add up what ``term`` makes of the values of each."""
+            (totals,) = emit.sums(1, n_vectors)
+            for variable in totals:
+                builder.store(emit.zeros, variable)
+
+            def pixel(p):
+                address = builder.add(x, emit.times(p, step))
+                for vector, (place, variable) in enumerate(zip(places, totals, strict=True)):
+                    value = emit.load(emit.plus(address, place), emit.vector)
+                    total = builder.fadd(builder.load(variable), term(vector, value))
+                    builder.store(total, variable)
+
+            emit.loop(n_pixels, pixel)
+            return [builder.load(variable) for variable in totals]
+
+        def squared(vector, value):
+            difference = builder.fsub(value, means[vector])
+            return builder.fmul(difference, difference)
+
+        number = emit.repeat(builder.sitofp(n_pixels, emit.scalar))
+        means = [builder.fdiv(total, number) for total in total_of(lambda _, value: value)]
+        squares = total_of(squared)
+        for place, mean, square in zip(places, means, squares, strict=True):
+            emit.store(mean, emit.plus(out, place))
+            emit.store(square, emit.plus(out, step + place))
+        return context.get_dummy_value()
+
+    return types.void(*[types.intp] * 3, *constants), generate
+
+
+@intrinsic(prefer_literal=True)
+def _pass_tile(
+    context, x, second, third, parameters, out, sums, n_pixels,
+    double, lanes, n_vectors, n_channels, kind,
+):  # fmt: skip
+    """One of the passes over the pixels of an image, for ``n_vectors`` vectors of channels."""
+    constants = (double, lanes, n_vectors, n_channels, kind)
+    if not all(isinstance(constant, types.Literal) for constant in constants):
+        return None
+    double, lanes, n_vectors, n_channels, kind = numbers(constants)
+    n_streams, n_parameters, n_sums, writes, function = _PASSES[kind]
+
+    def generate(context, builder, signature, arguments):
+        *streams, parameters, out, sums, n_pixels = arguments[:7]
+        emit = Emitter(builder, double, lanes)
+        step = n_channels * emit.size
+        places = [vector * lanes * emit.size for vector in range(n_vectors)]
+        values = [
+            [emit.load(emit.plus(parameters, number * step + place), emit.vector)
+             for number in range(n_parameters)]
+            for place in places
+        ]  # fmt: skip
+        totals = emit.sums(n_vectors, n_sums)
+        for row in totals:
+            for variable in row:
+                builder.store(emit.zeros, variable)
+
+        def pixel(p):
+            shift = emit.times(p, step)
+            for place, of_channel, row in zip(places, values, totals, strict=True):
+                addresses = [builder.add(stream, shift) for stream in streams[:n_streams]]
+                read = [emit.load(emit.plus(address, place), emit.vector) for address in addresses]
+                written, terms = function(emit, *read, *of_channel)
+                if writes:
+                    emit.store(written, emit.plus(builder.add(out, shift), place))
+                for variable, term in zip(row, terms, strict=True):
+                    builder.store(builder.fadd(builder.load(variable), term), variable)
+
+        emit.loop(n_pixels, pixel)
+        for place, row in zip(places, totals, strict=True):
+            for number, variable in enumerate(row):
+                address = emit.plus(sums, number * step + place)
+                emit.store(builder.load(variable), address)
+        return context.get_dummy_value()
+
+    return types.void(*[types.intp] * 7, *constants), generate
+
+
+@functools.cache
+def _moments(n_channels: int, double: bool):
+    """Compiled moments of images, a function of the address of its arguments."""
+    size = 8 if double else 4
+    lanes, n_vectors = vectors(n_channels, double)
+    n_blocks = n_channels // (lanes * n_vectors)
+
+    def work(pointer):
+        arguments = carray(pointer, 5, np.int64)
+        x, out, n_pixels, n_images = arguments[1:5]
+        while True:
+            image = count(pointer)
+            if image >= n_images:
+                break
+            for block in range(n_blocks):
+                place = block * n_vectors * lanes * size
+                _moments_tile(
+                    x + image * (n_pixels + 1) * n_channels * size + place,
+                    out + image * 2 * n_channels * size + place,
+                    n_pixels, double, lanes, n_vectors, n_channels,
+                )  # fmt: skip
+
+    return compiled(work)
+
+
+@functools.cache
+def _pass(kind: str, n_channels: int, double: bool):
+    """Compiled pass over images, a function of the address of its arguments."""
+    size = 8 if double else 4
+    lanes, n_vectors = vectors(n_channels, double)
+    n_blocks = n_channels // (lanes * n_vectors)
+    n_sums, writes = _PASSES[kind][2:4]
+
+    def work(pointer):
+        arguments = carray(pointer, 9, np.int64)
+        x, second, third, parameters, out, sums, n_pixels, n_images = arguments[1:9]
+        while True:
+            image = count(pointer)
+            if image >= n_images:
+                break
+            shift = image * (n_pixels + 1) * n_channels * size
+            of_sums = sums + image * n_sums * n_channels * size
+            for block in range(n_blocks):
+                place = block * n_vectors * lanes * size
+                _pass_tile(
+                    x + shift + place, second + shift + place, third + shift + place,
+                    parameters + place, out + shift + place, of_sums + place, n_pixels,
+                    double, lanes, n_vectors, n_channels, kind,
+                )  # fmt: skip
+            if writes:
+                fill(out + shift + n_pixels * n_channels * size, n_channels * size)
+
+    return compiled(work)
+
+
+@torch.library.custom_op("gammalearn::affine", mutates_args=(), device_types="cpu")
+def affine(x: Tensor, scale: Tensor, offset: Tensor, relu: bool) -> Tensor:
+    """``scale`` times features plus ``offset``, without a gradient.
+
+    Parameters
+    ----------
+    x : Tensor, shape (n_images, n_pixels + 1, channels)
+        float32 or float64.
+    scale, offset : Tensor, shape (channels,)
+    relu : bool
+        Whether what is below zero becomes zero.
+
+    Returns
+    -------
+    Tensor, shape (n_images, n_pixels + 1, channels)
+        Zeros behind the last pixel.
+    """
+    kind = "affine, relu" if relu else "affine"
+    return _passed(kind, (x,), torch.stack([scale, offset]))
+
+
+@affine.register_fake
+def _(x, scale, offset, relu):
+    return torch.empty_like(x, memory_format=torch.contiguous_format)
+
+
+@torch.library.custom_op("gammalearn::normalise", mutates_args=(), device_types="cpu")
+def normalise(
+    x: Tensor, weight: Tensor, bias: Tensor, eps: float, relu: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Batch normalisation with the statistics of the batch.
+
+    Parameters
+    ----------
+    x : Tensor, shape (n_images, n_pixels + 1, channels)
+        float32 or float64; what lies behind the last pixel does not count.
+    weight, bias : Tensor, shape (channels,)
+    eps : float
+        Added to the variance.
+    relu : bool
+        Whether a ReLU follows.
+
+    Returns
+    -------
+    normalised : Tensor, shape (n_images, n_pixels + 1, channels)
+        Zeros behind the last pixel.
+    mean, variance : Tensor, shape (channels,)
+        Of the batch, the variance divided by the number of values; without gradients.
+    """
+    x = x.contiguous()
+    n_images, n_cells, n_channels = x.shape
+    moments = x.new_empty(n_images, 2, n_channels)
+    run(
+        _moments(n_channels, x.dtype == torch.float64),
+        x.data_ptr(), moments.data_ptr(), n_cells - 1, n_images,
+    )  # fmt: skip
+    # Those of images make those of the batch (Chan, Golub & LeVeque 1983).
+    means, squares = moments.double().unbind(dim=1)
+    within = squares.sum(dim=0) / (n_images * (n_cells - 1))
+    mean, variance = means.mean(dim=0), within + means.var(dim=0, correction=0)
+    mean, variance = mean.to(x.dtype), variance.to(x.dtype)
+    scale = weight * torch.rsqrt(variance + eps)
+    kind = "affine, relu" if relu else "affine"
+    return _passed(kind, (x,), torch.stack([scale, bias - mean * scale])), mean, variance
+
+
+@normalise.register_fake
+def _(x, weight, bias, eps, relu):
+    normalised = torch.empty_like(x, memory_format=torch.contiguous_format)
+    return normalised, torch.empty_like(weight), torch.empty_like(weight)
+
+
+@torch.library.custom_op("gammalearn::normalise_backward", mutates_args=(), device_types="cpu")
+def _normalise_backward(
+    gradient: Tensor,
+    x: Tensor,
+    normalised: Tensor,
+    weight: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    eps: float,
+    relu: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    streams = x.contiguous(), gradient.contiguous(), normalised
+    n_values = len(x) * (x.shape[1] - 1)
+    inverse = torch.rsqrt(variance + eps)
+    scale = weight * inverse
+    after = ", relu" if relu else ""
+    by_bias, by_scale = _passed(f"sums{after}", streams, mean[None])
+    slope, offset = -scale * inverse.square() * by_scale / n_values, -scale * by_bias / n_values
+    parameters = torch.stack([mean, scale, slope, offset])
+    by_x = _passed(f"gradient{after}", streams, parameters)
+    return by_x, by_scale * inverse, by_bias
+
+
+@_normalise_backward.register_fake
+def _(gradient, x, normalised, weight, mean, variance, eps, relu):
+    by_x = torch.empty_like(x, memory_format=torch.contiguous_format)
+    return by_x, torch.empty_like(weight), torch.empty_like(weight)
+
+
+def _setup_normalise(ctx, inputs, output):
+    x, weight, _, ctx.eps, ctx.relu = inputs
+    normalised, mean, variance = output
+    ctx.mark_non_differentiable(mean, variance)
+    ctx.save_for_backward(x, normalised, weight, mean, variance)
+
+
+def _backward_normalise(ctx, gradient, *_):
+    by_x, by_weight, by_bias = _normalise_backward(gradient, *ctx.saved_tensors, ctx.eps, ctx.relu)
+    return by_x, by_weight, by_bias, None, None
+
+
+normalise.register_autograd(_backward_normalise, setup_context=_setup_normalise)
+
+
+def _passed(kind, streams, parameters):
+    """The output of a pass, or its sums over images and pixels, shape (n_sums, channels)."""
+    x = streams[0].contiguous()
+    n_images, n_cells, n_channels = x.shape
+    n_sums, writes = _PASSES[kind][2:4]
+    out = torch.empty_like(x) if writes else x
+    sums = x.new_empty(n_images, n_sums, n_channels)
+    addresses = [stream.data_ptr() for stream in (x, *streams[1:])]
+    parameters = parameters.to(x.dtype).contiguous()
+    run(
+        _pass(kind, n_channels, x.dtype == torch.float64),
+        *addresses, *[0] * (3 - len(addresses)), parameters.data_ptr(), out.data_ptr(),
+        sums.data_ptr(), n_cells - 1, n_images,
+    )  # fmt: skip
+    return out if writes else sums.sum(0, dtype=torch.float64).to(x.dtype)

@@ -16,6 +16,7 @@ from ctapipe.io.hdf5tableio import get_column_attrs, get_column_transforms
 from ..errors import EmptySelectionError, InputFileError
 from ..files import open_hdf5, reading
 from ..particles import particle_names
+from .broken import BrokenPixels, without_broken
 from .chunks import TableChunks
 from .parameters import ParameterCalculator, computable_parameters
 from .reader import KEYS, TRUTH_UNITS, event_keys, match_rows
@@ -32,6 +33,9 @@ SHOWER = "/simulation/event/subarray/shower"
 FIXED_POINTING = "/configuration/telescope/pointing"
 #: Pointing against time, by data model: 7.2 and later, 5.0 and earlier.
 MONITORED_POINTING = ("/dl0/monitoring/telescope/pointing", "/dl1/monitoring/telescope/pointing")
+
+#: Calibration of the pixels against time, as ctapipe-merge brings it into a file.
+COEFFICIENTS = "/dl1/monitoring/telescope/calibration/camera/coefficients"
 
 #: Images whose parameters are computed together.
 ROWS_AT_A_TIME = 256
@@ -62,6 +66,7 @@ class CtapipeDL1Reader:
         self._file = open_hdf5(self.path)
         # How the images of each telescope are stored: finding out takes longer than reading some.
         self._tables: dict[int, tuple[TableChunks, dict]] = {}
+        self._broken: dict[int, BrokenPixels | None] = {}
         try:
             with self._reading("the table of contents"):
                 self._check_kind()
@@ -332,7 +337,8 @@ class CtapipeDL1Reader:
         Returns
         -------
         dict of str to ndarray, shape (n, n_pixels)
-            Also ``obs_id`` and ``event_id``, shape (n,).
+            Also ``obs_id`` and ``event_id``, shape (n,). Charges of pixels that the file's
+            calibration flags as outliers are NaN.
         """
         path = f"{IMAGES}/tel_{tel_id:03d}"
         with self._reading(path):
@@ -353,7 +359,34 @@ class CtapipeDL1Reader:
                 )
             transform = transforms.get(column)
             pixels[name] = transform.inverse(data[column]) if transform else data[column]
+        if "charge" in names:
+            pixels["charge"] = without_broken(pixels["charge"], self._broken_pixels(tel_id), rows)
         return pixels
+
+    def _broken_pixels(self, tel_id: int) -> BrokenPixels | None:
+        """Pixels that the calibration in the file flags, None where it has none."""
+        if tel_id not in self._broken:
+            self._broken[tel_id] = self._read_broken_pixels(tel_id)
+        return self._broken[tel_id]
+
+    def _read_broken_pixels(self, tel_id: int) -> BrokenPixels | None:
+        path = f"{COEFFICIENTS}/tel_{tel_id:03d}"
+        if path not in self._file or self._file.get_node(path).nrows == 0:
+            return None
+        table = self._read(path, "time", "outlier_mask")
+        # A pixel of either gain: which of them a charge is of, files do not say.
+        masks = np.asarray(table["outlier_mask"], dtype=bool)
+        masks = masks.reshape(len(masks), -1, masks.shape[-1]).any(axis=1)
+        if not masks.any():
+            return None
+        n_images = self.n_images(tel_id)
+        if SHOWER in self._file:  # times of simulated events mean nothing: the first, as ctapipe
+            return BrokenPixels(masks[:1], np.zeros(n_images, dtype=np.int64))
+        start = table["time"].unix_tai
+        order = np.argsort(start, kind="stable")
+        when = self._image_triggers(tel_id)["time"].unix_tai
+        row = np.searchsorted(start[order], when, side="right") - 1
+        return BrokenPixels(masks[order], np.maximum(row, 0))
 
 
 def _degrees(column) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Reader of lstchain DL1 HDF5 files, simulated or of LST-1."""
 
+import logging
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -15,13 +16,19 @@ from ctapipe.io.hdf5tableio import get_column_attrs, get_column_transforms
 from ..errors import EmptySelectionError, InputFileError
 from ..files import open_hdf5, reading
 from ..particles import particle_names
+from .broken import BrokenPixels, without_broken
 from .chunks import TableChunks
 from .reader import KEYS, TRUTH_UNITS, event_keys
 
 __all__ = ["LstchainDL1Reader"]
 
+log = logging.getLogger(__name__)
+
 IMAGES = "/dl1/event/telescope/image/LST_LSTCam"
 PARAMETERS = "/dl1/event/telescope/parameters/LST_LSTCam"
+
+#: Calibrations of a run of LST-1; images say which of them is theirs.
+CALIBRATION = "/dl1/event/telescope/monitoring/calibration"
 
 PIXEL_COLUMNS = {"charge": "image", "peak_time": "peak_time", "cleaning_mask": "image_mask"}
 
@@ -207,7 +214,7 @@ class LstchainDL1Reader:
         return TableChunks(table), get_column_transforms(get_column_attrs(table))
 
     def pixels(self, tel_id: int, rows: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
-        """What the pixels of some images hold."""
+        """What the pixels of some images hold; charges of unusable pixels are NaN."""
         rows = self._rows[tel_id][np.asarray(rows)]
         with reading(self.path, IMAGES):
             chunks, transforms = self._chunks
@@ -224,4 +231,30 @@ class LstchainDL1Reader:
                 )
             transform = transforms.get(column)
             pixels[name] = transform.inverse(data[column]) if transform else data[column]
+        if "charge" in names:
+            pixels["charge"] = without_broken(pixels["charge"], self._broken_pixels, rows)
         return pixels
+
+    @cached_property
+    def _broken_pixels(self) -> BrokenPixels | None:
+        """Unusable pixels of the calibration of each image, None where the file has none."""
+        if CALIBRATION not in self._file or "calibration_id" not in self._parameters.colnames:
+            return None
+        with reading(self.path, CALIBRATION):
+            table = self._file.get_node(CALIBRATION)
+            if "unusable_pixels" not in table.colnames or table.nrows == 0:
+                return None
+            masks = table.col("unusable_pixels").astype(bool)
+        # A pixel of either gain: which of them a charge is of, files do not say.
+        masks = masks.reshape(len(masks), -1, masks.shape[-1]).any(axis=1)
+        number = np.asarray(self._parameters["calibration_id"], dtype=np.int64)
+        if np.any((number < 0) | (number >= len(masks))):
+            log.warning(
+                "'%s': images refer to a calibration that is not among the %d of %s; no pixel "
+                "counts as broken.",
+                self.path,
+                len(masks),
+                CALIBRATION,
+            )
+            return None
+        return BrokenPixels(masks, number) if masks.any() else None

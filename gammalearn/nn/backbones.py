@@ -129,9 +129,10 @@ class PreActivationBlock(nn.Module):
             self.shortcut.append(PointwiseConv(in_channels, out_channels, bias=False))
 
     def forward(self, x: Tensor) -> Tensor:  # (n_images, in_channels, n_pixels), or on cells
-        y = self.conv1(self.norm1(x))
-        y = self.conv2(self.norm2(y))
-        return y + self.shortcut(x)  # (n_images, out_channels, out_grid.n_pixels), or on cells
+        y = self.norm2(self.conv1(self.norm1(x)))
+        return self.conv2(
+            y, plus=self.shortcut(x)
+        )  # (n_images, out_channels, out_grid.n_pixels), or on cells
 
 
 class GammaPhysNet(nn.Sequential):

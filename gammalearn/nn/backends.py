@@ -61,6 +61,13 @@ def make_backend(backend: str, layer) -> nn.Module:
     return BACKENDS[chosen_backend(backend, layer.grid)](layer)
 
 
+def _finished(convolved: Tensor, plus: Tensor | None, relu: bool) -> Tensor:
+    """What comes after a convolution, where it does not do it itself."""
+    if plus is not None:
+        convolved = convolved + plus
+    return torch.relu(convolved) if relu else convolved
+
+
 class GatherBackend(nn.Module):
     """Gathers what each output pixel sees."""
 
@@ -81,11 +88,12 @@ class GatherBackend(nn.Module):
             -1, self.neighbours.shape
         )
 
-    def convolve(self, images, weight, bias, groups):
+    def convolve(self, images, weight, bias, groups, plus, relu):
         seen = self.seen(images).unflatten(1, (groups, -1)).flatten(2, 3)
         # (groups, out, in · K) @ (n_images, groups, in · K, n_out)
         convolved = (weight.flatten(1).unflatten(0, (groups, -1)) @ seen).flatten(1, 2)
-        return convolved if bias is None else convolved + bias[:, None]
+        convolved = convolved if bias is None else convolved + bias[:, None]
+        return _finished(convolved, plus, relu)
 
     def largest(self, images):
         return self.seen(images).max(dim=2).values
@@ -129,11 +137,11 @@ class PackageBackend(nn.Module):
             **parameters,
         )
 
-    def convolve(self, images, weight, bias, groups):
+    def convolve(self, images, weight, bias, groups, plus, relu):
         if groups > 1:
             raise ValueError("The IndexedConv package has no convolution in groups.")
         layer = self._layer(weight=weight, bias=bias, out_channels=weight.shape[0])
-        return self._convolution(layer, images)
+        return _finished(self._convolution(layer, images), plus, relu)
 
     def largest(self, images):
         return self._largest(self._layer(), images)
@@ -184,11 +192,12 @@ class DenseBackend(nn.Module):
             cells, stride = cells.contiguous(memory_format=torch.channels_last), 1
         return F.conv2d(cells, kernel, bias, stride, self.padding, self.dilation, groups)
 
-    def convolve(self, images, weight, bias, groups):
+    def convolve(self, images, weight, bias, groups, plus, relu):
         if self.n_members < self.size**2:
             weight = F.pad(weight, (0, 1)).index_select(2, self.places)
         kernel = weight.unflatten(2, (self.size, self.size))
-        return self._like(images, lambda cells: self._conv2d(cells, kernel, bias, groups))
+        convolved = self._like(images, lambda cells: self._conv2d(cells, kernel, bias, groups))
+        return _finished(convolved, plus, relu)
 
     def mean(self, images):
         channels = images.shape[1]
@@ -229,11 +238,14 @@ class NativeBackend(DenseBackend):
     def takes(self, cells):
         return on_row(cells, self.row) or super().takes(cells)
 
-    def convolve(self, images, weight, bias, groups):
+    def convolve(self, images, weight, bias, groups, plus, relu):
         if groups == 1 and self._is_native(images, weight):
-            return self._native(images, weight.permute(2, 1, 0), bias)
+            return self._native(images, weight.permute(2, 1, 0), bias, plus, relu)
         dense = super().convolve
-        return self._dense(images, lambda images: dense(images, weight, bias, groups))
+        convolved = self._dense(
+            images, lambda images: dense(images, weight, bias, groups, None, False)
+        )
+        return _finished(convolved, plus, relu)
 
     def mean(self, images):
         if self._is_native(images, images):
@@ -248,11 +260,15 @@ class NativeBackend(DenseBackend):
         in_place = not on_cells(images) or on_row(images, self.row)
         return in_place and native.takes(images, weight)
 
-    def _native(self, images, weight, bias):
+    def _native(self, images, weight, bias, plus=None, relu=False):
         """Convolve pixels or a row with a weight of shape (K, in_channels, out_channels)."""
         row = images if on_cells(images) else pixels_to_row(images, self.row)
+        if plus is not None:
+            plus = plus if on_cells(plus) else pixels_to_row(plus, self.out_row)
+            plus = plus.flatten(2).transpose(1, 2)
         x = row.flatten(2).transpose(1, 2)
-        convolved = native.convolve(x, weight, bias, self.seen, self.seen_by, self.neighbours)
+        tables = self.seen, self.seen_by, self.neighbours
+        convolved = native.convolve(x, weight, bias, plus, relu, *tables)
         convolved = convolved.transpose(1, 2)
         if on_cells(images):
             return convolved.unflatten(2, self.out_row)

@@ -95,6 +95,8 @@ class IndexedConv(_Indexed):
         for a depthwise convolution.
     backend : {"auto", "indexedconv", "gather", "dense", "native"}
         How it is computed, see `gammalearn.nn.backends`.
+    relu : bool
+        Whether to go on with a ReLU, which is faster here than after.
 
     Attributes
     ----------
@@ -117,6 +119,7 @@ class IndexedConv(_Indexed):
         kernel=None,
         groups=1,
         backend="auto",
+        relu=False,
     ):
         super().__init__(grid, radius, stride, dilation, kernel, backend)
         if groups < 1 or in_channels % groups or out_channels % groups:
@@ -124,6 +127,7 @@ class IndexedConv(_Indexed):
                 f"groups must divide the channels, {in_channels} and {out_channels}; got {groups}."
             )
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
+        self.relu = relu
         self.weight = nn.Parameter(
             torch.empty(out_channels, in_channels // groups, self.kernel_size)
         )
@@ -136,10 +140,11 @@ class IndexedConv(_Indexed):
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -bound, bound)
 
-    def forward(self, images):
+    def forward(self, images, plus=None):
         """Convolve images (n_images, in_channels, n_pixels) to (n_images, out_channels, n_out).
 
-        Features on cells, (n_images, in_channels, n_rows, n_cols), become such.
+        Features on cells, (n_images, in_channels, n_rows, n_cols), become such. ``plus``, of the
+        output's shape, is added, before the ReLU.
         """
         if images.ndim >= 3 and images.shape[1] != self.in_channels:
             raise ValueError(
@@ -147,12 +152,15 @@ class IndexedConv(_Indexed):
                 f"{images.shape[1]} in shape {tuple(images.shape)}."
             )
         self._check(images)
-        return self.backend.convolve(images, self.weight, self.bias, self.groups)
+        return self.backend.convolve(images, self.weight, self.bias, self.groups, plus, self.relu)
 
     def extra_repr(self):
         bias = "" if self.bias is not None else ", bias=False"
         groups = "" if self.groups == 1 else f", groups={self.groups}"
-        return f"{self.in_channels}, {self.out_channels}, {super().extra_repr()}{bias}{groups}"
+        relu = ", relu=True" if self.relu else ""
+        return (
+            f"{self.in_channels}, {self.out_channels}, {super().extra_repr()}{bias}{groups}{relu}"
+        )
 
 
 class _IndexedPool(_Indexed):

@@ -31,9 +31,10 @@ def for_inference(network: nn.Module) -> nn.Module:
         follows = zip(names, names[1:], strict=False) if isinstance(module, nn.Sequential) else ()
         for first, second in [*follows, *getattr(module, "FOLLOWS", ())]:
             conv, norm = getattr(module, first), getattr(module, second)
-            if isinstance(conv, IndexedConv) and isinstance(norm, IndexedBatchNorm):
+            foldable = isinstance(conv, IndexedConv) and not conv.relu
+            if foldable and isinstance(norm, IndexedBatchNorm):
                 _fold(conv, norm)
-                setattr(module, second, nn.ReLU(inplace=True) if norm.relu else nn.Identity())
+                setattr(module, second, nn.Identity())
     return network.requires_grad_(False)
 
 
@@ -44,3 +45,4 @@ def _fold(conv: IndexedConv, norm: IndexedBatchNorm) -> None:
     bias = offset if conv.bias is None else offset + scale * conv.bias
     conv.weight = nn.Parameter(conv.weight * scale[:, None, None])
     conv.bias = nn.Parameter(bias)
+    conv.relu = norm.relu

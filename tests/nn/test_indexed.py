@@ -10,10 +10,12 @@ import torch
 from ctapipe.instrument import CameraGeometry, PixelShape, SubarrayDescription
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from gammalearn.camera import LatticeError, PixelGrid
-from gammalearn.nn import CellsToPixels, PixelsToCells, native
+from gammalearn.nn import CellsToPixels, IndexedBatchNorm, PixelsToCells, native
 from gammalearn.nn.indexed import IndexedAveragePool, IndexedConv, IndexedMaxPool
+from gammalearn.nn.layout import PixelsToRow
 
 reference = pytest.importorskip("indexedconv.engine", reason="indexedconv not installed")
 reference_tables = pytest.importorskip("indexedconv.utils")
@@ -310,6 +312,46 @@ def test_absent_neighbours_count_as_zero(seven):
     torch.testing.assert_close(
         IndexedAveragePool(seven)(negative).flatten(), torch.tensor([-4 / 7, -4 / 7])
     )
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize(
+    ("backend", "laid_out"),
+    [
+        *((backend, nn.Identity) for backend in ("indexedconv", *BACKENDS)),
+        *((backend, PixelsToCells) for backend in ("native", "dense")),
+        ("native", PixelsToRow),
+    ],
+)
+def test_what_is_added_and_the_relu_after_it(seven, backend, relu, laid_out):
+    """As the sum and the ReLU of torch, with all gradients."""
+    torch.manual_seed(0)
+    conv = IndexedConv(2, 3, seven, backend=backend, relu=relu).double()
+    plain = IndexedConv(2, 3, seven, backend="gather").double()
+    plain.load_state_dict(conv.state_dict())
+    images, plus = (torch.randn(4, n, 7, dtype=torch.float64) for n in (2, 3))
+    layout = nn.Identity() if laid_out is nn.Identity else laid_out(seven)
+    to_pixels = CellsToPixels(seven)
+    ours = [x.clone().requires_grad_() for x in (images, plus)]
+    theirs = [x.clone().requires_grad_() for x in (images, plus)]
+    out = to_pixels(conv(layout(ours[0]), plus=layout(ours[1])))
+    expected = plain(theirs[0]) + theirs[1]
+    expected = torch.relu(expected) if relu else expected
+    torch.testing.assert_close(out, expected)
+    cotangent = torch.randn_like(out)
+    out.backward(cotangent), expected.backward(cotangent)
+    for mine, other in zip([*ours, conv.weight], [*theirs, plain.weight], strict=True):
+        torch.testing.assert_close(mine.grad, other.grad)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_is_no_number_does_not_become_zero(seven, backend):
+    images = torch.full((1, 2, 7), torch.nan)
+    layer = IndexedConv(2, 16, seven, backend=backend, relu=True)
+    norm = IndexedBatchNorm(16, seven, relu=True)
+    layout = PixelsToRow(seven) if backend == "native" else nn.Identity()
+    assert CellsToPixels(seven)(layer(layout(images))).isnan().all()
+    assert CellsToPixels(seven)(norm(layer(layout(images)))).isnan().all()
 
 
 def test_a_bad_pixel_spoils_its_neighbours_only(seven):

@@ -101,24 +101,31 @@ def lookup(seen: np.ndarray, n_inputs: int) -> Tensor:
 
 @intrinsic(prefer_literal=True)
 def _convolve_tile(
-    context, x, seen, members, n_members, weight, start, out, outputs,
-    double, lanes, n_tile, n_vectors, n_kernel, n_in, n_out,
+    context, x, seen, members, n_members, weight, bias, plus, out, outputs,
+    double, lanes, n_tile, n_vectors, n_kernel, n_in, n_out, adds, relu,
 ):  # fmt: skip
     """Outputs of ``n_tile`` pixels in ``n_vectors`` vectors of channels, all addresses in bytes."""
-    constants = (double, lanes, n_tile, n_vectors, n_kernel, n_in, n_out)
+    constants = (double, lanes, n_tile, n_vectors, n_kernel, n_in, n_out, adds, relu)
     if not all(isinstance(constant, types.Literal) for constant in constants):
         return None
-    double, lanes, n_tile, n_vectors, n_kernel, n_in, n_out = numbers(constants)
+    double, lanes, n_tile, n_vectors, n_kernel, n_in, n_out, adds, relu = numbers(constants)
 
     def generate(context, builder, signature, arguments):
-        x, seen, members, n_members, weight, start, out, outputs = arguments[:8]
+        x, seen, members, n_members, weight, bias, plus, out, outputs = arguments[:9]
         emit = Emitter(builder, double, lanes)
         size = emit.size
         sums = emit.sums(n_tile, n_vectors)
-        for row in sums:
+        places = [
+            emit.times(emit.index(emit.plus(outputs, 4 * p)), n_out * size) for p in range(n_tile)
+        ]
+        for place, row in zip(places, sums, strict=True):
             for vector, variable in enumerate(row):
                 offset = vector * lanes * size
-                builder.store(emit.load(emit.plus(start, offset), emit.vector), variable)
+                start = emit.load(emit.plus(bias, offset), emit.vector)
+                if adds:
+                    address = emit.plus(builder.add(plus, place), offset)
+                    start = builder.fadd(start, emit.load(address, emit.vector))
+                builder.store(start, variable)
         n_unrolled = math.gcd(n_in, 8)
 
         def member(k):
@@ -152,14 +159,16 @@ def _convolve_tile(
             emit.loop(ir.Constant(INT, n_in // n_unrolled), channels)
 
         emit.loop(n_members, member)
-        for p, row in enumerate(sums):
-            address = emit.times(emit.index(emit.plus(outputs, 4 * p)), n_out * size)
-            address = builder.add(out, address)
+        for place, row in zip(places, sums, strict=True):
+            address = builder.add(out, place)
             for vector, variable in enumerate(row):
-                emit.store(builder.load(variable), emit.plus(address, vector * lanes * size))
+                value = builder.load(variable)
+                if relu:
+                    value = emit.where_positive(value, value)
+                emit.store(value, emit.plus(address, vector * lanes * size))
         return context.get_dummy_value()
 
-    return types.void(*[types.intp] * 8, *constants), generate
+    return types.void(*[types.intp] * 9, *constants), generate
 
 
 @intrinsic(prefer_literal=True)
@@ -211,7 +220,7 @@ def _outer_tile(
 
 
 @functools.cache
-def _convolution(n_kernel: int, n_in: int, n_out: int, double: bool):
+def _convolution(n_kernel: int, n_in: int, n_out: int, double: bool, adds: bool, relu: bool):
     """Compiled convolution, a function of the address of its arguments."""
     size = 8 if double else 4
     lanes, n_vectors = vectors(n_out, double)
@@ -219,9 +228,9 @@ def _convolution(n_kernel: int, n_in: int, n_out: int, double: bool):
     n_blocks = n_out // (lanes * n_vectors)
 
     def work(pointer):
-        arguments = carray(pointer, 9, np.int64)
-        x, weight, bias, out, place = arguments[1:6]
-        n_inputs, n_images, n_parts = arguments[6:9]
+        arguments = carray(pointer, 10, np.int64)
+        x, weight, bias, plus, out, place = arguments[1:7]
+        n_inputs, n_images, n_parts = arguments[7:10]
         head = carray(integers(place), 2)
         n_groups, n_outputs = head[0], head[1]
         table = carray(integers(place), 2 + (2 + n_kernel) * n_groups)
@@ -231,7 +240,8 @@ def _convolution(n_kernel: int, n_in: int, n_out: int, double: bool):
                 break
             image, part = unit // n_parts, unit % n_parts
             of_image = x + image * (n_inputs + 1) * n_in * size
-            result = out + image * (n_outputs + 1) * n_out * size
+            of_outputs = image * (n_outputs + 1) * n_out * size
+            added, result = plus + of_outputs, out + of_outputs
             members = place + 4 * (2 + 2 * n_groups)
             outputs = members + 4 * n_groups * n_kernel
             seen = outputs + 4 * n_outputs
@@ -246,17 +256,17 @@ def _convolution(n_kernel: int, n_in: int, n_out: int, double: bool):
                             first = min(pixel, stop - n_tile)
                             _convolve_tile(
                                 of_image, seen + 4 * n_kernel * first, members, n_members,
-                                weight + shift, bias + shift,
-                                result + shift, outputs + 4 * first,
-                                double, lanes, n_tile, n_vectors, n_kernel, n_in, n_out,
+                                weight + shift, bias + shift, added + shift,
+                                result + shift, outputs + 4 * first, double, lanes,
+                                n_tile, n_vectors, n_kernel, n_in, n_out, adds, relu,
                             )  # fmt: skip
                     else:
                         for first in range(start, stop):
                             _convolve_tile(
                                 of_image, seen + 4 * n_kernel * first, members, n_members,
-                                weight + shift, bias + shift,
-                                result + shift, outputs + 4 * first,
-                                double, lanes, 1, n_vectors, n_kernel, n_in, n_out,
+                                weight + shift, bias + shift, added + shift,
+                                result + shift, outputs + 4 * first, double, lanes,
+                                1, n_vectors, n_kernel, n_in, n_out, adds, relu,
                             )  # fmt: skip
                 members += 4 * n_kernel
                 outputs += 4 * n_pixels
@@ -309,11 +319,13 @@ def convolve(
     x: Tensor,
     weight: Tensor,
     bias: Tensor | None,
+    plus: Tensor | None,
+    relu: bool,
     seen: Tensor,
     seen_by: Tensor,
     neighbours: Tensor,
 ) -> Tensor:
-    """Convolution of features with their neighbours.
+    """Convolution of features with their neighbours, and what comes with it.
 
     Parameters
     ----------
@@ -321,6 +333,10 @@ def convolve(
         float32 or float64; zeros behind the last pixel.
     weight : Tensor, shape (K, in_channels, out_channels)
     bias : Tensor, shape (out_channels,), or None
+    plus : Tensor, shape (n_images, n_outputs + 1, out_channels), or None
+        Added to the convolution.
+    relu : bool
+        Whether what is below zero becomes zero then.
     seen, seen_by : Tensor of int32
         `lookup` of the kernel and of its transpose.
     neighbours : Tensor of int32, shape (n_outputs, K)
@@ -331,11 +347,11 @@ def convolve(
     Tensor, shape (n_images, n_outputs + 1, out_channels)
         Zeros behind the last pixel.
     """
-    return _convolved(x, weight, bias, seen, len(neighbours))
+    return _convolved(x, weight, bias, plus, relu, seen, len(neighbours))
 
 
 @convolve.register_fake
-def _(x, weight, bias, seen, seen_by, neighbours):
+def _(x, weight, bias, plus, relu, seen, seen_by, neighbours):
     return x.new_empty(x.shape[0], neighbours.shape[0] + 1, weight.shape[2])
 
 
@@ -344,7 +360,7 @@ def _by_input(gradient: Tensor, weight: Tensor, seen_by: Tensor, n_inputs: int) 
     # What follows, a mean over pixels say, may give a gradient to what stands for absent pixels.
     if gradient[:, -1].any():
         gradient = torch.nn.functional.pad(gradient[:, :-1], (0, 0, 0, 1))
-    return _convolved(gradient, weight.transpose(1, 2), None, seen_by, n_inputs)
+    return _convolved(gradient, weight.transpose(1, 2), None, None, False, seen_by, n_inputs)
 
 
 @_by_input.register_fake
@@ -372,12 +388,14 @@ def _(x, gradient, neighbours):
 
 
 def _setup(ctx, inputs, output):
-    x, weight, _, _, seen_by, neighbours = inputs
-    ctx.save_for_backward(x, weight, seen_by, neighbours)
+    x, weight, _, _, relu, _, seen_by, neighbours = inputs
+    ctx.save_for_backward(x, weight, seen_by, neighbours, output if relu else None)
 
 
 def _backward(ctx, gradient):
-    x, weight, seen_by, neighbours = ctx.saved_tensors
+    x, weight, seen_by, neighbours, rectified = ctx.saved_tensors
+    if rectified is not None:
+        gradient = torch.ops.aten.threshold_backward(gradient, rectified, 0)
     by_x = by_weight = by_bias = None
     if ctx.needs_input_grad[0]:
         by_x = _by_input(gradient, weight, seen_by, x.shape[1] - 1)
@@ -385,22 +403,24 @@ def _backward(ctx, gradient):
         by_weight = _by_weight(x, gradient, neighbours)
     if ctx.needs_input_grad[2]:
         by_bias = gradient[:, :-1].sum((0, 1))
-    return by_x, by_weight, by_bias, None, None, None
+    by_plus = gradient if ctx.needs_input_grad[3] else None
+    return by_x, by_weight, by_bias, by_plus, None, None, None, None
 
 
 convolve.register_autograd(_backward, setup_context=_setup)
 
 
-def _convolved(x, weight, bias, seen, n_outputs):
+def _convolved(x, weight, bias, plus, relu, seen, n_outputs):
     x, weight = x.contiguous(), weight.contiguous()
     n_kernel, n_in, n_out = weight.shape
     bias = x.new_zeros(n_out) if bias is None else bias.contiguous()
+    plus = None if plus is None else plus.contiguous()
     out = x.new_empty(len(x), n_outputs + 1, n_out)
     # Parts of an image, so that there is work for all threads.
     n_parts = max(1, 2 * torch.get_num_threads() // max(1, len(x)))
     run(
-        _convolution(n_kernel, n_in, n_out, x.dtype == torch.float64),
-        x.data_ptr(), weight.data_ptr(), bias.data_ptr(), out.data_ptr(), seen.data_ptr(),
-        x.shape[1] - 1, len(x), n_parts,
+        _convolution(n_kernel, n_in, n_out, x.dtype == torch.float64, plus is not None, relu),
+        x.data_ptr(), weight.data_ptr(), bias.data_ptr(), 0 if plus is None else plus.data_ptr(),
+        out.data_ptr(), seen.data_ptr(), x.shape[1] - 1, len(x), n_parts,
     )  # fmt: skip
     return out

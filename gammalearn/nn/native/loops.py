@@ -136,8 +136,9 @@ class Emitter:
         return self.builder.call(function, [zero, value], fastmath=("reassoc",))
 
     def where_positive(self, condition, value):
-        """``value`` where ``condition`` is above zero, and zero elsewhere."""
-        positive = self.builder.fcmp_ordered(">", condition, self.zeros)
+        """``value`` where ``condition`` is above zero or no number, and zero elsewhere."""
+        # No number must stay none: that something went wrong is not to be hidden.
+        positive = self.builder.fcmp_unordered(">", condition, self.zeros)
         return self.builder.select(positive, value, self.zeros)
 
     def sums(self, n_rows, n_vectors):

@@ -11,6 +11,7 @@ import pydantic
 
 from gammalearn.settings import (
     AugmentationSettings,
+    CleaningSettings,
     CutSettings,
     DataSettings,
     EvaluationSettings,
@@ -26,6 +27,7 @@ SECTIONS = {
     "simulation.N": SimulationSettings,
     "data": DataSettings,
     "data.cuts": CutSettings,
+    "data.cleaning": CleaningSettings,
     "data.augmentation": AugmentationSettings,
     "network": NetworkSettings,
     "tasks.NAME": TaskSettings,

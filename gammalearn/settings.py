@@ -6,6 +6,7 @@ resolved settings, defaults included.
 """
 
 import difflib
+import inspect
 import runpy
 import sys
 import traceback
@@ -22,6 +23,7 @@ from .errors import SettingsError
 
 __all__ = [
     "AugmentationSettings",
+    "CleaningSettings",
     "CutSettings",
     "DataSettings",
     "EvaluationSettings",
@@ -96,6 +98,10 @@ Degrees = Annotated[float, _number_in("deg"), Field(allow_inf_nan=False)]
 Metres = Annotated[float, _number_in("m"), Field(allow_inf_nan=False)]
 
 
+#: A value of a parameter that another package defines; true and false stay what they are.
+Number = bool | int | float | None
+
+
 class _Settings(pydantic.BaseModel):
     model_config = ConfigDict(
         extra="forbid", validate_default=True, use_attribute_docstrings=True, frozen=True
@@ -116,6 +122,59 @@ class CutSettings(_Settings):
     event: Strings = []
     """Conditions each event must meet, e.g. ``true_energy > 0.05`` (TeV), ``multiplicity >= 3``
     or ``multiplicity_LST >= 2``; multiplicity counts the images left by the image cuts."""
+
+
+class CleaningSettings(_Settings):
+    """Which pixels hold light of the shower: the channel ``cleaning_mask``, which may also be applied
+    to charge and time."""
+
+    method: Literal[
+        "file",
+        "tailcuts_clean",
+        "mars_cleaning_1st_pass",
+        "fact_image_cleaning",
+        "time_constrained_clean",
+        "nsb_image_cleaning",
+    ] = "file"
+    """Where the mask comes from: the DL1 file, or ctapipe's function of this name, which cleans the
+    images as they are read, augmented ones after their augmentation."""
+
+    parameters: dict[str, Number | dict[str, Number]] = {}
+    """Arguments of ctapipe's function by their names there, ctapipe's defaults for others, e.g.
+    ``{"picture_thresh": 8, "boundary_thresh": 4, "min_number_picture_neighbors": 2}``; a value may
+    be one for each camera, ``{"LSTCam": 8, "*": 6}``."""
+
+    applied_to: list[Literal["charge", "peak_time"]] = []
+    """What the mask is applied to: pixels outside have then no charge (0), or no time of their own."""
+
+    @model_validator(mode="after")
+    def _known_parameters(self):
+        known = cleaning_parameters(self.method) if self.parameters else []
+        for name in self.parameters:
+            if name not in known:
+                raise ValueError(
+                    f"method={self.method!r} has no parameter {name!r}; "
+                    + (f"known: {', '.join(known)}" if known else "it has none")
+                )
+        return self
+
+
+def cleaning_parameters(method: str) -> list[str]:
+    """The parameters of a cleaning method that are settings.
+
+    Parameters
+    ----------
+    method : str
+        As :attr:`CleaningSettings.method`.
+    """
+    if method == "file":
+        return []
+    # Slow to import, and few experiments clean images.
+    from ctapipe.image import cleaning
+
+    of_an_image = {"geom", "image", "arrival_times", "pedestal_std"}
+    names = inspect.signature(getattr(cleaning, method)).parameters
+    return [name for name in names if name not in of_an_image]
 
 
 class AugmentationSettings(_Settings):
@@ -139,6 +198,10 @@ class AugmentationSettings(_Settings):
 
     pixel_dropout: float = Field(0.0, ge=0, lt=1)
     """Share of the pixels that are missing, as broken ones are."""
+
+    telescope_dropout: float = Field(0.0, ge=0, lt=1)
+    """Probability of each image to be left out of its event, as if that telescope had not triggered;
+    so many images as ``data.min_multiplicity`` asks for are always kept."""
 
 
 class SimulationSettings(_Settings):
@@ -258,16 +321,23 @@ class DataSettings(_Settings):
     """What a file that cannot be indexed does: it stops the run, or is left out, with a warning
     and its name in the report."""
 
-    channels: list[Literal["charge", "peak_time", "cleaning_mask", "has_charge"]] = [
-        "charge",
-        "peak_time",
-    ]
-    """What each pixel carries into the network, in this order; ``has_charge`` is 0 for missing
-    pixels and 1 for others."""
+    channels: list[
+        Literal["charge", "peak_time", "absolute_peak_time", "cleaning_mask", "has_charge"]
+    ] = ["charge", "peak_time"]
+    """What each pixel carries into the network, in this order: ``peak_time`` is relative to the
+    image's own time, ``absolute_peak_time`` the file's, both in units of 10 ns; ``has_charge`` is 0
+    for missing pixels and 1 for others."""
 
-    charge_scale: Literal["linear", "asinh"] = "asinh"
-    """How charge (p.e.) enters: as it is, or asinh(charge), linear for noise and
-    logarithmic for light."""
+    charge_scale: Literal["linear", "asinh", "log"] = "asinh"
+    """How charge (p.e.) enters: as it is; as asinh(charge), linear for noise and logarithmic for
+    light; or as log(1 + charge), with the sign of the charge where that is negative."""
+
+    peak_time_threshold: float | None = Field(None, allow_inf_nan=False)
+    """Least charge (p.e.) of pixels whose peak time counts, as that of darker ones is the noise's:
+    these have the image's own time, 0 in ``peak_time``. By default the times of all count."""
+
+    cleaning: CleaningSettings = CleaningSettings()
+    """Which pixels hold light of the shower."""
 
     augmentation: AugmentationSettings = AugmentationSettings()
     """Random changes of the training images."""

@@ -18,7 +18,7 @@ from ..files import open_hdf5, reading
 from ..particles import particle_names
 from .chunks import TableChunks
 from .parameters import ParameterCalculator, computable_parameters
-from .reader import KEYS, TRUTH_UNITS, event_keys, match_rows
+from .reader import INSTEAD, KEYS, TRUTH_UNITS, event_keys, match_rows
 
 __all__ = ["CtapipeDL1Reader"]
 
@@ -349,7 +349,7 @@ class CtapipeDL1Reader:
             if column not in table.colnames:
                 raise InputFileError(
                     f"'{self.path}' has no {column} of telescope {tel_id}; "
-                    f"leave '{name}' out of data.channels."
+                    f"{INSTEAD[name]}."
                 )
             transform = transforms.get(column)
             pixels[name] = transform.inverse(data[column]) if transform else data[column]

@@ -19,6 +19,7 @@ from astropy.table import Table
 
 from ..camera import CameraType, LatticeError
 from ..errors import CameraError, DataError, EmptySelectionError, GammaLearnError, InputFileError
+from .cleaning import cleanings
 from .file_index import FileIndex
 
 __all__ = ["EventIndex"]
@@ -109,6 +110,9 @@ class EventIndex:
                 f"data.cuts.telescope: no telescope {unmatched[0]!r} in any of the {len(files)} "
                 "file(s)."
             )
+        if merged.cameras:
+            # A cleaning that lacks a camera is to fail here, before anything is written.
+            cleanings(settings, merged.cameras)
         return merged.finish(skipped, allow_empty)
 
     def particle_counts(self) -> dict[str, int]:

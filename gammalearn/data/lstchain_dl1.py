@@ -16,7 +16,7 @@ from ..errors import EmptySelectionError, InputFileError
 from ..files import open_hdf5, reading
 from ..particles import particle_names
 from .chunks import TableChunks
-from .reader import KEYS, TRUTH_UNITS, event_keys
+from .reader import INSTEAD, KEYS, TRUTH_UNITS, event_keys
 
 __all__ = ["LstchainDL1Reader"]
 
@@ -220,7 +220,7 @@ class LstchainDL1Reader:
             if column not in data.dtype.names:
                 raise InputFileError(
                     f"'{self.path}' has no {column} of telescope {tel_id}; "
-                    f"leave '{name}' out of data.channels."
+                    f"{INSTEAD[name]}."
                 )
             transform = transforms.get(column)
             pixels[name] = transform.inverse(data[column]) if transform else data[column]

@@ -9,7 +9,7 @@ import numpy as np
 from astropy.table import Table
 from ctapipe.instrument import SubarrayDescription
 
-__all__ = ["KEYS", "TRUTH_UNITS", "Reader", "event_keys", "match_rows"]
+__all__ = ["INSTEAD", "KEYS", "TRUTH_UNITS", "Reader", "event_keys", "match_rows"]
 
 #: Columns that tell events apart within a file.
 KEYS = ("obs_id", "event_id")
@@ -23,6 +23,13 @@ TRUTH_UNITS = {
     "true_core_y": u.m,
     "true_h_first_int": u.m,
     "true_x_max": u.g / u.cm**2,
+}
+
+#: What to do where a file lacks what pixels hold.
+INSTEAD = {
+    "charge": "make the file anew with images",
+    "peak_time": "leave peak times out of data.channels",
+    "cleaning_mask": "let ctapipe clean the images, with data.cleaning.method",
 }
 
 

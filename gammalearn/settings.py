@@ -6,7 +6,6 @@ resolved settings, defaults included.
 """
 
 import difflib
-import inspect
 import runpy
 import sys
 import traceback
@@ -125,8 +124,8 @@ class CutSettings(_Settings):
 
 
 class CleaningSettings(_Settings):
-    """Which pixels hold light of the shower: the channel ``cleaning_mask``, which may also be applied
-    to charge and time."""
+    """Which pixels hold light of the shower: the channel ``cleaning_mask``, which may also be
+    applied to charge and time."""
 
     method: Literal[
         "file",
@@ -145,36 +144,7 @@ class CleaningSettings(_Settings):
     be one for each camera, ``{"LSTCam": 8, "*": 6}``."""
 
     applied_to: list[Literal["charge", "peak_time"]] = []
-    """What the mask is applied to: pixels outside have then no charge (0), or no time of their own."""
-
-    @model_validator(mode="after")
-    def _known_parameters(self):
-        known = cleaning_parameters(self.method) if self.parameters else []
-        for name in self.parameters:
-            if name not in known:
-                raise ValueError(
-                    f"method={self.method!r} has no parameter {name!r}; "
-                    + (f"known: {', '.join(known)}" if known else "it has none")
-                )
-        return self
-
-
-def cleaning_parameters(method: str) -> list[str]:
-    """The parameters of a cleaning method that are settings.
-
-    Parameters
-    ----------
-    method : str
-        As :attr:`CleaningSettings.method`.
-    """
-    if method == "file":
-        return []
-    # Slow to import, and few experiments clean images.
-    from ctapipe.image import cleaning
-
-    of_an_image = {"geom", "image", "arrival_times", "pedestal_std"}
-    names = inspect.signature(getattr(cleaning, method)).parameters
-    return [name for name in names if name not in of_an_image]
+    """What the mask is applied to: pixels outside have no charge (0), or no time of their own."""
 
 
 class AugmentationSettings(_Settings):
@@ -200,8 +170,8 @@ class AugmentationSettings(_Settings):
     """Share of the pixels that are missing, as broken ones are."""
 
     telescope_dropout: float = Field(0.0, ge=0, lt=1)
-    """Probability of each image to be left out of its event, as if that telescope had not triggered;
-    so many images as ``data.min_multiplicity`` asks for are always kept."""
+    """Probability of each image to be left out of its event, as if its telescope had not triggered;
+    as many images as ``data.min_multiplicity`` asks for are always kept."""
 
 
 class SimulationSettings(_Settings):

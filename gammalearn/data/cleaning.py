@@ -15,6 +15,9 @@ __all__ = ["Cleaning", "cleanings", "uses_mask", "uses_time"]
 #: matrix of images may stand for an image: several times as fast as one after the other.
 OF_MANY_IMAGES = ("tailcuts_clean", "mars_cleaning_1st_pass")
 
+#: Arguments of the methods that are no settings.
+OF_AN_IMAGE = ("geom", "image", "arrival_times", "pedestal_std")
+
 #: What stands for the cameras that are not named.
 OTHERS = "*"
 
@@ -26,7 +29,11 @@ def uses_mask(settings) -> bool:
 
 def uses_time(method: str) -> bool:
     """Whether a method of ctapipe's asks for the pixels' times."""
-    return "arrival_times" in inspect.signature(getattr(ctapipe_cleaning, method)).parameters
+    return "arrival_times" in _arguments(method)
+
+
+def _arguments(method: str) -> list[str]:
+    return list(inspect.signature(getattr(ctapipe_cleaning, method)).parameters)
 
 
 def cleanings(settings, cameras: Sequence[CameraType]) -> list["Cleaning"]:
@@ -40,12 +47,20 @@ def cleanings(settings, cameras: Sequence[CameraType]) -> list["Cleaning"]:
     Raises
     ------
     SettingsError
-        If the settings leave a camera out, or name one that there is not.
+        If the settings leave a camera out, or name one or a parameter that there is not.
     """
     if settings.cleaning.method == "file" or not uses_mask(settings):
         return []
+    method, parameters = settings.cleaning.method, settings.cleaning.parameters
+    known = [name for name in _arguments(method) if name not in OF_AN_IMAGE]
+    for parameter in parameters:
+        if parameter not in known:
+            raise SettingsError(
+                f"data.cleaning.parameters: ctapipe's {method} has no '{parameter}'; it has "
+                f"{', '.join(known)}."
+            )
     names = [camera.name for camera in cameras]
-    for parameter, values in settings.cleaning.parameters.items():
+    for parameter, values in parameters.items():
         unknown = sorted(set(values) - {*names, OTHERS}) if isinstance(values, dict) else []
         if unknown:
             raise SettingsError(
@@ -114,7 +129,7 @@ def _of_camera(parameter: str, value, camera: str):
         return value
     if camera not in value and OTHERS not in value:
         raise SettingsError(
-            f"data.cleaning.parameters.{parameter} has no value for camera '{camera}'; give one, or "
-            f"one for all others as '{OTHERS}'."
+            f"data.cleaning.parameters.{parameter} has no value for camera '{camera}'; give one, "
+            f"or one for all others as '{OTHERS}'."
         )
     return value.get(camera, value.get(OTHERS))

@@ -219,8 +219,7 @@ class LstchainDL1Reader:
             column = PIXEL_COLUMNS[name]
             if column not in data.dtype.names:
                 raise InputFileError(
-                    f"'{self.path}' has no {column} of telescope {tel_id}; "
-                    f"{INSTEAD[name]}."
+                    f"'{self.path}' has no {column} of telescope {tel_id}; {INSTEAD[name]}."
                 )
             transform = transforms.get(column)
             pixels[name] = transform.inverse(data[column]) if transform else data[column]

@@ -172,7 +172,7 @@ def test_the_mask_applied_to_both():
         ({"channels": ["absolute_peak_time"]}, ["charge", "peak_time"]),
         ({"channels": ["cleaning_mask", "charge"]}, ["charge", "cleaning_mask"]),
         ({"channels": ["has_charge"]}, ["charge"]),
-        ({"channels": ["charge"], "cleaning": {"applied_to": ["charge"]}}, ["charge", "cleaning_mask"]),
+        ({"cleaning": {"applied_to": ["charge"]}}, ["charge", "peak_time", "cleaning_mask"]),
         ({"channels": ["cleaning_mask"], "cleaning": {"method": "tailcuts_clean"}}, ["charge"]),
         (
             {"channels": ["cleaning_mask"], "cleaning": {"method": "fact_image_cleaning"}},

@@ -37,6 +37,9 @@ class EventDataset(Dataset):
         The events of the index that make the data set; by default all.
     packed : sequence of Path, optional
         What :func:`gammalearn.data.packed.pack_images` made of the files, to read instead.
+    tasks : mapping of str to gammalearn.tasks.Task, optional
+        Know how their targets move with the events' ground reference, for events that images are
+        left out of.
     """
 
     def __init__(
@@ -46,8 +49,10 @@ class EventDataset(Dataset):
         targets: Mapping[str, np.ndarray] | None = None,
         rows: np.ndarray | None = None,
         packed: Sequence[Path] | None = None,
+        tasks: Mapping | None = None,
     ):
         self.index = index
+        self.tasks = tasks or {}
         self.settings = settings
         self.rows = np.arange(len(index)) if rows is None else np.asarray(rows)
         self.targets = {k: torch.as_tensor(np.asarray(v)) for k, v in (targets or {}).items()}
@@ -79,7 +84,12 @@ class EventDataset(Dataset):
             count.sum()
         )
 
-    def batch(self, items: Sequence[int], pixels: Callable[[int, np.ndarray], Tensor]) -> Batch:
+    def batch(
+        self,
+        items: Sequence[int],
+        pixels: Callable[[int, np.ndarray], Tensor],
+        kept: np.ndarray | None = None,
+    ) -> Batch:
         """Events with their images, whoever has read them.
 
         Parameters
@@ -88,26 +98,49 @@ class EventDataset(Dataset):
         pixels : callable
             Called with a camera's row in the index and the rows of its images there, returns
             their channels, shape (n_images, n_channels, n_pixels).
+        kept : ndarray of bool, shape (n_images,), optional
+            Which of :meth:`images` enter, one of each event at least; by default all. The events
+            are then as if there were no others: their ground reference is the mean position of the
+            telescopes that are left. Their pointing stays.
         """
         rows = self.rows[np.asarray(items)]
         image = self.images(items)
         event = np.repeat(np.arange(len(rows)), self.multiplicity[rows])
-        camera = self.camera[image]
+        camera, position = self.camera[image], self._position[image]
+        targets = {name: target[torch.from_numpy(rows)] for name, target in self.targets.items()}
+        if kept is None:
+            kept = np.ones(len(image), dtype=bool)
+        else:
+            step = _mean_of_events(position[kept], event[kept], len(rows))
+            position = position - step[event]
+            for name, task in self.tasks.items():
+                targets[name] = task.moved(targets[name], torch.from_numpy(step))
         images = {}
         for number in np.unique(camera):
             mine = camera == number
+            left = kept[mine]
+            values = pixels(int(number), image[mine])
+            if not left.any():
+                continue
+            mine &= kept
             images[self.index.cameras[number].name] = CameraImages(
-                pixels(int(number), image[mine]),
+                values if left.all() else values[torch.from_numpy(left)],
                 torch.from_numpy(event[mine]),
-                torch.from_numpy(self._position[image[mine]]),
+                torch.from_numpy(position[mine]),
                 torch.from_numpy(self._pointing[image[mine]]),
             )
-        rows = torch.from_numpy(rows)
-        return Batch(images, rows, {name: target[rows] for name, target in self.targets.items()})
+        return Batch(images, torch.from_numpy(rows), targets)
 
     def close(self):
         """Close the files."""
         self.reader.close()
+
+
+def _mean_of_events(position: np.ndarray, event: np.ndarray, n_events: int) -> np.ndarray:
+    """Mean of the positions of each event, shape (n_events, 3)."""
+    count = np.bincount(event, minlength=n_events)
+    total = [np.bincount(event, values, n_events) for values in position.T]
+    return (np.stack(total, axis=1) / count[:, None]).astype(np.float32)
 
 
 def _relative_pointing(images, events) -> np.ndarray:

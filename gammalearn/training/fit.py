@@ -139,7 +139,7 @@ def fit(
     if experiment.data.packed_cache:
         packed = pack_images(index, experiment.data, settings.workers, progress)
     training, validation = (
-        EventDataset(index, experiment.data, targets, rows, packed)
+        EventDataset(index, experiment.data, targets, rows, packed, tasks)
         for rows in split_by_shower(
             index.events, experiment.data.validation_fraction, settings.seed
         )

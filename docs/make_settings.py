@@ -21,6 +21,7 @@ from gammalearn.settings import (
     SimulationSettings,
     TaskSettings,
     TrainingSettings,
+    WeightSettings,
 )
 
 SECTIONS = {
@@ -29,6 +30,7 @@ SECTIONS = {
     "data.cuts": CutSettings,
     "data.cleaning": CleaningSettings,
     "data.augmentation": AugmentationSettings,
+    "data.weights": WeightSettings,
     "network": NetworkSettings,
     "tasks.NAME": TaskSettings,
     "training": TrainingSettings,

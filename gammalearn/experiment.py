@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from lightning.pytorch.utilities import rank_zero_only
 
-from .data import EventIndex
+from .data import EventIndex, check_weights
 from .dl2 import check_input, dl2_name, predict_outputs, write_dl2
 from .errors import EmptySelectionError, OutputError
 from .evaluation import ReportSection, evaluate
@@ -84,6 +84,7 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
     learnt = EventIndex.build(
         train_files, experiment.data, processes=experiment.training.workers
     ).limited(experiment.data.events_per_particle, experiment.training.seed)
+    check_weights(learnt, experiment.data.weights)
     tests, skipped = index_inputs(test_files, experiment.data, learnt.cameras)
 
     if first_process:
@@ -262,6 +263,17 @@ def report_sections(output: Path, summary: dict, index: EventIndex) -> list[Repo
             },
             picture=output / "learning_curves.png",
             alt="Learning curves: training and validation loss of each task against the epoch",
+        ),
+        *(
+            [
+                ReportSection(
+                    title="Weights of the training events",
+                    text="How much the events of each particle count in the loss of each task.",
+                    table=summary["weights"],
+                )
+            ]
+            if summary["weights"]
+            else []
         ),
         ReportSection(
             title="Selection of the training events",

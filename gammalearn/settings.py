@@ -32,6 +32,7 @@ __all__ = [
     "SimulationSettings",
     "TaskSettings",
     "TrainingSettings",
+    "WeightSettings",
     "load_experiment",
     "load_simulation",
     "read_simulation",
@@ -174,6 +175,23 @@ class AugmentationSettings(_Settings):
     as many images as ``data.min_multiplicity`` asks for are always kept."""
 
 
+#: Exponent of a falling power law of energies.
+SpectralIndex = Annotated[float, Field(ge=-6, le=0)]
+
+
+class WeightSettings(_Settings):
+    """How much each training event counts in the losses. The weights of the events that a task
+    learns from have the mean 1; figures of validation and evaluation know none."""
+
+    balance_particles: bool = False
+    """Let the events of each particle count as much in total as those of any other."""
+
+    spectral_index: SpectralIndex | dict[Particle, SpectralIndex] | None = None
+    """Exponent of the energy spectrum that events are weighed to, such as -2.6 (pyirf's weights,
+    from the power law that the file says they were simulated with), or one for each particle; by
+    default they count as simulated."""
+
+
 class SimulationSettings(_Settings):
     """One file of simulated events; a number may be text with another unit, such as `20 GeV`."""
 
@@ -286,6 +304,9 @@ class DataSettings(_Settings):
 
     events_per_particle: int | None = Field(None, ge=1)
     """Most events of each particle to learn from, whole showers drawn at random; by default all."""
+
+    weights: WeightSettings = WeightSettings()
+    """How much each training event counts."""
 
     on_error: Literal["raise", "skip"] = "raise"
     """What a file that cannot be indexed does: it stops the run, or is left out, with a warning

@@ -7,6 +7,7 @@ from .loader import EventLoader, event_loader
 from .packed import pack_images
 from .split import split_by_shower
 from .turns import EventTurns, Turn
+from .weights import check_weights, describe_weights, event_weights
 
 __all__ = [
     "Batch",
@@ -16,7 +17,10 @@ __all__ = [
     "EventLoader",
     "EventTurns",
     "Turn",
+    "check_weights",
+    "describe_weights",
     "event_loader",
+    "event_weights",
     "pack_images",
     "split_by_shower",
 ]

@@ -18,7 +18,7 @@ from ..files import open_hdf5, reading
 from ..particles import particle_names
 from .chunks import TableChunks
 from .parameters import ParameterCalculator, computable_parameters
-from .reader import INSTEAD, KEYS, TRUTH_UNITS, event_keys, match_rows
+from .reader import INSTEAD, KEYS, TRUTH_UNITS, event_keys, match_rows, spectral_indices
 
 __all__ = ["CtapipeDL1Reader"]
 
@@ -28,6 +28,7 @@ TRIGGER = "/dl1/event/subarray/trigger"
 TEL_TRIGGER = "/dl1/event/telescope/trigger"
 IMAGES = "/dl1/event/telescope/images"
 PARAMETERS = "/dl1/event/telescope/parameters"
+SIMULATION = "/configuration/simulation/run"
 SHOWER = "/simulation/event/subarray/shower"
 FIXED_POINTING = "/configuration/telescope/pointing"
 #: Pointing against time, by data model: 7.2 and later, 5.0 and earlier.
@@ -127,8 +128,8 @@ class CtapipeDL1Reader:
     def events(self) -> Table:
         """All triggered events.
 
-        Columns obs_id, event_id, event_type, particle (empty where there is no truth) and the
-        truth of :data:`TRUTH_UNITS` (NaN where there is none).
+        Columns obs_id, event_id, event_type, particle (empty where there is no truth), the truth of
+        :data:`TRUTH_UNITS` and spectral_index (NaN where there is none).
         """
         trigger = self._read(TRIGGER, *KEYS, "event_type")
         events = Table(
@@ -138,6 +139,7 @@ class CtapipeDL1Reader:
                 "event_type": np.asarray(trigger["event_type"], dtype=np.int64),
                 "particle": np.full(len(trigger), "", dtype="U16"),
                 **{name: np.full(len(trigger), np.nan) for name in TRUTH_UNITS},
+                "spectral_index": np.full(len(trigger), np.nan),
             }
         )
         keys = event_keys(events)
@@ -154,6 +156,8 @@ class CtapipeDL1Reader:
                     column = shower[name]
                     values = column.quantity.to_value(unit) if column.unit else np.asarray(column)
                     events[name][known] = values[row[known]]
+        if SIMULATION in self._file:
+            events["spectral_index"] = spectral_indices(self._read(SIMULATION), events["obs_id"])
         events["particle"][known] = particle_names(shower["true_shower_primary_id"])[row[known]]
         return events
 

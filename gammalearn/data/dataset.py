@@ -40,6 +40,8 @@ class EventDataset(Dataset):
     tasks : mapping of str to gammalearn.tasks.Task, optional
         Know how their targets move with the events' ground reference, for events that images are
         left out of.
+    weights : mapping of str to ndarray, shape (len(index),), optional
+        How much each event counts, by task.
     """
 
     def __init__(
@@ -50,12 +52,14 @@ class EventDataset(Dataset):
         rows: np.ndarray | None = None,
         packed: Sequence[Path] | None = None,
         tasks: Mapping | None = None,
+        weights: Mapping[str, np.ndarray] | None = None,
     ):
         self.index = index
         self.tasks = tasks or {}
         self.settings = settings
         self.rows = np.arange(len(index)) if rows is None else np.asarray(rows)
         self.targets = {k: torch.as_tensor(np.asarray(v)) for k, v in (targets or {}).items()}
+        self.weights = {k: torch.as_tensor(np.asarray(v)) for k, v in (weights or {}).items()}
         self.reader = ImageReader(index, settings, packed)
         images, events = index.images, index.events
         self.camera = np.asarray(images["camera"])
@@ -129,7 +133,9 @@ class EventDataset(Dataset):
                 torch.from_numpy(position[mine]),
                 torch.from_numpy(self._pointing[image[mine]]),
             )
-        return Batch(images, torch.from_numpy(rows), targets)
+        rows = torch.from_numpy(rows)
+        weights = {name: values[rows] for name, values in self.weights.items()}
+        return Batch(images, rows, targets, weights)
 
     def close(self):
         """Close the files."""

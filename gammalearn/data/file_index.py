@@ -20,6 +20,9 @@ from .reader import TRUTH_UNITS, Reader, event_keys, match_rows
 
 __all__ = ["EVENT_COLUMNS", "IMAGE_COLUMNS", "FileIndex"]
 
+#: Changes when what is kept of a file does.
+FORMAT = 2
+
 #: Columns that are rows of other tables, of no use to a cut.
 _PLUMBING = {"event", "row", "camera", "file", "shower_id", "x", "y", "z"}
 
@@ -51,6 +54,7 @@ EVENT_COLUMNS = {
     "shower_id": np.int64,
     "particle": None,
     **dict.fromkeys(TRUTH_UNITS, np.float64),
+    "spectral_index": np.float32,
     "multiplicity": np.int16,
     "pointing_alt": np.float64,
     "pointing_az": np.float64,
@@ -166,7 +170,7 @@ def _saved(path: Path, settings) -> Path | None:
     try:
         folder = cache_folder(settings.cache_directory)
         return (
-            cache_entry(folder, "index", path, [__version__, ctapipe.__version__, deciding])
+            cache_entry(folder, "index", path, [FORMAT, __version__, ctapipe.__version__, deciding])
             / "index.npz"
         )
     except (OSError, OutputError):

@@ -46,7 +46,8 @@ class EventIndex:
     events : Table
         One row an event: file, obs_id, event_id, tel_id (−1 for stereo), shower_id (shared
         by the reuses of a shower), particle, truth (see
-        :data:`gammalearn.data.reader.TRUTH_UNITS`), multiplicity, first_image (row in
+        :data:`gammalearn.data.reader.TRUTH_UNITS`), spectral_index (of the simulated energies'
+        power law, NaN where there is none), multiplicity, first_image (row in
         ``images``), pointing_alt, pointing_az (deg, mean over its telescopes), reference_x,
         reference_y, reference_z (m, mean position of its telescopes).
     cut_flow : list of (str, int, int)

@@ -16,11 +16,12 @@ from ..errors import EmptySelectionError, InputFileError
 from ..files import open_hdf5, reading
 from ..particles import particle_names
 from .chunks import TableChunks
-from .reader import INSTEAD, KEYS, TRUTH_UNITS, event_keys
+from .reader import INSTEAD, KEYS, TRUTH_UNITS, event_keys, spectral_indices
 
 __all__ = ["LstchainDL1Reader"]
 
 IMAGES = "/dl1/event/telescope/image/LST_LSTCam"
+SIMULATION = "/simulation/run_config"
 PARAMETERS = "/dl1/event/telescope/parameters/LST_LSTCam"
 
 PIXEL_COLUMNS = {"charge": "image", "peak_time": "peak_time", "cleaning_mask": "image_mask"}
@@ -151,6 +152,11 @@ class LstchainDL1Reader:
                 continue
             values = np.asarray(table[TRUTH[name]], dtype=np.float64)
             events[name] = np.rad2deg(values) if name in ("true_alt", "true_az") else values
+        events["spectral_index"] = np.nan
+        if SIMULATION in self._file:
+            with reading(self.path, SIMULATION):
+                runs = read_table(self._file, SIMULATION)
+            events["spectral_index"] = spectral_indices(runs, events["obs_id"])
         return events
 
     def is_shower(self) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from .batch import Batch, CameraImages
 from .dataset import EventDataset
-from .index import EventIndex
+from .index import EventIndex, count_repeated
 from .loader import EventLoader, event_loader
 from .packed import pack_images
 from .split import split_by_shower
@@ -18,6 +18,7 @@ __all__ = [
     "EventTurns",
     "Turn",
     "check_weights",
+    "count_repeated",
     "describe_weights",
     "event_loader",
     "event_weights",

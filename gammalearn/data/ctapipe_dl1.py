@@ -109,6 +109,11 @@ class CtapipeDL1Reader:
         self._check_columns(path, table.colnames, needed)
         return table
 
+    def _has(self, path: str) -> bool:
+        """Whether there is such a table; to look for one is to read its attributes."""
+        with self._reading(path):
+            return path in self._file
+
     def _check_columns(self, path, columns, needed):
         missing = [name for name in needed if name not in columns]
         if missing:
@@ -145,7 +150,7 @@ class CtapipeDL1Reader:
         keys = event_keys(events)
         if len(np.unique(keys, axis=0)) < len(keys):
             raise InputFileError(f"'{self.path}' has several events with one obs_id and event_id.")
-        if SHOWER not in self._file:
+        if not self._has(SHOWER):
             return events
         shower = self._read(SHOWER, *KEYS, "true_shower_primary_id")
         row = match_rows(keys, event_keys(shower))
@@ -156,7 +161,7 @@ class CtapipeDL1Reader:
                     column = shower[name]
                     values = column.quantity.to_value(unit) if column.unit else np.asarray(column)
                     events[name][known] = values[row[known]]
-        if SIMULATION in self._file:
+        if self._has(SIMULATION):
             events["spectral_index"] = spectral_indices(self._read(SIMULATION), events["obs_id"])
         events["particle"][known] = particle_names(shower["true_shower_primary_id"])[row[known]]
         return events
@@ -235,7 +240,7 @@ class CtapipeDL1Reader:
         known = [name for name in parameters if name in self.parameter_names()]
         for name in known:
             images[name] = np.full(len(images), np.nan)
-        if known and path in self._file:
+        if known and self._has(path):
             values = self._read(path, *KEYS)
             row = match_rows(keys, event_keys(values))
             for name in set(known) & set(values.colnames):
@@ -276,7 +281,7 @@ class CtapipeDL1Reader:
 
     @cached_property
     def _parameter_names(self) -> list[str]:
-        if PARAMETERS not in self._file:
+        if not self._has(PARAMETERS):
             return []
         with self._reading(PARAMETERS):
             names = {
@@ -291,10 +296,10 @@ class CtapipeDL1Reader:
         """Altitude and azimuth (deg) of the telescope at each of its triggers."""
         for group in MONITORED_POINTING:
             path = f"{group}/tel_{tel_id:03d}"
-            if path in self._file:
+            if self._has(path):
                 return self._monitored_pointing(path, triggers["time"])
         path = f"{FIXED_POINTING}/tel_{tel_id:03d}"
-        if path not in self._file:
+        if not self._has(path):
             raise InputFileError(f"'{self.path}' has no pointing of telescope {tel_id}.")
         names = "telescope_pointing_altitude", "telescope_pointing_azimuth"
         table = self._read(path, "obs_id", *names)

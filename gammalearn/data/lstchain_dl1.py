@@ -153,10 +153,10 @@ class LstchainDL1Reader:
             values = np.asarray(table[TRUTH[name]], dtype=np.float64)
             events[name] = np.rad2deg(values) if name in ("true_alt", "true_az") else values
         events["spectral_index"] = np.nan
-        if SIMULATION in self._file:
-            with reading(self.path, SIMULATION):
+        with reading(self.path, SIMULATION):
+            if SIMULATION in self._file:
                 runs = read_table(self._file, SIMULATION)
-            events["spectral_index"] = spectral_indices(runs, events["obs_id"])
+                events["spectral_index"] = spectral_indices(runs, events["obs_id"])
         return events
 
     def is_shower(self) -> np.ndarray:

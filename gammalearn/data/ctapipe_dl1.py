@@ -151,6 +151,11 @@ class CtapipeDL1Reader:
         if len(np.unique(keys, axis=0)) < len(keys):
             raise InputFileError(f"'{self.path}' has several events with one obs_id and event_id.")
         if not self._has(SHOWER):
+            if self._has("/simulation"):
+                # A damaged group looks like an empty one.
+                raise InputFileError(
+                    f"'{self.path}' is damaged: it is of simulated events, but has no {SHOWER}."
+                )
             return events
         shower = self._read(SHOWER, *KEYS, "true_shower_primary_id")
         row = match_rows(keys, event_keys(shower))
@@ -170,6 +175,10 @@ class CtapipeDL1Reader:
         """Which events are showers, not calibration; shape (n_events,) of bool."""
         showers = [EventType.SUBARRAY, EventType.LONG_EVENT, EventType.UNKNOWN]
         return np.isin(self.events["event_type"], [kind.value for kind in showers])
+
+    def telescope_triggers(self) -> Table:
+        """All triggers of telescopes, with images or without: obs_id, event_id, tel_id."""
+        return self._tel_trigger[[*KEYS, "tel_id"]]
 
     def telescopes_with_images(self) -> list[int]:
         """Ids of the telescopes that have an image."""

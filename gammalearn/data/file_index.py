@@ -192,8 +192,11 @@ class _Selection:
         events["file"] = 0
         events["shower_id"] = _shower_ids(events)
         shower = reader.is_shower()
-        images = self._images(self._select_telescopes(), events)
-        self._count("triggered", images)
+        telescopes = self._select_telescopes()
+        triggers = event_keys(self._triggers())
+        self.flow.append(("triggered", len(np.unique(triggers, axis=0)), len(triggers)))
+        images = self._images(telescopes, events)
+        self._count("with images", images)
         images = images[shower[images["event"]]]
         self._count("showers (no calibration)", images)
         images = self._cut_images(images, events)
@@ -272,6 +275,18 @@ class _Selection:
             name: [int(t) for t, tel in self.reader.subarray.tel.items() if tel.type == name]
             for name in TELESCOPE_TYPES
         }
+
+    def _triggers(self) -> Table:
+        """The triggers of the selected telescopes, also of those without images."""
+        triggers = self.reader.telescope_triggers()
+        if self.settings.telescopes is None:
+            return triggers
+        chosen = {
+            tel_id
+            for selector in self.settings.telescopes
+            for tel_id in _telescopes_matching(self.reader.subarray, selector)
+        }
+        return triggers[np.isin(np.asarray(triggers["tel_id"]), list(chosen))]
 
     def _select_telescopes(self) -> list[int]:
         reader, wanted = self.reader, self.settings.telescopes

@@ -206,9 +206,9 @@ def _indices(files, settings, processes: int) -> Iterator[FileIndex | GammaLearn
                 yield made
         except BrokenProcessPool as error:
             raise InputFileError(
-                f"A process that indexed '{files[n_done]}' or one of the files after it was killed: "
-                "by the HDF5 library, as some damage does, or for want of memory; leave the file "
-                "out, or set fewer training.workers."
+                f"A process that indexed '{files[n_done]}' or one of the files after it was "
+                "killed: by the HDF5 library, as some damage does, or for want of memory; leave "
+                "the file out, or set fewer training.workers."
             ) from error
 
 

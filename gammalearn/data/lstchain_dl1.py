@@ -170,6 +170,10 @@ class LstchainDL1Reader:
         tel_id = np.asarray(self._parameters["tel_id"])
         return {int(t): np.flatnonzero(tel_id == t) for t in np.unique(tel_id)}
 
+    def telescope_triggers(self) -> Table:
+        """The images: obs_id, event_id, tel_id; no others are known of."""
+        return self._parameters[[*KEYS, "tel_id"]]
+
     def telescopes_with_images(self) -> list[int]:
         """Ids of the telescopes that have an image."""
         unknown = sorted(set(self._rows) - set(self.subarray.tel))

@@ -74,6 +74,9 @@ class Reader(Protocol):
     def is_shower(self) -> np.ndarray:
         """Which events are showers, not calibration; shape (n_events,) of bool."""
 
+    def telescope_triggers(self) -> Table:
+        """All triggers of telescopes, with images or without: obs_id, event_id, tel_id."""
+
     def telescopes_with_images(self) -> list[int]:
         """Ids of the telescopes that have an image."""
 

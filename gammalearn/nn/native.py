@@ -802,7 +802,9 @@ def _setup_normalise(ctx, inputs, output):
 
 
 def _backward_normalise(ctx, gradient, *_):
-    by_x, by_weight, by_bias = _normalise_backward(gradient, *ctx.saved_tensors, ctx.eps, ctx.relu)
+    by_x, by_weight, by_bias = _normalise_backward(
+        gradient, *ctx.saved_tensors, ctx.eps, ctx.relu
+    )
     return by_x, by_weight, by_bias, None, None
 
 

@@ -55,7 +55,9 @@ class IndexedBatchNorm(nn.BatchNorm1d):
             raise ValueError(f"Statistics of a batch need two values, got {n_values}.")
         if is_native:
             row = features.flatten(2).transpose(1, 2)
-            row, mean, variance = native.normalise(row, self.weight, self.bias, self.eps, self.relu)
+            row, mean, variance = native.normalise(
+                row, self.weight, self.bias, self.eps, self.relu
+            )
             normalised = row.transpose(1, 2).unflatten(2, self.row)
         else:
             normalised, mean, variance = _OccupiedNorm.apply(

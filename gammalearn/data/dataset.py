@@ -110,25 +110,20 @@ class EventDataset(Dataset):
         rows = self.rows[np.asarray(items)]
         image = self.images(items)
         event = np.repeat(np.arange(len(rows)), self.multiplicity[rows])
-        camera, position = self.camera[image], self._position[image]
         targets = {name: target[torch.from_numpy(rows)] for name, target in self.targets.items()}
-        if kept is None:
-            kept = np.ones(len(image), dtype=bool)
-        else:
-            step = _mean_of_events(position[kept], event[kept], len(rows))
+        position = self._position[image]
+        if kept is not None:
+            image, event, position = image[kept], event[kept], position[kept]
+            step = _mean_of_events(position, event, len(rows))
             position = position - step[event]
             for name, task in self.tasks.items():
                 targets[name] = task.moved(targets[name], torch.from_numpy(step))
+        camera = self.camera[image]
         images = {}
         for number in np.unique(camera):
             mine = camera == number
-            left = kept[mine]
-            values = pixels(int(number), image[mine])
-            if not left.any():
-                continue
-            mine &= kept
             images[self.index.cameras[number].name] = CameraImages(
-                values if left.all() else values[torch.from_numpy(left)],
+                pixels(int(number), image[mine]),
                 torch.from_numpy(event[mine]),
                 torch.from_numpy(position[mine]),
                 torch.from_numpy(self._pointing[image[mine]]),

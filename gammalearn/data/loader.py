@@ -101,7 +101,7 @@ class EventLoader:
         for number in range(start, len(plan.batches)):
             items = plan.batches[number]
             while n_read <= block_of_item[items].max():
-                self._keep(blocks[n_read], next(read), batch_of_item)
+                self._keep(blocks[n_read], next(read), batch_of_item, chance)
                 n_read += 1
             batch = self.dataset.batch(items, self._take, self._kept(items, chance))
             self._next["batch"] = number + 1
@@ -155,11 +155,13 @@ class EventLoader:
                 "training.workers or a smaller data.shuffle_window, and go on with --resume."
             ) from error
 
-    def _keep(self, items: np.ndarray, block: dict[int, Tensor], batch_of_item) -> None:
+    def _keep(self, items: np.ndarray, block: dict[int, Tensor], batch_of_item, chance) -> None:
         """Keep those images of a block that are still to come out."""
         images = self.dataset.images(items)
         count = self.dataset.multiplicity[self.dataset.rows[items]]
         wanted = np.repeat(batch_of_item[items] >= 0, count)
+        if chance is not None:
+            wanted &= self._kept(items, chance)
         camera = self.dataset.camera[images]
         for number, pixels in block.items():
             mine = camera == number

@@ -40,6 +40,17 @@ SIMULATION = {
     "seed": 1,
 }
 
+#: Settings of the data that cost time.
+CLEANED = ["charge", "peak_time", "cleaning_mask"]
+CHANGES = {
+    **{
+        method: {"channels": CLEANED, "cleaning": {"method": method, "applied_to": ["peak_time"]}}
+        for method in ("tailcuts_clean", "mars_cleaning_1st_pass", "nsb_image_cleaning")
+    },
+    "telescope_dropout": {"augmentation": {"telescope_dropout": 0.2}},
+    "nsb": {"augmentation": {"nsb": 1.0}},
+}
+
 
 def simulated(folder: Path) -> Path:
     """The file to load, simulated where it is missing."""
@@ -62,14 +73,14 @@ def n_images(batch) -> int:
     return sum(len(images.event) for images in batch.images.values())
 
 
-def loaded(path: Path, grouping: str, workers: int, cache: Path | None) -> dict:
-    """Images/s of an epoch, in random order."""
-    settings = DataSettings(grouping=grouping, cache_directory=cache)
+def loaded(path: Path, grouping: str, workers: int, cache: Path | None, **changes) -> dict:
+    """Images/s of an epoch, in random order, with some settings of the data changed."""
+    settings = DataSettings(grouping=grouping, cache_directory=cache, **changes)
     index = EventIndex.build([path], settings)
     packed = pack_images(index, settings, progress=False) if cache else None
     dataset = EventDataset(index, settings, packed=packed)
     forget(path)
-    loader = event_loader(dataset, BATCH_SIZE, workers, shuffle_seed=1)
+    loader = event_loader(dataset, BATCH_SIZE, workers, shuffle_seed=1, augment=True)
     start = time.perf_counter()
     batches = iter(loader)
     next(batches)
@@ -149,6 +160,10 @@ def main():
             for workers in (0, 1, 2):
                 values = loaded(path, grouping, workers, cache if where == "packed" else None)
                 figure(f"{grouping}, {where}, {workers} workers", values)
+    for name, changes in CHANGES.items():
+        for where in ("HDF5", "packed"):
+            values = loaded(path, "stereo", 0, cache if where == "packed" else None, **changes)
+            figure(f"stereo, {where}, {name}", values)
     for where in ("HDF5", "packed"):
         for repeats in (1, 10):
             values = peak_memory(path, repeats, cache if where == "packed" else None)

@@ -11,6 +11,7 @@ import pydantic
 
 from gammalearn.settings import (
     AugmentationSettings,
+    CleaningSettings,
     CutSettings,
     DataSettings,
     EvaluationSettings,
@@ -20,13 +21,16 @@ from gammalearn.settings import (
     SimulationSettings,
     TaskSettings,
     TrainingSettings,
+    WeightSettings,
 )
 
 SECTIONS = {
     "simulation.N": SimulationSettings,
     "data": DataSettings,
     "data.cuts": CutSettings,
+    "data.cleaning": CleaningSettings,
     "data.augmentation": AugmentationSettings,
+    "data.weights": WeightSettings,
     "network": NetworkSettings,
     "tasks.NAME": TaskSettings,
     "training": TrainingSettings,

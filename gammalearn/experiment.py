@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from lightning.pytorch.utilities import rank_zero_only
 
-from .data import EventIndex
+from .data import EventIndex, check_weights, count_repeated
 from .dl2 import check_input, dl2_name, predict_outputs, write_dl2
 from .errors import EmptySelectionError, OutputError
 from .evaluation import ReportSection, evaluate
@@ -84,6 +84,7 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
     learnt = EventIndex.build(
         train_files, experiment.data, processes=experiment.training.workers
     ).limited(experiment.data.events_per_particle, experiment.training.seed)
+    check_weights(learnt, experiment.data.weights)
     tests, skipped = index_inputs(test_files, experiment.data, learnt.cameras)
 
     if first_process:
@@ -106,9 +107,11 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
         files,
         output,
         experiment.evaluation,
-        report_sections(output, summary, learnt),
+        report_sections(output, summary, learnt, tests),
         [
             *_shared_files(train_files, test_files),
+            *_repeated_events("training", [learnt]),
+            *_repeated_events("test", tests),
             *_unlearnt_tasks(summary),
             *_skipped_files("training", learnt.skipped),
             *_skipped_files("test", skipped),
@@ -237,6 +240,17 @@ def _skipped_files(what: str, skipped) -> list[str]:
     return [f"{len(skipped)} {what} file(s) were left out. The first one: {skipped[0][1]}"]
 
 
+def _repeated_events(what: str, indices) -> list[str]:
+    """A sentence where events come more than once."""
+    n_repeated = count_repeated(indices)
+    if not n_repeated:
+        return []
+    return [
+        f"{n_repeated} of the {what} events are there more than once, in the same file or another "
+        "(same ids, same truth): they count as often."
+    ]
+
+
 def _unlearnt_tasks(summary) -> list[str]:
     """A sentence for each task that had no event to learn from."""
     return [
@@ -246,8 +260,10 @@ def _unlearnt_tasks(summary) -> list[str]:
     ]
 
 
-def report_sections(output: Path, summary: dict, index: EventIndex) -> list[ReportSection]:
-    """What the report says of the training."""
+def report_sections(
+    output: Path, summary: dict, index: EventIndex, tests: Sequence[EventIndex]
+) -> list[ReportSection]:
+    """What the report says of the training, and of the selection of events."""
     return [
         ReportSection(
             title="Training",
@@ -263,11 +279,19 @@ def report_sections(output: Path, summary: dict, index: EventIndex) -> list[Repo
             picture=output / "learning_curves.png",
             alt="Learning curves: training and validation loss of each task against the epoch",
         ),
-        ReportSection(
-            title="Selection of the training events",
-            text="Events and images left after each step.",
-            table={label: f"{n} events, {m} images" for label, n, m in index.cut_flow},
+        *(
+            [
+                ReportSection(
+                    title="Weights of the training events",
+                    text="How much the events of each particle count in the loss of each task.",
+                    table=summary["weights"],
+                )
+            ]
+            if summary["weights"]
+            else []
         ),
+        _cut_flow("training", [index]),
+        _cut_flow("test", tests),
         ReportSection(
             title="Training files", table={str(n + 1): f.name for n, f in enumerate(index.files)}
         ),
@@ -283,3 +307,17 @@ def report_sections(output: Path, summary: dict, index: EventIndex) -> list[Repo
             else []
         ),
     ]
+
+
+def _cut_flow(what: str, indices: Sequence[EventIndex]) -> ReportSection:
+    """Events and images left after each step of the selection, of all files."""
+    flow: dict[str, tuple[int, int]] = {}
+    for index in indices:
+        for label, n_events, n_images in index.cut_flow:
+            before = flow.get(label, (0, 0))
+            flow[label] = before[0] + n_events, before[1] + n_images
+    return ReportSection(
+        title=f"Selection of the {what} events",
+        text="Events and images left after each step.",
+        table={label: f"{n} events, {m} images" for label, (n, m) in flow.items()},
+    )

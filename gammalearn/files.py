@@ -96,7 +96,7 @@ def open_hdf5(path: Path) -> tables.File:
         raise InputFileError(f"The file '{path}' does not exist.")
     try:
         return tables.open_file(path, mode="r")
-    except (tables.HDF5ExtError, OSError) as error:
+    except Exception as error:  # damage takes many forms
         raise InputFileError(
             f"'{path}' cannot be read as HDF5: it is truncated, corrupted or of another format."
         ) from error

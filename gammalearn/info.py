@@ -44,7 +44,7 @@ def _holds_images(path: Path) -> bool:
         return False
     if not tables.is_hdf5_file(str(path)):
         return True
-    with open_hdf5(path) as file:
+    with open_hdf5(path) as file, reading(path, "the table of contents"):
         return any(group in file for group in (IMAGES, LSTCHAIN_IMAGES))
 
 
@@ -140,7 +140,7 @@ def _learnable(particles: Counter, cameras, images: Counter, several: int) -> di
 
 
 def _is_lstchain(path: Path) -> bool:
-    with open_hdf5(path) as file:
+    with open_hdf5(path) as file, reading(path, "the table of contents"):
         return LstchainDL1Reader.is_format_of(file)
 
 

@@ -22,6 +22,7 @@ from .errors import SettingsError
 
 __all__ = [
     "AugmentationSettings",
+    "CleaningSettings",
     "CutSettings",
     "DataSettings",
     "EvaluationSettings",
@@ -31,6 +32,7 @@ __all__ = [
     "SimulationSettings",
     "TaskSettings",
     "TrainingSettings",
+    "WeightSettings",
     "load_experiment",
     "load_simulation",
     "read_simulation",
@@ -96,6 +98,10 @@ Degrees = Annotated[float, _number_in("deg"), Field(allow_inf_nan=False)]
 Metres = Annotated[float, _number_in("m"), Field(allow_inf_nan=False)]
 
 
+#: A value of a parameter that another package defines; true and false stay what they are.
+Number = bool | int | float | None
+
+
 class _Settings(pydantic.BaseModel):
     model_config = ConfigDict(
         extra="forbid", validate_default=True, use_attribute_docstrings=True, frozen=True
@@ -116,6 +122,30 @@ class CutSettings(_Settings):
     event: Strings = []
     """Conditions each event must meet, e.g. ``true_energy > 0.05`` (TeV), ``multiplicity >= 3``
     or ``multiplicity_LST >= 2``; multiplicity counts the images left by the image cuts."""
+
+
+class CleaningSettings(_Settings):
+    """Which pixels hold light of the shower: the channel ``cleaning_mask``, which may also be
+    applied to charge and time."""
+
+    method: Literal[
+        "file",
+        "tailcuts_clean",
+        "mars_cleaning_1st_pass",
+        "fact_image_cleaning",
+        "time_constrained_clean",
+        "nsb_image_cleaning",
+    ] = "file"
+    """Where the mask comes from: the DL1 file, or ctapipe's function of this name, which cleans the
+    images as they are read, augmented ones after their augmentation."""
+
+    parameters: dict[str, Number | dict[str, Number]] = {}
+    """Arguments of ctapipe's function by their names there, ctapipe's defaults for others, e.g.
+    ``{"picture_thresh": 8, "boundary_thresh": 4, "min_number_picture_neighbors": 2}``; a value may
+    be one for each camera, ``{"LSTCam": 8, "*": 6}``."""
+
+    applied_to: list[Literal["charge", "peak_time"]] = []
+    """What the mask is applied to: pixels outside have no charge (0), or no time of their own."""
 
 
 class AugmentationSettings(_Settings):
@@ -139,6 +169,27 @@ class AugmentationSettings(_Settings):
 
     pixel_dropout: float = Field(0.0, ge=0, lt=1)
     """Share of the pixels that are missing, as broken ones are."""
+
+    telescope_dropout: float = Field(0.0, ge=0, lt=1)
+    """Probability of each image to be left out of its event, as if its telescope had not triggered;
+    as many images as ``data.min_multiplicity`` asks for are always kept."""
+
+
+#: Exponent of a falling power law of energies.
+SpectralIndex = Annotated[float, Field(ge=-6, le=0)]
+
+
+class WeightSettings(_Settings):
+    """How much each training event counts in the losses. The weights of the events that a task
+    learns from have the mean 1; figures of validation and evaluation know none."""
+
+    balance_particles: bool = False
+    """Let the events of each particle count as much in total as those of any other."""
+
+    spectral_index: SpectralIndex | dict[Particle, SpectralIndex] | None = None
+    """Exponent of the energy spectrum that events are weighed to, such as -2.6 (pyirf's weights,
+    from the power law that the file says they were simulated with), or one for each particle; by
+    default they count as simulated."""
 
 
 class SimulationSettings(_Settings):
@@ -254,20 +305,30 @@ class DataSettings(_Settings):
     events_per_particle: int | None = Field(None, ge=1)
     """Most events of each particle to learn from, whole showers drawn at random; by default all."""
 
+    weights: WeightSettings = WeightSettings()
+    """How much each training event counts."""
+
     on_error: Literal["raise", "skip"] = "raise"
     """What a file that cannot be indexed does: it stops the run, or is left out, with a warning
     and its name in the report."""
 
-    channels: list[Literal["charge", "peak_time", "cleaning_mask", "has_charge"]] = [
-        "charge",
-        "peak_time",
-    ]
-    """What each pixel carries into the network, in this order; ``has_charge`` is 0 for missing
-    pixels and 1 for others."""
+    channels: list[
+        Literal["charge", "peak_time", "absolute_peak_time", "cleaning_mask", "has_charge"]
+    ] = ["charge", "peak_time"]
+    """What each pixel carries into the network, in this order: ``peak_time`` is relative to the
+    image's own time, ``absolute_peak_time`` the file's, both in units of 10 ns; ``has_charge`` is 0
+    for missing pixels and 1 for others."""
 
-    charge_scale: Literal["linear", "asinh"] = "asinh"
-    """How charge (p.e.) enters: as it is, or asinh(charge), linear for noise and
-    logarithmic for light."""
+    charge_scale: Literal["linear", "asinh", "log"] = "asinh"
+    """How charge (p.e.) enters: as it is; as asinh(charge), linear for noise and logarithmic for
+    light; or as log(1 + charge), with the sign of the charge where that is negative."""
+
+    peak_time_threshold: float | None = Field(None, allow_inf_nan=False)
+    """Least charge (p.e.) of pixels whose peak time counts, as that of darker ones is the noise's:
+    these have the image's own time, 0 in ``peak_time``. By default the times of all count."""
+
+    cleaning: CleaningSettings = CleaningSettings()
+    """Which pixels hold light of the shower."""
 
     augmentation: AugmentationSettings = AugmentationSettings()
     """Random changes of the training images."""

@@ -27,7 +27,8 @@ def test_snippets_of_the_readme_run(read):
 
 
 def test_the_guide_shows_a_task_that_is_found(read):
-    (snippet,) = snippets(read("docs/guide.md"))
+    data_settings, snippet = snippets(read("docs/guide.md"))
+    exec(data_settings, {})
     scope = {"__name__": "snippet"}
     exec(snippet, scope)
     task = scope["DepthOfMaximumTask"]

@@ -6,6 +6,7 @@ Names do not: different cameras share one, and one camera has several. The pixel
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import astropy.units as u
 import numpy as np
 from ctapipe.instrument import CameraGeometry, PixelShape
 from scipy.spatial import cKDTree
@@ -102,6 +103,20 @@ class CameraType:
         """Median distance between neighbouring pixels, in m."""
         positions = np.column_stack([self.pix_x, self.pix_y])
         return float(np.median(cKDTree(positions).query(positions, k=2)[0][:, 1]))
+
+    @cached_property
+    def geometry(self) -> CameraGeometry:
+        """The camera for ctapipe's functions of pixels and their neighbours."""
+        square = self.lattice == "square"
+        area = self.pitch**2 * (1 if square else np.sqrt(3) / 2)
+        return CameraGeometry(
+            name=self.name,
+            pix_id=np.arange(self.n_pixels),
+            pix_x=self.pix_x * u.m,
+            pix_y=self.pix_y * u.m,
+            pix_area=np.full(self.n_pixels, area) * u.m**2,
+            pix_type=PixelShape.SQUARE if square else PixelShape.HEXAGON,
+        )
 
     def same_camera(self, other: "CameraType") -> bool:
         """Whether an image of one camera can be read as an image of the other."""

@@ -2,11 +2,12 @@
 
 from .batch import Batch, CameraImages
 from .dataset import EventDataset
-from .index import EventIndex
+from .index import EventIndex, count_repeated
 from .loader import EventLoader, event_loader
 from .packed import pack_images
 from .split import split_by_shower
 from .turns import EventTurns, Turn
+from .weights import check_weights, describe_weights, event_weights
 
 __all__ = [
     "Batch",
@@ -16,7 +17,11 @@ __all__ = [
     "EventLoader",
     "EventTurns",
     "Turn",
+    "check_weights",
+    "count_repeated",
+    "describe_weights",
     "event_loader",
+    "event_weights",
     "pack_images",
     "split_by_shower",
 ]

@@ -4,7 +4,20 @@ from collections.abc import Mapping
 
 import numpy as np
 
-__all__ = ["augment"]
+__all__ = ["augment", "chances", "kept_images", "varies_pixels"]
+
+#: Tells the numbers that decide on whole images from all others of the seed and epoch.
+OF_TELESCOPES = 0x7E1E
+
+
+def varies_pixels(settings) -> bool:
+    """Whether pixels change, not only events.
+
+    Parameters
+    ----------
+    settings : gammalearn.settings.AugmentationSettings
+    """
+    return any((settings.gain_jitter, settings.nsb, settings.pixel_dropout, settings.time_jitter))
 
 
 def augment(
@@ -49,3 +62,40 @@ def augment(
     if time is not None:
         time[np.isnan(charge)] = np.nan
     return varied
+
+
+def chances(n_images: int, seed: int, epoch: int) -> np.ndarray:
+    """A random number between 0 and 1 for each image of an index, the same for all processes.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_images,)
+    """
+    return np.random.default_rng([OF_TELESCOPES, seed, epoch]).random(n_images, np.float32)
+
+
+def kept_images(
+    chance: np.ndarray, multiplicity: np.ndarray, dropout: float, minimum: int
+) -> np.ndarray:
+    """Which images of events stay when telescopes drop out.
+
+    Parameters
+    ----------
+    chance : ndarray, shape (n_images,)
+        Of :func:`chances`, the images of one event after those of the other; each stays if its own
+        is not below ``dropout``.
+    multiplicity : ndarray of int, shape (n_events,)
+    dropout : float
+        Probability of each image to be dropped.
+    minimum : int
+        Images of an event that stay at the least, those of the largest chances; all of fewer.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_images,)
+    """
+    event = np.repeat(np.arange(len(multiplicity)), multiplicity)
+    before = np.repeat(np.cumsum(multiplicity) - multiplicity, multiplicity)
+    rank = np.empty(len(chance), dtype=np.int64)
+    rank[np.lexsort((-chance, event))] = np.arange(len(chance)) - before
+    return (chance >= dropout) | (rank < minimum)

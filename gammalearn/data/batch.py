@@ -1,6 +1,6 @@
 """Batch: events with ragged images, as the network takes them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -48,11 +48,14 @@ class Batch:
         Row of each event in the event index.
     targets : dict of str to Tensor of float32, shape (n_events, n_targets)
         By task, NaN where there is nothing to learn.
+    weights : dict of str to Tensor of float32, shape (n_events,)
+        By task, how much each event counts; 1 where a task is not there.
     """
 
     images: dict[str, CameraImages]
     index: Tensor
     targets: dict[str, Tensor]
+    weights: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def n_events(self) -> int:
@@ -64,6 +67,7 @@ class Batch:
             {name: function(images) for name, images in self.images.items()},
             function(self.index),
             {name: function(target) for name, target in self.targets.items()},
+            {name: function(weights) for name, weights in self.weights.items()},
         )
 
     def to(self, *args, **kwargs) -> "Batch":

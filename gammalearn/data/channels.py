@@ -1,25 +1,37 @@
 """Channels: what each pixel carries into the network."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
+
+from .cleaning import uses_mask, uses_time
 
 __all__ = ["image_channels", "pixel_columns"]
 
 #: Peak times enter in units of this time, the scale of an image's time gradient.
 TIME_SCALE_NS = 10.0
 
-
-def pixel_columns(channels: Sequence[str]) -> list[str]:
-    """What must be read of each pixel to make the channels."""
-    columns = dict.fromkeys(["charge", *channels])
-    columns.pop("has_charge", None)  # told by the charge
-    return list(columns)
+#: Channels made of the pixels' times.
+TIMES = ("peak_time", "absolute_peak_time")
 
 
-def image_channels(
-    pixels: Mapping[str, np.ndarray], channels: Sequence[str], charge_scale: str
-) -> np.ndarray:
+def pixel_columns(settings) -> list[str]:
+    """What must be read of each pixel to make the channels.
+
+    Parameters
+    ----------
+    settings : gammalearn.settings.DataSettings
+    """
+    columns = ["charge"]
+    cleaned = uses_mask(settings) and settings.cleaning.method != "file"
+    if set(TIMES) & set(settings.channels) or (cleaned and uses_time(settings.cleaning.method)):
+        columns.append("peak_time")
+    if uses_mask(settings) and not cleaned:
+        columns.append("cleaning_mask")
+    return columns
+
+
+def image_channels(pixels: Mapping[str, np.ndarray], settings) -> np.ndarray:
     """The channels of images.
 
     Parameters
@@ -28,64 +40,85 @@ def image_channels(
         ``charge`` (p.e.), ``peak_time`` (ns), ``cleaning_mask`` (bool), as far as the channels
         need them. A pixel with a charge or time that is not finite is missing: it
         enters as one without light.
-    channels : sequence of str
-        Of ``charge``, ``peak_time``, ``cleaning_mask`` and ``has_charge``: 1, but 0 for pixels
-        without a finite charge, so that the network can tell a missing pixel from a dark one.
-    charge_scale : {"linear", "asinh"}
+    settings : gammalearn.settings.DataSettings
+        Its ``channels``, ``charge_scale``, ``peak_time_threshold``, ``cleaning.applied_to``.
 
     Returns
     -------
     ndarray of float32, shape (n_images, n_channels, n_pixels)
-        Peak time is relative to the image's own, the mean weighted with the positive charges
-        squared (so that the light counts, not the noise), in units of 10 ns; 0 in an image
-        without positive charge.
+        The image's own time is the mean weighted with the positive charges squared (so that the
+        light counts, not the noise) of the pixels whose time counts: those that have a charge and
+        a time, that the mask leaves where it is applied to times, and whose charge is not below the
+        threshold. ``peak_time`` is relative to it, ``absolute_peak_time`` is not, both in units of
+        10 ns; pixels whose time does not count have the image's own. In an image without positive
+        charge the relative times are 0, as is its own.
+        ``has_charge`` is 0 for pixels without a finite charge, so that the network can tell a
+        missing pixel from a dark one.
     """
     charge = pixels["charge"].astype(np.float32)
     has_charge = np.isfinite(charge)
     if not has_charge.all():
         charge[~has_charge] = 0
-    out = np.empty((len(charge), len(channels), charge.shape[1]), dtype=np.float32)
-    for number, channel in enumerate(channels):
+    applied_to = settings.cleaning.applied_to
+    if "charge" in applied_to:
+        charge *= pixels["cleaning_mask"]
+    if set(TIMES) & set(settings.channels):
+        time = pixels["peak_time"].astype(np.float32)
+        counts = has_charge & np.isfinite(time)
+        if "peak_time" in applied_to:
+            counts &= pixels["cleaning_mask"]
+        if settings.peak_time_threshold is not None:
+            counts &= charge >= settings.peak_time_threshold
+        relative, own = _relative_times(time, charge, counts)
+    out = np.empty((len(charge), len(settings.channels), charge.shape[1]), dtype=np.float32)
+    for number, channel in enumerate(settings.channels):
         if channel == "charge":
-            if charge_scale == "asinh":
-                np.arcsinh(charge, out=out[:, number])
-            else:
-                out[:, number] = charge
-        elif channel == "peak_time":
-            out[:, number] = _relative_time(pixels["peak_time"], charge, has_charge)
+            _scale(charge, settings.charge_scale, out[:, number])
         elif channel == "cleaning_mask":
             out[:, number] = pixels["cleaning_mask"]
         elif channel == "has_charge":
             out[:, number] = has_charge
+        elif channel == "peak_time":
+            np.divide(relative, TIME_SCALE_NS, out=out[:, number])
         else:
-            raise ValueError(
-                f"channel must be charge, peak_time, cleaning_mask or has_charge, got {channel!r}"
-            )
+            np.divide(np.where(counts, time, own), TIME_SCALE_NS, out=out[:, number])
     return out
 
 
-def _relative_time(time: np.ndarray, charge: np.ndarray, has_charge: np.ndarray) -> np.ndarray:
-    """Peak times relative to their image's own, 0 where there is none."""
-    time = time.astype(np.float32)
-    seen = has_charge & np.isfinite(time)
+def _scale(charge: np.ndarray, scale: str, out: np.ndarray) -> None:
+    """Charges as they enter."""
+    if scale == "asinh":
+        np.arcsinh(charge, out=out)
+    elif scale == "log":
+        np.log1p(np.abs(charge), out=out)
+        np.copysign(out, charge, out=out)
+    else:
+        out[:] = charge
+
+
+def _relative_times(
+    time: np.ndarray, charge: np.ndarray, counts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Peak times (ns) relative to their image's own where they count and 0 elsewhere, and that."""
     light = np.maximum(charge, 0)
-    if not seen.all():
-        time[~seen] = 0
-        light[~seen] = 0
+    if not counts.all():
+        time = np.where(counts, time, 0)
+        light[~counts] = 0
     # Relative to the brightest pixel: no charge is then too large to be squared, and what is
     # averaged are small differences of times.
     brightest = light.argmax(axis=1)[:, None]
     largest = np.take_along_axis(light, brightest, axis=1)
-    time -= np.take_along_axis(time, brightest, axis=1)
     has_light = largest > 0
+    own = np.take_along_axis(time, brightest, axis=1)
+    relative = time - own
     light /= np.where(has_light, largest, 1)
     light *= light
     total = light.sum(axis=1, keepdims=True)
-    light *= time
-    time -= light.sum(axis=1, keepdims=True) / np.where(has_light, total, 1)
-    time /= TIME_SCALE_NS
+    light *= relative
+    later = light.sum(axis=1, keepdims=True) / np.where(has_light, total, 1)
+    relative -= later
     # An image without light has no time of its own to be relative to.
-    time *= has_light
-    if not seen.all():
-        time[~seen] = 0
-    return time
+    relative *= has_light
+    if not counts.all():
+        relative[~counts] = 0
+    return relative, (own + later) * has_light

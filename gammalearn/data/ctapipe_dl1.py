@@ -19,7 +19,7 @@ from ..particles import particle_names
 from .broken import BrokenPixels, without_broken
 from .chunks import TableChunks
 from .parameters import ParameterCalculator, computable_parameters
-from .reader import KEYS, TRUTH_UNITS, event_keys, match_rows
+from .reader import INSTEAD, KEYS, TRUTH_UNITS, event_keys, match_rows, spectral_indices
 
 __all__ = ["CtapipeDL1Reader"]
 
@@ -29,6 +29,7 @@ TRIGGER = "/dl1/event/subarray/trigger"
 TEL_TRIGGER = "/dl1/event/telescope/trigger"
 IMAGES = "/dl1/event/telescope/images"
 PARAMETERS = "/dl1/event/telescope/parameters"
+SIMULATION = "/configuration/simulation/run"
 SHOWER = "/simulation/event/subarray/shower"
 FIXED_POINTING = "/configuration/telescope/pointing"
 #: Pointing against time, by data model: 7.2 and later, 5.0 and earlier.
@@ -113,6 +114,11 @@ class CtapipeDL1Reader:
         self._check_columns(path, table.colnames, needed)
         return table
 
+    def _has(self, path: str) -> bool:
+        """Whether there is such a table; to look for one is to read its attributes."""
+        with self._reading(path):
+            return path in self._file
+
     def _check_columns(self, path, columns, needed):
         missing = [name for name in needed if name not in columns]
         if missing:
@@ -132,8 +138,8 @@ class CtapipeDL1Reader:
     def events(self) -> Table:
         """All triggered events.
 
-        Columns obs_id, event_id, event_type, particle (empty where there is no truth) and the
-        truth of :data:`TRUTH_UNITS` (NaN where there is none).
+        Columns obs_id, event_id, event_type, particle (empty where there is no truth), the truth of
+        :data:`TRUTH_UNITS` and spectral_index (NaN where there is none).
         """
         trigger = self._read(TRIGGER, *KEYS, "event_type")
         events = Table(
@@ -143,12 +149,18 @@ class CtapipeDL1Reader:
                 "event_type": np.asarray(trigger["event_type"], dtype=np.int64),
                 "particle": np.full(len(trigger), "", dtype="U16"),
                 **{name: np.full(len(trigger), np.nan) for name in TRUTH_UNITS},
+                "spectral_index": np.full(len(trigger), np.nan),
             }
         )
         keys = event_keys(events)
         if len(np.unique(keys, axis=0)) < len(keys):
             raise InputFileError(f"'{self.path}' has several events with one obs_id and event_id.")
-        if SHOWER not in self._file:
+        if not self._has(SHOWER):
+            if self._has("/simulation"):
+                # A damaged group looks like an empty one.
+                raise InputFileError(
+                    f"'{self.path}' is damaged: it is of simulated events, but has no {SHOWER}."
+                )
             return events
         shower = self._read(SHOWER, *KEYS, "true_shower_primary_id")
         row = match_rows(keys, event_keys(shower))
@@ -159,6 +171,8 @@ class CtapipeDL1Reader:
                     column = shower[name]
                     values = column.quantity.to_value(unit) if column.unit else np.asarray(column)
                     events[name][known] = values[row[known]]
+        if self._has(SIMULATION):
+            events["spectral_index"] = spectral_indices(self._read(SIMULATION), events["obs_id"])
         events["particle"][known] = particle_names(shower["true_shower_primary_id"])[row[known]]
         return events
 
@@ -166,6 +180,10 @@ class CtapipeDL1Reader:
         """Which events are showers, not calibration; shape (n_events,) of bool."""
         showers = [EventType.SUBARRAY, EventType.LONG_EVENT, EventType.UNKNOWN]
         return np.isin(self.events["event_type"], [kind.value for kind in showers])
+
+    def telescope_triggers(self) -> Table:
+        """All triggers of telescopes, with images or without: obs_id, event_id, tel_id."""
+        return self._tel_trigger[[*KEYS, "tel_id"]]
 
     def telescopes_with_images(self) -> list[int]:
         """Ids of the telescopes that have an image."""
@@ -236,7 +254,7 @@ class CtapipeDL1Reader:
         known = [name for name in parameters if name in self.parameter_names()]
         for name in known:
             images[name] = np.full(len(images), np.nan)
-        if known and path in self._file:
+        if known and self._has(path):
             values = self._read(path, *KEYS)
             row = match_rows(keys, event_keys(values))
             for name in set(known) & set(values.colnames):
@@ -277,7 +295,7 @@ class CtapipeDL1Reader:
 
     @cached_property
     def _parameter_names(self) -> list[str]:
-        if PARAMETERS not in self._file:
+        if not self._has(PARAMETERS):
             return []
         with self._reading(PARAMETERS):
             names = {
@@ -292,10 +310,10 @@ class CtapipeDL1Reader:
         """Altitude and azimuth (deg) of the telescope at each of its triggers."""
         for group in MONITORED_POINTING:
             path = f"{group}/tel_{tel_id:03d}"
-            if path in self._file:
+            if self._has(path):
                 return self._monitored_pointing(path, triggers["time"])
         path = f"{FIXED_POINTING}/tel_{tel_id:03d}"
-        if path not in self._file:
+        if not self._has(path):
             raise InputFileError(f"'{self.path}' has no pointing of telescope {tel_id}.")
         names = "telescope_pointing_altitude", "telescope_pointing_azimuth"
         table = self._read(path, "obs_id", *names)
@@ -354,8 +372,7 @@ class CtapipeDL1Reader:
             column = PIXEL_COLUMNS[name]
             if column not in table.colnames:
                 raise InputFileError(
-                    f"'{self.path}' has no {column} of telescope {tel_id}; "
-                    f"leave '{name}' out of data.channels."
+                    f"'{self.path}' has no {column} of telescope {tel_id}; {INSTEAD[name]}."
                 )
             transform = transforms.get(column)
             pixels[name] = transform.inverse(data[column]) if transform else data[column]

@@ -37,6 +37,11 @@ class EventDataset(Dataset):
         The events of the index that make the data set; by default all.
     packed : sequence of Path, optional
         What :func:`gammalearn.data.packed.pack_images` made of the files, to read instead.
+    tasks : mapping of str to gammalearn.tasks.Task, optional
+        Know how their targets move with the events' ground reference, for events that images are
+        left out of.
+    weights : mapping of str to ndarray, shape (len(index),), optional
+        How much each event counts, by task.
     """
 
     def __init__(
@@ -46,11 +51,15 @@ class EventDataset(Dataset):
         targets: Mapping[str, np.ndarray] | None = None,
         rows: np.ndarray | None = None,
         packed: Sequence[Path] | None = None,
+        tasks: Mapping | None = None,
+        weights: Mapping[str, np.ndarray] | None = None,
     ):
         self.index = index
+        self.tasks = tasks or {}
         self.settings = settings
         self.rows = np.arange(len(index)) if rows is None else np.asarray(rows)
         self.targets = {k: torch.as_tensor(np.asarray(v)) for k, v in (targets or {}).items()}
+        self.weights = {k: torch.as_tensor(np.asarray(v)) for k, v in (weights or {}).items()}
         self.reader = ImageReader(index, settings, packed)
         images, events = index.images, index.events
         self.camera = np.asarray(images["camera"])
@@ -79,7 +88,12 @@ class EventDataset(Dataset):
             count.sum()
         )
 
-    def batch(self, items: Sequence[int], pixels: Callable[[int, np.ndarray], Tensor]) -> Batch:
+    def batch(
+        self,
+        items: Sequence[int],
+        pixels: Callable[[int, np.ndarray], Tensor],
+        kept: np.ndarray | None = None,
+    ) -> Batch:
         """Events with their images, whoever has read them.
 
         Parameters
@@ -88,10 +102,22 @@ class EventDataset(Dataset):
         pixels : callable
             Called with a camera's row in the index and the rows of its images there, returns
             their channels, shape (n_images, n_channels, n_pixels).
+        kept : ndarray of bool, shape (n_images,), optional
+            Which of :meth:`images` enter, one of each event at least; by default all. The events
+            are then as if there were no others: their ground reference is the mean position of the
+            telescopes that are left. Their pointing stays.
         """
         rows = self.rows[np.asarray(items)]
         image = self.images(items)
         event = np.repeat(np.arange(len(rows)), self.multiplicity[rows])
+        targets = {name: target[torch.from_numpy(rows)] for name, target in self.targets.items()}
+        position = self._position[image]
+        if kept is not None:
+            image, event, position = image[kept], event[kept], position[kept]
+            step = _mean_of_events(position, event, len(rows))
+            position = position - step[event]
+            for name, task in self.tasks.items():
+                targets[name] = task.moved(targets[name], torch.from_numpy(step))
         camera = self.camera[image]
         images = {}
         for number in np.unique(camera):
@@ -99,15 +125,23 @@ class EventDataset(Dataset):
             images[self.index.cameras[number].name] = CameraImages(
                 pixels(int(number), image[mine]),
                 torch.from_numpy(event[mine]),
-                torch.from_numpy(self._position[image[mine]]),
+                torch.from_numpy(position[mine]),
                 torch.from_numpy(self._pointing[image[mine]]),
             )
         rows = torch.from_numpy(rows)
-        return Batch(images, rows, {name: target[rows] for name, target in self.targets.items()})
+        weights = {name: values[rows] for name, values in self.weights.items()}
+        return Batch(images, rows, targets, weights)
 
     def close(self):
         """Close the files."""
         self.reader.close()
+
+
+def _mean_of_events(position: np.ndarray, event: np.ndarray, n_events: int) -> np.ndarray:
+    """Mean of the positions of each event, shape (n_events, 3)."""
+    count = np.bincount(event, minlength=n_events)
+    total = [np.bincount(event, values, n_events) for values in position.T]
+    return (np.stack(total, axis=1) / count[:, None]).astype(np.float32)
 
 
 def _relative_pointing(images, events) -> np.ndarray:

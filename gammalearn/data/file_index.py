@@ -20,6 +20,9 @@ from .reader import TRUTH_UNITS, Reader, event_keys, match_rows
 
 __all__ = ["EVENT_COLUMNS", "IMAGE_COLUMNS", "FileIndex"]
 
+#: Changes when what is kept of a file does.
+FORMAT = 2
+
 #: Columns that are rows of other tables, of no use to a cut.
 _PLUMBING = {"event", "row", "camera", "file", "shower_id", "x", "y", "z"}
 
@@ -51,6 +54,7 @@ EVENT_COLUMNS = {
     "shower_id": np.int64,
     "particle": None,
     **dict.fromkeys(TRUTH_UNITS, np.float64),
+    "spectral_index": np.float32,
     "multiplicity": np.int16,
     "pointing_alt": np.float64,
     "pointing_az": np.float64,
@@ -166,7 +170,7 @@ def _saved(path: Path, settings) -> Path | None:
     try:
         folder = cache_folder(settings.cache_directory)
         return (
-            cache_entry(folder, "index", path, [__version__, ctapipe.__version__, deciding])
+            cache_entry(folder, "index", path, [FORMAT, __version__, ctapipe.__version__, deciding])
             / "index.npz"
         )
     except (OSError, OutputError):
@@ -188,8 +192,11 @@ class _Selection:
         events["file"] = 0
         events["shower_id"] = _shower_ids(events)
         shower = reader.is_shower()
-        images = self._images(self._select_telescopes(), events)
-        self._count("triggered", images)
+        telescopes = self._select_telescopes()
+        triggers = event_keys(self._triggers())
+        self.flow.append(("triggered", len(np.unique(triggers, axis=0)), len(triggers)))
+        images = self._images(telescopes, events)
+        self._count("with images", images)
         images = images[shower[images["event"]]]
         self._count("showers (no calibration)", images)
         images = self._cut_images(images, events)
@@ -268,6 +275,18 @@ class _Selection:
             name: [int(t) for t, tel in self.reader.subarray.tel.items() if tel.type == name]
             for name in TELESCOPE_TYPES
         }
+
+    def _triggers(self) -> Table:
+        """The triggers of the selected telescopes, also of those without images."""
+        triggers = self.reader.telescope_triggers()
+        if self.settings.telescopes is None:
+            return triggers
+        chosen = {
+            tel_id
+            for selector in self.settings.telescopes
+            for tel_id in _telescopes_matching(self.reader.subarray, selector)
+        }
+        return triggers[np.isin(np.asarray(triggers["tel_id"]), list(chosen))]
 
     def _select_telescopes(self) -> list[int]:
         reader, wanted = self.reader, self.settings.telescopes

@@ -5,7 +5,7 @@ from pathlib import Path
 import tables
 
 from ..errors import InputFileError
-from ..files import open_hdf5
+from ..files import open_hdf5, reading
 from .ctapipe_dl1 import CtapipeDL1Reader
 from .lstchain_dl1 import LstchainDL1Reader
 from .reader import Reader
@@ -39,6 +39,6 @@ def open_reader(path: Path, cache_directory: str | None = None) -> Reader:
             f"'{path}' cannot be read as HDF5 or as a file of sim_telarray: it is truncated, "
             "corrupted or of another format."
         )
-    with open_hdf5(path) as file:
+    with open_hdf5(path) as file, reading(path, "the table of contents"):
         is_lstchain = LstchainDL1Reader.is_format_of(file)
     return LstchainDL1Reader(path) if is_lstchain else CtapipeDL1Reader(path)

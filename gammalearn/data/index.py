@@ -9,6 +9,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from functools import partial
 from multiprocessing import get_context
@@ -19,9 +20,10 @@ from astropy.table import Table
 
 from ..camera import CameraType, LatticeError
 from ..errors import CameraError, DataError, EmptySelectionError, GammaLearnError, InputFileError
+from .cleaning import cleanings
 from .file_index import FileIndex
 
-__all__ = ["EventIndex"]
+__all__ = ["EventIndex", "count_repeated"]
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +47,8 @@ class EventIndex:
     events : Table
         One row an event: file, obs_id, event_id, tel_id (−1 for stereo), shower_id (shared
         by the reuses of a shower), particle, truth (see
-        :data:`gammalearn.data.reader.TRUTH_UNITS`), multiplicity, first_image (row in
+        :data:`gammalearn.data.reader.TRUTH_UNITS`), spectral_index (of the simulated energies'
+        power law, NaN where there is none), multiplicity, first_image (row in
         ``images``), pointing_alt, pointing_az (deg, mean over its telescopes), reference_x,
         reference_y, reference_z (m, mean position of its telescopes).
     cut_flow : list of (str, int, int)
@@ -109,6 +112,9 @@ class EventIndex:
                 f"data.cuts.telescope: no telescope {unmatched[0]!r} in any of the {len(files)} "
                 "file(s)."
             )
+        if merged.cameras:
+            # A cleaning that lacks a camera is to fail here, before anything is written.
+            cleanings(settings, merged.cameras)
         return merged.finish(skipped, allow_empty)
 
     def particle_counts(self) -> dict[str, int]:
@@ -153,6 +159,35 @@ class EventIndex:
         return replace(self, images=images, events=events, cut_flow=[*self.cut_flow, step])
 
 
+def count_repeated(indices: Sequence[EventIndex]) -> int:
+    """Number of events that come once more, in the same file or in another.
+
+    Parameters
+    ----------
+    indices : sequence of EventIndex
+
+    Returns
+    -------
+    int
+        Events of the same observation, ids and truth as one before. The ids alone do not tell:
+        gammas and protons may be of the same run.
+    """
+    keys = [_key(index.events) for index in indices if len(index)]
+    return sum(map(len, keys)) - (len(np.unique(np.concatenate(keys))) if keys else 0)
+
+
+def _key(events: Table) -> np.ndarray:
+    """A number for each event, the same for the same event alone (but for a chance of 10⁻⁶)."""
+    key = np.zeros(len(events), dtype=np.uint64)
+    for name in ("obs_id", "event_id", "tel_id", "shower_id"):
+        # Mixed as in splitmix64 (Steele, Lea & Flood 2014), or numbers of events would meet.
+        key = key * np.uint64(0x9E3779B97F4A7C15) + np.asarray(events[name]).astype(np.uint64)
+        key = (key ^ (key >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        key = (key ^ (key >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        key ^= key >> np.uint64(31)
+    return key
+
+
 def _order(*key) -> bytes:
     return hashlib.blake2b(":".join(map(str, key)).encode(), digest_size=8).digest()
 
@@ -162,9 +197,19 @@ def _indices(files, settings, processes: int) -> Iterator[FileIndex | GammaLearn
     if processes == 0 or len(files) == 1:
         yield from map(index, files)
         return
+    n_done = 0
     # A forked HDF5 library is not safe.
     with ProcessPoolExecutor(min(processes, len(files)), get_context("spawn")) as pool:
-        yield from pool.map(index, files, chunksize=max(len(files) // (8 * processes), 1))
+        chunk = max(len(files) // (8 * processes), 1)
+        try:
+            for n_done, made in enumerate(pool.map(index, files, chunksize=chunk), 1):  # noqa: B007
+                yield made
+        except BrokenProcessPool as error:
+            raise InputFileError(
+                f"A process that indexed '{files[n_done]}' or one of the files after it was "
+                "killed: by the HDF5 library, as some damage does, or for want of memory; leave "
+                "the file out, or set fewer training.workers."
+            ) from error
 
 
 def _index(path: Path, settings) -> FileIndex | GammaLearnError:

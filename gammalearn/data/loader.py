@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ..errors import DataError, GammaLearnError
+from .augmentation import chances, kept_images, varies_pixels
 from .batch import Batch
 from .dataset import EventDataset
 from .order import EpochPlan, EventOrder
@@ -48,7 +49,9 @@ class EventLoader:
         # Named as Lightning looks for them, to set the epoch.
         self.sampler = self.batch_sampler = order
         self.pin_memory = pin_memory
-        self._tasks = _Tasks(dataset, order, augment)
+        augmentation = dataset.settings.augmentation
+        self._dropout = augmentation.telescope_dropout if augment else 0
+        self._tasks = _Tasks(dataset, order, augment and varies_pixels(augmentation))
         self._blocks = DataLoader(
             dataset.reader,
             batch_sampler=self._tasks,
@@ -90,15 +93,27 @@ class EventLoader:
             block_of_item[block] = number
         self._tasks.blocks = blocks
         self._make_room(plan, start, blocks, block_of_item)
+        chance = None
+        if self._dropout:
+            seed = self.sampler.seed or 0
+            chance = chances(len(self.dataset.camera), seed, self.sampler.epoch)
         read, n_read = self._read_blocks(), 0
         for number in range(start, len(plan.batches)):
             items = plan.batches[number]
             while n_read <= block_of_item[items].max():
-                self._keep(blocks[n_read], next(read), batch_of_item)
+                self._keep(blocks[n_read], next(read), batch_of_item, chance)
                 n_read += 1
-            batch = self.dataset.batch(items, self._take)
+            batch = self.dataset.batch(items, self._take, self._kept(items, chance))
             self._next["batch"] = number + 1
             yield batch
+
+    def _kept(self, items: np.ndarray, chance: np.ndarray | None) -> np.ndarray | None:
+        """Which images of a batch's events stay."""
+        if chance is None:
+            return None
+        multiplicity = self.dataset.multiplicity[self.dataset.rows[items]]
+        minimum = self.dataset.settings.min_multiplicity
+        return kept_images(chance[self.dataset.images(items)], multiplicity, self._dropout, minimum)
 
     def _make_room(self, plan: EpochPlan, start: int, blocks, block_of_item) -> None:
         """Memory for as many images of each camera as will wait at a time."""
@@ -140,11 +155,13 @@ class EventLoader:
                 "training.workers or a smaller data.shuffle_window, and go on with --resume."
             ) from error
 
-    def _keep(self, items: np.ndarray, block: dict[int, Tensor], batch_of_item) -> None:
+    def _keep(self, items: np.ndarray, block: dict[int, Tensor], batch_of_item, chance) -> None:
         """Keep those images of a block that are still to come out."""
         images = self.dataset.images(items)
         count = self.dataset.multiplicity[self.dataset.rows[items]]
         wanted = np.repeat(batch_of_item[items] >= 0, count)
+        if chance is not None:
+            wanted &= self._kept(items, chance)
         camera = self.dataset.camera[images]
         for number, pixels in block.items():
             mine = camera == number

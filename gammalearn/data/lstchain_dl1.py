@@ -18,13 +18,14 @@ from ..files import open_hdf5, reading
 from ..particles import particle_names
 from .broken import BrokenPixels, without_broken
 from .chunks import TableChunks
-from .reader import KEYS, TRUTH_UNITS, event_keys
+from .reader import INSTEAD, KEYS, TRUTH_UNITS, event_keys, spectral_indices
 
 __all__ = ["LstchainDL1Reader"]
 
 log = logging.getLogger(__name__)
 
 IMAGES = "/dl1/event/telescope/image/LST_LSTCam"
+SIMULATION = "/simulation/run_config"
 PARAMETERS = "/dl1/event/telescope/parameters/LST_LSTCam"
 
 #: Calibrations of a run of LST-1; images say which of them is theirs.
@@ -158,6 +159,11 @@ class LstchainDL1Reader:
                 continue
             values = np.asarray(table[TRUTH[name]], dtype=np.float64)
             events[name] = np.rad2deg(values) if name in ("true_alt", "true_az") else values
+        events["spectral_index"] = np.nan
+        with reading(self.path, SIMULATION):
+            if SIMULATION in self._file:
+                runs = read_table(self._file, SIMULATION)
+                events["spectral_index"] = spectral_indices(runs, events["obs_id"])
         return events
 
     def is_shower(self) -> np.ndarray:
@@ -170,6 +176,10 @@ class LstchainDL1Reader:
         """Rows of the tables by telescope."""
         tel_id = np.asarray(self._parameters["tel_id"])
         return {int(t): np.flatnonzero(tel_id == t) for t in np.unique(tel_id)}
+
+    def telescope_triggers(self) -> Table:
+        """The images: obs_id, event_id, tel_id; no others are known of."""
+        return self._parameters[[*KEYS, "tel_id"]]
 
     def telescopes_with_images(self) -> list[int]:
         """Ids of the telescopes that have an image."""
@@ -226,8 +236,7 @@ class LstchainDL1Reader:
             column = PIXEL_COLUMNS[name]
             if column not in data.dtype.names:
                 raise InputFileError(
-                    f"'{self.path}' has no {column} of telescope {tel_id}; "
-                    f"leave '{name}' out of data.channels."
+                    f"'{self.path}' has no {column} of telescope {tel_id}; {INSTEAD[name]}."
                 )
             transform = transforms.get(column)
             pixels[name] = transform.inverse(data[column]) if transform else data[column]

@@ -66,7 +66,7 @@ def pack_images(
     ----------
     index : EventIndex
     settings : gammalearn.settings.DataSettings
-        Its ``channels`` decide what is packed, its ``cache_directory`` where.
+        Its ``channels`` and ``cleaning`` decide what is packed, its ``cache_directory`` where.
     processes : int
         Processes that pack; 0 packs in this one.
     progress : bool
@@ -85,7 +85,7 @@ def pack_images(
         If there is no room, or the cache folder cannot be written.
     """
     folder = cache_folder(settings.cache_directory)
-    columns = pixel_columns(settings.channels)
+    columns = pixel_columns(settings)
     file, tel_id = (np.asarray(index.images[name]) for name in ("file", "tel_id"))
     tasks = []
     for number, path in enumerate(index.files):

@@ -9,7 +9,15 @@ import numpy as np
 from astropy.table import Table
 from ctapipe.instrument import SubarrayDescription
 
-__all__ = ["KEYS", "TRUTH_UNITS", "Reader", "event_keys", "match_rows"]
+__all__ = [
+    "INSTEAD",
+    "KEYS",
+    "TRUTH_UNITS",
+    "Reader",
+    "event_keys",
+    "match_rows",
+    "spectral_indices",
+]
 
 #: Columns that tell events apart within a file.
 KEYS = ("obs_id", "event_id")
@@ -23,6 +31,13 @@ TRUTH_UNITS = {
     "true_core_y": u.m,
     "true_h_first_int": u.m,
     "true_x_max": u.g / u.cm**2,
+}
+
+#: What to do where a file lacks what pixels hold.
+INSTEAD = {
+    "charge": "make the file anew with images",
+    "peak_time": "leave peak times out of data.channels",
+    "cleaning_mask": "let ctapipe clean the images, with data.cleaning.method",
 }
 
 
@@ -42,7 +57,8 @@ class Reader(Protocol):
         The telescopes, their positions and cameras, with equivalent focal lengths.
     events : Table
         All triggered events: obs_id, event_id, event_type, particle (empty where there is no
-        truth) and the truth of :data:`TRUTH_UNITS` (NaN where there is none).
+        truth), the truth of :data:`TRUTH_UNITS` and spectral_index, the exponent of the power law
+        that energies were simulated with (NaN where there is none).
     """
 
     format: str
@@ -57,6 +73,9 @@ class Reader(Protocol):
 
     def is_shower(self) -> np.ndarray:
         """Which events are showers, not calibration; shape (n_events,) of bool."""
+
+    def telescope_triggers(self) -> Table:
+        """All triggers of telescopes, with images or without: obs_id, event_id, tel_id."""
 
     def telescopes_with_images(self) -> list[int]:
         """Ids of the telescopes that have an image."""
@@ -132,3 +151,19 @@ def event_keys(table) -> np.ndarray:
     ndarray of int64, shape (n, 2)
     """
     return np.column_stack([np.asarray(table[name]).astype(np.int64) for name in KEYS])
+
+
+def spectral_indices(runs: Table, obs_id: np.ndarray) -> np.ndarray:
+    """The exponent of the energies' power law for events of some runs, NaN where it is not known.
+
+    Parameters
+    ----------
+    runs : Table
+        The simulations' settings, obs_id and spectral_index among them.
+    obs_id : ndarray of int, shape (n_events,)
+    """
+    if not {"obs_id", "spectral_index"} <= set(runs.colnames):
+        return np.full(len(obs_id), np.nan)
+    known = np.asarray(runs["obs_id"], dtype=np.int64)
+    row = match_rows(np.asarray(obs_id, dtype=np.int64)[:, None], known[:, None])
+    return np.where(row >= 0, np.asarray(runs["spectral_index"], dtype=np.float64)[row], np.nan)

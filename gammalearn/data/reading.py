@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 from ..errors import GammaLearnError, InputFileError
 from .augmentation import augment
 from .channels import image_channels, pixel_columns
+from .cleaning import cleanings
 from .formats import open_reader
 from .index import EventIndex
 from .packed import PackedImages
@@ -38,9 +39,9 @@ class ImageReader(Dataset):
         images = index.images
         self.files = index.files
         self.packed = packed
-        self.cache_directory = settings.cache_directory
-        self.augmentation = settings.augmentation
-        self.channels, self.charge_scale = list(settings.channels), settings.charge_scale
+        self.settings = settings
+        self.columns = pixel_columns(settings)
+        self.cleanings = cleanings(settings, index.cameras)
         self.n_pixels = [camera.n_pixels for camera in index.cameras]
         # Plain arrays: indexing an astropy table row by row is slow.
         self.file = np.asarray(images["file"])
@@ -86,16 +87,15 @@ class ImageReader(Dataset):
 
     def _read(self, image: np.ndarray, seed: int, epoch: int | None) -> Tensor:
         """Channels of images of one camera."""
-        columns = pixel_columns(self.channels)
-        n_pixels = self.n_pixels[self.camera[image[0]]]
-        out = torch.empty((len(image), len(self.channels), n_pixels), dtype=torch.float32)
+        camera, n_channels = self.camera[image[0]], len(self.settings.channels)
+        out = torch.empty((len(image), n_channels, self.n_pixels[camera]), dtype=torch.float32)
         array = out.numpy()
         for (file, tel_id), which in groups(
             np.column_stack([self.file[image], self.tel_id[image]])
         ):
             which = which[np.argsort(self.row[image[which]], kind="stable")]
             rows = self.row[image[which]]
-            pixels = self._reader(file).pixels(int(tel_id), rows, columns)
+            pixels = self._reader(file).pixels(int(tel_id), rows, self.columns)
             event = self.event[image[which]]
             if any(np.any(pixels[name] != self.keys[name][event]) for name in KEYS):
                 raise InputFileError(
@@ -103,8 +103,10 @@ class ImageReader(Dataset):
                     "order of its triggers, or the file has changed since it was indexed."
                 )
             if epoch is not None:
-                pixels = augment(pixels, image[which], self.augmentation, seed, epoch)
-            array[which] = image_channels(pixels, self.channels, self.charge_scale)
+                pixels = augment(pixels, image[which], self.settings.augmentation, seed, epoch)
+            if self.cleanings:
+                pixels = {**pixels, "cleaning_mask": self.cleanings[camera](pixels)}
+            array[which] = image_channels(pixels, self.settings)
         return out
 
     def _reader(self, file: int) -> Reader | PackedImages:
@@ -116,7 +118,7 @@ class ImageReader(Dataset):
         self._readers[file] = (
             PackedImages(self.packed[file])
             if self.packed
-            else open_reader(self.files[file], self.cache_directory)
+            else open_reader(self.files[file], self.settings.cache_directory)
         )
         return self._readers[file]
 

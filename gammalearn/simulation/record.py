@@ -6,7 +6,7 @@ from pathlib import Path
 import tables
 import yaml
 
-from ..files import open_hdf5
+from ..files import open_hdf5, reading
 from ..settings import SimulationSettings
 
 __all__ = ["read_record", "write_record"]
@@ -32,6 +32,6 @@ def read_record(path: Path) -> dict | None:
     InputFileError
         If the file cannot be read.
     """
-    with open_hdf5(path) as file:
+    with open_hdf5(path) as file, reading(path, "its attributes"):
         attributes = file.root._v_attrs
         return yaml.safe_load(str(attributes[ATTRIBUTE])) if ATTRIBUTE in attributes else None

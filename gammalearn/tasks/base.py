@@ -74,6 +74,17 @@ class Task(ABC):
         """
         return target
 
+    def moved(self, target: Tensor, step: Tensor) -> Tensor:
+        """The targets of events whose ground reference moves; by default the same.
+
+        Parameters
+        ----------
+        target : Tensor, shape (n_events, n_targets)
+        step : Tensor, shape (n_events, 3)
+            From the reference to the new one in the ground frame, in m.
+        """
+        return target
+
     @abstractmethod
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         """Loss of each event, for targets that are not NaN.

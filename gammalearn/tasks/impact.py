@@ -41,6 +41,9 @@ class ImpactTask(Task):
         on_ground = torch.nn.functional.pad(target, (0, 1))
         return turn.ground(on_ground)[:, :2]
 
+    def moved(self, target: Tensor, step: Tensor) -> Tensor:
+        return target - step[:, :2] / SCALE_M
+
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         return torch.linalg.vector_norm(output - target, dim=1)
 

@@ -10,7 +10,16 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from ..data import EventDataset, EventIndex, EventTurns, event_loader, pack_images, split_by_shower
+from ..data import (
+    EventDataset,
+    EventIndex,
+    EventTurns,
+    describe_weights,
+    event_loader,
+    event_weights,
+    pack_images,
+    split_by_shower,
+)
 from ..errors import CheckpointError
 from ..settings import Experiment
 from ..tasks import Task
@@ -138,11 +147,11 @@ def fit(
     packed = None
     if experiment.data.packed_cache:
         packed = pack_images(index, experiment.data, settings.workers, progress)
+    parts = split_by_shower(index.events, experiment.data.validation_fraction, settings.seed)
+    weights, weights_in_words = _weigh_events(index, experiment.data.weights, targets, parts[0])
     training, validation = (
-        EventDataset(index, experiment.data, targets, rows, packed)
-        for rows in split_by_shower(
-            index.events, experiment.data.validation_fraction, settings.seed
-        )
+        EventDataset(index, experiment.data, targets, rows, packed, tasks, weights)
+        for rows in parts
     )
     trained_on = _describe_events(index, training, validation, tasks)
     network = build_network(experiment, index.cameras, tasks)
@@ -189,7 +198,27 @@ def fit(
             ckpt_path=last if resume else None,
             weights_only=True,
         )
-    return folder / "checkpoints" / "best.ckpt", {**trained_on, "parameters": n_parameters}
+    return folder / "checkpoints" / "best.ckpt", {
+        **trained_on,
+        "parameters": n_parameters,
+        "weights": weights_in_words,
+    }
+
+
+def _weigh_events(index, settings, targets, training) -> tuple[dict, dict[str, str]]:
+    """Weights of the events by task, none where all are 1; and in words."""
+    weights, words = {}, {}
+    if not settings.balance_particles and settings.spectral_index is None:
+        return weights, words
+    for name, target in targets.items():
+        learnt = np.isfinite(target).all(axis=1)
+        weights[name] = event_weights(index, settings, learnt, training)
+        rows = training[learnt[training]]
+        described = describe_weights(index.events["particle"][rows], weights[name][rows])
+        for particle, text in described.items():
+            words[f"{name.replace('_', ' ')}: {particle}s"] = text
+            log.info("Weights of %ss in the loss of %s: %s.", particle, name, text)
+    return weights, words
 
 
 def _describe_events(index, training, validation, tasks) -> dict:

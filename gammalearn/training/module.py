@@ -18,18 +18,25 @@ __all__ = ["ReconstructionModule", "masked_losses"]
 
 
 def masked_losses(
-    tasks: Mapping[str, Task], outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor]
+    tasks: Mapping[str, Task],
+    outputs: Mapping[str, Tensor],
+    targets: Mapping[str, Tensor],
+    weights: Mapping[str, Tensor] | None = None,
 ) -> dict[str, tuple[Tensor, int]]:
     """Mean loss of each task over the events that it learns from, and their number.
 
     An event whose target is NaN is left out. Where none is left the loss is 0, with a gradient
-    of 0, so that every parameter takes part in every step.
+    of 0, so that every parameter takes part in every step. Weights, where a task has them, multiply
+    the losses of its events; their mean is 1 over all training events, not over these, so that the
+    mean of all batches' gradients is that of the weighted mean.
     """
     losses = {}
     for name, task in tasks.items():
         learnt = ~torch.isnan(targets[name]).any(dim=1)
         count = int(learnt.sum())
         loss = task.loss(outputs[name][learnt], targets[name][learnt])
+        if weights and name in weights:
+            loss = loss * weights[name][learnt]
         losses[name] = (loss.sum() / max(count, 1), count)
     return losses
 
@@ -107,7 +114,7 @@ class ReconstructionModule(lightning.LightningModule):
         )
 
     def _losses(self, batch: Batch, outputs, stage: str) -> Tensor:
-        losses = masked_losses(self.tasks, outputs, batch.targets)
+        losses = masked_losses(self.tasks, outputs, batch.targets, batch.weights)
         total = self.balancing(losses)
         # All tasks, also those of no event here: processes must log the same names.
         for name, (loss, count) in losses.items():

@@ -2,10 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gammalearn.data import event_loader
-from gammalearn.data.augmentation import augment
-from gammalearn.settings import AugmentationSettings
+from gammalearn.data.augmentation import augment, chances, kept_images
+from gammalearn.settings import AugmentationSettings, TaskSettings
+from gammalearn.tasks import build_tasks
 
 N_IMAGES, N_PIXELS = 40, 1855
 
@@ -121,3 +125,115 @@ def test_nothing_to_do(make):
     expected = dataset[[0]]
     for name, images in batch.images.items():
         assert np.array_equal(images.pixels, expected.images[name].pixels)
+
+
+@given(
+    st.lists(st.integers(1, 6), max_size=8),
+    st.floats(0, 1, exclude_max=True),
+    st.integers(1, 4),
+    st.integers(0, 99),
+)
+def test_images_that_stay_when_telescopes_drop_out(multiplicity, dropout, minimum, epoch):
+    """Those that chance leaves; where these are too few, those nearest to be left."""
+    multiplicity = np.array(multiplicity, dtype=int)
+    chance = chances(int(multiplicity.sum()), 1, epoch)
+    kept = kept_images(chance, multiplicity, dropout, minimum)
+    for mine, stays in zip(*(np.split(a, np.cumsum(multiplicity)) for a in (chance, kept)),
+                           strict=True):  # fmt: skip
+        expected = {n for n, u in enumerate(mine) if u >= dropout}
+        if len(expected) < minimum:
+            expected = set(sorted(range(len(mine)), key=lambda n: -mine[n])[:minimum])
+        assert set(np.flatnonzero(stays)) == expected
+
+
+def test_chances_are_even_and_others_for_each_seed_and_epoch():
+    chance = chances(100_000, 3, 4)
+    share = np.histogram(chance, 10, (0, 1))[0] / len(chance)
+    assert share == pytest.approx(0.1, abs=0.005)
+    assert np.array_equal(chance, chances(100_000, 3, 4))
+    for other in (chances(100_000, 4, 4), chances(100_000, 3, 5)):
+        assert abs(np.corrcoef(chance, other)[0, 1]) < 0.02
+
+
+@pytest.fixture
+def with_dropout(make):
+    """Loader of events that lose half of their images; two stay at the least."""
+    tasks = build_tasks({"impact": TaskSettings(particles=["proton"])})
+
+    def load(augment=True, batch_size=3, dropout=0.5, **options):
+        dataset = make(
+            "proton_run202_prod5",
+            "proton_run1_6.0.2",
+            min_multiplicity=2,
+            augmentation={"telescope_dropout": dropout},
+        )
+        dataset.tasks = tasks
+        dataset.targets = {
+            name: torch.from_numpy(task.targets(dataset.index.events))
+            for name, task in tasks.items()
+        }
+        return event_loader(dataset, batch_size, shuffle_seed=1, augment=augment, **options)
+
+    return load
+
+
+def contents(loader, epoch=0):
+    """Of each event the images, their positions and the targets."""
+    loader.sampler.set_epoch(epoch)
+    found = {}
+    for batch in loader:
+        for row, event in enumerate(batch.index.tolist()):
+            parts = [
+                (images.pixels[mine], images.position[mine])
+                for images in batch.images.values()
+                if len(mine := torch.flatten((images.event == row).nonzero()))
+            ]
+            pixels = [image.numpy() for images, _ in parts for image in images]
+            position = torch.cat([place for _, place in parts]).numpy()
+            found[event] = pixels, position, batch.targets["impact"][row].numpy()
+    return found
+
+
+def test_events_are_as_if_the_dropped_telescopes_had_not_triggered(with_dropout):
+    """Positions and impact relative to the mean position of the telescopes that are left."""
+    loader = with_dropout()
+    events, images = loader.dataset.index.events, loader.dataset.index.images
+    whole, n_dropped = contents(with_dropout(augment=False)), 0
+    for event, (pixels, position, target) in contents(loader).items():
+        all_pixels, all_positions, _ = whole[event]
+        stays = [
+            next(n for n, other in enumerate(all_pixels) if np.array_equal(image, other))
+            for image in pixels
+        ]
+        assert 2 <= len(set(stays)) == len(pixels) <= len(all_pixels)
+        n_dropped += len(all_pixels) - len(stays)
+        relative = all_positions[stays]
+        np.testing.assert_allclose(position, relative - relative.mean(axis=0), atol=1e-3)
+        # Independent of our reference: the telescopes' own positions.
+        mine = images[images["event"] == event]
+        places = np.column_stack([mine["x"], mine["y"]])
+        centred = places - places.mean(axis=0)
+        left = [int(np.hypot(*(centred - place[:2]).T).argmin()) for place in relative]
+        core = events["true_core_x"][event], events["true_core_y"][event]
+        assert target * 100 == pytest.approx(core - places[left].mean(axis=0), abs=0.01)
+    assert 5 < n_dropped < len(images)
+
+
+def test_dropped_telescopes_depend_on_the_seed_and_the_epoch_alone(with_dropout):
+    def same_images(one, other):
+        return all(same({0: one[event][0]}, {0: other[event][0]}) for event in one)
+
+    dropped = contents(with_dropout())
+    other_batches = contents(with_dropout(batch_size=2))
+    assert {e: len(v[0]) for e, v in dropped.items()} == {
+        e: len(v[0]) for e, v in other_batches.items()
+    }
+    assert same_images(dropped, other_batches)
+    next_epoch = contents(with_dropout(), epoch=1)
+    assert {e: len(v[0]) for e, v in dropped.items()} != {
+        e: len(v[0]) for e, v in next_epoch.items()
+    }
+    resumed = with_dropout()
+    resumed.load_state_dict({"epoch": 0, "batch": 2})
+    rest = contents(resumed)
+    assert 0 < len(rest) < len(dropped) and same_images(rest, dropped)

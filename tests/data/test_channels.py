@@ -7,14 +7,19 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from gammalearn.data.channels import image_channels, pixel_columns
+from gammalearn.settings import CleaningSettings, DataSettings
 
 
 def image(**pixels):
     return {name: np.array([values], dtype=np.float32) for name, values in pixels.items()}
 
 
-def channels(pixels, names, scale="linear"):
-    made = image_channels(pixels, names, scale)
+def asked(names, scale="linear", **settings):
+    return DataSettings(channels=names, charge_scale=scale, **settings)
+
+
+def channels(pixels, names, scale="linear", **settings):
+    made = image_channels(pixels, asked(names, scale, **settings))
     assert made.dtype == np.float32
     return made[0].tolist()
 
@@ -38,8 +43,8 @@ def test_peak_time_is_relative_to_the_light_in_units_of_10_ns():
 def test_peak_time_does_not_depend_on_the_charge_scale_or_other_images():
     one = image(charge=[1, 3], peak_time=[10, 20])
     two = {k: np.concatenate([v, 7 * v]) for k, v in one.items()}
-    expected = image_channels(one, ["peak_time"], "linear")
-    assert np.array_equal(image_channels(two, ["peak_time"], "asinh")[:1], expected)
+    expected = image_channels(one, asked(["peak_time"], "linear"))
+    assert np.array_equal(image_channels(two, asked(["peak_time"], "asinh"))[:1], expected)
 
 
 def test_peak_time_does_not_depend_on_the_clock():
@@ -86,7 +91,7 @@ def test_an_image_without_light(charge):
 
 def test_no_images():
     pixels = {"charge": np.zeros((0, 7)), "peak_time": np.zeros((0, 7))}
-    assert image_channels(pixels, ["charge", "peak_time"], "asinh").shape == (0, 2, 7)
+    assert image_channels(pixels, asked(["charge", "peak_time"], "asinh")).shape == (0, 2, 7)
 
 
 @given(
@@ -95,23 +100,86 @@ def test_no_images():
 )
 def test_nothing_that_is_not_finite_enters(charge, peak_time):
     pixels = {"charge": charge, "peak_time": peak_time}
-    assert np.isfinite(image_channels(pixels, ["charge", "peak_time"], "asinh")).all()
+    assert np.isfinite(image_channels(pixels, asked(["charge", "peak_time"], "asinh"))).all()
 
 
 def test_input_is_left_alone():
     pixels = image(charge=[1, np.nan], peak_time=[np.nan, 20])
     before = {name: values.copy() for name, values in pixels.items()}
-    image_channels(pixels, ["charge", "peak_time"], "linear")
+    image_channels(pixels, asked(["charge", "peak_time"], "linear"))
     for name, values in before.items():
         np.testing.assert_array_equal(pixels[name], values)
 
 
-def test_unknown_channel():
-    with pytest.raises(ValueError, match="got 'colour'"):
-        image_channels(image(charge=[1]), ["colour"], "linear")
+def test_charge_as_logarithm():
+    """Of a negative charge that of its size, and negative."""
+    (charge,) = channels(image(charge=[0, np.e - 1, -3, 99]), ["charge"], "log")
+    assert charge == pytest.approx([0, 1, -np.log(4), np.log(100)], rel=1e-6)
 
 
-def test_charge_is_read_for_every_channel():
-    assert pixel_columns(["peak_time"]) == ["charge", "peak_time"]
-    assert pixel_columns(["cleaning_mask", "charge"]) == ["charge", "cleaning_mask"]
-    assert pixel_columns(["has_charge"]) == ["charge"], "it is no column of a file"
+def test_absolute_peak_time_is_the_files_in_units_of_10_ns():
+    pixels = image(charge=[1, 3, -5], peak_time=[10, 20, 50])
+    absolute, relative = channels(pixels, ["absolute_peak_time", "peak_time"])
+    assert absolute == pytest.approx([1, 2, 5])
+    assert relative == pytest.approx([-0.9, 0.1, 3.1], rel=1e-6)
+
+
+@pytest.mark.parametrize("charge", [[1, 3, np.nan, 0.5], [1, 3, 0.5, np.nan]])
+def test_pixels_below_the_threshold_and_missing_ones_have_the_images_own_time(charge):
+    """The own time is the mean of 10 and 20 ns with weights 1² and 3², 19 ns."""
+    pixels = image(charge=charge, peak_time=[10, 20, 50, 60])
+    names = ["peak_time", "absolute_peak_time"]
+    relative, absolute = channels(pixels, names, peak_time_threshold=1)
+    assert relative == pytest.approx([-0.9, 0.1, 0, 0], rel=1e-6)
+    assert absolute == pytest.approx([1, 2, 1.9, 1.9], rel=1e-6)
+
+
+def test_an_image_without_light_keeps_its_absolute_times():
+    pixels = image(charge=[0, -1, np.nan], peak_time=[10, 20, 30])
+    assert channels(pixels, ["absolute_peak_time"]) == [[1, 2, 0]]
+
+
+def masked(applied_to):
+    pixels = image(charge=[1, 3, 2, 5], peak_time=[10, 20, 40, 50])
+    pixels["cleaning_mask"] = np.array([[True, True, False, False]])
+    names = ["charge", "peak_time", "has_charge"]
+    return channels(pixels, names, cleaning=CleaningSettings(applied_to=applied_to))
+
+
+def test_the_mask_applied_to_charges():
+    """The time is then relative to the light that is left; pixels outside are not missing."""
+    charge, time, has_charge = masked(["charge"])
+    assert charge == [1, 3, 0, 0] and has_charge == [1, 1, 1, 1]
+    assert time == pytest.approx([-0.9, 0.1, 2.1, 3.1], rel=1e-6)
+
+
+def test_the_mask_applied_to_times():
+    charge, time, _ = masked(["peak_time"])
+    assert charge == [1, 3, 2, 5]
+    assert time == pytest.approx([-0.9, 0.1, 0, 0], rel=1e-6)
+
+
+def test_the_mask_applied_to_both():
+    charge, time, _ = masked(["charge", "peak_time"])
+    assert charge == [1, 3, 0, 0]
+    assert time == pytest.approx([-0.9, 0.1, 0, 0], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "columns"),
+    [
+        ({"channels": ["peak_time"]}, ["charge", "peak_time"]),
+        ({"channels": ["absolute_peak_time"]}, ["charge", "peak_time"]),
+        ({"channels": ["cleaning_mask", "charge"]}, ["charge", "cleaning_mask"]),
+        ({"channels": ["has_charge"]}, ["charge"]),
+        ({"cleaning": {"applied_to": ["charge"]}}, ["charge", "peak_time", "cleaning_mask"]),
+        ({"channels": ["cleaning_mask"], "cleaning": {"method": "tailcuts_clean"}}, ["charge"]),
+        (
+            {"channels": ["cleaning_mask"], "cleaning": {"method": "fact_image_cleaning"}},
+            ["charge", "peak_time"],
+        ),
+        ({"channels": ["charge"], "cleaning": {"method": "fact_image_cleaning"}}, ["charge"]),
+    ],
+)  # fmt: skip
+def test_no_more_is_read_than_the_channels_need(settings, columns):
+    assert pixel_columns(DataSettings(**settings)) == columns

@@ -465,6 +465,13 @@ class TestRefused:
         assert np.isnan(index.events["true_x_max"]).all()
         assert np.isfinite(index.events["true_energy"]).all()
 
+    @pytest.mark.parametrize("lost", [SHOWER, "/simulation/event"])
+    def test_simulated_events_without_truth(self, altered, lost):
+        """They would pass for observed ones."""
+        path = altered(NEW, lambda file: file.remove_node(lost, recursive=True))
+        with pytest.raises(InputFileError, match="simulated events, but has no .*shower"):
+            EventIndex.build([path], DataSettings())
+
     def test_images_in_another_order_than_their_triggers(self, altered):
         def reverse(file):
             table = file.get_node(f"{IMAGES}/tel_012")

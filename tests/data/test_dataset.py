@@ -38,7 +38,7 @@ def check(batch, dataset, image_in_ctapipe):
                 pixels = {
                     ours: image_in_ctapipe(*key, theirs)[None] for ours, theirs in COLUMNS.items()
                 }
-                expected = image_channels(pixels, settings.channels, settings.charge_scale)[0]
+                expected = image_channels(pixels, settings)[0]
                 np.testing.assert_array_equal(images.pixels[place], expected)
     assert n_images.tolist() == index.events["multiplicity"][batch.index.numpy()].tolist()
 

@@ -211,6 +211,7 @@ class TestSelection:
         )
         assert selection.cut_flow == [
             ("triggered", 6, 36),
+            ("with images", 6, 36),
             ("showers (no calibration)", 6, 36),
             ("image: hillas_intensity > 100", 5, 29),
             ("multiplicity >= 2", 3, 27),
@@ -253,6 +254,7 @@ class TestSelection:
         flow = index(RUN202, RUN201, cuts={"event": "true_energy > 1"}).cut_flow
         assert flow == [
             ("triggered", 7, 38),
+            ("with images", 7, 38),
             ("showers (no calibration)", 7, 38),
             ("event: true_energy > 1", 4, 32),
         ]
@@ -291,6 +293,7 @@ class TestSelection:
         assert list(showers.events["event_id"]) == [913, 3906, 5801]
         assert showers.cut_flow == [
             ("triggered", 6, 36),
+            ("with images", 6, 36),
             ("showers (no calibration)", 3, 23),
         ]
         check_rows(showers)

@@ -355,6 +355,25 @@ def test_a_task_without_events_warns(train, tmp_path, caplog):
     assert all(torch.isfinite(value).all() for value in weights(run).values())
 
 
+def test_weights_are_told_and_change_the_losses(train, three_epochs, tmp_path, caplog):
+    """Six protons and four gammas, of which some are only watched."""
+    assert three_epochs.summary["weights"] == {}
+    weigh = {"balance_particles": True, "spectral_index": -3}
+    with caplog.at_level(logging.INFO, logger="gammalearn"):
+        run = train(tmp_path, data={"weights": weigh}, tasks={"particle_type": {}, "energy": {}})
+    words = run.summary["weights"]
+    assert set(words) == {
+        "particle type: gammas", "particle type: protons", "energy: gammas"
+    }  # fmt: skip
+    assert words["energy: gammas"].startswith("mean 1, ")
+    assert "Weights of gammas in the loss of energy: mean 1, " in caplog.text
+    plain = train(tmp_path / "plain", tasks={"particle_type": {}, "energy": {}})
+    # All gammas of this file have 0.1 TeV: only the shares of the particles differ.
+    (first, *_), (others, *_) = run.history["train/energy"], plain.history["train/energy"]
+    assert first == pytest.approx(others, rel=0.2)
+    assert run.history["train/particle_type"] != plain.history["train/particle_type"]
+
+
 def test_packed_images_teach_the_same(train, tmp_path):
     """To their precision."""
     plain, packed = (

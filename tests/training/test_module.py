@@ -44,6 +44,17 @@ def test_losses_by_hand(tasks):
     assert losses["particle_type"][0].item() == pytest.approx(np.log(2))
 
 
+def test_weighted_losses_by_hand(tasks):
+    """Of the events that a task learns from, over their number; a task without weights has none."""
+    outputs = {"energy": torch.tensor([[1.0], [2.0], [3.0]]), "particle_type": torch.zeros(3, 1)}
+    targets = {"energy": torch.tensor([[0.0], [NAN], [-1.0]]), "particle_type": torch.ones(3, 1)}
+    weights = {"energy": torch.tensor([0.5, 7.0, 3.0])}
+    only = {name: tasks[name] for name in outputs}
+    losses = masked_losses(only, outputs, targets, weights)
+    assert losses["energy"][0].item() == (0.5 * 1 + 3 * 4) / 2 and losses["energy"][1] == 2
+    assert losses["particle_type"][0].item() == pytest.approx(np.log(2))
+
+
 @given(
     hnp.arrays(np.float32, (6, 2), elements=st.floats(-10, 10, width=32)),
     hnp.arrays(bool, (6, 2)),

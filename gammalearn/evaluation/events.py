@@ -68,6 +68,9 @@ QUANTITIES = {
 PRIMARY_ID = "true_shower_primary_id"
 TRUTH = {"true_energy": u.TeV, "true_alt": u.deg, "true_az": u.deg}
 
+#: Tells showers of equal energy and direction apart; not all files have it.
+FIRST_INTERACTION = "true_h_first_int"
+
 
 class _Contents(NamedTuple):
     """What is evaluated of a file."""
@@ -104,6 +107,8 @@ def read_events(paths: Sequence[Path], algorithm: str | None = None) -> QTable:
 
         - ``file`` (position in ``paths``), ``obs_id``, ``event_id``, ``tel_id`` (−1 at
           subarray level);
+        - ``shower``: a number that the reuses of one shower (at other core positions) share, as
+          do its images: they are not independent of each other;
         - ``true_energy`` (TeV), ``true_alt``, ``true_az`` (deg), ``particle``;
         - ``reco_energy`` (TeV), ``reco_alt``, ``reco_az`` (deg), ``gammaness`` (0–1), NaN where
           invalid, and ``energy_is_valid``, ``direction_is_valid``,
@@ -266,6 +271,7 @@ def _read_file(h5file: tables.File, path: Path, contents: _Contents) -> QTable:
     for name, unit in TRUTH.items():
         events[name] = _quantity(loaded[name], unit)
     events["particle"] = particle_names(loaded[PRIMARY_ID])
+    events["shower"] = _number_showers(events, loaded)
 
     used_telescopes = None
     for quantity, table in reconstructed.items():
@@ -286,6 +292,16 @@ def _read_file(h5file: tables.File, path: Path, contents: _Contents) -> QTable:
         events["multiplicity"] = used_telescopes.sum(axis=1)
     events["pointing_alt"], events["pointing_az"] = _pointing(loaded, contents.level)
     return events
+
+
+def _number_showers(events: QTable, loaded: Table) -> np.ndarray:
+    """Numbers from 0 on; events of one run with the same truth but for the core share one."""
+    truth = [np.asarray(events["obs_id"], dtype=float)]
+    truth += [events[name].value for name in TRUTH]
+    if FIRST_INTERACTION in loaded.colnames:
+        truth.append(_quantity(loaded[FIRST_INTERACTION], u.m).value)
+    rows = np.nan_to_num(np.column_stack(truth))
+    return np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1)
 
 
 def _load_truth(h5file: tables.File, level: str) -> Table:
@@ -391,8 +407,12 @@ def _combine(events: list[QTable], contents: list[_Contents], paths: list[Path])
             table[f"{quantity}_is_valid"] = np.zeros(len(table), dtype=bool)
             notes.append(f"The file {path.name} holds no {_words(quantity)}.")
 
+    n_showers = 0
+    for table in events:
+        table["shower"] += n_showers
+        n_showers = table["shower"].max(initial=n_showers - 1) + 1
     combined = vstack(events, metadata_conflicts="silent")
-    ordered = ["file", *SUBARRAY_KEYS, "tel_id", *TRUTH, "particle"]
+    ordered = ["file", *SUBARRAY_KEYS, "tel_id", "shower", *TRUTH, "particle"]
     for quantity in QUANTITIES:
         if quantity in algorithms:
             ordered += [*QUANTITIES[quantity].columns, f"{quantity}_is_valid"]

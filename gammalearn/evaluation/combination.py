@@ -1,0 +1,77 @@
+"""One result an event from those of its telescopes."""
+
+import astropy.units as u
+import numpy as np
+from astropy.table import Column, QTable, Table
+from ctapipe.reco.reconstructor import ReconstructionProperty
+from ctapipe.reco.stereo_combination import StereoMeanCombiner
+
+from .events import NO_TELESCOPE, QUANTITIES, SUBARRAY
+
+__all__ = ["combine_telescopes"]
+
+#: Name of the results while ctapipe works on them.
+PREFIX = "mean"
+
+PROPERTIES = {
+    "energy": ReconstructionProperty.ENERGY,
+    "direction": ReconstructionProperty.GEOMETRY,
+    "particle_type": ReconstructionProperty.PARTICLE_TYPE,
+}
+
+
+def combine_telescopes(images: QTable) -> QTable:
+    """Mean of the telescopes' results of each event, by ctapipe's ``StereoMeanCombiner``.
+
+    All telescopes with a valid result count alike: the energy is the mean of its logarithms, the
+    direction that of the unit vectors (whatever the azimuth and the zenith distance), the gammaness
+    the plain mean. What is valid for no telescope is invalid for the event.
+
+    Parameters
+    ----------
+    images : astropy.table.QTable
+        From `read_events`, at telescope level.
+
+    Returns
+    -------
+    events : astropy.table.QTable
+        As from `read_events` at subarray level, in the order of the events' first images;
+        ``multiplicity`` counts the telescopes with any valid result.
+    """
+    keys = np.column_stack([images[name] for name in ("file", "obs_id", "event_id")])
+    _, first, event = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    by_first = np.argsort(first)
+    event = np.argsort(by_first)[event.reshape(-1)]
+
+    # ctapipe takes the images of an event to lie side by side.
+    order = np.argsort(event, kind="stable")
+    images, event = images[order], event[order]
+    events = images[np.flatnonzero(np.diff(event, prepend=-1))]
+    events["tel_id"] = np.full(len(events), NO_TELESCOPE)
+
+    used = np.zeros(len(images), dtype=bool)
+    for quantity in images.meta["algorithms"]:
+        valid = np.asarray(images[f"{quantity}_is_valid"])
+        used |= valid
+        means = _mean(images, event, quantity) if np.any(valid) else None
+        for name, (suffix, unit) in QUANTITIES[quantity].columns.items():
+            values = np.full(len(events), np.nan) if means is None else means[f"{PREFIX}_{suffix}"]
+            events[name] = u.Quantity(values, getattr(values, "unit", None) or unit).to(unit)
+        events[f"{quantity}_is_valid"] = np.isfinite(events[name])
+    events["multiplicity"] = np.bincount(event, used, len(events)).astype(np.int64)
+    events.meta = {**images.meta, "level": SUBARRAY}
+    return events
+
+
+def _mean(images: QTable, event: np.ndarray, quantity: str) -> Table:
+    """What ctapipe makes of the images, one row an event."""
+    # Ids may repeat between files: the running number does for both.
+    table = Table({"obs_id": event, "event_id": event, "tel_id": np.asarray(images["tel_id"])})
+    for name, (suffix, unit) in QUANTITIES[quantity].columns.items():
+        values = u.Quantity(images[name], unit).value
+        table[f"{PREFIX}_tel_{suffix}"] = Column(values, unit=unit)
+    table[f"{PREFIX}_tel_is_valid"] = np.asarray(images[f"{quantity}_is_valid"])
+    combiner = StereoMeanCombiner(
+        prefix=PREFIX, property=PROPERTIES[quantity], log_target=quantity == "energy"
+    )
+    return combiner.predict_table(table)

@@ -5,15 +5,22 @@ from dataclasses import dataclass
 
 import astropy.units as u
 import numpy as np
+from astropy.stats import binom_conf_interval
 from astropy.table import QTable, vstack
 from pyirf.benchmarks.energy_bias_resolution import NORM_LOWER_SIGMA, NORM_UPPER_SIGMA
 
 from .angular_resolution import CONTAINMENTS, overall_angular_resolution, separation_angle
 from .energy_resolution import overall_energy_resolution
 from .resampling import bootstrap, repeated_area_under_curve, repeated_quantiles
-from .separation import POSITIVE, area_under_curve
+from .separation import POSITIVE, area_under_curve, roc_curve
 
-__all__ = ["STATISTICS", "Statistic", "differences", "differences_by_energy"]
+__all__ = [
+    "STATISTICS",
+    "Statistic",
+    "differences",
+    "differences_by_energy",
+    "roc_curves_by_energy",
+]
 
 #: Resamples of the bootstrap: its errors are good to 3 %.
 N_RESAMPLES = 500
@@ -22,6 +29,9 @@ N_RESAMPLES = 500
 MIN_SHOWERS = 10
 
 MEDIAN = 0.5
+
+#: Fractions of other particles at which ROC curves are compared.
+N_ROC_POINTS = 201
 
 
 @dataclass(frozen=True)
@@ -217,3 +227,62 @@ def differences_by_energy(
             table.add_column(np.full(len(table), end) * u.TeV, place, name)
         tables.append(table)
     return vstack(tables)
+
+
+def roc_curves_by_energy(
+    contenders: Sequence[Sequence[QTable]], energy_bands: u.Quantity
+) -> QTable:
+    """ROC curves in bands of true energy, at the same fractions of other particles.
+
+    Parameters
+    ----------
+    contenders : sequence of sequence of astropy.table.QTable
+        As in `differences`.
+    energy_bands : astropy.units.Quantity
+        Edges in true energy, shape (n_bands + 1,).
+
+    Returns
+    -------
+    table : astropy.table.QTable
+        One row a band, contender and fraction; bands with fewer than 10 gammas or others are left
+        out: ``true_energy_low``, ``true_energy_high``, ``contender`` (position),
+        ``false_positive_rate``, ``true_positive_rate`` (mean of the runs), its 68 % binomial
+        (Wilson) interval ``true_positive_rate_low`` and ``_high``, ``ratio`` to the first
+        contender's (NaN where that is 0), ``n_gamma``, ``n_other``.
+    """
+    grid = np.linspace(0, 1, N_ROC_POINTS)
+    edges = energy_bands.to_value(u.TeV)
+    tables = []
+    for low, high in zip(edges[:-1], edges[1:], strict=True):
+        reference = None
+        for contender, runs in enumerate(contenders):
+            energies = [run["true_energy"].to_value(u.TeV) for run in runs]
+            curves = [
+                roc_curve(run[(low <= energy) & (energy < high)])
+                for run, energy in zip(runs, energies, strict=True)
+            ]
+            n_gamma, n_other = (curves[0].meta[name] for name in ("n_gamma", "n_other"))
+            if min(n_gamma, n_other) < MIN_SHOWERS:
+                continue
+            kept = np.mean(
+                [
+                    np.interp(grid, c["false_positive_rate"], c["true_positive_rate"])
+                    for c in curves
+                ],
+                axis=0,
+            )
+            reference = kept if reference is None else reference
+            interval = binom_conf_interval(
+                np.rint(kept * n_gamma).astype(int), n_gamma, interval="wilson"
+            )
+            table = QTable()
+            table["true_energy_low"] = np.full(len(grid), low) * u.TeV
+            table["true_energy_high"] = np.full(len(grid), high) * u.TeV
+            table["contender"] = contender
+            table["false_positive_rate"], table["true_positive_rate"] = grid, kept
+            table["true_positive_rate_low"], table["true_positive_rate_high"] = interval
+            ratio = np.full(len(grid), np.nan)
+            table["ratio"] = np.divide(kept, reference, out=ratio, where=reference > 0)
+            table["n_gamma"], table["n_other"] = n_gamma, n_other
+            tables.append(table)
+    return vstack(tables) if tables else QTable({"true_energy_low": [] * u.TeV})

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
+import astropy.units as u
 import numpy as np
 from astropy.table import QTable, vstack
 
@@ -274,8 +275,8 @@ def _caption(statistic, particle: str, labels: Sequence[str]) -> str:
     return (
         f"{statistic.title} {of}by true energy on the same events (hollow: fewer than "
         f"{FEW_IN_BIN}); "
-        f"in the middle {relation}, filled beyond {SIGNIFICANT} σ. Errors: bootstrap over showers, "
-        "paired for the lower panel."
+        f"in the middle {relation}, filled beyond {SIGNIFICANT} σ. Errors: bootstrap over showers "
+        f"(none below {MIN_SHOWERS}), paired for the lower panel."
     )
 
 
@@ -297,7 +298,7 @@ def _compare_migration(
     # The runs of a label share a matrix.
     pooled = [vstack(runs, metadata_conflicts="silent") for runs in common]
     columns = {"true": f"true_{name}", "reco": f"reco_{name}"}
-    edges, reference = energy_bins, None
+    edges, reference = _spanned(energy_bins, pooled[0]["true_energy"]), None
     if name == "altitude":
         columns = {"true": "true_alt", "reco": "reco_alt"}
     if name == "azimuth":
@@ -332,6 +333,14 @@ def _compare_migration(
         "68 %.",
         vstack(tables, metadata_conflicts="silent"),
     )
+
+
+def _spanned(energy_bins: u.Quantity, energies: u.Quantity) -> u.Quantity:
+    """The edges around the energies, with two bins more at each end for those that stray."""
+    if len(energies) == 0:
+        return energy_bins
+    first, last = np.searchsorted(energy_bins, [energies.min(), energies.max()])
+    return energy_bins[max(first - 3, 0) : last + 3]
 
 
 def _list_numbers(finding: _Findings) -> dict[str, object]:

@@ -58,8 +58,9 @@ def picture_style():
 
 
 def count_events(number: int, particle: str) -> str:
-    """E.g. ``1 gamma`` or ``12 345 protons``."""
-    name = particle if number == 1 else plural(particle)
+    """E.g. ``1 gamma`` or ``12 345 protons``; ``event`` is of any particle."""
+    several = "events" if particle == "event" else plural(particle)
+    name = particle if number == 1 else several
     return f"{number:,} {name}".replace(",", "\N{NO-BREAK SPACE}")
 
 

@@ -28,7 +28,7 @@ MARKERS = "os^Dvp*"
 #: How far the points of one bin stand apart, as a fraction of the bin.
 DODGE = 0.12
 
-#: Panels of a row.
+#: Panels of a row; four make a square.
 MAX_COLUMNS = 3
 
 #: Significance (σ) from which a point of the lower panel is filled.
@@ -40,6 +40,12 @@ def _style(contender: int) -> dict[str, str]:
         "color": PALETTE[contender % len(PALETTE)],
         "marker": MARKERS[contender % len(MARKERS)],
     }
+
+
+def _arrange(n_panels: int) -> tuple[int, int]:
+    """Columns and rows of so many panels."""
+    n_columns = 2 if n_panels == 4 else min(n_panels, MAX_COLUMNS)
+    return n_columns, math.ceil(n_panels / n_columns)
 
 
 def draw_differences(
@@ -65,7 +71,7 @@ def draw_differences(
     own = f" ({statistic.unit})" if statistic.unit else ""
     axes.set_ylabel(f"{statistic.title[0].lower()}{statistic.title[1:]}{own}")
     n_events = _draw_numbers(numbers, table, particle)
-    axes.set_title(f"{statistic.title}, {count_events(n_events, particle)}")
+    axes.set_title(f"{statistic.title}, {count_events(n_events, particle or 'event')}")
     for panel in (axes, below):
         panel.grid(True, which="major")
         panel.tick_params(labelbottom=False)
@@ -93,7 +99,9 @@ def draw_differences(
         below.axhline(1, **DIAGONAL_STYLE)
         of = "ratio of 1 − AUC" if "1 − x" in statistic.relation else "ratio"
         below.set_ylabel(of)
-    below.set_title(f"to {labels[0]}; filled: beyond {SIGNIFICANT} σ", fontsize=9, loc="left")
+    below.set_title(
+        f"relative to {labels[0]}; filled: beyond {SIGNIFICANT} σ", fontsize=9, loc="left"
+    )
     for panel in (axes, below):
         panel.margins(y=0.12)
     axes.legend()
@@ -120,8 +128,9 @@ def _draw_numbers(axes: Axes, table: QTable, particle: str) -> int:
     axes.set_xlabel(
         f"true energy of the {plural(particle)} (TeV)" if particle else "true energy (TeV)"
     )
-    # Empty bins at the ends would squeeze the others.
-    filled = np.flatnonzero(n_events)
+    # Bins of nothing at the ends would squeeze the others.
+    low_edges = table["true_energy_low"][np.isfinite(table["value"])]
+    filled = np.flatnonzero(np.isin(low, low_edges.to_value("TeV")))
     if len(filled):
         axes.set_xlim(low[filled[0]], high[filled[-1]])
     return int(n_events.sum())
@@ -175,8 +184,7 @@ def draw_roc_curves(table: QTable, labels: Sequence[str]) -> Figure:
         Of the contenders, the reference first.
     """
     lows = np.unique(table["true_energy_low"].to_value("TeV"))
-    n_columns = max(1, min(len(lows), MAX_COLUMNS))
-    n_rows = max(1, math.ceil(len(lows) / n_columns))
+    n_columns, n_rows = _arrange(max(len(lows), 1))
     figure = Figure(figsize=(4.0 * max(n_columns, 1.4), 5.4 * n_rows + 0.5), layout="constrained")
     figure.suptitle("ROC curves by true energy")
     if len(lows) == 0:
@@ -256,8 +264,7 @@ def draw_migrations(
     logarithmic : bool
         Whether the axes are.
     """
-    n_columns = min(len(matrices), MAX_COLUMNS)
-    n_rows = math.ceil(len(matrices) / n_columns)
+    n_columns, n_rows = _arrange(len(matrices))
     figure = Figure(figsize=(4.1 * n_columns + 0.9, 4.3 * n_rows + 0.3), layout="constrained")
     figure.suptitle(f"{quantity.capitalize()} migration of {plural(particle)}")
     panels = np.atleast_1d(figure.subplots(n_rows, n_columns, squeeze=False)).ravel()

@@ -26,7 +26,7 @@ from .differences import (
 from .events import QUANTITIES
 from .migration import migration_matrix, migration_spread, relative_azimuth
 from .pictures import FEW_IN_BIN, picture_style
-from .report import Report, render_report
+from .report import Report, format_value, render_report
 from .results import Result, write_numbers, write_results
 from .side_by_side import SIGNIFICANT, draw_differences, draw_migrations, draw_roc_curves
 from .writing import make_folder, write_whole
@@ -404,34 +404,39 @@ def _explain(contenders: Sequence[Contender]) -> dict[str, str]:
 
 
 def _tabulate_results(findings: dict[str, _Findings]) -> list[list[object]]:
-    heading = ["", "Set", "Value", "Error", "Relative to reference", "Error", "Significance (σ)"]
-    heading += ["Events or images", "Showers", "Runs", "Spread of runs", "Telescopes per event"]
-    rows = [heading]
+    several = any(n > 1 for finding in findings.values() for n in finding.n_runs.values())
+    heading = ["", "Set", "Value", "Relative to reference", "σ", "Events or images", "Showers"]
+    rows = [heading + ["Runs", "Their spread"] * several]
     for quantity, finding in findings.items():
-        if finding.totals is None:
-            continue
-        relations = {statistic.name: statistic for statistic in STATISTICS[quantity]}
-        for row in finding.totals:
+        titles = {
+            statistic.name: f"{statistic.title}{' (deg)' if statistic.unit else ''}"
+            for statistic in STATISTICS[quantity]
+        }
+        for row in finding.totals if finding.totals is not None else ():
             label = finding.labels[row["contender"]]
-            statistic = relations[row["statistic"]]
-            title = f"{statistic.title} (deg)" if statistic.unit else statistic.title
-            rows.append(
-                [
-                    title,
-                    label,
-                    float(row["value"]),
-                    float(row["error"]),
-                    float(row["relation"]),
-                    float(row["relation_error"]),
-                    float(row["significance"]),
-                    int(row["n_events"]),
-                    int(row["n_showers"]),
-                    finding.n_runs[label],
-                    float(row["spread"]),
-                    finding.multiplicity[label],
-                ]
-            )
+            relation = float(row["relation"]), float(row["relation_error"])
+            cells = [
+                # Each title stands once, at the first of its sets.
+                titles.pop(str(row["statistic"]), ""),
+                label,
+                _with_error(float(row["value"]), float(row["error"])),
+                _with_error(*relation) if row["contender"] else "reference",
+                float(row["significance"]),
+                int(row["n_events"]),
+                int(row["n_showers"]),
+            ]
+            if several:
+                cells += [finding.n_runs[label], float(row["spread"])]
+            rows.append(cells)
     return rows
+
+
+def _with_error(value: float, error: float) -> str:
+    """The value to the second digit of its error."""
+    if not (np.isfinite(value) and error > 0):
+        return format_value(value)
+    digits = max(0, 1 - int(np.floor(np.log10(error))))
+    return f"{value:.{digits}f} ± {error:.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _tabulate_matching(matching: Sequence[dict[str, object]]) -> list[list[object]]:

@@ -3,8 +3,6 @@
 import astropy.units as u
 import numpy as np
 from astropy.table import Column, QTable, Table
-from ctapipe.reco.reconstructor import ReconstructionProperty
-from ctapipe.reco.stereo_combination import StereoMeanCombiner
 
 from .events import NO_TELESCOPE, QUANTITIES, SUBARRAY
 
@@ -13,11 +11,8 @@ __all__ = ["combine_telescopes"]
 #: Name of the results while ctapipe works on them.
 PREFIX = "mean"
 
-PROPERTIES = {
-    "energy": ReconstructionProperty.ENERGY,
-    "direction": ReconstructionProperty.GEOMETRY,
-    "particle_type": ReconstructionProperty.PARTICLE_TYPE,
-}
+#: ctapipe's words for our quantities.
+PROPERTIES = {"energy": "ENERGY", "direction": "GEOMETRY", "particle_type": "PARTICLE_TYPE"}
 
 
 def combine_telescopes(images: QTable) -> QTable:
@@ -65,6 +60,10 @@ def combine_telescopes(images: QTable) -> QTable:
 
 def _mean(images: QTable, event: np.ndarray, quantity: str) -> Table:
     """What ctapipe makes of the images, one row an event."""
+    # Only where it is needed: with it ctapipe loads scikit-learn's estimators, and these torch.
+    from ctapipe.reco import ReconstructionProperty
+    from ctapipe.reco.stereo_combination import StereoMeanCombiner
+
     # Ids may repeat between files: the running number does for both.
     table = Table({"obs_id": event, "event_id": event, "tel_id": np.asarray(images["tel_id"])})
     for name, (suffix, unit) in QUANTITIES[quantity].columns.items():
@@ -72,6 +71,8 @@ def _mean(images: QTable, event: np.ndarray, quantity: str) -> Table:
         table[f"{PREFIX}_tel_{suffix}"] = Column(values, unit=unit)
     table[f"{PREFIX}_tel_is_valid"] = np.asarray(images[f"{quantity}_is_valid"])
     combiner = StereoMeanCombiner(
-        prefix=PREFIX, property=PROPERTIES[quantity], log_target=quantity == "energy"
+        prefix=PREFIX,
+        property=ReconstructionProperty[PROPERTIES[quantity]],
+        log_target=quantity == "energy",
     )
     return combiner.predict_table(table)

@@ -241,7 +241,7 @@ def _compare_quantity(
         findings.results.append(
             Result(
                 statistic.name,
-                draw_differences(table, statistic, labels, particle),
+                draw_differences(table, statistic, labels, particle, settings.references),
                 _caption(statistic, particle, labels),
                 _with_labels(mine, labels),
             )

@@ -17,6 +17,7 @@ from .separation import POSITIVE, area_under_curve, roc_curve
 __all__ = [
     "STATISTICS",
     "Statistic",
+    "bootstrap_errors",
     "differences",
     "differences_by_energy",
     "roc_curves_by_energy",
@@ -227,6 +228,31 @@ def differences_by_energy(
             table.add_column(np.full(len(table), end) * u.TeV, place, name)
         tables.append(table)
     return vstack(tables)
+
+
+def bootstrap_errors(
+    events: QTable, quantity: str, energy_bins: u.Quantity, n_resamples: int = N_RESAMPLES
+) -> dict[str, np.ndarray]:
+    """Statistical errors of a quantity's statistics in bins of true energy.
+
+    Parameters
+    ----------
+    events : astropy.table.QTable
+        From `read_events`.
+    quantity, energy_bins, n_resamples
+        As in `differences_by_energy`.
+
+    Returns
+    -------
+    errors : dict of str to numpy.ndarray
+        Statistic → standard deviation of a bootstrap over showers, shape (n_bins,); NaN below 10
+        showers.
+    """
+    table = differences_by_energy([[events]], quantity, energy_bins, n_resamples)
+    return {
+        statistic.name: np.asarray(table["error"][table["statistic"] == statistic.name])
+        for statistic in STATISTICS[quantity]
+    }
 
 
 def roc_curves_by_energy(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import astropy.units as u
 import numpy as np
 from astropy.table import QTable
 
@@ -16,6 +17,7 @@ from .angular_resolution import (
 )
 from .binning import angle_edges, energy_edges
 from .counting import choose_signal, event_numbers, metric_names, present_particles, select
+from .differences import bootstrap_errors
 from .energy_resolution import (
     draw_energy_resolution,
     energy_resolution,
@@ -191,6 +193,9 @@ def _evaluate_energy(events: QTable, signal: str, settings: EvaluationSettings) 
     matrix.meta["particle"] = signal
     spread = migration_spread(selected, edges, **columns, logarithmic=True)
     resolution = energy_resolution(selected, edges)
+    errors = bootstrap_errors(selected, "energy", edges)
+    resolution["bias_error"] = errors["energy_bias"]
+    resolution["resolution_error"] = errors["energy_resolution"]
     resolution.meta["particle"] = signal
 
     overall = overall_energy_resolution(selected)
@@ -205,9 +210,9 @@ def _evaluate_energy(events: QTable, signal: str, settings: EvaluationSettings) 
         ),
         Result(
             "energy_resolution",
-            draw_energy_resolution(resolution, signal),
+            draw_energy_resolution(resolution, signal, settings.references),
             f"Bias and resolution of the energy of {plural(signal)} by true energy; hollow points "
-            f"stand for fewer than {FEW_IN_BIN} events.",
+            f"stand for fewer than {FEW_IN_BIN} events. Errors: bootstrap over showers.",
             resolution,
         ),
     ]
@@ -249,13 +254,16 @@ def _evaluate_direction(events: QTable, signal: str, settings: EvaluationSetting
 
     edges = energy_edges(settings.energy_range, settings.bins_per_decade)
     resolution = angular_resolution(selected, edges)
+    for name, error in bootstrap_errors(selected, "direction", edges).items():
+        resolution[f"{name}_error"] = error * u.deg
     resolution.meta["particle"] = signal
     results.append(
         Result(
             "angular_resolution",
-            draw_angular_resolution(resolution, signal),
+            draw_angular_resolution(resolution, signal, settings.references),
             f"Angles around the true direction that contain 68 % and 95 % of the {plural(signal)} "
-            f"by true energy; hollow points stand for fewer than {FEW_IN_BIN} events.",
+            f"by true energy; hollow points stand for fewer than {FEW_IN_BIN} events. Errors: "
+            "bootstrap over showers.",
             resolution,
         )
     )

@@ -20,6 +20,7 @@ from .pictures import (
     make_logarithmic,
     say_empty,
 )
+from .reference_curves import draw_references
 
 __all__ = ["draw_differences", "draw_migrations", "draw_roc_curves"]
 
@@ -49,7 +50,11 @@ def _arrange(n_panels: int) -> tuple[int, int]:
 
 
 def draw_differences(
-    table: QTable, statistic: Statistic, labels: Sequence[str], particle: str
+    table: QTable,
+    statistic: Statistic,
+    labels: Sequence[str],
+    particle: str,
+    references: Sequence[str] = (),
 ) -> Figure:
     """Picture of a statistic by true energy, with its relation to the reference's below.
 
@@ -62,7 +67,9 @@ def draw_differences(
     labels : sequence of str
         Of the contenders, the reference first.
     particle : str
-        Whose events these are.
+        Whose events these are; none for all.
+    references : sequence of str
+        Names of published curves to draw, see `draw_references`.
     """
     table = table[table["statistic"] == statistic.name]
     figure = Figure(figsize=(6.4, 6.6), layout="constrained")
@@ -89,6 +96,7 @@ def draw_differences(
             _draw_points(
                 below, mine, contender, len(labels), "relation", "relation_error", None, False
             )
+    draw_references(axes, references, statistic.name)
     if statistic.unit == "deg":
         make_logarithmic(axes, "y", ROUND_ANGLES)
     if statistic.relation == "difference":

@@ -25,7 +25,7 @@ from .differences import (
 )
 from .events import QUANTITIES
 from .migration import migration_matrix, migration_spread, relative_azimuth
-from .pictures import FEW_IN_BIN, picture_style
+from .pictures import picture_style
 from .report import Report, format_value, render_report
 from .results import Result, write_numbers, write_results
 from .side_by_side import SIGNIFICANT, draw_differences, draw_migrations, draw_roc_curves
@@ -273,10 +273,9 @@ def _caption(statistic, particle: str, labels: Sequence[str]) -> str:
         f"as 1 − AUC, the chance of the wrong order, over that of {labels[0]} (below 1: better)",
     )
     return (
-        f"{statistic.title} {of}by true energy on the same events (hollow: fewer than "
-        f"{FEW_IN_BIN}); "
-        f"in the middle {relation}, filled beyond {SIGNIFICANT} σ. Errors: bootstrap over showers "
-        f"(none below {MIN_SHOWERS}), paired for the lower panel."
+        f"{statistic.title} {of}by true energy on the same events (hollow: fewer than {MIN_SHOWERS} "
+        f"showers, too few for an error); in the middle {relation}, filled beyond {SIGNIFICANT} σ. "
+        "Errors: bootstrap over showers, paired in the middle."
     )
 
 
@@ -421,7 +420,7 @@ def _tabulate_results(findings: dict[str, _Findings]) -> list[list[object]]:
                 label,
                 _with_error(float(row["value"]), float(row["error"])),
                 _with_error(*relation) if row["contender"] else "reference",
-                float(row["significance"]),
+                round(float(row["significance"]), 1),
                 int(row["n_events"]),
                 int(row["n_showers"]),
             ]
@@ -436,7 +435,8 @@ def _with_error(value: float, error: float) -> str:
     if not (np.isfinite(value) and error > 0):
         return format_value(value)
     digits = max(0, 1 - int(np.floor(np.log10(error))))
-    return f"{value:.{digits}f} ± {error:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    text = f"{value:.{digits}f} ± {error:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _tabulate_matching(matching: Sequence[dict[str, object]]) -> list[list[object]]:

@@ -14,7 +14,6 @@ from .differences import Statistic
 from .migration import COLOR_LABEL, draw_cells
 from .pictures import (
     DIAGONAL_STYLE,
-    FEW_IN_BIN,
     PALETTE,
     count_events,
     make_logarithmic,
@@ -31,6 +30,8 @@ DODGE = 0.12
 
 #: Panels of a row; four make a square.
 MAX_COLUMNS = 3
+
+LEGEND_COLUMNS = 2
 
 #: Significance (σ) from which a point of the lower panel is filled.
 SIGNIFICANT = 3
@@ -72,7 +73,7 @@ def draw_differences(
         Names of published curves to draw, see `draw_references`.
     """
     table = table[table["statistic"] == statistic.name]
-    figure = Figure(figsize=(6.4, 6.6), layout="constrained")
+    figure = Figure(figsize=(6.4, 7.0), layout="constrained")
     axes, below, numbers = figure.subplots(3, 1, sharex=True, height_ratios=[3, 2, 1])
     make_logarithmic(axes, "x")
     own = f" ({statistic.unit})" if statistic.unit else ""
@@ -112,7 +113,10 @@ def draw_differences(
     )
     for panel in (axes, below):
         panel.margins(y=0.12)
-    axes.legend()
+    # So many points leave no room for it among them.
+    figure.legend(
+        *axes.get_legend_handles_labels(), loc="outside lower center", ncols=LEGEND_COLUMNS
+    )
     figure.align_ylabels()
     return figure
 
@@ -152,7 +156,7 @@ def _draw_points(axes, table, contender, n_contenders, name, error, label, is_va
     style = _style(contender)
     known = np.isfinite(values)
     if is_value:
-        filled = np.asarray(table["n_events"]) >= FEW_IN_BIN
+        filled = np.isfinite(table["error"])
         spread = np.asarray(table["spread"])
         band = known & np.isfinite(spread)
         axes.fill_between(
@@ -212,7 +216,7 @@ def draw_roc_curves(table: QTable, labels: Sequence[str]) -> Figure:
         lower.set_xlabel("fraction of others kept")
         first = first or upper
     figure.legend(
-        *first.get_legend_handles_labels(), loc="outside lower center", ncols=min(2, len(labels))
+        *first.get_legend_handles_labels(), loc="outside lower center", ncols=LEGEND_COLUMNS
     )
     return figure
 

@@ -81,7 +81,7 @@ def compare(arguments) -> None:
     settings = Experiment().override(arguments.set).evaluation
     output = Path(arguments.output)
     check_folder(output, arguments.overwrite)
-    compare(arguments.input, output, settings, arguments.labels)
+    compare(arguments.input, output, settings, arguments.labels, arguments.weights)
     print(f"Results are in {output}; open {output / 'compare.html'}.")
 
 
@@ -242,6 +242,12 @@ def _parser():
         metavar="LABEL",
         nargs="+",
         help="one for each set; the same for runs that differ in their seed",
+    )
+    sub.add_argument(
+        "--weights",
+        choices=["none", "intensity", "konrad"],
+        default="none",
+        help="of the telescopes in the mean of a mono run's events (default: %(default)s)",
     )
     _add_set(sub)
     sub.add_argument("--overwrite", action="store_true", help="replace the results in DIR")

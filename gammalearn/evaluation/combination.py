@@ -6,7 +6,14 @@ from astropy.table import Column, QTable, Table
 
 from .events import NO_TELESCOPE, QUANTITIES, SUBARRAY
 
-__all__ = ["combine_telescopes"]
+__all__ = ["WEIGHTS", "combine_telescopes"]
+
+#: ctapipe's weights → image parameters that they are made of.
+WEIGHTS = {
+    "none": (),
+    "intensity": ("hillas_intensity",),
+    "konrad": ("hillas_intensity", "hillas_length", "hillas_width"),
+}
 
 #: Name of the results while ctapipe works on them.
 PREFIX = "mean"
@@ -15,17 +22,20 @@ PREFIX = "mean"
 PROPERTIES = {"energy": "ENERGY", "direction": "GEOMETRY", "particle_type": "PARTICLE_TYPE"}
 
 
-def combine_telescopes(images: QTable) -> QTable:
+def combine_telescopes(images: QTable, weights: str = "none") -> QTable:
     """Mean of the telescopes' results of each event, by ctapipe's ``StereoMeanCombiner``.
 
-    All telescopes with a valid result count alike: the energy is the mean of its logarithms, the
-    direction that of the unit vectors (whatever the azimuth and the zenith distance), the gammaness
-    the plain mean. What is valid for no telescope is invalid for the event.
+    The energy is the mean of its logarithms, the direction that of the unit vectors (whatever the
+    azimuth and the zenith distance), the gammaness the plain mean, of all telescopes with a valid
+    result (and weight). What is valid for no telescope is invalid for the event.
 
     Parameters
     ----------
     images : astropy.table.QTable
-        From `read_events`, at telescope level.
+        From `read_events`, at telescope level, with the parameters that the weights need.
+    weights : str
+        ``none``: all telescopes count alike, ctapipe's default; ``intensity``: by the light of
+        their images; ``konrad``: by intensity · length / width.
 
     Returns
     -------
@@ -46,9 +56,11 @@ def combine_telescopes(images: QTable) -> QTable:
 
     used = np.zeros(len(images), dtype=bool)
     for quantity in images.meta["algorithms"]:
-        valid = np.asarray(images[f"{quantity}_is_valid"])
+        valid = np.array(images[f"{quantity}_is_valid"])
+        for name in WEIGHTS[weights]:
+            valid &= np.isfinite(images[name])
         used |= valid
-        means = _mean(images, event, quantity) if np.any(valid) else None
+        means = _mean(images, event, quantity, valid, weights) if np.any(valid) else None
         for name, (suffix, unit) in QUANTITIES[quantity].columns.items():
             values = np.full(len(events), np.nan) if means is None else means[f"{PREFIX}_{suffix}"]
             events[name] = u.Quantity(values, getattr(values, "unit", None) or unit).to(unit)
@@ -58,7 +70,9 @@ def combine_telescopes(images: QTable) -> QTable:
     return events
 
 
-def _mean(images: QTable, event: np.ndarray, quantity: str) -> Table:
+def _mean(
+    images: QTable, event: np.ndarray, quantity: str, valid: np.ndarray, weights: str
+) -> Table:
     """What ctapipe makes of the images, one row an event."""
     # Only where it is needed: with it ctapipe loads scikit-learn's estimators, and these torch.
     from ctapipe.reco import ReconstructionProperty
@@ -69,10 +83,13 @@ def _mean(images: QTable, event: np.ndarray, quantity: str) -> Table:
     for name, (suffix, unit) in QUANTITIES[quantity].columns.items():
         values = u.Quantity(images[name], unit).value
         table[f"{PREFIX}_tel_{suffix}"] = Column(values, unit=unit)
-    table[f"{PREFIX}_tel_is_valid"] = np.asarray(images[f"{quantity}_is_valid"])
+    table[f"{PREFIX}_tel_is_valid"] = valid
+    for name in WEIGHTS[weights]:
+        table[name] = np.asarray(images[name])
     combiner = StereoMeanCombiner(
         prefix=PREFIX,
         property=ReconstructionProperty[PROPERTIES[quantity]],
         log_target=quantity == "energy",
+        weights=weights,
     )
     return combiner.predict_table(table)

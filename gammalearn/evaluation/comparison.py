@@ -68,6 +68,7 @@ def compare(
     output: Path,
     settings: EvaluationSettings,
     labels: Sequence[str] | None = None,
+    weights: str = "none",
 ) -> dict[str, object]:
     """Compare reconstructions of the same simulated events.
 
@@ -94,6 +95,8 @@ def compare(
         Binning, signal particle, and the algorithm of those without their own.
     labels : sequence of str, optional
         One for each; equal ones mark runs that differ in their seed.
+    weights : str
+        Of the telescopes in the mean of an event, see `combine_telescopes`.
 
     Returns
     -------
@@ -108,7 +111,7 @@ def compare(
         If the output cannot be written.
     """
     output = Path(output)
-    sources = read_sources(words, labels, settings.algorithm)
+    sources = read_sources(words, labels, settings.algorithm, weights)
     contenders = line_up(sources)
     matching = _match(sources)
     signal, warnings = choose_signal(sources[0].events, settings.signal)
@@ -142,7 +145,9 @@ def compare(
         warnings += finding.warnings
     for source in sources:
         warnings += [f"{source.label}: {note}" for note in source.events.meta["notes"]]
-    report = _compose_report(contenders, sources, matching, findings, warnings, figures, signal)
+    report = _compose_report(
+        contenders, sources, matching, findings, warnings, figures, signal, weights
+    )
     page = render_report(report)
     write_whole(output / "compare.html", lambda path: path.write_text(page, encoding="utf-8"))
     return numbers
@@ -273,9 +278,9 @@ def _caption(statistic, particle: str, labels: Sequence[str]) -> str:
         f"as 1 − AUC, the chance of the wrong order, over that of {labels[0]} (below 1: better)",
     )
     return (
-        f"{statistic.title} {of}by true energy on the same events (hollow: fewer than {MIN_SHOWERS} "
-        f"showers, too few for an error); in the middle {relation}, filled beyond {SIGNIFICANT} σ. "
-        "Errors: bootstrap over showers, paired in the middle."
+        f"{statistic.title} {of}by true energy on the same events (hollow: fewer than "
+        f"{MIN_SHOWERS} showers, too few for an error); in the middle {relation}, filled beyond "
+        f"{SIGNIFICANT} σ. Errors: bootstrap over showers, paired in the middle."
     )
 
 
@@ -360,7 +365,9 @@ def _list_numbers(finding: _Findings) -> dict[str, object]:
     return numbers
 
 
-def _compose_report(contenders, sources, matching, findings, warnings, figures, signal) -> Report:
+def _compose_report(
+    contenders, sources, matching, findings, warnings, figures, signal, weights
+) -> Report:
     return Report(
         title=f"Comparison of {', '.join(dict.fromkeys(source.label for source in sources))}",
         lead=f"The same simulated events, reconstructed in different ways; reference: "
@@ -381,13 +388,13 @@ def _compose_report(contenders, sources, matching, findings, warnings, figures, 
                 )
                 for source in sources
             },
-            **_explain(contenders),
+            **_explain(contenders, weights),
         },
         files=[f"{source.label}: {path.name}" for source in sources for path in source.paths],
     )
 
 
-def _explain(contenders: Sequence[Contender]) -> dict[str, str]:
+def _explain(contenders: Sequence[Contender], weights: str) -> dict[str, str]:
     """What words of the tables mean, as far as they are there."""
     explained = {
         "Error": "standard deviation of a bootstrap over showers, the same for all sets",
@@ -395,8 +402,8 @@ def _explain(contenders: Sequence[Contender]) -> dict[str, str]:
     }
     if any(contender.of_images for contender in contenders):
         explained[MEAN.capitalize()] = (
-            "of all telescopes with a result, unweighted: logarithms of the energy, unit vectors "
-            "of the direction, gammaness (ctapipe's StereoMeanCombiner)"
+            "of all telescopes with a result: logarithms of the energy, unit vectors of the "
+            f"direction, gammaness (ctapipe's StereoMeanCombiner, weights: {weights})"
         )
         explained[EACH.capitalize()] = "every image of the same events counts by itself"
     return explained

@@ -9,7 +9,7 @@ import numpy as np
 from astropy.table import QTable
 
 from ..errors import EvaluationError, InputFileError
-from .combination import combine_telescopes
+from .combination import WEIGHTS, combine_telescopes
 from .events import TELESCOPE, read_events
 from .matching import IMAGE, number_alike, rows_in_common
 
@@ -51,7 +51,10 @@ class Contender:
 
 
 def read_sources(
-    words: Sequence[str], labels: Sequence[str] | None, algorithm: str | None
+    words: Sequence[str],
+    labels: Sequence[str] | None = None,
+    algorithm: str | None = None,
+    weights: str = "none",
 ) -> list[Source]:
     """Read what the words of a command line stand for.
 
@@ -65,6 +68,8 @@ def read_sources(
         folder or file, or the algorithm where that is the same.
     algorithm : str, optional
         Where none is given.
+    weights : str
+        Of the telescopes in the mean of an event, see `combine_telescopes`.
 
     Raises
     ------
@@ -87,9 +92,9 @@ def read_sources(
     for word, label, (_, paths, own) in zip(
         words, labels or _default_labels(words, found), found, strict=True
     ):
-        events, images = read_events(paths, own or algorithm), None
+        events, images = read_events(paths, own or algorithm, WEIGHTS[weights]), None
         if events.meta["level"] == TELESCOPE:
-            events, images = combine_telescopes(events), events
+            events, images = combine_telescopes(events, weights), events
         sources.append(Source(word, label, paths, own or algorithm, events, images))
     return sources
 

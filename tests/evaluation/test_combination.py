@@ -62,6 +62,17 @@ def test_the_gammaness_is_the_plain_mean(images):
     np.testing.assert_allclose(combine_telescopes(images)["gammaness"], [0.5, 0.5, 0.7])
 
 
+def test_telescopes_count_by_their_light_where_that_is_asked_for(images):
+    images["hillas_intensity"] = [300.0, 50, 100, 200, np.nan]
+    events = combine_telescopes(images, "intensity")
+    assert float(events["gammaness"][0]) == pytest.approx((300 * 0.2 + 100 * 0.8) / 400)
+    energy = np.exp((300 * np.log(0.1) + 100 * np.log(0.4)) / 400)
+    assert events["reco_energy"][0].to_value("TeV") == pytest.approx(energy)
+    # The last image has no weight.
+    assert float(events["gammaness"][2]) == pytest.approx(1.0)
+    assert not events["energy_is_valid"][2]
+
+
 def test_nothing_valid_and_nothing_at_all(images):
     images["energy_is_valid"] = False
     assert not np.any(combine_telescopes(images)["energy_is_valid"])

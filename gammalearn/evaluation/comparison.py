@@ -26,6 +26,7 @@ from .differences import (
 from .events import QUANTITIES
 from .migration import migration_matrix, migration_spread, relative_azimuth
 from .pictures import picture_style
+from .reference_curves import reference_sources
 from .report import Report, format_value, render_report
 from .results import Result, write_numbers, write_results
 from .side_by_side import SIGNIFICANT, draw_differences, draw_migrations, draw_roc_curves
@@ -145,9 +146,8 @@ def compare(
         warnings += finding.warnings
     for source in sources:
         warnings += [f"{source.label}: {note}" for note in source.events.meta["notes"]]
-    report = _compose_report(
-        contenders, sources, matching, findings, warnings, figures, signal, weights
-    )
+    explained = {**_explain(contenders, weights), **reference_sources(settings.references)}
+    report = _compose_report(sources, matching, findings, warnings, figures, explained)
     page = render_report(report)
     write_whole(output / "compare.html", lambda path: path.write_text(page, encoding="utf-8"))
     return numbers
@@ -365,13 +365,11 @@ def _list_numbers(finding: _Findings) -> dict[str, object]:
     return numbers
 
 
-def _compose_report(
-    contenders, sources, matching, findings, warnings, figures, signal, weights
-) -> Report:
+def _compose_report(sources, matching, findings, warnings, figures, explained) -> Report:
     return Report(
         title=f"Comparison of {', '.join(dict.fromkeys(source.label for source in sources))}",
-        lead=f"The same simulated events, reconstructed in different ways; reference: "
-        f"{contenders[0].label}; signal: {plural(signal)}.",
+        lead="The same simulated events, reconstructed in different ways; the first is the "
+        "reference.",
         warnings=warnings,
         metrics=[],
         results=_tabulate_results(findings),
@@ -388,7 +386,7 @@ def _compose_report(
                 )
                 for source in sources
             },
-            **_explain(contenders, weights),
+            **explained,
         },
         files=[f"{source.label}: {path.name}" for source in sources for path in source.paths],
     )

@@ -136,7 +136,8 @@ def evaluate(
     )
 
     warnings += events.meta["notes"]
-    page = render_report(compose_report(events, metrics, warnings, figures, sections))
+    report = compose_report(events, metrics, warnings, figures, sections, settings.references)
+    page = render_report(report)
     write_whole(output / "report.html", lambda path: path.write_text(page, encoding="utf-8"))
     return metrics
 

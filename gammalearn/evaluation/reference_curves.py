@@ -8,7 +8,7 @@ import numpy as np
 from astropy.table import QTable
 from matplotlib.axes import Axes
 
-__all__ = ["draw_references", "reference_curve"]
+__all__ = ["draw_references", "reference_curve", "reference_sources"]
 
 TABLE = "reference_curves.ecsv"
 
@@ -37,6 +37,12 @@ def reference_curve(name: str) -> QTable:
     curve = table[table["curve"] == name]["energy", "angular_resolution_68", "energy_resolution"]
     curve.meta = dict(about)
     return curve
+
+
+def reference_sources(names: Sequence[str]) -> dict[str, str]:
+    """Title → source of the named curves, for a report."""
+    about = (reference_curve(name).meta for name in names)
+    return {f"Curve of {meta['title']}": meta["source"] for meta in about}
 
 
 def draw_references(axes: Axes, names: Sequence[str], column: str) -> None:

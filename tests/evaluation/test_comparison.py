@@ -202,6 +202,20 @@ def test_runs_of_one_label_are_averaged_and_their_spread_is_known(runs):
     assert abs(together["worse"]["significance"]) < difference / np.sqrt(variance)
 
 
+def test_a_quantity_without_a_common_event_is_no_crash(tmp_path, make_truth, smear, write_dl2):
+    words = []
+    for number, chosen in enumerate((slice(0, 20), slice(20, 40))):
+        events = smear(make_truth(40))
+        events["energy_is_valid"] = False
+        events["energy_is_valid"][chosen] = True
+        words.append(str(write_dl2(tmp_path / f"{number}.h5", events)))
+    numbers = compare(words, tmp_path / "out", SETTINGS)
+    row = numbers["results"]["energy"]["energy_resolution"]["1"]
+    assert (row["n_events"], row["value"], row["error"]) == (0, None, None)
+    assert numbers["results"]["direction"]["angular_resolution_68"]["1"]["n_events"] == 40
+    assert "compared on 0 showers" in (tmp_path / "out" / "compare.html").read_text("utf-8")
+
+
 def test_two_algorithms_of_one_file(runs, tmp_path):
     path = tmp_path / "gamma.dl2.h5"
     path.write_bytes((runs / "good" / "dl2" / "gamma.dl2.h5").read_bytes())

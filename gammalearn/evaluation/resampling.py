@@ -117,7 +117,10 @@ def bootstrap(
         n_draws = min(step, n_resamples - start)
         drawn = np.zeros((n_draws, len(strata)), dtype=np.int32)
         for mine in members:
-            chances = np.full(len(mine), 1 / len(mine))
-            drawn[:, mine] = random.multinomial(len(mine), chances, n_draws)
+            # As multinomial does, many times faster.
+            which = random.integers(len(mine), size=(n_draws, len(mine)))
+            which += len(mine) * np.arange(n_draws)[:, None]
+            counts = np.bincount(which.ravel(), minlength=n_draws * len(mine))
+            drawn[:, mine] = counts.reshape(n_draws, len(mine))
         results.append(statistic([drawn[:, mine] for mine in showers]))
     return np.concatenate(results)

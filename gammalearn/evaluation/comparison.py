@@ -116,7 +116,7 @@ def compare(
     contenders = line_up(sources)
     matching = _match(sources)
     signal, warnings = choose_signal(sources[0].events, settings.signal)
-    warnings += _warn_of_single_runs(contenders)
+    warnings += _warn_of_single_runs(sources)
     make_folder(output / FOLDER)
     with picture_style():
         findings = {
@@ -182,12 +182,14 @@ def _match(sources: Sequence[Source]) -> list[dict[str, object]]:
     return matching
 
 
-def _warn_of_single_runs(contenders: Sequence[Contender]) -> list[str]:
-    if any(len(contender.runs) > 1 for contender in contenders):
+def _warn_of_single_runs(sources: Sequence[Source]) -> list[str]:
+    labels = [source.label for source in sources]
+    alone = [label for label in dict.fromkeys(labels) if labels.count(label) == 1]
+    if not alone:
         return []
     return [
-        "Each label stands for one run: how much another seed would change is not in the errors. "
-        "Give several runs one label to see it."
+        f"Of {', '.join(alone)} there is one run: how much another seed would change is not in the "
+        "errors. Give several runs one label to see it."
     ]
 
 

@@ -398,7 +398,9 @@ def _explain(contenders: Sequence[Contender], weights: str) -> dict[str, str]:
     """What words of the tables mean, as far as they are there."""
     explained = {
         "Error": "standard deviation of a bootstrap over showers, the same for all sets",
-        "Significance": "difference to the reference over its error, runs' scatter included",
+        "Relative to reference": "difference of biases, ratio of resolutions and of 1 − AUC, the "
+        "chance of the wrong order (below 1: better than the reference)",
+        "σ": "value less that of the reference, over its error, which the runs' scatter is part of",
     }
     if any(contender.of_images for contender in contenders):
         explained[MEAN.capitalize()] = (

@@ -41,7 +41,7 @@ setup(
     ],
     packages=find_packages(include=["gammalearn", "gammalearn.*"]),
     package_data={
-        "gammalearn.evaluation": ["*.html", "*.css"],
+        "gammalearn.evaluation": ["*.html", "*.ecsv"],
         "gammalearn.simulation.layouts": ["*.yaml"],
     },
     entry_points={

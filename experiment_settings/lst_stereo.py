@@ -6,6 +6,7 @@ from gammalearn.settings import (
     AugmentationSettings,
     CutSettings,
     DataSettings,
+    EvaluationSettings,
     Experiment,
     NetworkSettings,
     TrainingSettings,
@@ -36,6 +37,7 @@ experiment = Experiment(
         fusion="attention",
     ),
     tasks=["particle_type", "energy", "direction", "impact"],
+    evaluation=EvaluationSettings(references=["lst4_requirement"]),
     training=TrainingSettings(
         epochs=10, batch_size=64, learning_rate=3e-3, schedule="one_cycle", seed=1
     ),

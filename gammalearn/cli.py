@@ -23,6 +23,7 @@ examples:
   gammalearn experiment_settings/lst_mono.py --set data.train='["my/*.dl1.h5"]'
   gammalearn predict runs/first/checkpoints/best.ckpt my/*.dl1.h5 -o dl2
   gammalearn evaluate dl2/*.dl2.h5 -o evaluation
+  gammalearn compare runs/lst_stereo runs/lst_mono -o comparison
   gammalearn simulate --particle gamma --n-showers 1000 --energy 50GeV 5TeV -o my/gamma.dl1.h5
   gammalearn info my/*.dl1.h5
   gammalearn show my/gamma.dl1.h5 --event 1203 -o event.png
@@ -69,6 +70,19 @@ def evaluate(arguments) -> None:
     check_folder(output, arguments.overwrite)
     evaluate([Path(path) for path in arguments.input], output, settings)
     print(f"Results are in {output}; open {output / 'report.html'}.")
+
+
+def compare(arguments) -> None:
+    """Compare reconstructions on identical events: runs, networks, ctapipe's methods."""
+    from .evaluation import compare
+    from .folder import check_folder
+    from .settings import Experiment
+
+    settings = Experiment().override(arguments.set).evaluation
+    output = Path(arguments.output)
+    check_folder(output, arguments.overwrite)
+    compare(arguments.input, output, settings, arguments.labels, arguments.weights)
+    print(f"Results are in {output}; open {output / 'compare.html'}.")
 
 
 def simulate(arguments) -> None:
@@ -212,6 +226,29 @@ def _parser():
     sub.add_argument("input", metavar="DL2", nargs="+", help="DL2 files")
     sub.add_argument("-o", "--output", metavar="DIR", required=True, help="where results go")
     sub.add_argument("--algorithm", metavar="NAME", help="where the files hold several")
+    _add_set(sub)
+    sub.add_argument("--overwrite", action="store_true", help="replace the results in DIR")
+
+    sub = command(compare)
+    sub.add_argument(
+        "input",
+        metavar="SET[:ALGORITHM]",
+        nargs="+",
+        help="folder of a run or of DL2 files, a file or a quoted glob; the first is the reference",
+    )
+    sub.add_argument("-o", "--output", metavar="DIR", required=True, help="where results go")
+    sub.add_argument(
+        "--labels",
+        metavar="LABEL",
+        nargs="+",
+        help="one for each set; the same for runs that differ in their seed",
+    )
+    sub.add_argument(
+        "--weights",
+        choices=["none", "intensity", "konrad"],
+        default="none",
+        help="of the telescopes in the mean of a mono run's events (default: %(default)s)",
+    )
     _add_set(sub)
     sub.add_argument("--overwrite", action="store_true", help="replace the results in DIR")
 

@@ -22,6 +22,9 @@ RESULTS = (
     "evaluation",
     "metrics.json",
     "report.html",
+    "comparison",
+    "comparison.json",
+    "compare.html",
 )
 
 #: Settings that a resumed run may change: they do not alter what was already learnt.

@@ -39,6 +39,7 @@ __all__ = [
 ]
 
 Particle = Literal["gamma", "electron", "proton"]
+Reference = Literal["lst1_mono", "lst4_requirement", "ctao_north"]
 
 #: Energies (TeV) of simulated showers: those below give no light, those above take a day each.
 LOWEST_ENERGY, HIGHEST_ENERGY = 0.001, 1000
@@ -487,6 +488,10 @@ class EvaluationSettings(_Settings):
     algorithm: str | None = None
     """Name of the DL2 algorithm, or several between commas (for ctapipe's, one a quantity); needed
     where a file has one quantity of several."""
+
+    references: list[Reference] = []
+    """Published resolutions to draw beside the results: ``lst1_mono`` (LST-1, random forests),
+    ``lst4_requirement`` (four LSTs), ``ctao_north`` (four LSTs and nine MSTs, prod5)."""
 
     @field_validator("energy_range")
     @classmethod

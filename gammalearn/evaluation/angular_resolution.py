@@ -1,5 +1,7 @@
 """Separation of the reconstructed from the true direction."""
 
+from collections.abc import Sequence
+
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import angular_separation
@@ -17,6 +19,7 @@ from .pictures import (
     new_binned_axes,
     say_empty,
 )
+from .reference_curves import draw_references
 
 __all__ = [
     "CONTAINMENTS",
@@ -85,8 +88,10 @@ def overall_angular_resolution(events: QTable) -> dict[str, float]:
     }
 
 
-def draw_angular_resolution(resolution: QTable, particle: str) -> Figure:
-    """Picture of a table from `angular_resolution`."""
+def draw_angular_resolution(
+    resolution: QTable, particle: str, references: Sequence[str] = ()
+) -> Figure:
+    """Picture of a table from `angular_resolution`, with the named reference curves (68 %)."""
     figure, axes = new_binned_axes(resolution, particle)
     n_events = int(np.sum(resolution["n_events"]))
     axes.set_title(f"Angular resolution, {count_events(n_events, particle)}")
@@ -96,6 +101,7 @@ def draw_angular_resolution(resolution: QTable, particle: str) -> Figure:
         return figure
     draw_binned(axes, resolution, "angular_resolution_95", "95 % containment", PALETTE[4], "s")
     draw_binned(axes, resolution, "angular_resolution_68", "68 % containment", PALETTE[0], "o")
+    draw_references(axes, references, "angular_resolution_68")
     make_logarithmic(axes, "y", ROUND_ANGLES)
     finish_binned(axes, resolution)
     return figure

@@ -5,9 +5,17 @@ from collections.abc import Iterable
 import numpy as np
 from astropy.table import QTable
 
+from ..particles import plural
 from .events import QUANTITIES
 
-__all__ = ["event_numbers", "metric_names", "present_particles", "select", "tabulate_events"]
+__all__ = [
+    "choose_signal",
+    "event_numbers",
+    "metric_names",
+    "present_particles",
+    "select",
+    "tabulate_events",
+]
 
 #: Particles that always have their metrics, so that runs can be compared key by key.
 USUAL_PARTICLES = ("gamma", "electron", "proton")
@@ -23,6 +31,18 @@ def present_particles(events: QTable) -> dict[str, int]:
 def select(events: QTable, particle: str, quantity: str) -> QTable:
     """The particle's events for which the quantity was reconstructed."""
     return events[np.asarray(events["particle"] == particle) & events[f"{quantity}_is_valid"]]
+
+
+def choose_signal(events: QTable, wanted: str) -> tuple[str, list[str]]:
+    """The particle to judge by, and a sentence if it is not the one that was wanted."""
+    present = present_particles(events)
+    if wanted in present or not present:
+        return wanted, []
+    signal = next(iter(present))
+    return signal, [
+        f"There are no {plural(wanted)} in these files: migration and resolution are those of "
+        f"{plural(signal)}, which say nothing about {plural(wanted)}."
+    ]
 
 
 def event_numbers(events: QTable, signal: str, wanted: str) -> dict[str, object]:

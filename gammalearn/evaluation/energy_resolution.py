@@ -1,5 +1,7 @@
 """Bias and resolution of the reconstructed energy."""
 
+from collections.abc import Sequence
+
 import astropy.units as u
 import numpy as np
 from astropy.table import QTable
@@ -15,6 +17,7 @@ from .pictures import (
     new_binned_axes,
     say_empty,
 )
+from .reference_curves import draw_references
 
 __all__ = ["draw_energy_resolution", "energy_resolution", "overall_energy_resolution"]
 
@@ -60,8 +63,10 @@ def overall_energy_resolution(events: QTable) -> dict[str, float]:
     }
 
 
-def draw_energy_resolution(resolution: QTable, particle: str) -> Figure:
-    """Picture of a table from `energy_resolution`."""
+def draw_energy_resolution(
+    resolution: QTable, particle: str, references: Sequence[str] = ()
+) -> Figure:
+    """Picture of a table from `energy_resolution`, with the named reference curves."""
     figure, axes = new_binned_axes(resolution, particle)
     n_events = int(np.sum(resolution["n_events"]))
     axes.set_title(f"Energy bias and resolution, {count_events(n_events, particle)}")
@@ -72,5 +77,6 @@ def draw_energy_resolution(resolution: QTable, particle: str) -> Figure:
         return figure
     draw_binned(axes, resolution, "resolution", "resolution: (Q84 − Q16) / 2", PALETTE[0], "o")
     draw_binned(axes, resolution, "bias", "bias: median", PALETTE[1], "s")
+    draw_references(axes, references, "energy_resolution")
     finish_binned(axes, resolution)
     return figure

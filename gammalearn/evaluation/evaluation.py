@@ -1,14 +1,12 @@
 """The evaluation of DL2 files: tables, pictures, metrics and the report."""
 
-import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import astropy.units as u
 import numpy as np
 from astropy.table import QTable
-from matplotlib.figure import Figure
 
 from ..particles import plural
 from ..settings import EvaluationSettings
@@ -18,7 +16,8 @@ from .angular_resolution import (
     overall_angular_resolution,
 )
 from .binning import angle_edges, energy_edges
-from .counting import event_numbers, metric_names, present_particles, select
+from .counting import choose_signal, event_numbers, metric_names, present_particles, select
+from .differences import bootstrap_errors
 from .energy_resolution import (
     draw_energy_resolution,
     energy_resolution,
@@ -27,7 +26,8 @@ from .energy_resolution import (
 from .events import read_events
 from .migration import draw_migration, migration_matrix, migration_spread, relative_azimuth
 from .pictures import FEW_IN_BIN, count_events, picture_style
-from .report import ReportFigure, ReportSection, render_report
+from .report import ReportSection, render_report
+from .results import Result, write_numbers, write_results
 from .separation import (
     area_under_curve,
     draw_gammaness,
@@ -46,15 +46,16 @@ FOLDER = "evaluation"
 #: Signal events below which the report warns.
 FEW_EVENTS = 100
 
-
-@dataclass
-class _Result:
-    """A table (or none) with its picture."""
-
-    name: str
-    figure: Figure
-    caption: str
-    table: QTable | None = None
+#: All that an evaluation may write into its folder.
+RESULT_NAMES = (
+    "migration_matrix_energy",
+    "migration_matrix_altitude",
+    "migration_matrix_azimuth",
+    "energy_resolution",
+    "angular_resolution",
+    "roc_curve",
+    "gammaness",
+)
 
 
 @dataclass
@@ -62,7 +63,7 @@ class _Findings:
     """What the evaluation of one quantity yields."""
 
     metrics: dict[str, object]
-    results: list[_Result] = field(default_factory=list)
+    results: list[Result] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -115,7 +116,7 @@ def evaluate(
     events = read_events(paths, settings.algorithm)
     make_folder(output / FOLDER)
 
-    signal, own_warnings = _choose_signal(events, settings.signal)
+    signal, own_warnings = choose_signal(events, settings.signal)
     warnings = [*warnings, *own_warnings]
     metrics = event_numbers(events, signal, settings.signal)
     with picture_style():
@@ -128,32 +129,17 @@ def evaluate(
             metrics.update(finding.metrics)
             warnings += finding.warnings
         results = [result for finding in findings for result in finding.results]
-        figures = _write_results(results, output / FOLDER)
+        figures = write_results(results, output / FOLDER, RESULT_NAMES)
 
-    metrics = {name: _plain(metrics[name]) for name in sorted(metrics)}
-    text = json.dumps(metrics, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    write_whole(output / "metrics.json", lambda path: path.write_text(text, encoding="utf-8"))
+    metrics = write_numbers(
+        {name: metrics[name] for name in sorted(metrics)}, output / "metrics.json"
+    )
 
     warnings += events.meta["notes"]
-    page = render_report(compose_report(events, metrics, warnings, figures, sections))
+    report = compose_report(events, metrics, warnings, figures, sections, settings.references)
+    page = render_report(report)
     write_whole(output / "report.html", lambda path: path.write_text(page, encoding="utf-8"))
     return metrics
-
-
-def _plain(value):
-    """A value as JSON has it: NaN is null."""
-    return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def _choose_signal(events: QTable, wanted: str) -> tuple[str, list[str]]:
-    present = present_particles(events)
-    if wanted in present or not present:
-        return wanted, []
-    signal = next(iter(present))
-    return signal, [
-        f"There are no {plural(wanted)} in these files: migration and resolution are those of "
-        f"{plural(signal)}, which say nothing about {plural(wanted)}."
-    ]
 
 
 def _absent(quantity: str, metrics: Sequence[str]) -> _Findings:
@@ -208,23 +194,26 @@ def _evaluate_energy(events: QTable, signal: str, settings: EvaluationSettings) 
     matrix.meta["particle"] = signal
     spread = migration_spread(selected, edges, **columns, logarithmic=True)
     resolution = energy_resolution(selected, edges)
+    errors = bootstrap_errors(selected, "energy", edges)
+    resolution["bias_error"] = errors["energy_bias"]
+    resolution["resolution_error"] = errors["energy_resolution"]
     resolution.meta["particle"] = signal
 
     overall = overall_energy_resolution(selected)
     metrics = {**overall, "energy_migration_out_of_range": matrix.meta["n_out_of_range"]}
     results = [
-        _Result(
+        Result(
             "migration_matrix_energy",
             draw_migration(matrix, spread, "energy", signal, logarithmic=True),
             f"Energies that {plural(signal)} of a true energy were reconstructed to, as fractions "
             f"of the true bin; {_out_of_range(matrix, 'energy')}.",
             matrix,
         ),
-        _Result(
+        Result(
             "energy_resolution",
-            draw_energy_resolution(resolution, signal),
+            draw_energy_resolution(resolution, signal, settings.references),
             f"Bias and resolution of the energy of {plural(signal)} by true energy; hollow points "
-            f"stand for fewer than {FEW_IN_BIN} events.",
+            f"stand for fewer than {FEW_IN_BIN} events. Errors: bootstrap over showers.",
             resolution,
         ),
     ]
@@ -255,7 +244,7 @@ def _evaluate_direction(events: QTable, signal: str, settings: EvaluationSetting
         spread = migration_spread(table, edges, **columns)
         metrics[f"{name}_migration_out_of_range"] = matrix.meta["n_out_of_range"]
         results.append(
-            _Result(
+            Result(
                 f"migration_matrix_{name}",
                 draw_migration(matrix, spread, name, signal),
                 f"The {name} that {plural(signal)} of a true {name} were reconstructed to, as "
@@ -266,13 +255,16 @@ def _evaluate_direction(events: QTable, signal: str, settings: EvaluationSetting
 
     edges = energy_edges(settings.energy_range, settings.bins_per_decade)
     resolution = angular_resolution(selected, edges)
+    for name, error in bootstrap_errors(selected, "direction", edges).items():
+        resolution[f"{name}_error"] = error * u.deg
     resolution.meta["particle"] = signal
     results.append(
-        _Result(
+        Result(
             "angular_resolution",
-            draw_angular_resolution(resolution, signal),
+            draw_angular_resolution(resolution, signal, settings.references),
             f"Angles around the true direction that contain 68 % and 95 % of the {plural(signal)} "
-            f"by true energy; hollow points stand for fewer than {FEW_IN_BIN} events.",
+            f"by true energy; hollow points stand for fewer than {FEW_IN_BIN} events. Errors: "
+            "bootstrap over showers.",
             resolution,
         )
     )
@@ -291,14 +283,14 @@ def _evaluate_particle_type(events: QTable) -> _Findings:
     metrics = {**area, **{key: mean_gammaness(selected, name) for name, key in means.items()}}
 
     results = [
-        _Result(
+        Result(
             "roc_curve",
             draw_roc_curve(curve, area),
             "Fraction of the gammas against that of the other particles above a threshold of the "
             "gammaness; the band is the 68 % binomial interval of the gammas' fraction.",
             curve,
         ),
-        _Result(
+        Result(
             "gammaness",
             draw_gammaness(selected),
             "Gammaness of each kind of particle, as fractions of its events.",
@@ -319,38 +311,3 @@ def _evaluate_particle_type(events: QTable) -> _Findings:
             "by chance."
         )
     return _Findings(metrics, results, warnings)
-
-
-#: All that an evaluation may write into its folder.
-RESULT_NAMES = (
-    "migration_matrix_energy",
-    "migration_matrix_altitude",
-    "migration_matrix_azimuth",
-    "energy_resolution",
-    "angular_resolution",
-    "roc_curve",
-    "gammaness",
-)
-
-
-def _write_results(results: Sequence[_Result], folder: Path) -> list[ReportFigure]:
-    figures = []
-    written = set()
-    for result in results:
-        picture = folder / f"{result.name}.png"
-        # The version of matplotlib would make equal pictures differ.
-        write_whole(picture, lambda p, r=result: r.figure.savefig(p, metadata={"Software": None}))
-        written.add(picture.name)
-        if result.table is not None:
-            table = folder / f"{result.name}.ecsv"
-            write_whole(table, lambda p, r=result: r.table.write(p, format="ascii.ecsv"))
-            written.add(table.name)
-        title = " and ".join(axes.get_title() for axes in result.figure.axes if axes.get_title())
-        figures.append(ReportFigure(picture, title, result.caption))
-
-    # A picture of an earlier evaluation must not pass for one of this.
-    for name in RESULT_NAMES:
-        for suffix in (".png", ".ecsv"):
-            if f"{name}{suffix}" not in written:
-                (folder / f"{name}{suffix}").unlink(missing_ok=True)
-    return figures

@@ -68,6 +68,9 @@ QUANTITIES = {
 PRIMARY_ID = "true_shower_primary_id"
 TRUTH = {"true_energy": u.TeV, "true_alt": u.deg, "true_az": u.deg}
 
+#: Tells showers of equal energy and direction apart; not all files have it.
+FIRST_INTERACTION = "true_h_first_int"
+
 
 class _Contents(NamedTuple):
     """What is evaluated of a file."""
@@ -82,7 +85,9 @@ class _Contents(NamedTuple):
     notes: list[str]
 
 
-def read_events(paths: Sequence[Path], algorithm: str | None = None) -> QTable:
+def read_events(
+    paths: Sequence[Path], algorithm: str | None = None, parameters: Sequence[str] = ()
+) -> QTable:
     """Read the reconstructed events of DL2 files, with their truth.
 
     Results at subarray level are taken where the file has them, else those of each telescope,
@@ -96,6 +101,8 @@ def read_events(paths: Sequence[Path], algorithm: str | None = None) -> QTable:
         Name of the algorithm, or several separated by commas where each quantity has its own
         (``"RandomForestRegressor, HillasReconstructor"``). Not needed where no quantity of the
         files was reconstructed by more than one.
+    parameters : sequence of str
+        Names of DL1 image parameters to read besides, at telescope level.
 
     Returns
     -------
@@ -104,12 +111,15 @@ def read_events(paths: Sequence[Path], algorithm: str | None = None) -> QTable:
 
         - ``file`` (position in ``paths``), ``obs_id``, ``event_id``, ``tel_id`` (−1 at
           subarray level);
+        - ``shower``: a number that the reuses of one shower (at other core positions) share, as
+          do its images: they are not independent of each other;
         - ``true_energy`` (TeV), ``true_alt``, ``true_az`` (deg), ``particle``;
         - ``reco_energy`` (TeV), ``reco_alt``, ``reco_az`` (deg), ``gammaness`` (0–1), NaN where
           invalid, and ``energy_is_valid``, ``direction_is_valid``,
           ``particle_type_is_valid``; the columns of a quantity that no file has are absent;
         - ``multiplicity`` (telescopes used; triggered ones where the file does not say);
-        - ``pointing_alt``, ``pointing_az`` (deg), NaN where the file does not say.
+        - ``pointing_alt``, ``pointing_az`` (deg), NaN where the file does not say;
+        - the ``parameters``, NaN where an image has none.
 
         Its ``meta`` holds ``level``, ``algorithms`` (quantity → name), ``files`` (names) and
         ``notes`` (sentences on what was left out).
@@ -132,7 +142,7 @@ def read_events(paths: Sequence[Path], algorithm: str | None = None) -> QTable:
         with open_hdf5(path) as h5file, reading(path, "its reconstructed events"):
             contents.append(_find_contents(h5file, path, wanted))
             _check_alike(contents[0], contents[-1], paths[0], path)
-            table = _read_file(h5file, path, contents[-1])
+            table = _read_file(h5file, path, contents[-1], parameters)
         table["file"] = np.full(len(table), index)
         events.append(table)
 
@@ -239,8 +249,12 @@ def _check_alike(first: _Contents, this: _Contents, first_path: Path, path: Path
             )
 
 
-def _read_file(h5file: tables.File, path: Path, contents: _Contents) -> QTable:
-    loaded = _load_truth(h5file, contents.level)
+def _read_file(
+    h5file: tables.File, path: Path, contents: _Contents, parameters: Sequence[str]
+) -> QTable:
+    if contents.level == SUBARRAY:
+        parameters = ()
+    loaded = _load_truth(h5file, contents.level, bool(parameters))
     reconstructed = {
         quantity: _load_reconstructed(h5file, group, contents.level)
         for quantity, group in contents.groups.items()
@@ -249,6 +263,14 @@ def _read_file(h5file: tables.File, path: Path, contents: _Contents) -> QTable:
         # Empty tables are not joined: what is missing in them is no fault of the file.
         for name in (*TRUTH, PRIMARY_ID, "tel_id", "tels_with_trigger"):
             loaded[name] = np.zeros((0, 1) if name == "tels_with_trigger" else 0)
+        for name in parameters:
+            loaded[name] = np.zeros(0)
+    lacking = set(parameters).difference(loaded.colnames)
+    if lacking:
+        raise EvaluationError(
+            f"The DL2 file '{path}' lacks the image parameters {', '.join(sorted(lacking))}, by "
+            "which telescopes are to be weighted; compare without weights."
+        )
     missing = {*TRUTH, PRIMARY_ID}.difference(loaded.colnames)
     if missing:
         raise EvaluationError(
@@ -266,6 +288,10 @@ def _read_file(h5file: tables.File, path: Path, contents: _Contents) -> QTable:
     for name, unit in TRUTH.items():
         events[name] = _quantity(loaded[name], unit)
     events["particle"] = particle_names(loaded[PRIMARY_ID])
+    events["shower"] = _number_showers(events, loaded)
+
+    for name in parameters:
+        events[name] = np.ma.filled(np.ma.asarray(loaded[name]).astype(float), np.nan)
 
     used_telescopes = None
     for quantity, table in reconstructed.items():
@@ -288,7 +314,17 @@ def _read_file(h5file: tables.File, path: Path, contents: _Contents) -> QTable:
     return events
 
 
-def _load_truth(h5file: tables.File, level: str) -> Table:
+def _number_showers(events: QTable, loaded: Table) -> np.ndarray:
+    """Numbers from 0 on; events of one run with the same truth but for the core share one."""
+    truth = [np.asarray(events["obs_id"], dtype=float)]
+    truth += [events[name].value for name in TRUTH]
+    if FIRST_INTERACTION in loaded.colnames:
+        truth.append(_quantity(loaded[FIRST_INTERACTION], u.m).value)
+    rows = np.nan_to_num(np.column_stack(truth))
+    return np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1)
+
+
+def _load_truth(h5file: tables.File, level: str, parameters: bool) -> Table:
     """All triggered events (or images) with trigger, truth and pointing."""
     # The focal length is not used here, and the effective one is NaN in some simulations.
     loader = TableLoader(h5file=h5file, focal_length_choice="EQUIVALENT")
@@ -299,7 +335,7 @@ def _load_truth(h5file: tables.File, level: str) -> Table:
         simulated=True,
         observation_info=False,
         dl1_images=False,
-        dl1_parameters=False,
+        dl1_parameters=parameters,
         dl1_muons=False,
         true_images=False,
         true_parameters=False,
@@ -391,12 +427,17 @@ def _combine(events: list[QTable], contents: list[_Contents], paths: list[Path])
             table[f"{quantity}_is_valid"] = np.zeros(len(table), dtype=bool)
             notes.append(f"The file {path.name} holds no {_words(quantity)}.")
 
+    n_showers = 0
+    for table in events:
+        table["shower"] += n_showers
+        n_showers = table["shower"].max(initial=n_showers - 1) + 1
     combined = vstack(events, metadata_conflicts="silent")
-    ordered = ["file", *SUBARRAY_KEYS, "tel_id", *TRUTH, "particle"]
+    ordered = ["file", *SUBARRAY_KEYS, "tel_id", "shower", *TRUTH, "particle"]
     for quantity in QUANTITIES:
         if quantity in algorithms:
             ordered += [*QUANTITIES[quantity].columns, f"{quantity}_is_valid"]
-    combined = combined[[*ordered, "multiplicity", "pointing_alt", "pointing_az"]]
+    ordered += ["multiplicity", "pointing_alt", "pointing_az"]
+    combined = combined[[*ordered, *(n for n in combined.colnames if n not in ordered)]]
     combined.meta = {
         "level": contents[0].level,
         "algorithms": {q: algorithms[q] for q in QUANTITIES if q in algorithms},

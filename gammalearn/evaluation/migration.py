@@ -5,13 +5,21 @@ import numpy as np
 from astropy.coordinates import Angle
 from astropy.stats import circmean
 from astropy.table import QTable
+from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from pyirf.benchmarks.energy_bias_resolution import NORM_LOWER_SIGMA, NORM_UPPER_SIGMA
 
 from .pictures import DIAGONAL_STYLE, count_events, make_logarithmic, say_empty
 
-__all__ = ["draw_migration", "migration_matrix", "migration_spread", "relative_azimuth"]
+__all__ = [
+    "COLOR_LABEL",
+    "draw_cells",
+    "draw_migration",
+    "migration_matrix",
+    "migration_spread",
+    "relative_azimuth",
+]
 
 MEDIAN = 0.5
 
@@ -20,6 +28,7 @@ PICTURE_SIZE = (6.4, 5.6)
 
 #: Light for small fractions, and in order of lightness to all eyes.
 COLOR_MAP = "YlGnBu"
+COLOR_LABEL = "fraction of the true bin's events"
 
 
 def migration_matrix(events: QTable, edges: u.Quantity, true: str, reco: str) -> QTable:
@@ -123,13 +132,15 @@ def migration_spread(
     return spread
 
 
-def relative_azimuth(events: QTable) -> QTable:
+def relative_azimuth(events: QTable, reference: float | None = None) -> QTable:
     """The events' azimuths as seen from their mean, so that north is no edge.
 
     Parameters
     ----------
     events : astropy.table.QTable
         Reconstructed events with ``true_az`` and ``reco_az``.
+    reference : float, optional
+        Azimuth (deg) to count from in place of the mean.
 
     Returns
     -------
@@ -144,9 +155,10 @@ def relative_azimuth(events: QTable) -> QTable:
         azimuths["true_relative_az"] = azimuths["reco_relative_az"] = [] * u.deg
         azimuths.meta["reference"] = np.nan
         return azimuths
-    mean = circmean(events["true_az"]).to_value(u.deg)
-    # Rounding may give 360, which is 0.
-    reference = round(float(mean % 360), 1) % 360
+    if reference is None:
+        mean = circmean(events["true_az"]).to_value(u.deg)
+        # Rounding may give 360, which is 0.
+        reference = round(float(mean % 360), 1) % 360
     true = _within_half_turn(events["true_az"] - reference * u.deg)
     azimuths["true_relative_az"] = true
     azimuths["reco_relative_az"] = true + _within_half_turn(events["reco_az"] - events["true_az"])
@@ -176,15 +188,44 @@ def draw_migration(
     logarithmic : bool
         As in `migration_spread`; the axes are logarithmic then.
     """
+    figure = Figure(figsize=PICTURE_SIZE, layout="constrained")
+    axes = figure.add_subplot()
+    inside = matrix.meta["n_events"] - matrix.meta["n_out_of_range"]
+    axes.set_title(f"{quantity.capitalize()} migration, {count_events(inside, particle)}")
+    mesh = draw_cells(axes, matrix, spread, quantity, logarithmic)
+    if mesh is not None:
+        figure.colorbar(mesh, ax=axes, label=COLOR_LABEL, shrink=0.85)
+        axes.legend(loc="upper left")
+    return figure
+
+
+def draw_cells(
+    axes: Axes,
+    matrix: QTable,
+    spread: QTable,
+    quantity: str,
+    logarithmic: bool = False,
+    largest: float | None = None,
+):
+    """Draw a migration matrix on axes.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    matrix, spread, quantity, logarithmic
+        As in `draw_migration`.
+    largest : float, optional
+        Fraction at the end of the colours; by default the matrix's own.
+
+    Returns
+    -------
+    mesh : matplotlib.collections.QuadMesh or None
+        For a colour bar; None where nothing lies within the axes.
+    """
     n_bins = len(spread)
     unit = matrix["true_low"].unit
     edges = np.append(spread["true_low"], spread["true_high"][-1:]).to_value(unit)
-    inside = matrix.meta["n_events"] - matrix.meta["n_out_of_range"]
-
-    figure = Figure(figsize=PICTURE_SIZE, layout="constrained")
-    axes = figure.add_subplot()
     axes.set_box_aspect(1)
-    axes.set_title(f"{quantity.capitalize()} migration, {count_events(inside, particle)}")
     reference = matrix.meta.get("reference_deg", np.nan)
     origin = f" relative to {reference:g}°" if np.isfinite(reference) else ""
     axes.set_xlabel(f"true {quantity}{origin} ({unit})")
@@ -193,7 +234,7 @@ def draw_migration(
         say_empty(axes, "no events")
         axes.set_xticks([])
         axes.set_yticks([])
-        return figure
+        return None
 
     if logarithmic:
         make_logarithmic(axes, "x")
@@ -201,19 +242,17 @@ def draw_migration(
     axes.plot(edges[[0, -1]], edges[[0, -1]], **DIAGONAL_STYLE)
     axes.set_xlim(edges[0], edges[-1])
     axes.set_ylim(edges[0], edges[-1])
-    if inside == 0:
+    if matrix.meta["n_events"] == matrix.meta["n_out_of_range"]:
         say_empty(axes, "no events within the axes")
-        return figure
+        return None
 
     cells = matrix["probability"].reshape(n_bins, n_bins).T
     # Cells that no event reached stay white; the square root lets those of a few events be seen.
-    norm = PowerNorm(0.5, vmin=0, vmax=np.nanmax(cells))
+    norm = PowerNorm(0.5, vmin=0, vmax=np.nanmax(cells) if largest is None else largest)
     reached = np.ma.masked_where(~(cells > 0), cells)
     mesh = axes.pcolormesh(edges, edges, reached, norm=norm, cmap=COLOR_MAP)
-    figure.colorbar(mesh, ax=axes, label="fraction of the true bin's events", shrink=0.85)
     _draw_spread(axes, spread, logarithmic)
-    axes.legend(loc="upper left")
-    return figure
+    return mesh
 
 
 def _draw_spread(axes, spread: QTable, logarithmic: bool) -> None:

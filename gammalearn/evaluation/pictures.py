@@ -58,8 +58,9 @@ def picture_style():
 
 
 def count_events(number: int, particle: str) -> str:
-    """E.g. ``1 gamma`` or ``12 345 protons``."""
-    name = particle if number == 1 else plural(particle)
+    """E.g. ``1 gamma`` or ``12 345 protons``; ``event`` is of any particle."""
+    several = "events" if particle == "event" else plural(particle)
+    name = particle if number == 1 else several
     return f"{number:,} {name}".replace(",", "\N{NO-BREAK SPACE}")
 
 
@@ -137,17 +138,25 @@ def new_binned_axes(table: QTable, particle: str) -> tuple[Figure, Axes]:
 
 
 def draw_binned(axes: Axes, table: QTable, name: str, label: str, color: str, marker: str) -> None:
-    """Draw a column along true energy, hollow where a bin has few events, nothing where NaN."""
+    """Draw a column along true energy, hollow where a bin has few events, nothing where NaN.
+
+    A column of the same name and ``_error`` gives the error bars.
+    """
     low, high = (table[f"true_energy_{end}"].to_value("TeV") for end in ("low", "high"))
     values = np.asarray(getattr(table[name], "value", table[name]), dtype=float)
     centre = np.sqrt(low * high)
     known = np.isfinite(values)
+    errors = np.zeros(len(values))
+    if f"{name}_error" in table.colnames:
+        column = table[f"{name}_error"]
+        errors = np.nan_to_num(np.asarray(getattr(column, "value", column), dtype=float))
     few = known & (np.asarray(table["n_events"]) < FEW_IN_BIN)
     style = {"fmt": marker, "color": color, "markersize": 6, "linewidth": 1.2}
     for chosen, face, text in ((known & ~few, color, label), (few, "white", None)):
         axes.errorbar(
             centre[chosen],
             values[chosen],
+            yerr=errors[chosen],
             xerr=[centre[chosen] - low[chosen], high[chosen] - centre[chosen]],
             markerfacecolor=face,
             label=text,

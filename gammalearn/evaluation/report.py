@@ -86,6 +86,8 @@ class Report:
     provenance: Mapping[str, object]
     files: Sequence[str]
     sections: Sequence[ReportSection] = field(default_factory=tuple)
+    results: Sequence[Sequence[object]] = field(default_factory=tuple)
+    """Table of results where a list of metrics does not do: a row of headings, then the rows."""
 
 
 def render_report(report: Report) -> str:
@@ -101,7 +103,7 @@ def render_report(report: Report) -> str:
         title=escape(report.title),
         lead=escape(report.lead),
         warnings=_render_warnings(report.warnings),
-        metrics=_render_metrics(report.metrics),
+        metrics=_render_results(report),
         figures="\n".join(_render_figure(f.picture, f.alt, f.caption) for f in report.figures),
         events=_render_table(report.events[0], report.events[1:]),
         provenance=_render_provenance(report.provenance, report.files),
@@ -148,6 +150,13 @@ def _render_warnings(warnings: Sequence[str]) -> str:
         return ""
     items = "".join(f"<li>{escape(warning)}</li>" for warning in warnings)
     return f'<section class="warning"><h2>Read with care</h2><ul>{items}</ul></section>'
+
+
+def _render_results(report: Report) -> str:
+    parts = [_render_metrics(report.metrics)] if report.metrics else []
+    if report.results:
+        parts.append(_render_table(report.results[0], report.results[1:]))
+    return "".join(parts)
 
 
 def _render_metrics(metrics: Sequence[ReportMetric]) -> str:

@@ -9,6 +9,7 @@ from .. import __version__
 from ..particles import plural
 from .counting import tabulate_events
 from .events import SUBARRAY
+from .reference_curves import reference_sources
 from .report import Report, ReportFigure, ReportMetric, ReportSection
 
 __all__ = ["compose_report"]
@@ -20,6 +21,7 @@ def compose_report(
     warnings: Sequence[str],
     figures: Sequence[ReportFigure],
     sections: Sequence[ReportSection],
+    references: Sequence[str] = (),
 ) -> Report:
     """The report of evaluated events.
 
@@ -35,6 +37,8 @@ def compose_report(
         Pictures in their order.
     sections : sequence of ReportSection
         Further sections.
+    references : sequence of str
+        Names of the published curves that are drawn.
     """
     algorithms = events.meta["algorithms"]
     unit = "event" if events.meta["level"] == SUBARRAY else "image"
@@ -56,6 +60,7 @@ def compose_report(
                 for quantity, name in algorithms.items()
             },
             "Level": "subarray" if unit == "event" else "telescope",
+            **reference_sources(references),
         },
         files=events.meta["files"],
         sections=sections,

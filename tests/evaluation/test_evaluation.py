@@ -116,6 +116,20 @@ def test_tables_carry_units_and_what_they_are_of(evaluated):
     assert len(resolution) == 20
 
 
+def test_curves_have_errors(evaluated):
+    output, _ = evaluated
+    energy = QTable.read(output / "evaluation" / "energy_resolution.ecsv")
+    known = energy["n_events"] >= 10
+    # Of the median of a Gaussian: √(π/2) σ/√n; of half of the central 68 %: 0.93 σ/√n.
+    for name, factor in (("bias", 1.25), ("resolution", 0.93)):
+        expected = factor * 0.2 / np.sqrt(energy["n_events"][known])
+        assert np.median(energy[f"{name}_error"][known] / expected) == pytest.approx(1, abs=0.15)
+        assert np.all(np.isnan(energy[f"{name}_error"][~known]))
+    angle = QTable.read(output / "evaluation" / "angular_resolution.ecsv")
+    assert angle["angular_resolution_68_error"].unit == "deg"
+    assert np.all(angle["angular_resolution_68_error"][known] > 0)
+
+
 def test_the_report_says_what_is_in_it(evaluated):
     output, _ = evaluated
     html = (output / "report.html").read_text(encoding="utf-8")

@@ -17,6 +17,7 @@ ALL_COLUMNS = [
     "obs_id",
     "event_id",
     "tel_id",
+    "shower",
     "true_energy",
     "true_alt",
     "true_az",

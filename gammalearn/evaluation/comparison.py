@@ -1,0 +1,468 @@
+"""The comparison of reconstructions on identical events: tables, pictures, numbers, report."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+import astropy.units as u
+import numpy as np
+from astropy.table import QTable, vstack
+
+from .. import __version__
+from ..errors import EvaluationError
+from ..particles import plural
+from ..settings import EvaluationSettings
+from .binning import angle_edges, energy_edges
+from .contenders import EACH, MEAN, Contender, Source, in_common, line_up, read_sources
+from .counting import choose_signal
+from .differences import (
+    MIN_SHOWERS,
+    STATISTICS,
+    differences,
+    differences_by_energy,
+    roc_curves_by_energy,
+)
+from .events import QUANTITIES
+from .migration import migration_matrix, migration_spread, relative_azimuth
+from .pictures import picture_style
+from .reference_curves import reference_sources
+from .report import Report, format_value, render_report
+from .results import Result, write_numbers, write_results
+from .side_by_side import SIGNIFICANT, draw_differences, draw_migrations, draw_roc_curves
+from .writing import make_folder, write_whole
+
+__all__ = ["compare"]
+
+#: Folder of tables and pictures in the output.
+FOLDER = "comparison"
+
+#: Bands of a separation: half decades, as each needs many events of two kinds.
+BANDS_PER_DECADE = 2
+
+MIGRATIONS = {"energy": ("energy",), "direction": ("altitude", "azimuth"), "particle_type": ()}
+
+#: All that a comparison may write into its folder.
+RESULT_NAMES = (
+    *(statistic.name for statistics in STATISTICS.values() for statistic in statistics),
+    *(f"migration_matrix_{name}" for names in MIGRATIONS.values() for name in names),
+    "roc_curves",
+)
+
+
+@dataclass
+class _Findings:
+    """What the comparison of one quantity yields."""
+
+    totals: QTable | None = None
+    """From `differences`, of all energies together."""
+
+    labels: list[str] = field(default_factory=list)
+    multiplicity: dict[str, float] = field(default_factory=dict)
+    n_runs: dict[str, int] = field(default_factory=dict)
+    results: list[Result] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def compare(
+    words: Sequence[str],
+    output: Path,
+    settings: EvaluationSettings,
+    labels: Sequence[str] | None = None,
+    weights: str = "none",
+) -> dict[str, object]:
+    """Compare reconstructions of the same simulated events.
+
+    Each quantity is compared on the events for which all contenders have it. Results of single
+    telescopes enter twice: as the mean of each event's telescopes, and image by image.
+
+    Writes into ``output``:
+
+    - ``comparison/``: energy bias and resolution, angular resolution (68 and 95 %), area under
+      the ROC curve against true energy with their relation to the first contender, ROC curves
+      by energy, migration matrices side by side; each as ``.png`` and ``.ecsv``;
+    - ``comparison.json``: the numbers of all energies together, and of the matching;
+    - ``compare.html``: all of it on one page.
+
+    The same files and settings give the same bytes.
+
+    Parameters
+    ----------
+    words : sequence of str
+        What to compare, see `read_sources`; the first is the reference.
+    output : pathlib.Path
+        Folder to write into; made if it is not there.
+    settings : EvaluationSettings
+        Binning, signal particle, and the algorithm of those without their own.
+    labels : sequence of str, optional
+        One for each; equal ones mark runs that differ in their seed.
+    weights : str
+        Of the telescopes in the mean of an event, see `combine_telescopes`.
+
+    Returns
+    -------
+    numbers : dict
+        What ``comparison.json`` holds.
+
+    Raises
+    ------
+    InputFileError, EvaluationError
+        If the files cannot be compared.
+    OutputError
+        If the output cannot be written.
+    """
+    output = Path(output)
+    sources = read_sources(words, labels, settings.algorithm, weights)
+    contenders = line_up(sources)
+    matching = _match(sources)
+    signal, warnings = choose_signal(sources[0].events, settings.signal)
+    warnings += _warn_of_single_runs(sources)
+    make_folder(output / FOLDER)
+    with picture_style():
+        findings = {
+            quantity: _compare_quantity(contenders, quantity, signal, settings)
+            for quantity in QUANTITIES
+        }
+        if not any(finding.results for finding in findings.values()):
+            raise EvaluationError(
+                "The sets have no quantity in common that could be compared: "
+                + " ".join(w for finding in findings.values() for w in finding.warnings)
+            )
+        results = [result for finding in findings.values() for result in finding.results]
+        figures = write_results(results, output / FOLDER, RESULT_NAMES)
+
+    numbers = {
+        "reference": contenders[0].label,
+        "signal": signal,
+        "sets": matching,
+        "results": {
+            quantity: _list_numbers(finding)
+            for quantity, finding in findings.items()
+            if finding.totals is not None
+        },
+    }
+    numbers = write_numbers(numbers, output / "comparison.json")
+    for finding in findings.values():
+        warnings += finding.warnings
+    for source in sources:
+        warnings += [f"{source.label}: {note}" for note in source.events.meta["notes"]]
+    explained = {**_explain(contenders, weights), **reference_sources(settings.references)}
+    report = _compose_report(sources, matching, findings, warnings, figures, explained)
+    page = render_report(report)
+    write_whole(output / "compare.html", lambda path: path.write_text(page, encoding="utf-8"))
+    return numbers
+
+
+def _match(sources: Sequence[Source]) -> list[dict[str, object]]:
+    """How many events of each source the others have."""
+    n_in_all = np.bincount(
+        np.concatenate([np.asarray(source.events["event"]) for source in sources])
+    )
+    matching = []
+    for source in sources:
+        in_all = n_in_all[source.events["event"]] == len(sources)
+        matching.append(
+            {
+                "set": source.word,
+                "label": source.label,
+                "algorithms": source.events.meta["algorithms"],
+                "level": "subarray" if source.images is None else "telescope",
+                "files": [path.name for path in source.paths],
+                "n_events": len(source.events),
+                "n_matched": int(in_all.sum()),
+                "n_unmatched": int((~in_all).sum()),
+                **{
+                    f"n_matched_with_{quantity}": int(
+                        source.events[f"{quantity}_is_valid"][in_all].sum()
+                    )
+                    for quantity in source.events.meta["algorithms"]
+                },
+            }
+        )
+    return matching
+
+
+def _warn_of_single_runs(sources: Sequence[Source]) -> list[str]:
+    labels = [source.label for source in sources]
+    alone = [label for label in dict.fromkeys(labels) if labels.count(label) == 1]
+    if not alone:
+        return []
+    return [
+        f"Of {', '.join(alone)} there is one run: how much another seed would change is not in the "
+        "errors. Give several runs one label to see it."
+    ]
+
+
+def _compare_quantity(
+    contenders: Sequence[Contender],
+    quantity: str,
+    signal: str,
+    settings: EvaluationSettings,
+) -> _Findings:
+    words = quantity.replace("_", " ")
+    having = [contender for contender in contenders if contender.has(quantity)]
+    lacking = [contender.label for contender in contenders if not contender.has(quantity)]
+    if len(having) < 2 and sum(len(contender.runs) for contender in having) < 2:
+        whose = f"{having[0].label} alone has" if having else "None of the sets has"
+        return _Findings(
+            warnings=[f"{whose} a reconstructed {words}: there is nothing to compare."]
+        )
+    warnings = [f"{label} has no reconstructed {words}." for label in lacking]
+    if lacking and lacking[0] == contenders[0].label:
+        warnings.append(f"The {words} is compared with that of {having[0].label} instead.")
+
+    common = in_common(having, quantity)
+    particle = "" if quantity == "particle_type" else signal
+    if particle:
+        common = [[run[run["particle"] == signal] for run in runs] for runs in common]
+    labels = [contender.label for contender in having]
+    findings = _Findings(
+        totals=differences(common, quantity),
+        labels=labels,
+        multiplicity={
+            label: float(np.mean(runs[0]["multiplicity"])) if len(runs[0]) else np.nan
+            for label, runs in zip(labels, common, strict=True)
+        },
+        n_runs={contender.label: len(contender.runs) for contender in having},
+        warnings=warnings,
+    )
+    n_showers = findings.totals["n_showers"][0]
+    if np.all(np.isnan(findings.totals["error"])):
+        findings.warnings.append(
+            f"The {words} is compared on {n_showers} showers: below {MIN_SHOWERS} (of gammas and "
+            "of others, for a separation) no error can be given."
+        )
+    if particle == "" and np.all(np.isnan(findings.totals["value"])):
+        findings.warnings.append(
+            "The events in common are not both of gammas and of other particles: separation (ROC "
+            "curve, AUC) is undefined."
+        )
+        return findings
+
+    per_decade = BANDS_PER_DECADE if quantity == "particle_type" else settings.bins_per_decade
+    edges = energy_edges(settings.energy_range, per_decade)
+    table = differences_by_energy(common, quantity, edges)
+    table.meta["n_runs"] = findings.n_runs
+    for statistic in STATISTICS[quantity]:
+        mine = table[table["statistic"] == statistic.name]
+        findings.results.append(
+            Result(
+                statistic.name,
+                draw_differences(table, statistic, labels, particle, settings.references),
+                _caption(statistic, particle, labels),
+                _with_labels(mine, labels),
+            )
+        )
+    if quantity == "particle_type":
+        curves = roc_curves_by_energy(common, edges)
+        findings.results.append(
+            Result(
+                "roc_curves",
+                draw_roc_curves(curves, labels),
+                "Fraction of the gammas against that of the other particles above a threshold of "
+                "the gammaness, by true energy, with its 68 % binomial interval; below, the ratio "
+                f"to {labels[0]}.",
+                _with_labels(curves, labels) if len(curves) else None,
+            )
+        )
+    for name in MIGRATIONS[quantity]:
+        findings.results.append(_compare_migration(having, common, name, signal, edges))
+    return findings
+
+
+def _caption(statistic, particle: str, labels: Sequence[str]) -> str:
+    of = f"of {plural(particle)} " if particle else ""
+    relation = {
+        "difference": f"less that of {labels[0]}",
+        "ratio": f"over that of {labels[0]} (below 1: better)",
+    }.get(
+        statistic.relation,
+        f"as 1 − AUC, the chance of the wrong order, over that of {labels[0]} (below 1: better)",
+    )
+    return (
+        f"{statistic.title} {of}by true energy on the same events (hollow: fewer than "
+        f"{MIN_SHOWERS} showers, too few for an error); in the middle {relation}, filled beyond "
+        f"{SIGNIFICANT} σ. Errors: bootstrap over showers, paired in the middle."
+    )
+
+
+def _with_labels(table: QTable, labels: Sequence[str]) -> QTable:
+    """The table with the contenders' labels in place of their positions."""
+    table = table.copy()
+    table.replace_column("contender", np.asarray(labels)[np.asarray(table["contender"])])
+    table.meta["reference"] = labels[0]
+    return table
+
+
+def _compare_migration(
+    contenders: Sequence[Contender],
+    common: Sequence[Sequence[QTable]],
+    name: str,
+    signal: str,
+    energy_bins,
+) -> Result:
+    # The runs of a label share a matrix.
+    pooled = [vstack(runs, metadata_conflicts="silent") for runs in common]
+    columns = {"true": f"true_{name}", "reco": f"reco_{name}"}
+    edges, reference = _spanned(energy_bins, pooled[0]["true_energy"]), None
+    if name == "altitude":
+        columns = {"true": "true_alt", "reco": "reco_alt"}
+    if name == "azimuth":
+        columns = {"true": "true_relative_az", "reco": "reco_relative_az"}
+        reference = relative_azimuth(pooled[0]).meta["reference"]
+        pooled = [relative_azimuth(table, reference) for table in pooled]
+    if name != "energy":
+        every = vstack(
+            [table[[*columns.values()]] for table in pooled], metadata_conflicts="silent"
+        )
+        edges = angle_edges(every[columns["true"]], every[columns["reco"]])
+
+    matrices, spreads = [], []
+    for contender, table in zip(contenders, pooled, strict=True):
+        matrix = migration_matrix(table, edges, **columns)
+        matrix.meta.update(particle=signal, of_images=contender.of_images)
+        if reference is not None:
+            matrix.meta["reference_deg"] = reference
+        matrices.append(matrix)
+        spreads.append(migration_spread(table, edges, **columns, logarithmic=name == "energy"))
+    labels = [contender.label for contender in contenders]
+    tables = []
+    for label, matrix in zip(labels, matrices, strict=True):
+        table = matrix.copy()
+        table.add_column([label] * len(table), 0, "contender")
+        tables.append(table)
+    return Result(
+        f"migration_matrix_{name}",
+        draw_migrations(matrices, spreads, labels, name, signal, name == "energy"),
+        f"The {name} that {plural(signal)} of a true {name} were reconstructed to, as fractions of "
+        "the true bin, on the same events and one scale of colours; points: median and central "
+        "68 %.",
+        vstack(tables, metadata_conflicts="silent"),
+    )
+
+
+def _spanned(energy_bins: u.Quantity, energies: u.Quantity) -> u.Quantity:
+    """The edges around the energies, with two bins more at each end for those that stray."""
+    if len(energies) == 0:
+        return energy_bins
+    first, last = np.searchsorted(energy_bins, [energies.min(), energies.max()])
+    return energy_bins[max(first - 3, 0) : last + 3]
+
+
+def _list_numbers(finding: _Findings) -> dict[str, object]:
+    numbers = {}
+    for row in finding.totals:
+        label = finding.labels[row["contender"]]
+        numbers.setdefault(str(row["statistic"]), {})[label] = {
+            **{
+                name: float(row[name])
+                for name in ("value", "error", "spread", "relation", "relation_error")
+            },
+            "significance": float(row["significance"]),
+            "n_events": int(row["n_events"]),
+            "n_showers": int(row["n_showers"]),
+            "n_runs": finding.n_runs[label],
+            "telescopes_per_event": finding.multiplicity[label],
+        }
+    return numbers
+
+
+def _compose_report(sources, matching, findings, warnings, figures, explained) -> Report:
+    return Report(
+        title=f"Comparison of {', '.join(dict.fromkeys(source.label for source in sources))}",
+        lead="The same simulated events, reconstructed in different ways; the first is the "
+        "reference.",
+        warnings=warnings,
+        metrics=[],
+        results=_tabulate_results(findings),
+        figures=figures,
+        events=_tabulate_matching(matching),
+        provenance={
+            "GammaLearn": __version__,
+            "ctapipe": version("ctapipe"),
+            "pyirf": version("pyirf"),
+            **{
+                f"Algorithms of {source.word}": ", ".join(
+                    f"{quantity.replace('_', ' ')}: {algorithm}"
+                    for quantity, algorithm in source.events.meta["algorithms"].items()
+                )
+                for source in sources
+            },
+            **explained,
+        },
+        files=[f"{source.label}: {path.name}" for source in sources for path in source.paths],
+    )
+
+
+def _explain(contenders: Sequence[Contender], weights: str) -> dict[str, str]:
+    """What words of the tables mean, as far as they are there."""
+    explained = {
+        "Error": "standard deviation of a bootstrap over showers, the same for all sets",
+        "Relative to reference": "difference of biases, ratio of resolutions and of 1 − AUC, the "
+        "chance of the wrong order (below 1: better than the reference)",
+        "σ": "value less that of the reference, over its error, which the runs' scatter is part of",
+    }
+    if any(contender.of_images for contender in contenders):
+        explained[MEAN.capitalize()] = (
+            "of all telescopes with a result: logarithms of the energy, unit vectors of the "
+            f"direction, gammaness (ctapipe's StereoMeanCombiner, weights: {weights})"
+        )
+        explained[EACH.capitalize()] = "every image of the same events counts by itself"
+    return explained
+
+
+def _tabulate_results(findings: dict[str, _Findings]) -> list[list[object]]:
+    several = any(n > 1 for finding in findings.values() for n in finding.n_runs.values())
+    heading = ["", "Set", "Value", "Relative to reference", "σ", "Events or images", "Showers"]
+    rows = [heading + ["Runs", "Their spread"] * several]
+    for quantity, finding in findings.items():
+        titles = {
+            statistic.name: f"{statistic.title}{' (deg)' if statistic.unit else ''}"
+            for statistic in STATISTICS[quantity]
+        }
+        for row in finding.totals if finding.totals is not None else ():
+            label = finding.labels[row["contender"]]
+            relation = float(row["relation"]), float(row["relation_error"])
+            cells = [
+                # Each title stands once, at the first of its sets.
+                titles.pop(str(row["statistic"]), ""),
+                label,
+                _with_error(float(row["value"]), float(row["error"])),
+                _with_error(*relation) if row["contender"] else "reference",
+                round(float(row["significance"]), 1),
+                int(row["n_events"]),
+                int(row["n_showers"]),
+            ]
+            if several:
+                cells += [finding.n_runs[label], float(row["spread"])]
+            rows.append(cells)
+    return rows
+
+
+def _with_error(value: float, error: float) -> str:
+    """The value to the second digit of its error."""
+    if not (np.isfinite(value) and error > 0):
+        return format_value(value)
+    digits = max(0, 1 - int(np.floor(np.log10(error))))
+    text = f"{value:.{digits}f} ± {error:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def _tabulate_matching(matching: Sequence[dict[str, object]]) -> list[list[object]]:
+    quantities = list(QUANTITIES)
+    heading = ["Set", "Label", "Events", "In all sets", "Not in all"]
+    heading += [f"In all, with {quantity.replace('_', ' ')}" for quantity in quantities]
+    return [
+        heading,
+        *(
+            [
+                found["set"],
+                found["label"],
+                found["n_events"],
+                found["n_matched"],
+                found["n_unmatched"],
+                *(found.get(f"n_matched_with_{quantity}") for quantity in quantities),
+            ]
+            for found in matching
+        ),
+    ]

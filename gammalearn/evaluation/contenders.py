@@ -1,0 +1,226 @@
+"""What is compared: reconstructions of the same events, each by its label."""
+
+import glob
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from astropy.table import QTable
+
+from ..errors import EvaluationError, InputFileError
+from .combination import WEIGHTS, combine_telescopes
+from .events import TELESCOPE, read_events
+from .matching import IMAGE, number_alike, rows_in_common
+
+__all__ = ["Contender", "Source", "in_common", "line_up", "read_sources"]
+
+#: What is added to the label of results of single telescopes.
+MEAN, EACH = "mean of telescopes", "each image"
+
+
+@dataclass
+class Source:
+    """One of the things to compare, as it was given."""
+
+    word: str
+    label: str
+    paths: list[Path]
+    algorithm: str | None
+    events: QTable
+    """One row an event: the mean of its telescopes where the files have results of each."""
+
+    images: QTable | None
+    """The results of each telescope, where the files have those."""
+
+
+@dataclass
+class Contender:
+    """Results under one label, of one run or of several that differ in their seed."""
+
+    label: str
+    of_images: bool
+    """Whether each row is an image, not an event."""
+
+    runs: list[QTable] = field(default_factory=list)
+    """With ``event`` (and ``image``) numbers that are the same for all contenders."""
+
+    def has(self, quantity: str) -> bool:
+        """Whether all runs have the quantity."""
+        return all(quantity in run.meta["algorithms"] for run in self.runs)
+
+
+def read_sources(
+    words: Sequence[str],
+    labels: Sequence[str] | None = None,
+    algorithm: str | None = None,
+    weights: str = "none",
+) -> list[Source]:
+    """Read what the words of a command line stand for.
+
+    Parameters
+    ----------
+    words : sequence of str
+        The folder of a run (its ``dl2`` is taken) or of DL2 files, a file or a glob, each with
+        ``:ALGORITHM`` behind where the files hold several.
+    labels : sequence of str, optional
+        One for each; equal ones mark runs that differ in their seed. By default the name of the
+        folder or file, or the algorithm where that is the same.
+    algorithm : str, optional
+        Where none is given.
+    weights : str
+        Of the telescopes in the mean of an event, see `combine_telescopes`.
+
+    Raises
+    ------
+    InputFileError
+        If there are no such files.
+    EvaluationError
+        If the number of labels is another, or the files cannot be evaluated.
+    """
+    if len(words) < 2:
+        raise EvaluationError(
+            f"A comparison needs two sets of DL2 files or more, {len(words)} was given."
+        )
+    if labels and len(labels) != len(words):
+        raise EvaluationError(
+            f"{len(words)} sets are compared but {len(labels)} labels were given; give one for "
+            "each, the same for runs that differ in their seed."
+        )
+    found = [_find(word) for word in words]
+    sources = []
+    for word, label, (_, paths, own) in zip(
+        words, labels or _default_labels(words, found), found, strict=True
+    ):
+        events, images = read_events(paths, own or algorithm, WEIGHTS[weights]), None
+        if events.meta["level"] == TELESCOPE:
+            events, images = combine_telescopes(events, weights), events
+        sources.append(Source(word, label, paths, own or algorithm, events, images))
+    return sources
+
+
+def _find(word: str) -> tuple[str, list[Path], str | None]:
+    """Name, files and algorithm of what a word stands for."""
+    place, algorithm = word, None
+    if ":" in word and not Path(word).expanduser().exists():
+        place, _, algorithm = word.rpartition(":")
+    path = Path(place).expanduser()
+    if path.is_dir():
+        folder = path / "dl2" if (path / "dl2").is_dir() else path
+        paths = sorted(folder.glob("*.h5"))
+        if not paths:
+            raise InputFileError(f"There are no DL2 files (*.h5) in '{folder}'.")
+        return path.resolve().name, paths, algorithm
+    paths = [path]
+    if glob.has_magic(place):
+        paths = sorted(map(Path, glob.glob(str(path), recursive=True)))
+        if not paths:
+            raise InputFileError(f"No file matches '{place}'.")
+    return path.name.split(".")[0], paths, algorithm
+
+
+def _default_labels(words: Sequence[str], found) -> list[str]:
+    """The first of these that tells all apart: equal labels would make runs of one of them."""
+    names = [name for name, _, _ in found]
+    algorithms = [algorithm or name for name, _, algorithm in found]
+    both = [f"{name} {algorithm or ''}".strip() for name, _, algorithm in found]
+    for labels in (names, algorithms, both):
+        if len(set(labels)) == len(labels):
+            return labels
+    if len(set(words)) < len(words):
+        raise EvaluationError(
+            "The same set of DL2 files is given twice; to compare it with others, give it once."
+        )
+    return list(words)
+
+
+def line_up(sources: Sequence[Source]) -> list[Contender]:
+    """The contenders, in the order of the sources, the images of a label after its events.
+
+    Raises
+    ------
+    EvaluationError
+        If a source has an event twice, or there is none that all have.
+    """
+    tables = [source.events for source in sources]
+    with_images = [source for source in sources if source.images is not None]
+    numbers = number_alike([*tables, *(source.images for source in with_images)])
+    for source, mine in zip(sources, numbers[: len(tables)], strict=True):
+        source.events["event"] = mine
+        n_repeated = len(mine) - len(np.unique(mine))
+        if n_repeated:
+            raise EvaluationError(
+                f"'{source.word}' has {n_repeated} event(s) twice, by obs_id, event_id, particle "
+                "and true energy; give each of its files once."
+            )
+    if len(rows_in_common(numbers[: len(tables)])[0]) == 0:
+        raise EvaluationError(
+            f"{' and '.join(repr(source.word) for source in sources)} have no event in common "
+            "(obs_id, event_id, particle and true energy); compare DL2 of the same simulated files."
+        )
+    if with_images:
+        of_images = number_alike([source.images for source in with_images], IMAGE)
+        for source, mine, image in zip(with_images, numbers[len(tables) :], of_images, strict=True):
+            source.images["event"], source.images["image"] = mine, image
+
+    contenders: dict[str, Contender] = {}
+    labels = list(dict.fromkeys(source.label for source in sources))
+    for source in sorted(sources, key=lambda source: labels.index(source.label)):
+        kinds = {source.label: source.events}
+        if source.images is not None:
+            kinds = {f"{source.label}, {MEAN}": source.events}
+            kinds[f"{source.label}, {EACH}"] = source.images
+        for label, table in kinds.items():
+            contender = contenders.setdefault(label, Contender(label, table is source.images))
+            contender.runs.append(table)
+    return list(contenders.values())
+
+
+def in_common(contenders: Sequence[Contender], quantity: str) -> list[list[QTable]]:
+    """The runs of each contender with identical events alone.
+
+    An event is kept if all contenders reconstructed the quantity, an image if its event is and
+    all contenders that go by images have it.
+
+    Parameters
+    ----------
+    contenders : sequence of Contender
+        With the quantity; at least one that goes by events.
+    quantity : str
+
+    Returns
+    -------
+    runs : list of list of astropy.table.QTable
+        Tables of events are row by row of the same events, tables of images of the same images;
+        ``shower`` has the same numbers in all.
+    """
+    valid = [
+        [run[np.asarray(run[f"{quantity}_is_valid"])] for run in contender.runs]
+        for contender in contenders
+    ]
+    of_images = [contender.of_images for contender in contenders]
+    events = _align([runs for runs, images in zip(valid, of_images, strict=True) if not images])
+    # Numbers of events grow along tables in common.
+    number = np.asarray(events[0][0]["event"])
+    shower = np.asarray(events[0][0]["shower"])
+    images = _align(
+        [
+            [run[np.isin(run["event"], number)] for run in runs]
+            for runs, images in zip(valid, of_images, strict=True)
+            if images
+        ],
+        "image",
+    )
+    events, images = iter(events), iter(images)
+    common = [next(images if is_images else events) for is_images in of_images]
+    for run in (run for runs in common for run in runs):
+        run["shower"] = shower[np.searchsorted(number, run["event"])]
+    return common
+
+
+def _align(contenders: Sequence[Sequence[QTable]], key: str = "event") -> list[list[QTable]]:
+    """The rows that all tables have, in the same order."""
+    if not contenders:
+        return []
+    rows = iter(rows_in_common([np.asarray(run[key]) for runs in contenders for run in runs]))
+    return [[run[next(rows)] for run in runs] for runs in contenders]

@@ -1,0 +1,63 @@
+"""Published resolutions to draw beside one's own."""
+
+from collections.abc import Sequence
+from importlib.resources import as_file, files
+
+import astropy.units as u
+import numpy as np
+from astropy.table import QTable
+from matplotlib.axes import Axes
+
+__all__ = ["draw_references", "reference_curve", "reference_sources"]
+
+TABLE = "reference_curves.ecsv"
+
+#: They stand behind the results, told apart by their dashes.
+DASHES = ((0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
+
+
+def reference_curve(name: str) -> QTable:
+    """One of the curves of the table beside this module.
+
+    Parameters
+    ----------
+    name : str
+        ``lst1_mono``, ``lst4_requirement`` or ``ctao_north``, see
+        `gammalearn.settings.EvaluationSettings`.
+
+    Returns
+    -------
+    curve : astropy.table.QTable
+        ``energy`` (TeV), ``angular_resolution_68`` (deg), ``energy_resolution``; NaN where the
+        source gives a bound only. ``meta``: ``title``, ``source``.
+    """
+    with as_file(files(__package__).joinpath(TABLE)) as path:
+        table = QTable.read(path, format="ascii.ecsv")
+    about = table.meta[name]
+    curve = table[table["curve"] == name]["energy", "angular_resolution_68", "energy_resolution"]
+    curve.meta = dict(about)
+    return curve
+
+
+def reference_sources(names: Sequence[str]) -> dict[str, str]:
+    """Title → source of the named curves, for a report."""
+    about = (reference_curve(name).meta for name in names)
+    return {f"Curve of {meta['title']}": meta["source"] for meta in about}
+
+
+def draw_references(axes: Axes, names: Sequence[str], column: str) -> None:
+    """Draw a column of the named curves against energy; nothing where they have no such column."""
+    for name, dashes in zip(names, DASHES, strict=False):
+        curve = reference_curve(name)
+        if column not in curve.colnames:
+            continue
+        values = np.asarray(u.Quantity(curve[column]).value)
+        axes.plot(
+            curve["energy"].to_value(u.TeV),
+            values,
+            color="0.45",
+            linewidth=1.2,
+            linestyle=dashes,
+            zorder=1,
+            label=curve.meta["title"],
+        )

@@ -1,0 +1,89 @@
+"""Tables and pictures as files."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from astropy.table import QTable
+from matplotlib.figure import Figure
+
+from .report import ReportFigure
+from .writing import write_whole
+
+__all__ = ["Result", "write_numbers", "write_results"]
+
+
+@dataclass
+class Result:
+    """A table (or none) with its picture (or none)."""
+
+    name: str
+    figure: Figure | None
+    caption: str
+    table: QTable | None = None
+
+
+def write_results(
+    results: Sequence[Result], folder: Path, names: Sequence[str]
+) -> list[ReportFigure]:
+    """Write each table as ECSV and each picture as PNG.
+
+    Parameters
+    ----------
+    results : sequence of Result
+    folder : pathlib.Path
+    names : sequence of str
+        Of all results that there may be: what is there of an earlier time is removed.
+
+    Returns
+    -------
+    figures : list of ReportFigure
+    """
+    figures = []
+    written = set()
+    for result in results:
+        if result.figure is not None:
+            picture = folder / f"{result.name}.png"
+            # The version of matplotlib would make equal pictures differ.
+            write_whole(
+                picture, lambda p, r=result: r.figure.savefig(p, metadata={"Software": None})
+            )
+            written.add(picture.name)
+            figures.append(ReportFigure(picture, _title(result.figure), result.caption))
+        if result.table is not None:
+            table = folder / f"{result.name}.ecsv"
+            write_whole(table, lambda p, r=result: r.table.write(p, format="ascii.ecsv"))
+            written.add(table.name)
+
+    # A picture of an earlier evaluation must not pass for one of this.
+    for name in names:
+        for suffix in (".png", ".ecsv"):
+            if f"{name}{suffix}" not in written:
+                (folder / f"{name}{suffix}").unlink(missing_ok=True)
+    return figures
+
+
+def _title(figure: Figure) -> str:
+    titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
+    if figure.get_suptitle():
+        titles.insert(0, figure.get_suptitle())
+    return " and ".join(titles)
+
+
+def write_numbers(numbers: Mapping[str, object], path: Path) -> dict[str, object]:
+    """Write numbers as JSON, null where there is none; returns what the file holds."""
+    plain = _plain(numbers)
+    text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    write_whole(path, lambda p: p.write_text(text, encoding="utf-8"))
+    return plain
+
+
+def _plain(value):
+    """A value as JSON has it: NaN is null."""
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,0 +1,41 @@
+"""The published curves are there, whole and of the right order."""
+
+import typing
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from gammalearn.evaluation.reference_curves import draw_references, reference_curve
+from gammalearn.settings import Reference
+
+NAMES = typing.get_args(Reference)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_curve_of_the_settings_has_values_and_a_source(name):
+    curve = reference_curve(name)
+    assert curve["energy"].unit == "TeV" and curve["angular_resolution_68"].unit == "deg"
+    assert np.all(np.diff(curve["energy"]) > 0)
+    for column in ("angular_resolution_68", "energy_resolution"):
+        known = np.asarray(curve[column])
+        assert np.all(np.diff(known[np.isfinite(known)]) <= 0)
+    assert curve.meta["title"] and curve.meta["source"]
+
+
+def test_four_telescopes_are_better_than_one():
+    one, four = reference_curve("lst1_mono"), reference_curve("lst4_requirement")
+    # By a factor of two in angle at 100 GeV.
+    ratio = one["angular_resolution_68"][1] / four["angular_resolution_68"][1]
+    assert float(ratio) == pytest.approx(2, rel=0.05)
+    assert np.all(four["energy_resolution"] < one["energy_resolution"])
+
+
+def test_curves_are_drawn_where_they_have_the_column():
+    axes = Figure().add_subplot()
+    draw_references(axes, NAMES, "energy_resolution")
+    assert [line.get_label() for line in axes.lines] == [
+        reference_curve(name).meta["title"] for name in NAMES
+    ]
+    draw_references(axes, NAMES, "energy_bias")
+    assert len(axes.lines) == len(NAMES)

@@ -3,9 +3,11 @@
 ::
 
     camera A images ─► encoder A ─┐  + telescope position and pointing
-    camera B images ─► encoder B ─┴─► all images ─► fusion ─► event ─┬─► head energy
-                                  │                                  ├─► head direction ─► + ─►
-                                  └─► places in the sky ─► weighted mean ──────────────────┘
+    camera B images ─► encoder B ─┴─► all images ─┬─► fusion ─► event ─► heads ──────────► + ─►
+                                                  └─► estimates of each image ─► weighted mean ─┘
+
+Each image by itself gives an estimate for each task and says how much it is worth. What the event
+adds begins at zero: from the start on, many telescopes are better than one.
 """
 
 from collections.abc import Mapping
@@ -40,8 +42,8 @@ class ReconstructionNetwork(nn.Module):
     settings : gammalearn.settings.NetworkSettings
     sky_task : str, optional
         The task, if any, whose outputs are an offset in the sky (fov_lon, fov_lat) in deg. With
-        ``settings.keypoints`` each image gives its own estimate; their mean, weighted with their
-        precisions, is where the task's head starts from.
+        ``settings.keypoints`` images give their estimates of it as places and precisions, see
+        `gammalearn.nn.readout.SkyEstimate`.
     """
 
     def __init__(
@@ -69,14 +71,16 @@ class ReconstructionNetwork(nn.Module):
         self.place = nn.Linear(n_place, settings.embedding)
         self.fusion = build_fusion(settings)
         self.heads = nn.ModuleDict(
+            {name: _head(settings, n_outputs) for name, n_outputs in outputs.items()}
+        )
+        for head in self.heads.values():
+            nn.init.zeros_(head[-1].weight)
+        # One output more than the task has: the logarithm of an image's weight.
+        self.image_heads = nn.ModuleDict(
             {
-                name: nn.Sequential(
-                    nn.Linear(settings.embedding, settings.head),
-                    nn.ReLU(),
-                    nn.Dropout(settings.dropout),
-                    nn.Linear(settings.head, n_outputs),
-                )
+                name: _head(settings, n_outputs + 1)
                 for name, n_outputs in outputs.items()
+                if name != self.sky_task
             }
         )
 
@@ -103,13 +107,48 @@ class ReconstructionNetwork(nn.Module):
                 estimates.append(estimate + seen_from_event)
             features.append(encoded + self.place(place))
             events.append(camera.event)
-        events = torch.cat(events)
-        event = self.fusion(torch.cat(features), events, n_events)
-        outputs = {name: head(event) for name, head in self.heads.items()}
-        if self.sky_task:
-            mean = weighted_sky_mean(torch.cat(estimates), events, n_events)
-            outputs[self.sky_task] = outputs[self.sky_task] + mean
+        events, features = torch.cat(events), torch.cat(features)
+        event = self.fusion(features, events, n_events)
+        outputs = {}
+        for name, head in self.heads.items():
+            if name == self.sky_task:
+                mean = weighted_sky_mean(torch.cat(estimates), events, n_events)
+            else:
+                mean = weighted_mean(self.image_heads[name](features), events, n_events)
+            outputs[name] = head(event) + mean
         return outputs
+
+
+def _head(settings, n_outputs: int) -> nn.Sequential:
+    """From the description of an image or an event to outputs."""
+    return nn.Sequential(
+        nn.Linear(settings.embedding, settings.head),
+        nn.ReLU(),
+        nn.Dropout(settings.dropout),
+        nn.Linear(settings.head, n_outputs),
+    )
+
+
+def weighted_mean(estimates: Tensor, event: Tensor, n_events: int) -> Tensor:
+    """Mean of what the images of an event give, with the weights that they give.
+
+    Parameters
+    ----------
+    estimates : Tensor, shape (n_images, n_outputs + 1)
+        Outputs and the logarithm of the weight, which counts up to ±6.
+    event : Tensor of int64, shape (n_images,)
+        Row of each image's event.
+    n_events : int
+
+    Returns
+    -------
+    Tensor, shape (n_events, n_outputs)
+    """
+    outputs, weight = estimates.float().tensor_split([estimates.shape[1] - 1], dim=1)
+    weight = weight.clamp(-6, 6).exp()
+    terms = torch.cat([outputs * weight, weight], dim=1)
+    total = terms.new_zeros(n_events, terms.shape[1]).index_add(0, event, terms)
+    return total[:, :-1] / total[:, -1:]
 
 
 def weighted_sky_mean(estimates: Tensor, event: Tensor, n_events: int) -> Tensor:

@@ -9,6 +9,7 @@ from torch import nn
 from gammalearn.camera import CameraType
 from gammalearn.data import Batch, CameraImages
 from gammalearn.nn import ReconstructionNetwork
+from gammalearn.nn.network import weighted_mean
 from gammalearn.settings import NetworkSettings
 
 OUTPUTS = {"energy": 1, "direction": 2, "impact": 2, "particle_type": 1}
@@ -59,8 +60,12 @@ N_EVENTS = 5
 
 
 def build(settings):
+    """A network whose events count: in a new one, images alone do."""
     torch.manual_seed(0)
-    return ReconstructionNetwork(CAMERAS, 2, OUTPUTS, settings)
+    network = ReconstructionNetwork(CAMERAS, 2, OUTPUTS, settings)
+    for head in network.heads.values():
+        torch.nn.init.normal_(head[-1].weight, std=0.1)
+    return network
 
 
 @pytest.fixture(params=NETWORKS)
@@ -138,6 +143,34 @@ def test_absent_telescopes_are_absent(network, images):
     assert images["NectarCam"].pixels.grad[mine].any()
     for name, parameter in network.encoders["LSTCam"].named_parameters():
         assert not parameter.grad.any(), name
+
+
+@torch.no_grad()
+def test_a_new_network_gives_means_of_what_images_give(images):
+    """Of each task between the least and the largest of the telescopes alone."""
+    torch.manual_seed(0)
+    network = ReconstructionNetwork(CAMERAS, 2, OUTPUTS, NETWORKS["gammaphysnet"]).eval()
+    nectar = images["NectarCam"]
+    (mine,) = torch.nonzero(nectar.event == 1, as_tuple=True)
+    event = select(nectar, mine)
+    event.event = torch.zeros(len(mine), dtype=torch.int64)
+    alone = select(nectar, mine)
+    alone.event = torch.arange(len(mine))
+    together = network({"NectarCam": event}, 1)
+    each = network({"NectarCam": alone}, len(mine))
+    for task in OUTPUTS:
+        assert (each[task].amin(0) <= together[task][0]).all()
+        assert (together[task][0] <= each[task].amax(0)).all()
+        assert (each[task].amin(0) < each[task].amax(0)).all()
+
+
+def test_weighted_mean_is_that_of_numpy():
+    estimates = torch.tensor([[1.0, 4.0, 0.0], [3.0, 8.0, np.log(3)], [7.0, 7.0, 60.0]])
+    event = torch.tensor([1, 1, 0])
+    expected = [[7, 7], np.average([[1, 4], [3, 8]], axis=0, weights=[1, 3])]
+    torch.testing.assert_close(
+        weighted_mean(estimates, event, 2), torch.tensor(np.array(expected), dtype=torch.float32)
+    )
 
 
 def test_a_camera_without_images_does_not_learn(network, images):

@@ -264,8 +264,7 @@ def test_a_checkpoint_that_is_not_written_to_its_end(
         save(values, file, *args, **options)
         written.append(file)
         if len(written) > 2:  # best and last of the first epoch
-            with open(file, "r+b") as half:
-                half.truncate(1000)
+            file.truncate(1000)
             raise KeyboardInterrupt
 
     monkeypatch.setattr(torch, "save", stop_half_way)
@@ -326,11 +325,6 @@ def test_without_validation(train, tmp_path):
     assert run.checkpoint.name == "best.ckpt"
     assert load_checkpoint(run.checkpoint).epoch == 2, "the last"
     assert {name.split("/")[0] for name in run.history} == {"train"}
-
-
-def test_a_batch_larger_than_the_data(train, tmp_path):
-    run = train(tmp_path, training={"batch_size": 10_000, "epochs": 1})
-    assert run.state()["global_step"] == 1
 
 
 def test_batches_of_one_event(train, tmp_path):
@@ -413,26 +407,6 @@ def test_machines_there_are_not(train, tmp_path, wrong):
 def test_no_gpu(train, tmp_path):
     with pytest.raises(SettingsError, match="accelerator=gpu"):
         train(tmp_path, training={"accelerator": "gpu"})
-
-
-def test_a_loss_that_diverges(train, tmp_path):
-    """Stops, and the checkpoint of the epoch before stays."""
-    with pytest.raises(SettingsError, match=r"epoch 2 is not .*learning_rate \(1e\+30\)"):
-        train(tmp_path, training={"learning_rate": 1e30, "batch_size": 1000, "epochs": 5})
-    trained = load_checkpoint(tmp_path / "checkpoints" / "last.ckpt")
-    assert trained.epoch == 1
-
-
-def test_a_loss_that_is_no_number_from_the_start(train, tmp_path, monkeypatch):
-    network = ReconstructionModule.forward
-
-    def spoilt(self, batch):
-        return {name: output * torch.nan for name, output in network(self, batch).items()}
-
-    monkeypatch.setattr(ReconstructionModule, "forward", spoilt)
-    with pytest.raises(SettingsError, match="training loss of epoch 1 is not a finite number"):
-        train(tmp_path)
-    assert not list(tmp_path.rglob("*.ckpt"))
 
 
 def test_nothing_is_left_behind(train, tmp_path):

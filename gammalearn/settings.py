@@ -408,15 +408,15 @@ class TrainingSettings(_Settings):
     """Largest norm of the gradient of all weights; longer ones are shortened to it."""
 
     weight_averaging: float = Field(0.0, ge=0, lt=1)
-    """Validate, save and use a moving average of the weights instead of the last ones, of which each
-    step leaves this part of the average before, 0.999 for one of the last thousand steps; 0: none."""
+    """Validate, save and use a moving average of the weights in place of the last ones. Each step
+    leaves this part of the average before: 0.999 for one of about a thousand steps, 0 for none."""
 
     early_stopping: int | None = Field(None, ge=1)
-    """Epochs without a lower validation loss that end the training; by default it goes to its end."""
+    """Epochs without a lower validation loss that end the training; by default none do."""
 
     checkpoint_minutes: float = Field(10.0, gt=0, le=1e6)
-    """Time between two checkpoints within an epoch, which a run that was cut off goes on from; there
-    is one after each epoch too."""
+    """Time between two checkpoints within an epoch, from which a run that was cut off goes on.
+    There is one after each epoch too."""
 
     balancing: Literal["fixed", "uncertainty"] = "fixed"
     """How the tasks' losses are weighed: by their settings, or by learnt uncertainties."""
@@ -440,9 +440,9 @@ class TrainingSettings(_Settings):
     """Numbers that the training computes with, as Lightning calls them."""
 
     compile: bool = False
-    """Let torch compile the encoders, for GPUs: the first steps take a minute longer, all later ones
-    are faster. On a CPU with the native backend it is slower. Where there is no compiler for it,
-    training goes on without."""
+    """Let torch compile the encoders, for GPUs: the first steps take a minute longer, all later
+    ones are faster. On a CPU the native backend is faster without. Where there is no compiler for
+    it, training goes on without."""
 
 
 class EvaluationSettings(_Settings):

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 import lightning
 import torch
-from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
+from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from ..errors import SettingsError

@@ -191,9 +191,7 @@ class ReconstructionModule(lightning.LightningModule):
             self.skipped_in_a_row = 0
             _copy(self._statistics, self._statistics_before)
             if self.settings.gradient_clipping is not None:
-                nn.utils.clip_grads_with_norm_(
-                    parameters, self.settings.gradient_clipping, length
-                )
+                nn.utils.clip_grads_with_norm_(parameters, self.settings.gradient_clipping, length)
             return
         self.skipped += 1
         self.skipped_in_a_row += 1

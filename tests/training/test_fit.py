@@ -26,24 +26,6 @@ def weights(run):
     return run.state()["state_dict"]
 
 
-def assert_same_run(one, other):
-    """Bit for bit: weights, optimiser, learning curves and the best epoch."""
-    one, other = (run.state() for run in (one, other))
-    assert one["state_dict"].keys() == other["state_dict"].keys()
-    for name, value in one["state_dict"].items():
-        assert torch.equal(value, other["state_dict"][name]), name
-    for mine, others in zip(one["optimizer_states"], other["optimizer_states"], strict=True):
-        for number, moments in mine["state"].items():
-            for name, value in moments.items():
-                assert torch.equal(value, others["state"][number][name]), (number, name)
-    assert one["epoch"] == other["epoch"] and one["global_step"] == other["global_step"]
-    histories = [
-        next(c["history"] for c in state["callbacks"].values() if "history" in c)
-        for state in (one, other)
-    ]
-    assert histories[0] == histories[1]
-
-
 # -- what it writes --------------------------------------------------------------------------------
 
 
@@ -119,7 +101,7 @@ def test_losses_of_an_epoch_are_means_over_its_events(train, files, tmp_path):
 # -- the same again --------------------------------------------------------------------------------
 
 
-def test_same_seed_same_weights(train, tmp_path):
+def test_same_seed_same_weights(train, tmp_path, assert_same_run):
     """Whatever random numbers were drawn before."""
 
     def run(name, seed):
@@ -166,7 +148,15 @@ def interrupt(monkeypatch):
     ],
 )
 def test_interrupted_and_resumed_is_uninterrupted(
-    train, three_epochs, three_epochs_settings, tmp_path, interrupt, monkeypatch, owner, hook
+    train,
+    three_epochs,
+    three_epochs_settings,
+    tmp_path,
+    interrupt,
+    monkeypatch,
+    owner,
+    hook,
+    assert_same_run,
 ):
     with monkeypatch.context() as patch:
         interrupt(2, owner, hook)
@@ -183,7 +173,7 @@ def test_interrupted_and_resumed_is_uninterrupted(
 
 
 def test_more_epochs_than_planned_are_the_same_as_at_once(
-    train, three_epochs, three_epochs_settings, tmp_path
+    train, three_epochs, three_epochs_settings, tmp_path, assert_same_run
 ):
     shorter = copy.deepcopy(three_epochs_settings)
     shorter["training"]["epochs"] = 1
@@ -192,20 +182,22 @@ def test_more_epochs_than_planned_are_the_same_as_at_once(
 
 
 def test_last_is_the_last_epoch_though_an_earlier_one_was_best(train, tmp_path, monkeypatch):
-    log = ReconstructionModule._log
+    log = ReconstructionModule.log
 
-    def worse_each_epoch(self, name, value, *args, **options):
+    def worse_each_epoch(self, name, value, **options):
         if name == "validation/loss":
             value = torch.tensor(float(self.current_epoch))
-        log(self, name, value, *args, **options)
+        log(self, name, value, **options)
 
-    monkeypatch.setattr(ReconstructionModule, "_log", worse_each_epoch)
+    monkeypatch.setattr(ReconstructionModule, "log", worse_each_epoch)
     run = train(tmp_path, training={"epochs": 3})
     assert run.state(run.checkpoint)["epoch"] == 0
     assert run.state(run.last)["epoch"] == 2
 
 
-def test_one_cycle_and_turns_go_on_where_they_were(train, tmp_path, interrupt, monkeypatch):
+def test_one_cycle_and_turns_go_on_where_they_were(
+    train, tmp_path, interrupt, monkeypatch, assert_same_run
+):
     settings = {
         "network": {"keypoints": 2},
         "data": {"augmentation": {"turns": True}},
@@ -254,7 +246,7 @@ def test_ctrl_c_can_be_pressed_again(train, tmp_path, interrupt):
 
 
 def test_a_checkpoint_that_is_not_written_to_its_end(
-    train, three_epochs, three_epochs_settings, tmp_path, monkeypatch
+    train, three_epochs, three_epochs_settings, tmp_path, monkeypatch, assert_same_run
 ):
     """Interrupted in the middle of the second epoch's: that of the first can be used."""
     save = torch.save

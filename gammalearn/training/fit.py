@@ -39,10 +39,10 @@ class EventDataModule(lightning.LightningDataModule):
     def __init__(self, training: EventDataset, validation: EventDataset, settings):
         super().__init__()
         self.training, self.validation, self.settings = training, validation, settings
-        self._loader_of_training, self._resumed = None, None
+        self._loaders, self._resumed = {}, None
 
     def _loader(self, dataset, shuffle_seed):
-        return event_loader(
+        self._loaders[dataset] = event_loader(
             dataset,
             self.settings.batch_size,
             workers=self.settings.workers,
@@ -52,10 +52,11 @@ class EventDataModule(lightning.LightningDataModule):
             pin_memory=self.trainer.strategy.root_device.type == "cuda",
             augment=dataset is self.training,
         )
+        return self._loaders[dataset]
 
     def train_dataloader(self):
-        self._loader_of_training = self._loader(self.training, self.settings.seed)
-        place, n_batches = self._resumed, len(self._loader_of_training)
+        loader = self._loader(self.training, self.settings.seed)
+        place, n_batches = self._resumed, len(loader)
         if place is not None:
             if place["batch"] < place["of_batches"] != n_batches:
                 raise CheckpointError(
@@ -63,10 +64,8 @@ class EventDataModule(lightning.LightningDataModule):
                     f"{place['of_batches']} batches, which now has {n_batches}; set "
                     "training.devices and training.nodes as they were."
                 )
-            self._loader_of_training.load_state_dict(
-                {name: place[name] for name in ("epoch", "batch")}
-            )
-        return self._loader_of_training
+            loader.load_state_dict({name: place[name] for name in ("epoch", "batch")})
+        return loader
 
     def val_dataloader(self):
         return self._loader(self.validation, None) if len(self.validation) else []
@@ -75,13 +74,15 @@ class EventDataModule(lightning.LightningDataModule):
     # the number of batches before.
 
     def state_dict(self):
-        place = self._loader_of_training.state_dict()
-        return {**place, "of_batches": len(self._loader_of_training)}
+        loader = self._loaders[self.training]
+        return {**loader.state_dict(), "of_batches": len(loader)}
 
     def load_state_dict(self, state_dict):
         self._resumed = state_dict
 
     def teardown(self, stage=None):
+        for loader in self._loaders.values():
+            loader.close()
         self.training.close()
         self.validation.close()
 

@@ -78,24 +78,25 @@ def place(run):
 
 # -- killed ----------------------------------------------------------------------------------------
 
+#: Imports where they do not cost the processes that read.
 KILLED = """
-import os, signal, sys
-from pathlib import Path
-from gammalearn.data import EventIndex
-from gammalearn.settings import Experiment
-from gammalearn.tasks import build_tasks
-from gammalearn.training import fit
-from gammalearn.training.module import ReconstructionModule
-import torch
-
-original = ReconstructionModule.training_step
-
-def training_step(self, batch, number):
-    if (self.current_epoch, number) == (1, 3):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return original(self, batch, number)
-
 if __name__ == "__main__":
+    import os, signal, sys
+    from pathlib import Path
+    import torch
+    from gammalearn.data import EventIndex
+    from gammalearn.settings import Experiment
+    from gammalearn.tasks import build_tasks
+    from gammalearn.training import fit
+    from gammalearn.training.module import ReconstructionModule
+
+    original = ReconstructionModule.training_step
+
+    def training_step(self, batch, number):
+        if (self.current_epoch, number) == (1, 3):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(self, batch, number)
+
     torch.set_num_threads(1)
     ReconstructionModule.training_step = training_step
     folder, settings, *files = sys.argv[1:]

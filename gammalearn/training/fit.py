@@ -239,11 +239,12 @@ def check_events(
     training, validation = split_by_shower(
         index.events, experiment.data.validation_fraction, settings.seed
     )
-    if settings.batch_size * n_processes > len(training):
+    most = max(-(-len(training) // n_processes), 1)
+    if settings.batch_size > most:
         devices = f" on {n_processes} devices" if n_processes > 1 else ""
         raise SettingsError(
             f"training.batch_size={settings.batch_size}{devices} is more than the {len(training)} "
-            f"training events; set it to {max(len(training) // n_processes, 1)} or fewer."
+            f"training events; set it to {most} or fewer."
         )
     if not len(validation) and (settings.schedule == "plateau" or settings.early_stopping):
         raise SettingsError(

@@ -119,8 +119,15 @@ class ReconstructionModule(lightning.LightningModule):
             settings.balancing, {name: task.weight for name, task in tasks.items()}
         )
         self.seen = nn.ModuleDict({name: _SeenEvents(task) for name, task in tasks.items()})
-        # Not Lightning's means of what is logged: those are not saved in the middle of an epoch.
-        self.means = nn.ModuleDict({name: _EpochMean() for name in ["loss", *tasks]})
+        # Not Lightning's means of what is logged: those are not saved in the middle of an epoch,
+        # and round the number of events of several processes.
+        self.means = nn.ModuleDict(
+            {
+                f"{stage}/{name}": _EpochMean()
+                for stage in ("train", "validation")
+                for name in ("loss", *tasks)
+            }
+        )
         #: Steps left out since the training began, and since the last that was not.
         self.skipped, self.skipped_in_a_row = 0, 0
 
@@ -169,6 +176,12 @@ class ReconstructionModule(lightning.LightningModule):
         }
         return self.balancing(shared), losses, counts[-1] / n_processes
 
+    def _log_mean(self, name: str, loss: Tensor, weight) -> None:
+        """The mean over the epoch's events, of all processes; NaN where there are none."""
+        self.means[name].update(loss, weight)
+        is_total = name.endswith("/loss")
+        self.log(name, self.means[name], on_step=False, on_epoch=True, prog_bar=is_total)
+
     def training_step(self, batch: Batch, _) -> Tensor:
         if self.turns is not None:
             batch = self.turns(batch, self.tasks)
@@ -176,8 +189,7 @@ class ReconstructionModule(lightning.LightningModule):
         # All tasks, also those of no event here: processes must log the same names.
         for name, (loss, count) in {"loss": (total, n_events), **losses}.items():
             loss, is_finite = loss.detach(), torch.isfinite(loss.detach())
-            self.means[name].update(torch.where(is_finite, loss, 0), count * is_finite)
-            self.log(f"train/{name}", self.means[name], on_step=False, on_epoch=True)
+            self._log_mean(f"train/{name}", torch.where(is_finite, loss, 0), count * is_finite)
         # A total that is not finite makes the whole gradient NaN, in all processes.
         return total * (total.detach() - total.detach() + 1)
 
@@ -226,16 +238,7 @@ class ReconstructionModule(lightning.LightningModule):
         outputs = self(batch)
         total, losses, n_events = self._losses(batch, outputs)
         for name, (loss, count) in {"loss": (total, n_events), **losses}.items():
-            # The mean over the epoch's events, of all processes; NaN where there are none.
-            self.log(
-                f"validation/{name}",
-                loss,
-                prog_bar=name == "loss",
-                batch_size=count,
-                on_step=False,
-                on_epoch=True,
-                sync_dist=True,
-            )
+            self._log_mean(f"validation/{name}", loss, count)
         for name, seen in self.seen.items():
             seen.update(outputs[name], batch.targets[name])
 

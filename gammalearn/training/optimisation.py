@@ -80,14 +80,14 @@ def average_weights(decay: float) -> WeightAveraging:
         What each step leaves of the average before; less in the first ones, (1 + n) / (10 + n)
         after n, or the average would long be of the weights that training began with.
     """
+    # With the buffers, that is the statistics of batch normalisations, which belong to the weights.
+    return WeightAveraging(use_buffers=True, multi_avg_fn=partial(_average, decay))
 
-    def average(averages, weights, n_averaged):
-        if torch.is_floating_point(averages[0]):
-            n = int(n_averaged)
-            torch._foreach_lerp_(averages, weights, 1 - min(decay, (1 + n) / (10 + n)))
-            return
+
+def _average(decay: float, averages, weights, n_averaged) -> None:
+    if torch.is_floating_point(averages[0]):
+        n = int(n_averaged)
+        torch._foreach_lerp_(averages, weights, 1 - min(decay, (1 + n) / (10 + n)))
+    else:
         # Counts, and the tables of neighbours: a mean of them would be none.
         torch._foreach_copy_(averages, weights)
-
-    # With the buffers, that is the statistics of batch normalisations, which belong to the weights.
-    return WeightAveraging(use_buffers=True, multi_avg_fn=average)

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import nn
 
 from gammalearn.data import EventDataset, EventIndex, split_by_shower
 from gammalearn.errors import CheckpointError, SettingsError
+from gammalearn.nn import IndexedBatchNorm
 from gammalearn.tasks import build_tasks
 from gammalearn.training import fit, load_checkpoint
 from gammalearn.training.learning_curves import LearningCurves
@@ -428,6 +430,48 @@ if __name__ == "__main__":
     )
     print("went on with", checkpoint.name)
 """
+
+
+ALIKE = """
+from torch import nn
+from gammalearn.nn import IndexedBatchNorm
+
+# Each process has statistics of its own batch; without those, all must be the same.
+frozen = nn.Module.train
+IndexedBatchNorm.train = lambda self, mode=True: frozen(self, False)
+"""
+
+
+def test_two_processes_are_as_one(experiment, files, train, tmp_path, monkeypatch):
+    """The same loss curves with the same events a step, though 3 are in one and 2 in the other, and
+    not as many for each task."""
+    settings = {
+        "data": {"telescopes": None, "grouping": "stereo"},
+        "training": {"balancing": "uncertainty", "weight_averaging": 0.5, "epochs": 4},
+    }
+    settings["training"] |= {"learning_rate": 0.01, "batch_size": 3, "devices": 2}
+    script = tmp_path / "script.py"
+    script.write_text(ALIKE.lstrip() + SCRIPT)
+    two_processes = experiment(**settings).model_dump_json()
+    done = subprocess.run(
+        [sys.executable, script, tmp_path / "two", two_processes, *files],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    settings["training"] |= {"batch_size": 5, "devices": 1}
+    frozen = nn.Module.train
+    monkeypatch.setattr(IndexedBatchNorm, "train", lambda self, mode=True: frozen(self, False))
+    one = train(tmp_path / "one", **settings)
+    two = type(one)(tmp_path / "two", one.checkpoint, {})
+    assert one.summary["training_events"] == 5 and one.state()["global_step"] == 4
+    assert two.state()["global_step"] == 4
+    assert one.history.keys() == two.history.keys()
+    for name, points in one.history.items():
+        np.testing.assert_allclose(two.history[name], points, rtol=1e-4, atol=1e-4, err_msg=name)
+    (_, first), *_, (_, last) = one.history["train/loss"]
+    assert abs(last - first) > 0.01, "something was learnt"
 
 
 def test_two_processes(experiment, files, tmp_path):

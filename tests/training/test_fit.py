@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from torch import nn
 
 from gammalearn.data import EventDataset, EventIndex, split_by_shower
 from gammalearn.errors import CheckpointError, SettingsError
@@ -432,13 +431,11 @@ if __name__ == "__main__":
 """
 
 
+#: Each process has statistics of its own batch; without those, all must be the same.
 ALIKE = """
-from torch import nn
 from gammalearn.nn import IndexedBatchNorm
 
-# Each process has statistics of its own batch; without those, all must be the same.
-frozen = nn.Module.train
-IndexedBatchNorm.train = lambda self, mode=True: frozen(self, False)
+IndexedBatchNorm.training = property(lambda self: False, lambda self, training: None)
 """
 
 
@@ -461,8 +458,8 @@ def test_two_processes_are_as_one(experiment, files, train, tmp_path, monkeypatc
     )
     assert done.returncode == 0, done.stderr
     settings["training"] |= {"batch_size": 5, "devices": 1}
-    frozen = nn.Module.train
-    monkeypatch.setattr(IndexedBatchNorm, "train", lambda self, mode=True: frozen(self, False))
+    frozen = property(lambda self: False, lambda self, training: None)
+    monkeypatch.setattr(IndexedBatchNorm, "training", frozen, raising=False)
     one = train(tmp_path / "one", **settings)
     two = type(one)(tmp_path / "two", one.checkpoint, {})
     assert one.summary["training_events"] == 5 and one.state()["global_step"] == 4

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from contextlib import contextmanager
 
 import lightning
@@ -9,11 +10,14 @@ import torch
 from lightning.fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from torch import nn
+from torch.multiprocessing import ProcessRaisedException
 
+from .. import errors
 from ..errors import SettingsError
 from .saving import WholeFiles
 
-__all__ = ["check_machine", "interruptible", "make_trainer"]
+__all__ = ["check_machine", "compile_encoders", "interruptible", "make_trainer"]
 
 log = logging.getLogger(__name__)
 
@@ -104,12 +108,39 @@ def _strategy(settings) -> str:
     return "ddp_spawn_find_unused_parameters_true" if count > 1 else "auto"
 
 
+def compile_encoders(network: nn.Module) -> None:
+    """Let torch compile the encoders of a network; what it cannot compile runs as it is."""
+    torch._dynamo.config.suppress_errors = True
+    failures = []
+
+    def compile_graph(graph, inputs):
+        try:
+            return torch._dynamo.lookup_backend("inductor")(graph, inputs)
+        except Exception as error:  # of whatever compiler there is
+            if not failures:
+                log.warning("The encoders are not compiled (%s).", str(error).partition("\n")[0])
+            failures.append(error)
+            return graph
+
+    for encoder in network.encoders.values():
+        # Batches have as many events, but not as many images, as others.
+        encoder.compile(dynamic=True, backend=compile_graph)
+
+
 @contextmanager
 def interruptible():
-    """Ctrl-C is a KeyboardInterrupt, which Lightning turns into the end of the process."""
+    """Let through what ends a training: Lightning turns Ctrl-C into the end of the process, and
+    torch what a process that it has started raises into text."""
     try:
         yield
     except SystemExit as exit:
         if not isinstance(exit.__context__, KeyboardInterrupt):
             raise
         raise exit.__context__ from None
+    except ProcessRaisedException as error:
+        names = "|".join(errors.__all__)
+        ours = re.findall(rf"^gammalearn\.errors\.({names}): (.+)$", str(error), re.MULTILINE)
+        if not ours:
+            raise
+        name, sentence = ours[-1]
+        raise getattr(errors, name)(sentence) from error

@@ -14,6 +14,7 @@ from ..errors import SettingsError
 from ..tasks import Task
 from ..tasks.balancing import build_balancing
 from .checkpoint import KEY
+from .machine import compile_encoders
 from .optimisation import build_optimizer, build_schedule
 
 __all__ = ["ReconstructionModule", "masked_losses"]
@@ -137,11 +138,7 @@ class ReconstructionModule(lightning.LightningModule):
     def on_fit_start(self):
         # Here and not where it was built: what is compiled does not travel between processes.
         if self.settings.compile:
-            # What cannot be compiled is run as it is.
-            torch._dynamo.config.suppress_errors = True
-            for encoder in self.network.encoders.values():
-                # Batches have as many events, but not as many images, as others.
-                encoder.compile(dynamic=True)
+            compile_encoders(self.network)
 
     def on_train_start(self):
         saved = self.network.state_dict(keep_vars=True).values()

@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.multiprocessing import ProcessRaisedException
 
 from gammalearn.data import EventDataset, EventIndex, split_by_shower
-from gammalearn.errors import CheckpointError, SettingsError
+from gammalearn.errors import CheckpointError, OutputError, SettingsError
 from gammalearn.nn import IndexedBatchNorm
 from gammalearn.tasks import build_tasks
 from gammalearn.training import fit, load_checkpoint
 from gammalearn.training.learning_curves import LearningCurves
+from gammalearn.training.machine import interruptible
 from gammalearn.training.module import ReconstructionModule
 
 TASKS = ["particle_type", "energy", "direction", "impact"]
@@ -358,8 +360,37 @@ def test_packed_images_teach_the_same(train, tmp_path):
 
 
 def test_mixed_precision(train, tmp_path):
-    run = train(tmp_path, training={"epochs": 1, "precision": "bf16-mixed"})
-    assert {value.dtype for value in weights(run).values()} == {torch.float32, torch.int64}
+    """bfloat16 has 8 bits: losses to some percent, and weights that keep all theirs."""
+    plain, mixed = (
+        train(tmp_path / precision, training={"precision": precision})
+        for precision in ("32-true", "bf16-mixed")
+    )
+    assert {value.dtype for value in weights(mixed).values()} == {torch.float32, torch.int64}
+    assert plain.history["train/loss"] != mixed.history["train/loss"]
+    for name, points in plain.history.items():
+        if name.startswith("train/"):
+            np.testing.assert_allclose(mixed.history[name], points, rtol=0.05, err_msg=name)
+
+
+def test_encoders_that_cannot_be_compiled_learn_the_same(
+    train, tmp_path, monkeypatch, caplog, assert_same_run
+):
+    """Traced by torch, and run as they are where no compiler is behind it."""
+
+    def compile_fx(*_, **__):
+        raise RuntimeError("no compiler is installed\nto be seen")
+
+    settings = {"data": {"validation_fraction": 0.0}, "training": {"epochs": 1, "batch_size": 4}}
+    plain = train(tmp_path / "plain", **settings)
+    settings["training"]["compile"] = True
+    monkeypatch.setattr("torch._inductor.compile_fx.compile_fx", compile_fx)
+    # As it was, when this has ended.
+    with torch._dynamo.config.patch(suppress_errors=False):
+        compiled = train(tmp_path / "compiled", **settings)
+    torch._dynamo.reset()
+    assert_same_run(compiled, plain)
+    words = "The encoders are not compiled (no compiler is installed)."
+    assert caplog.messages.count(words) == 1
 
 
 def test_fast_dev_run_is_one_step(experiment, files, tmp_path):
@@ -411,6 +442,20 @@ def test_nothing_is_left_behind(train, tmp_path):
 
 
 # -- several processes -----------------------------------------------------------------------------
+
+
+def test_what_another_process_raises_is_told_in_its_sentence():
+    text = (
+        "\n\n-- Process 1 terminated with the following error:\n"
+        "Traceback (most recent call last):\n"
+        '  File "fit.py", line 1, in fit\n'
+        "gammalearn.errors.OutputError: The disk is full.\n"
+    )
+    with pytest.raises(OutputError, match=r"^The disk is full\.$"), interruptible():
+        raise ProcessRaisedException(text, 1, 4711)
+    with pytest.raises(ProcessRaisedException), interruptible():
+        raise ProcessRaisedException("RuntimeError: a bug of ours", 1, 4711)
+
 
 SCRIPT = """
 import sys

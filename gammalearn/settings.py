@@ -370,7 +370,7 @@ class TrainingSettings(_Settings):
     """How often each training event is seen."""
 
     batch_size: int = Field(64, ge=1)
-    """Events a step (and a device)."""
+    """Events a batch (and a device)."""
 
     accumulation: int = Field(1, ge=1)
     """Batches whose gradients are averaged for one step: the mean of so many times the events in

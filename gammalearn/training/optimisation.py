@@ -57,7 +57,13 @@ def build_schedule(settings, optimizer: torch.optim.Optimizer, n_steps: int, n_b
             "monitor": "validation/loss",
         }
     if settings.schedule == "one_cycle":
-        schedule = lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=n_steps)
+        schedule = lr_scheduler.OneCycleLR(
+            optimizer,
+            settings.learning_rate,
+            total_steps=n_steps,
+            # SGD keeps the momentum of the settings.
+            cycle_momentum=settings.optimizer == "adamw",
+        )
     else:
         share = partial(_cosine, n_steps=n_steps, n_warm_up=settings.warm_up * n_steps)
         schedule = lr_scheduler.LambdaLR(optimizer, share)

@@ -207,12 +207,12 @@ def fit(
             ckpt_path=last if resume else None,
             weights_only=True,
         )
-    skipped = torch.load(last, map_location="cpu", weights_only=True)[KEY]["skipped_steps"]
-    return folder / "checkpoints" / "best.ckpt", {
-        **trained_on,
-        "parameters": n_parameters,
-        "skipped_steps": skipped,
-    }
+    summary = {**trained_on, "parameters": n_parameters}
+    if trainer.is_global_zero:
+        # The process that trained may have been another one.
+        state = torch.load(last, map_location="cpu", weights_only=True)
+        summary["skipped_steps"] = state[KEY]["skipped_steps"]
+    return folder / "checkpoints" / "best.ckpt", summary
 
 
 def check_events(

@@ -288,6 +288,16 @@ def test_three_in_a_row_stop_the_training(train, tmp_path, spoil):
     assert all(v.isfinite().all() for v in state["state_dict"].values())
 
 
+@pytest.mark.parametrize(("precision", "most"), [("32-true", 3), ("16-mixed", 20)])
+def test_half_precision_may_look_for_its_scale(experiment, precision, most):
+    settings = experiment(training={"precision": precision}).training
+    module = ReconstructionModule(nn.Linear(1, 1), {}, settings, {})
+    for module.skipped_in_a_row in range(most):
+        assert not module.has_diverged
+    module.skipped_in_a_row = most
+    assert module.has_diverged
+
+
 def test_a_loss_that_diverges(train, tmp_path):
     """One step an epoch: the weights before it are kept, and a checkpoint is there."""
     with pytest.raises(SettingsError, match=r"learning_rate below 1e\+30"):

@@ -159,7 +159,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as interrupt:
         hint = str(interrupt) or HINTS.get(arguments.function, "")
         print(f"gammalearn: interrupted{hint}.", file=sys.stderr)
-        return INTERRUPTED
+        # Another signal than Ctrl-C has a status of its own.
+        return getattr(interrupt, "status", INTERRUPTED)
     return 0
 
 

@@ -1,6 +1,7 @@
 """The run: simulate, fit, predict, evaluate."""
 
 from collections.abc import Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,14 @@ from .folder import check_folder, open_folder, write_settings
 from .settings import Experiment
 from .simulation.on_demand import make_missing
 from .tasks import build_tasks
-from .training import TrainedNetwork, check_machine, fit, load_checkpoint
+from .training import (
+    TrainedNetwork,
+    check_events,
+    check_machine,
+    fit,
+    load_checkpoint,
+    was_requeued,
+)
 
 __all__ = ["RunOptions", "predict", "run"]
 
@@ -69,9 +77,11 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
     """
     # Other processes of one run find the folder that the first one has made.
     first_process = rank_zero_only.rank == 0
+    # A job of SLURM that starts again has the same command.
+    resume = options.resume or (was_requeued() and output.exists())
     if first_process:
-        check_folder(output, options.overwrite, options.resume, experiment)
-    check_machine(experiment.training)
+        check_folder(output, options.overwrite, resume, experiment)
+    n_processes = check_machine(experiment.training)
     tasks = build_tasks(experiment.tasks)
     make_missing(
         experiment.simulation,
@@ -85,38 +95,51 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
         train_files, experiment.data, processes=experiment.training.workers
     ).limited(experiment.data.events_per_particle, experiment.training.seed)
     check_weights(learnt, experiment.data.weights)
+    check_events(experiment, learnt, tasks, n_processes)
     tests, skipped = index_inputs(test_files, experiment.data, learnt.cameras)
 
     if first_process:
-        open_folder(output, options.resume)
+        open_folder(output, resume)
         write_settings(output, experiment)
-    checkpoint, summary = fit(
-        experiment,
-        learnt,
-        tasks,
-        output,
-        resume=options.resume,
-        fast_dev_run=options.fast_dev_run,
-        progress=options.progress,
-    )
-    if not first_process:
-        return {}
-    trained = load_checkpoint(checkpoint)
-    files = reconstruct(trained, tests, output / "dl2", experiment, options)
-    return evaluate(
-        files,
-        output,
-        experiment.evaluation,
-        report_sections(output, summary, learnt, tests),
-        [
-            *_shared_files(train_files, test_files),
-            *_repeated_events("training", [learnt]),
-            *_repeated_events("test", tests),
-            *_unlearnt_tasks(summary),
-            *_skipped_files("training", learnt.skipped),
-            *_skipped_files("test", skipped),
-        ],
-    )
+    with _resumable(output):
+        checkpoint, summary = fit(
+            experiment,
+            learnt,
+            tasks,
+            output,
+            resume=resume,
+            fast_dev_run=options.fast_dev_run,
+            progress=options.progress,
+        )
+        if not first_process:
+            return {}
+        trained = load_checkpoint(checkpoint)
+        files = reconstruct(trained, tests, output / "dl2", experiment, options)
+        return evaluate(
+            files,
+            output,
+            experiment.evaluation,
+            report_sections(output, summary, learnt, tests),
+            [
+                *_shared_files(train_files, test_files),
+                *_repeated_events("training", [learnt]),
+                *_repeated_events("test", tests),
+                *_unlearnt_tasks(summary),
+                *_skipped_files("training", learnt.skipped),
+                *_skipped_files("test", skipped),
+            ],
+        )
+
+
+@contextmanager
+def _resumable(output: Path):
+    """Have an interruption say how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        if not str(interrupt):
+            interrupt.args = (f"; go on with --resume --output {output}",)
+        raise
 
 
 def predict(
@@ -275,6 +298,7 @@ def report_sections(
                 **{f"events learnt by {name}": n for name, n in summary["events_by_task"].items()},
                 "cameras": ", ".join(camera.name for camera in index.cameras),
                 "parameters": summary["parameters"],
+                "steps left out, not finite": summary["skipped_steps"],
             },
             picture=output / "learning_curves.png",
             alt="Learning curves: training and validation loss of each task against the epoch",

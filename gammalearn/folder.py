@@ -32,6 +32,7 @@ MAY_CHANGE = {
     "data.test",
     "data.cache_directory",
     "training.epochs",
+    "training.checkpoint_minutes",
     "training.workers",
     "training.accelerator",
     "training.devices",

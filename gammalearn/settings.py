@@ -432,20 +432,53 @@ class TrainingSettings(_Settings):
     """How often each training event is seen."""
 
     batch_size: int = Field(64, ge=1)
-    """Events a step (and a device)."""
+    """Events a batch (and a device)."""
+
+    accumulation: int = Field(1, ge=1)
+    """Batches whose gradients are averaged for one step: the mean of so many times the events in
+    the memory of one batch."""
+
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    """AdamW (Loshchilov & Hutter 2019), or stochastic gradient descent with momentum."""
+
+    momentum: float = Field(0.9, ge=0, lt=1)
+    """What a step keeps of the one before (sgd)."""
 
     learning_rate: float = Field(1e-3, gt=0)
-    """Step size of AdamW, the largest of the schedule."""
+    """Step size, the largest of the schedule."""
 
-    schedule: Literal["constant", "one_cycle"] = "constant"
-    """How the step size goes: constant, or up in the first third and down to nothing at the end
-    (Smith & Topin 2018), which learns more in few epochs but not beyond those planned."""
+    schedule: Literal["constant", "one_cycle", "cosine", "step", "plateau"] = "constant"
+    """How the step size goes: constant; up in the first third and down to nothing at the end
+    (one_cycle, Smith & Topin 2018) or up in the warm-up and down as a cosine, which both learn more
+    in few epochs but not beyond those planned; down each ``decay_epochs`` (step), or after so many
+    without a lower validation loss (plateau)."""
+
+    warm_up: float = Field(0.05, ge=0, lt=1)
+    """Share of the training in which the step size goes up (cosine)."""
+
+    decay_epochs: int = Field(5, ge=1)
+    """Epochs between two reductions of the step size (step), or without a lower validation loss
+    before one (plateau)."""
+
+    decay_factor: float = Field(0.3, gt=0, lt=1)
+    """What each reduction leaves of the step size (step and plateau)."""
 
     weight_decay: float = Field(0.0, ge=0)
-    """Pull of the weights towards zero at each step, over the step size (AdamW)."""
+    """Pull of the weights towards zero at each step, over the step size."""
 
     gradient_clipping: float | None = Field(None, gt=0)
     """Largest norm of the gradient of all weights; longer ones are shortened to it."""
+
+    weight_averaging: float = Field(0.0, ge=0, lt=1)
+    """Validate, save and use a moving average of the weights in place of the last ones. Each step
+    leaves this part of the average before: 0.999 for one of about a thousand steps, 0 for none."""
+
+    early_stopping: int | None = Field(None, ge=1)
+    """Epochs without a lower validation loss that end the training; by default none do."""
+
+    checkpoint_minutes: float = Field(10.0, gt=0, le=1e6)
+    """Time between two checkpoints within an epoch, from which a run that was cut off goes on.
+    There is one after each epoch too."""
 
     balancing: Literal["fixed", "uncertainty"] = "fixed"
     """How the tasks' losses are weighed: by their settings, or by learnt uncertainties."""
@@ -469,8 +502,9 @@ class TrainingSettings(_Settings):
     """Numbers that the training computes with, as Lightning calls them."""
 
     compile: bool = False
-    """Let torch compile the encoders: the first steps take a minute longer, all later ones are
-    faster. Where there is no compiler for it, training goes on without."""
+    """Let torch compile the encoders, for GPUs: the first steps take a minute longer, all later
+    ones are faster. On a CPU the native backend is faster without. Where there is no compiler for
+    it, training goes on without."""
 
 
 class EvaluationSettings(_Settings):
@@ -577,6 +611,19 @@ class Experiment(_Settings):
         if not tasks:
             raise ValueError("expected at least one task")
         return tasks
+
+    @model_validator(mode="after")
+    def _something_to_validate(self):
+        training = self.training
+        if self.data.validation_fraction == 0 and (
+            training.schedule == "plateau" or training.early_stopping is not None
+        ):
+            setting = "schedule='plateau'" if training.schedule == "plateau" else "early_stopping"
+            raise ValueError(
+                f"training.{setting} follows the validation loss, and data.validation_fraction=0 "
+                "leaves none"
+            )
+        return self
 
     def to_yaml(self) -> str:
         """The resolved settings, defaults included, as YAML."""

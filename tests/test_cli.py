@@ -1,8 +1,10 @@
 """The command line, as a user meets it: runs to the end, or one sentence and exit code 2."""
 
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +19,7 @@ from gammalearn import __version__
 from gammalearn.cli import _with_command, main
 from gammalearn.settings import SimulationSettings, load_experiment
 from gammalearn.simulation.record import write_record
+from gammalearn.training.module import ReconstructionModule
 
 #: A network that trains in a moment.
 SMALL = [
@@ -25,7 +28,7 @@ SMALL = [
     "network.channels=[2, 4, 4, 4]",
     "network.embedding=8",
     "network.head=8",
-    "training.batch_size=4",
+    "training.batch_size=2",
     "training.epochs=2",
     "training.accelerator=cpu",
 ]
@@ -148,7 +151,8 @@ def test_dl2_opens_with_ctapipe_beside_its_dl1(stereo, real_files):
 def test_other_experiments_and_files(run, dl1, tmp_path, name, train, settings):
     output = tmp_path / "out"
     train = [dl1(train)] if train else None
-    assert run(output, name=name, train=train, settings=["training.epochs=1", *settings]) == 0
+    few = ["training.epochs=1", "training.batch_size=1"]
+    assert run(output, name=name, train=train, settings=[*few, *settings]) == 0
     metrics = json.loads((output / "metrics.json").read_text())
     assert metrics["n_particle_type_reconstructed"] > 0
     if name != "lst_separation":
@@ -180,7 +184,7 @@ def test_an_interrupted_run_goes_on(run, stereo, tmp_path, monkeypatch, capsys):
             lambda self: interrupt() if self.current_epoch == 1 else None,
         )
         assert run(output) == 130
-    assert "--resume" in capsys.readouterr().err
+    assert f"go on with --resume --output {output}" in capsys.readouterr().err
     assert not (output / "metrics.json").exists()
     assert run(output, "--resume") == 0
     assert (output / "metrics.json").read_bytes() == (stereo / "metrics.json").read_bytes()
@@ -634,6 +638,60 @@ def test_two_inputs_of_one_name(stereo, dl1, tmp_path, refused):
 @pytest.mark.parametrize("setting", ["accelerator=tpu", "devices=[7]", "accelerator=abacus"])
 def test_a_machine_that_is_not_there(run, tmp_path, refused, setting):
     refused(run(tmp_path / "out", settings=[f"training.{setting}"]), "training", "machine")
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ("training.batch_size=64", "training.batch_size=64 is more than the 3 training events"),
+        ("training.batch_size=3 training.devices=2", "on 2 devices is more than the 3 training"),
+        ("training.devices=999", "training.devices=999 is more than the"),
+        (
+            "training.early_stopping=3 data.validation_fraction=0",
+            "training.early_stopping follows the validation loss",
+        ),
+        (
+            "training.schedule=plateau data.validation_fraction=0.01 data.events_per_particle=1",
+            "data.validation_fraction=0.01 leaves none of 2 events",
+        ),
+        ('tasks={"energy":{"particles":["electron"]}}', "No task (energy) has a training event"),
+        ("data.grouping=mono data.min_multiplicity=2", "min_multiplicity=2 leaves no event"),
+    ],
+)
+def test_settings_that_cannot_work(run, tmp_path, refused, settings, words):
+    refused(run(tmp_path / "out", settings=settings.split()), words)
+
+
+def test_a_run_that_is_told_to_end(run, tmp_path, monkeypatch, capsys):
+    """SIGTERM ends with what to do and the status that shells expect; a job of SLURM that starts
+    again goes on by itself."""
+    original = ReconstructionModule.training_step
+
+    def training_step(self, batch, number):
+        if (self.current_epoch, number) == (1, 0):
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(self, batch, number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ReconstructionModule, "training_step", training_step)
+        assert run(tmp_path / "out") == 128 + signal.SIGTERM
+    assert f"interrupted; go on with --resume --output {tmp_path}" in capsys.readouterr().err
+    before = (tmp_path / "out" / "checkpoints" / "best.ckpt").stat().st_mtime_ns
+    for name, value in {
+        "SLURM_JOB_NAME": "training",
+        "SLURM_NTASKS": "1",
+        "SLURM_JOB_ID": "4711",
+        "SLURM_PROCID": "0",
+        "SLURM_LOCALID": "0",
+        "SLURM_NODEID": "0",
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert run(tmp_path / "out") == 2, "a first start does not go on unasked"
+    assert "exists" in capsys.readouterr().err
+    assert (tmp_path / "out" / "checkpoints" / "best.ckpt").stat().st_mtime_ns == before
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    assert run(tmp_path / "out") == 0
+    assert (tmp_path / "out" / "report.html").exists()
 
 
 @pytest.mark.parametrize(

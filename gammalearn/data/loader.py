@@ -1,5 +1,8 @@
 """Loader: batches of an epoch, read in blocks and shuffled in memory."""
 
+import atexit
+import os
+import signal
 from collections.abc import Iterator
 
 import numpy as np
@@ -61,6 +64,7 @@ class EventLoader:
             prefetch_factor=PREFETCH_BLOCKS if workers else None,
             # Files are opened in the worker; a forked HDF5 library is not safe.
             multiprocessing_context="spawn" if workers else None,
+            worker_init_fn=_start_worker,
         )
         self._waiting: dict[int, _WaitingImages] = {}
         self._next = {"epoch": 0, "batch": 0}
@@ -68,6 +72,13 @@ class EventLoader:
 
     def __len__(self):
         return len(self.sampler)
+
+    def close(self) -> None:
+        """End the processes that read; collected as garbage, each would be waited for in vain."""
+        if self._blocks.num_workers and self._blocks._iterator is not None:
+            # torch has no other way; Lightning does the same with torch's own loaders.
+            self._blocks._iterator._shutdown_workers()
+            self._blocks._iterator = None
 
     def state_dict(self) -> dict[str, int]:
         """Where the loader stands: the epoch, and the batches of it that are done."""
@@ -223,6 +234,16 @@ class _WaitingImages:
         self._free[self._n_free : self._n_free + len(images)] = place
         self._n_free += len(images)
         return out
+
+
+def _start_worker(_number: int) -> None:
+    """What a process that reads does first."""
+    # Ctrl-C and SLURM's signal before the time limit go to all processes of a run; the training
+    # decides when to stop, and still needs the blocks of the step that it is at.
+    for number in (signal.SIGINT, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
+    # To take down the interpreter takes seconds, which the end of the training would wait for.
+    atexit.register(os._exit, 0)
 
 
 def _as_it_is(block):

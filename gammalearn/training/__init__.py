@@ -1,7 +1,15 @@
 """Training with Lightning."""
 
 from .checkpoint import TrainedNetwork, load_checkpoint
-from .fit import fit
+from .fit import check_events, fit
 from .machine import check_machine
+from .stopping import was_requeued
 
-__all__ = ["TrainedNetwork", "check_machine", "fit", "load_checkpoint"]
+__all__ = [
+    "TrainedNetwork",
+    "check_events",
+    "check_machine",
+    "fit",
+    "load_checkpoint",
+    "was_requeued",
+]

@@ -127,5 +127,6 @@ def _rebuild(state: dict) -> TrainedNetwork:
         experiment=experiment,
         trained_on=ours["trained_on"],
         versions=ours["versions"],
-        epoch=int(state["epoch"]) + 1,
+        # Lightning's "epoch" is the same within an epoch and at its end.
+        epoch=state["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"],
     )

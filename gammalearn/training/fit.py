@@ -7,7 +7,7 @@ from pathlib import Path
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from ..data import (
@@ -20,15 +20,18 @@ from ..data import (
     pack_images,
     split_by_shower,
 )
-from ..errors import CheckpointError
+from ..errors import CheckpointError, SettingsError
 from ..settings import Experiment
 from ..tasks import Task
-from .checkpoint import build_network, describe, load_checkpoint
+from .checkpoint import KEY, build_network, describe, load_checkpoint
 from .learning_curves import LearningCurves
 from .machine import interruptible, make_trainer
 from .module import ReconstructionModule
+from .optimisation import average_weights
+from .saving import EpochCheckpoint, MidEpochCheckpoint
+from .stopping import EarlyStopping
 
-__all__ = ["EventDataModule", "fit"]
+__all__ = ["EventDataModule", "check_events", "fit"]
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +48,10 @@ class EventDataModule(lightning.LightningDataModule):
     def __init__(self, training: EventDataset, validation: EventDataset, settings):
         super().__init__()
         self.training, self.validation, self.settings = training, validation, settings
+        self._loaders, self._resumed = {}, None
 
     def _loader(self, dataset, shuffle_seed):
-        return event_loader(
+        self._loaders[dataset] = event_loader(
             dataset,
             self.settings.batch_size,
             workers=self.settings.workers,
@@ -57,38 +61,42 @@ class EventDataModule(lightning.LightningDataModule):
             pin_memory=self.trainer.strategy.root_device.type == "cuda",
             augment=dataset is self.training,
         )
+        return self._loaders[dataset]
 
     def train_dataloader(self):
-        return self._loader(self.training, self.settings.seed)
+        loader = self._loader(self.training, self.settings.seed)
+        place, n_batches = self._resumed, len(loader)
+        if place is not None:
+            if place["batch"] < place["of_batches"] != n_batches:
+                raise CheckpointError(
+                    f"The run cannot be resumed: it was stopped within an epoch of "
+                    f"{place['of_batches']} batches, which now has {n_batches}; set "
+                    "training.devices and training.nodes as they were."
+                )
+            loader.load_state_dict({name: place[name] for name in ("epoch", "batch")})
+        return loader
 
     def val_dataloader(self):
         return self._loader(self.validation, None) if len(self.validation) else []
 
+    # Lightning saves the loader's state too, but restores it only where no schedule has asked for
+    # the number of batches before.
+
+    def state_dict(self):
+        loader = self._loaders[self.training]
+        return {**loader.state_dict(), "of_batches": len(loader)}
+
+    def load_state_dict(self, state_dict):
+        self._resumed = state_dict
+
     def teardown(self, stage=None):
+        for loader in self._loaders.values():
+            loader.close()
         self.training.close()
         self.validation.close()
 
     def on_exception(self, exception):
         self.teardown()
-
-
-class _Checkpoint(ModelCheckpoint):
-    """Writes ``checkpoints/name.ckpt`` after each epoch of the least ``monitor``, or after all."""
-
-    def __init__(self, folder: Path, name: str, monitor: str | None = None):
-        super().__init__(
-            dirpath=str(folder / "checkpoints"),
-            filename=name,
-            monitor=monitor,
-            enable_version_counter=False,
-            # With the training's end, not the validation's: the epoch in it is then complete.
-            save_on_train_epoch_end=True,
-        )
-
-    @property
-    def state_key(self) -> str:
-        # Lightning's is the same for two that watch nothing.
-        return f"{super().state_key}{self.filename}"
 
 
 class _ProgressBar(TQDMProgressBar):
@@ -135,11 +143,14 @@ def fit(
     Raises
     ------
     SettingsError
-        If the machine does not have what was asked for, or the loss diverges.
+        If the machine or the events do not have what was asked for, or the loss diverges.
     CheckpointError
         If the checkpoint to go on from is damaged, or learnt from other cameras or events.
+    OutputError
+        If a checkpoint cannot be written; the one before is kept.
     KeyboardInterrupt
-        If interrupted; the checkpoints are then those of the last complete epoch.
+        If interrupted; ``last.ckpt`` is then of the last step, or of one at most
+        ``training.checkpoint_minutes`` before the end of the epoch where that is validated.
     """
     settings = experiment.training
     lightning.seed_everything(settings.seed, workers=True, verbose=False)
@@ -153,6 +164,9 @@ def fit(
         EventDataset(index, experiment.data, targets, rows, packed, tasks, weights)
         for rows in parts
     )
+    for part in (folder / "checkpoints").glob("*.part"):
+        # Of a process that was killed.
+        part.unlink(missing_ok=True)
     trained_on = _describe_events(index, training, validation, tasks)
     network = build_network(experiment, index.cameras, tasks)
     turns = None
@@ -171,10 +185,13 @@ def fit(
         limit_val_batches=1 if fast_dev_run else None,
         logger=TensorBoardLogger(folder, name="", version="tensorboard"),
         callbacks=[
+            *([average_weights(settings.weight_averaging)] if settings.weight_averaging else []),
             LearningCurves(folder / "learning_curves.png"),
+            *([EarlyStopping(settings.early_stopping)] if settings.early_stopping else []),
             # Lightning's save_last is of the last epoch that was the best so far.
-            _Checkpoint(folder, "best", "validation/loss" if len(validation) else None),
-            _Checkpoint(folder, "last"),
+            EpochCheckpoint(folder, "best", "validation/loss" if len(validation) else None),
+            EpochCheckpoint(folder, "last"),
+            MidEpochCheckpoint(folder, settings.checkpoint_minutes),
             *([_ProgressBar()] if progress else []),
         ],
         enable_progress_bar=progress,
@@ -182,6 +199,7 @@ def fit(
         log_every_n_steps=1,
         num_sanity_val_steps=0,
     )
+    check_events(experiment, index, tasks, trainer.num_devices * trainer.num_nodes)
     n_parameters = sum(parameter.numel() for parameter in network.parameters())
     log.info(
         "Training on %d events, validating on %d; %d parameters.",
@@ -189,7 +207,7 @@ def fit(
         len(validation),
         n_parameters,
     )
-    with warnings.catch_warnings(), interruptible(trainer):
+    with warnings.catch_warnings(), interruptible():
         # Lightning's advice on worker numbers.
         warnings.filterwarnings("ignore", module=r"lightning\.pytorch")
         trainer.fit(
@@ -198,11 +216,59 @@ def fit(
             ckpt_path=last if resume else None,
             weights_only=True,
         )
-    return folder / "checkpoints" / "best.ckpt", {
-        **trained_on,
-        "parameters": n_parameters,
-        "weights": weights_in_words,
-    }
+    summary = {**trained_on, "parameters": n_parameters, "weights": weights_in_words}
+    if trainer.is_global_zero:
+        # The process that trained may have been another one.
+        state = torch.load(last, map_location="cpu", weights_only=True)
+        summary["skipped_steps"] = state[KEY]["skipped_steps"]
+    return folder / "checkpoints" / "best.ckpt", summary
+
+
+def check_events(
+    experiment: Experiment, index: EventIndex, tasks: dict[str, Task], n_processes: int = 1
+) -> None:
+    """Refuse settings that these events cannot serve, before anything is written.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    index : EventIndex
+        Training and validation events.
+    tasks : dict of str to Task
+    n_processes : int
+        Processes that train together.
+
+    Raises
+    ------
+    SettingsError
+        If a step takes more events than there are, nothing can be learnt from them, or none is left
+        for the validation that something depends on.
+    """
+    settings = experiment.training
+    training, validation = split_by_shower(
+        index.events, experiment.data.validation_fraction, settings.seed
+    )
+    most = max(-(-len(training) // n_processes), 1)
+    if settings.batch_size > most:
+        devices = f" on {n_processes} devices" if n_processes > 1 else ""
+        raise SettingsError(
+            f"training.batch_size={settings.batch_size}{devices} is more than the {len(training)} "
+            f"training events; set it to {most} or fewer."
+        )
+    if not len(validation) and (settings.schedule == "plateau" or settings.early_stopping):
+        raise SettingsError(
+            f"data.validation_fraction={experiment.data.validation_fraction:g} leaves none of "
+            f"{len(training)} events to validate, which training.schedule='plateau' and "
+            "training.early_stopping need."
+        )
+    if not any(
+        np.isfinite(task.targets(index.events[training])).all(axis=1).any()
+        for task in tasks.values()
+    ):
+        raise SettingsError(
+            f"No task ({', '.join(tasks)}) has a training event; see tasks.NAME.particles and "
+            "data.train."
+        )
 
 
 def _weigh_events(index, settings, targets, training) -> tuple[dict, dict[str, str]]:
@@ -247,10 +313,10 @@ def _check_resumable(checkpoint: Path, settings, cameras, trained_on: dict) -> N
     """Refuse a checkpoint that learnt from other cameras or events than there are now."""
     before = load_checkpoint(checkpoint)
     planned = before.experiment.training.epochs
-    if settings.schedule == "one_cycle" and settings.epochs != planned:
+    if settings.schedule in ("one_cycle", "cosine") and settings.epochs != planned:
         raise CheckpointError(
-            f"The run cannot be resumed: training.schedule='one_cycle' was planned for {planned} "
-            f"epochs, not for {settings.epochs}; set training.schedule=constant, or start anew."
+            f"The run cannot be resumed: training.schedule='{settings.schedule}' was planned for "
+            f"{planned} epochs, not for {settings.epochs}; start anew."
         )
     if [camera.name for camera in before.cameras] != [camera.name for camera in cameras] or not all(
         old.same_camera(new) for old, new in zip(before.cameras, cameras, strict=True)

@@ -47,7 +47,8 @@ class LearningCurves(lightning.Callback):
         self._draw(trainer)
 
     def _draw(self, trainer):
-        if trainer.is_global_zero:
+        # What called several processes knows nothing of their training.
+        if trainer.is_global_zero and self.history:
             draw_learning_curves(self.history, self.path)
             self._drawn_at = time.monotonic()
 

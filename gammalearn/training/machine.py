@@ -2,18 +2,22 @@
 
 import logging
 import os
+import re
 from contextlib import contextmanager
-from pathlib import Path
 
 import lightning
 import torch
 from lightning.fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
-from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from torch import nn
+from torch.multiprocessing import ProcessRaisedException
 
+from .. import errors
 from ..errors import SettingsError
+from .saving import WholeFiles
 
-__all__ = ["check_machine", "interruptible", "make_trainer"]
+__all__ = ["check_machine", "compile_encoders", "interruptible", "make_trainer"]
 
 log = logging.getLogger(__name__)
 
@@ -36,14 +40,15 @@ def make_trainer(settings, **options) -> lightning.Trainer:
         # Lightning tells much of what the user did not ask.
         logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     try:
-        return lightning.Trainer(
+        trainer = lightning.Trainer(
             accelerator=settings.accelerator,
             devices=settings.devices,
             strategy=_strategy(settings),
             num_nodes=settings.nodes,
             precision=settings.precision,
-            gradient_clip_val=settings.gradient_clipping,
-            plugins=[_WholeFiles()],
+            # Clipped by the module, which looks at the gradient's length anyway.
+            accumulate_grad_batches=settings.accumulation,
+            plugins=[WholeFiles()],
             use_distributed_sampler=False,
             deterministic="warn",
             **options,
@@ -54,23 +59,36 @@ def make_trainer(settings, **options) -> lightning.Trainer:
             f"{settings.accelerator}, devices={settings.devices}, precision="
             f"{settings.precision}): {error}"
         ) from error
+    # Of GPUs Lightning knows how many there are.
+    if isinstance(trainer.accelerator, CPUAccelerator) and trainer.num_devices > os.cpu_count():
+        raise SettingsError(
+            f"training.devices={settings.devices} is more than the {os.cpu_count()} CPU cores of "
+            "this machine."
+        )
+    return trainer
 
 
-def check_machine(settings) -> None:
+def check_machine(settings) -> int:
     """Refuse settings that this machine cannot serve, before anything is written.
+
+    Returns
+    -------
+    int
+        Number of processes that train together.
 
     Raises
     ------
     SettingsError
         If it does not have what was asked for.
     """
-    make_trainer(
+    trainer = make_trainer(
         settings,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
     )
+    return trainer.num_devices * trainer.num_nodes
 
 
 def _strategy(settings) -> str:
@@ -90,27 +108,39 @@ def _strategy(settings) -> str:
     return "ddp_spawn_find_unused_parameters_true" if count > 1 else "auto"
 
 
-class _WholeFiles(TorchCheckpointIO):
-    """A checkpoint has its name only when complete: an interrupted one leaves the one before.
+def compile_encoders(network: nn.Module) -> None:
+    """Let torch compile the encoders of a network; what it cannot compile runs as it is."""
+    torch._dynamo.config.suppress_errors = True
+    failures = []
 
-    Lightning's own moves it from the system's temporary folder, on another disk a copy that can
-    be interrupted.
-    """
+    def compile_graph(graph, inputs):
+        try:
+            return torch._dynamo.lookup_backend("inductor")(graph, inputs)
+        except Exception as error:  # of whatever compiler there is
+            if not failures:
+                log.warning("The encoders are not compiled (%s).", str(error).partition("\n")[0])
+            failures.append(error)
+            return graph
 
-    def save_checkpoint(self, checkpoint, path, storage_options=None):
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(path.name + ".part")
-        torch.save(checkpoint, part)
-        os.replace(part, path)
+    for encoder in network.encoders.values():
+        # Batches have as many events, but not as many images, as others.
+        encoder.compile(dynamic=True, backend=compile_graph)
 
 
 @contextmanager
-def interruptible(trainer: lightning.Trainer):
-    """Ctrl-C is a KeyboardInterrupt, which Lightning turns into the end of the process."""
+def interruptible():
+    """Let through what ends a training: Lightning turns Ctrl-C into the end of the process, and
+    torch what a process that it has started raises into text."""
     try:
         yield
     except SystemExit as exit:
-        if not trainer.interrupted:
+        if not isinstance(exit.__context__, KeyboardInterrupt):
             raise
-        raise KeyboardInterrupt from exit
+        raise exit.__context__ from None
+    except ProcessRaisedException as error:
+        names = "|".join(errors.__all__)
+        ours = re.findall(rf"^gammalearn\.errors\.({names}): (.+)$", str(error), re.MULTILINE)
+        if not ours:
+            raise
+        name, sentence = ours[-1]
+        raise getattr(errors, name)(sentence) from error

@@ -1,5 +1,6 @@
 """Lightning module: the masked multitask loss, validation, the optimiser."""
 
+import logging
 from collections.abc import Mapping
 
 import lightning
@@ -13,8 +14,17 @@ from ..errors import SettingsError
 from ..tasks import Task
 from ..tasks.balancing import build_balancing
 from .checkpoint import KEY
+from .machine import compile_encoders
+from .optimisation import build_optimizer, build_schedule
 
 __all__ = ["ReconstructionModule", "masked_losses"]
+
+log = logging.getLogger(__name__)
+
+#: So many steps in a row without a finite gradient end the training. Half precision has to find the
+#: scale of its gradients first, halving it in each such step.
+DIVERGED_STEPS = {"16-mixed": 20}
+DIVERGED_STEPS_BY_DEFAULT = 3
 
 
 def masked_losses(
@@ -41,6 +51,11 @@ def masked_losses(
     return losses
 
 
+def _copy(sources: list[Tensor], targets: list[Tensor]) -> None:
+    if sources:
+        torch._foreach_copy_(targets, sources)
+
+
 class _SeenEvents(Metric):
     """A task's figures over all events of a validation, of all processes."""
 
@@ -59,6 +74,24 @@ class _SeenEvents(Metric):
 
     def compute(self) -> dict[str, float]:
         return self.task.metrics(dim_zero_cat(self.output), dim_zero_cat(self.target))
+
+
+class _EpochMean(Metric):
+    """Mean over an epoch's events, of all processes."""
+
+    full_state_update = False
+
+    def __init__(self):
+        super().__init__()
+        self.add_state("total", default=torch.tensor(0.0), dist_reduce_fx="sum")
+        self.add_state("weight", default=torch.tensor(0.0), dist_reduce_fx="sum")
+
+    def update(self, value: Tensor, weight: Tensor) -> None:
+        self.total += value * weight
+        self.weight += weight
+
+    def compute(self) -> Tensor:
+        return self.total / self.weight
 
 
 class ReconstructionModule(lightning.LightningModule):
@@ -94,6 +127,17 @@ class ReconstructionModule(lightning.LightningModule):
             settings.balancing, {name: task.weight for name, task in tasks.items()}
         )
         self.seen = nn.ModuleDict({name: _SeenEvents(task) for name, task in tasks.items()})
+        # Not Lightning's means of what is logged: those are not saved in the middle of an epoch,
+        # and round the number of events of several processes.
+        self.means = nn.ModuleDict(
+            {
+                f"{stage}/{name}": _EpochMean()
+                for stage in ("train", "validation")
+                for name in ("loss", *tasks)
+            }
+        )
+        #: Steps left out since the training began, and since the last that was not.
+        self.skipped, self.skipped_in_a_row = 0, 0
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         return self.network(batch.images, batch.n_events)
@@ -101,55 +145,104 @@ class ReconstructionModule(lightning.LightningModule):
     def on_fit_start(self):
         # Here and not where it was built: what is compiled does not travel between processes.
         if self.settings.compile:
-            # What cannot be compiled is run as it is.
-            torch._dynamo.config.suppress_errors = True
-            for encoder in self.network.encoders.values():
-                # Batches have as many events, but not as many images, as others.
-                encoder.compile(dynamic=True)
+            compile_encoders(self.network)
 
-    def on_train_batch_start(self, batch: Batch, _) -> None:
+    def on_train_start(self):
+        saved = self.network.state_dict(keep_vars=True).values()
+        self._statistics = [v for v in saved if not isinstance(v, nn.Parameter)]
+        self._statistics_before = [v.clone() for v in self._statistics]
+
+    def on_train_epoch_start(self):
+        # Those of the epoch before, where it is gone on with after its end.
+        for mean in self.means.values():
+            mean.reset()
+
+    def on_train_batch_start(self, batch: Batch, number: int) -> None:
         # Dropout must not depend on what ran before this step: a resumed run is the same run.
-        torch.manual_seed(
-            (self.settings.seed * 1_000_003 + self.global_step) * 1_009 + self.global_rank
-        )
+        step = self.current_epoch * self.trainer.num_training_batches + number
+        torch.manual_seed((self.settings.seed * 1_000_003 + step) * 1_009 + self.global_rank)
 
-    def _losses(self, batch: Batch, outputs, stage: str) -> Tensor:
+    def _losses(self, batch: Batch, outputs) -> tuple[Tensor, dict[str, tuple[Tensor, int]], float]:
+        """Total loss, mean loss and number of events of each task, and the total's weight.
+
+        Several processes together do the step that one would do with all their events: the mean
+        over the processes, which is that of the gradients, is the mean over the events.
+        """
         losses = masked_losses(self.tasks, outputs, batch.targets, batch.weights)
-        total = self.balancing(losses)
-        # All tasks, also those of no event here: processes must log the same names.
-        for name, (loss, count) in losses.items():
-            self._log(f"{stage}/{name}", loss, count)
-        self._log(f"{stage}/loss", total, batch.n_events, prog_bar=True)
-        return total
+        n_events, n_processes = batch.n_events, self.trainer.world_size
+        if n_processes == 1:
+            return self.balancing(losses), losses, n_events
+        counts = torch.tensor([count for _, count in losses.values()] + [n_events])
+        counts = self.trainer.strategy.reduce(counts.to(self.device), reduce_op="sum").tolist()
+        shared = {
+            name: (loss * (count * n_processes / max(of_all, 1)), of_all)
+            for (name, (loss, count)), of_all in zip(losses.items(), counts, strict=False)
+        }
+        return self.balancing(shared), losses, counts[-1] / n_processes
 
-    def _log(self, name, value, batch_size, **options):
+    def _log_mean(self, name: str, loss: Tensor, weight) -> None:
         """The mean over the epoch's events, of all processes; NaN where there are none."""
-        self.log(
-            name,
-            value,
-            batch_size=batch_size,
-            on_step=False,
-            on_epoch=True,
-            sync_dist=True,
-            **options,
-        )
+        self.means[name].update(loss, weight)
+        is_total = name.endswith("/loss")
+        self.log(name, self.means[name], on_step=False, on_epoch=True, prog_bar=is_total)
 
     def training_step(self, batch: Batch, _) -> Tensor:
         if self.turns is not None:
             batch = self.turns(batch, self.tasks)
-        return self._losses(batch, self(batch), "train")
+        total, losses, n_events = self._losses(batch, self(batch))
+        # All tasks, also those of no event here: processes must log the same names.
+        for name, (loss, count) in {"loss": (total, n_events), **losses}.items():
+            loss, is_finite = loss.detach(), torch.isfinite(loss.detach())
+            self._log_mean(f"train/{name}", torch.where(is_finite, loss, 0), count * is_finite)
+        # A total that is not finite makes the whole gradient NaN, in all processes.
+        return total * (total.detach() - total.detach() + 1)
 
-    def on_train_epoch_end(self):
-        # Before the checkpoints are written: those of the epoch before stay as they are.
-        if not torch.isfinite(self.trainer.callback_metrics["train/loss"]):
+    # -- steps that are left out -------------------------------------------------------------------
+
+    def configure_gradient_clipping(self, optimizer, *_, **__) -> None:
+        """Clip the gradient; without a finite one, the step leaves all as it was before."""
+        parameters = [p for p in self.parameters() if p.grad is not None]
+        length = nn.utils.get_total_norm([p.grad for p in parameters])
+        if torch.isfinite(length):
+            self.skipped_in_a_row = 0
+            _copy(self._statistics, self._statistics_before)
+            if self.settings.gradient_clipping is not None:
+                nn.utils.clip_grads_with_norm_(parameters, self.settings.gradient_clipping, length)
+            return
+        self.skipped += 1
+        self.skipped_in_a_row += 1
+        # Optimisers leave alone what has no gradient.
+        optimizer.zero_grad(set_to_none=True)
+        # The forward pass has changed those of the batch normalisations.
+        _copy(self._statistics_before, self._statistics)
+        log.warning(
+            "A step of epoch %d is left out, as its loss or gradient is not a finite number "
+            "(%d in all).",
+            self.current_epoch + 1,
+            self.skipped,
+        )
+
+    @property
+    def has_diverged(self) -> bool:
+        """Whether too many steps in a row were left out."""
+        most = DIVERGED_STEPS.get(self.settings.precision, DIVERGED_STEPS_BY_DEFAULT)
+        return self.skipped_in_a_row >= most
+
+    def refuse_divergence(self) -> None:
+        """Raise a SettingsError where too many steps in a row were left out."""
+        if self.has_diverged:
             raise SettingsError(
-                f"The training loss of epoch {self.current_epoch + 1} is not a finite number; "
-                f"lower training.learning_rate ({self.settings.learning_rate:g})."
+                f"The training has stopped in epoch {self.current_epoch + 1}, as its loss or "
+                f"gradient was not a finite number in {self.skipped_in_a_row} steps in a row; "
+                f"last.ckpt is from before them: start anew with a training.learning_rate below "
+                f"{self.settings.learning_rate:g}, or with training.gradient_clipping."
             )
 
     def validation_step(self, batch: Batch, _) -> None:
         outputs = self(batch)
-        self._losses(batch, outputs, "validation")
+        total, losses, n_events = self._losses(batch, outputs)
+        for name, (loss, count) in {"loss": (total, n_events), **losses}.items():
+            self._log_mean(f"validation/{name}", loss, count)
         for name, seen in self.seen.items():
             seen.update(outputs[name], batch.targets[name])
 
@@ -161,16 +254,33 @@ class ReconstructionModule(lightning.LightningModule):
             seen.reset()
 
     def configure_optimizers(self):
-        settings = self.settings
-        optimizer = torch.optim.AdamW(
-            self.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-        )
-        if settings.schedule == "constant":
+        optimizer = build_optimizer(self.settings, self.parameters())
+        if self.settings.schedule == "constant":
             return optimizer
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, settings.learning_rate, total_steps=self.trainer.estimated_stepping_batches
-        )
-        return [optimizer], [{"scheduler": schedule, "interval": "step"}]
+        n_steps = self.trainer.estimated_stepping_batches
+        n_batches = self.trainer.num_training_batches
+        return [optimizer], [build_schedule(self.settings, optimizer, n_steps, n_batches)]
+
+    # -- checkpoints -------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint):
-        checkpoint[KEY] = self.description
+        sums = {}
+        for name, mean in self.means.items():
+            both = torch.stack([mean.total, mean.weight])
+            sums[name] = self.trainer.strategy.reduce(both, reduce_op="sum").tolist()
+        checkpoint[KEY] = {
+            **self.description,
+            "epoch_sums": sums,
+            "skipped_steps": self.skipped,
+            "skipped_steps_in_a_row": self.skipped_in_a_row,
+        }
+
+    def on_load_checkpoint(self, checkpoint):
+        ours = checkpoint[KEY]
+        self.skipped = ours["skipped_steps"]
+        self.skipped_in_a_row = ours["skipped_steps_in_a_row"]
+        # They are of all processes.
+        if self.trainer.is_global_zero:
+            for name, (total, weight) in ours["epoch_sums"].items():
+                self.means[name].total = torch.tensor(total)
+                self.means[name].weight = torch.tensor(weight)

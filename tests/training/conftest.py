@@ -116,3 +116,37 @@ THREE_EPOCHS = {
 @pytest.fixture(scope="session")
 def three_epochs_settings():
     return THREE_EPOCHS
+
+
+@pytest.fixture(scope="session")
+def assert_same_run():
+    """Function that compares two runs bit for bit: weights, optimiser, schedule, averages, learning
+    curves and the best epoch."""
+
+    def same(one, other):
+        ours, theirs = one.state(), other.state()
+        for part in ("state_dict", "current_model_state", "optimizer_states", "lr_schedulers"):
+            assert_equal(ours.get(part), theirs.get(part), part)
+        assert ours["epoch"] == theirs["epoch"] and ours["global_step"] == theirs["global_step"]
+        assert one.history == other.history
+        best = [run.state(run.checkpoint) for run in (one, other)]
+        assert_equal(best[0]["state_dict"], best[1]["state_dict"], "best")
+        assert best[0]["epoch"] == best[1]["epoch"]
+
+    return same
+
+
+def assert_equal(one, other, where):
+    assert type(one) is type(other), where
+    if isinstance(one, dict):
+        assert one.keys() == other.keys(), where
+        for name in one:
+            assert_equal(one[name], other[name], f"{where}.{name}")
+    elif isinstance(one, list):
+        assert len(one) == len(other), where
+        for number, (mine, others) in enumerate(zip(one, other, strict=True)):
+            assert_equal(mine, others, f"{where}.{number}")
+    elif isinstance(one, torch.Tensor):
+        assert torch.equal(one, other), where
+    else:
+        assert one == other, where

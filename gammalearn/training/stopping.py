@@ -1,0 +1,110 @@
+"""Stopping: when a training ends before its last epoch."""
+
+import logging
+import os
+import signal
+import subprocess
+import threading
+
+from lightning import Trainer
+from lightning.fabric.plugins.environments import SLURMEnvironment
+from lightning.pytorch import callbacks
+
+__all__ = ["EarlyStopping", "StopSignals", "Stopped", "was_requeued"]
+
+log = logging.getLogger(__name__)
+
+#: What SLURM is asked to send before the time limit of a job, as Lightning's documentation has it.
+REQUEUE_SIGNAL = signal.SIGUSR1
+
+
+class Stopped(KeyboardInterrupt):
+    """The training was told to stop, by Ctrl-C or another signal.
+
+    Attributes
+    ----------
+    status : int
+        Exit status, as shells have it.
+    """
+
+    def __init__(self, number: int, *words: str):
+        super().__init__(*words)
+        self.status = 128 + number
+
+
+class StopSignals:
+    """Signals to stop, which wait until a checkpoint can be written.
+
+    Ctrl-C, SIGTERM and, in a job of SLURM, the signal before its time limit, after which the job is
+    queued again. While nothing is learnt, and when it comes again, a signal stops at once.
+
+    Attributes
+    ----------
+    received : int or None
+        The signal that waits.
+    """
+
+    def __init__(self):
+        self.received: int | None = None
+
+    def listen(self, trainer: Trainer) -> None:
+        """Take the place of Lightning's handlers, which it removes at the end of the training."""
+        self.received = None
+        self._trainer = trainer
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if SLURMEnvironment.detect():
+            numbers.append(REQUEUE_SIGNAL)
+        if threading.current_thread() is threading.main_thread():
+            for number in numbers:
+                signal.signal(number, self._handle)
+
+    def _handle(self, number, _frame):
+        again = self.received is not None
+        self.received = number
+        if again or not self._trainer.training:
+            raise self.stop()
+
+    def stop(self) -> Stopped:
+        """The exception that ends the training; its job is queued again where it was asked to."""
+        number = self.received or signal.SIGINT
+        if number == REQUEUE_SIGNAL and self._trainer.is_global_zero and _requeue():
+            return Stopped(number, "; its job is queued again and goes on by itself")
+        return Stopped(number)
+
+
+def _requeue() -> bool:
+    """Have SLURM queue this job again."""
+    job = os.environ.get("SLURM_JOB_ID", "")
+    if "SLURM_ARRAY_JOB_ID" in os.environ:
+        job = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+    try:
+        subprocess.run(["scontrol", "requeue", job], check=True, capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        why = getattr(error, "stderr", "") or error
+        log.warning("The job %s cannot be queued again (scontrol: %s).", job, str(why).strip())
+        return False
+    return True
+
+
+def was_requeued() -> bool:
+    """Whether this is a job of SLURM that it has started before."""
+    return SLURMEnvironment.detect() and int(os.environ.get("SLURM_RESTART_COUNT") or 0) > 0
+
+
+class EarlyStopping(callbacks.EarlyStopping):
+    """Ends the training after some epochs without a lower validation loss.
+
+    Parameters
+    ----------
+    epochs : int
+        So many.
+    """
+
+    def __init__(self, epochs: int):
+        # A loss that is not finite is no lower one; there is a guard of its own against it.
+        super().__init__("validation/loss", patience=epochs, check_finite=False)
+
+    def on_train_start(self, trainer, pl_module):
+        # What had ended before it was resumed has still ended.
+        if self.wait_count >= self.patience:
+            trainer.should_stop = True

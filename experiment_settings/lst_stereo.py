@@ -39,6 +39,6 @@ experiment = Experiment(
     tasks=["particle_type", "energy", "direction", "impact"],
     evaluation=EvaluationSettings(references=["lst4_requirement"]),
     training=TrainingSettings(
-        epochs=10, batch_size=64, learning_rate=3e-3, schedule="one_cycle", seed=1
+        epochs=10, batch_size=32, learning_rate=2e-3, schedule="one_cycle", seed=1
     ),
 )

@@ -75,6 +75,7 @@ class ReconstructionNetwork(nn.Module):
         )
         for head in self.heads.values():
             nn.init.zeros_(head[-1].weight)
+            nn.init.zeros_(head[-1].bias)
         # One output more than the task has: the logarithm of an image's weight.
         self.image_heads = nn.ModuleDict(
             {
@@ -85,7 +86,13 @@ class ReconstructionNetwork(nn.Module):
         )
 
     def forward(self, images: Mapping, n_events: int) -> dict[str, Tensor]:
-        """Outputs of all tasks.
+        """Outputs of all tasks, see `of_events_and_images`."""
+        return self.of_events_and_images(images, n_events)[0]
+
+    def of_events_and_images(
+        self, images: Mapping, n_events: int
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor]:
+        """Outputs of all tasks, and what each image gives for them.
 
         Parameters
         ----------
@@ -95,7 +102,10 @@ class ReconstructionNetwork(nn.Module):
 
         Returns
         -------
-        dict of str to Tensor, shape (n_events, n_outputs)
+        outputs : dict of str to Tensor, shape (n_events, n_outputs)
+        of_images : dict of str to Tensor, shape (n_images, n_outputs)
+        event : Tensor of int64, shape (n_images,)
+            Row of each image's event.
         """
         features, events, estimates = [], [], []
         for name, camera in images.items():
@@ -109,14 +119,17 @@ class ReconstructionNetwork(nn.Module):
             events.append(camera.event)
         events, features = torch.cat(events), torch.cat(features)
         event = self.fusion(features, events, n_events)
-        outputs = {}
+        outputs, of_images = {}, {}
         for name, head in self.heads.items():
             if name == self.sky_task:
-                mean = weighted_sky_mean(torch.cat(estimates), events, n_events)
+                given = torch.cat(estimates)
+                mean = weighted_sky_mean(given, events, n_events)
             else:
-                mean = weighted_mean(self.image_heads[name](features), events, n_events)
+                given = self.image_heads[name](features)
+                mean = weighted_mean(given, events, n_events)
             outputs[name] = head(event) + mean
-        return outputs
+            of_images[name] = given[:, : outputs[name].shape[1]]
+        return outputs, of_images, events
 
 
 def _head(settings, n_outputs: int) -> nn.Sequential:

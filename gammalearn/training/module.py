@@ -32,8 +32,12 @@ def masked_losses(
     outputs: Mapping[str, Tensor],
     targets: Mapping[str, Tensor],
     weights: Mapping[str, Tensor] | None = None,
+    event: Tensor | None = None,
 ) -> dict[str, tuple[Tensor, int]]:
     """Mean loss of each task over the events that it learns from, and their number.
+
+    Where outputs are of images, ``event`` has the row of each one's event: the loss of an event is
+    then the mean over its images.
 
     An event whose target is NaN is left out. Where none is left the loss is 0, with a gradient
     of 0, so that every parameter takes part in every step. Weights, where a task has them, multiply
@@ -44,9 +48,14 @@ def masked_losses(
     for name, task in tasks.items():
         learnt = ~torch.isnan(targets[name]).any(dim=1)
         count = int(learnt.sum())
-        loss = task.loss(outputs[name][learnt], targets[name][learnt])
+        rows = torch.arange(len(learnt), device=learnt.device) if event is None else event
+        kept = learnt[rows]
+        rows = rows[kept]
+        loss = task.loss(outputs[name][kept], targets[name][rows])
         if weights and name in weights:
-            loss = loss * weights[name][learnt]
+            loss = loss * weights[name][rows]
+        if event is not None:
+            loss = loss / torch.bincount(event, minlength=len(learnt))[rows]
         losses[name] = (loss.sum() / max(count, 1), count)
     return losses
 
@@ -162,13 +171,15 @@ class ReconstructionModule(lightning.LightningModule):
         step = self.current_epoch * self.trainer.num_training_batches + number
         torch.manual_seed((self.settings.seed * 1_000_003 + step) * 1_009 + self.global_rank)
 
-    def _losses(self, batch: Batch, outputs) -> tuple[Tensor, dict[str, tuple[Tensor, int]], float]:
+    def _losses(
+        self, batch: Batch, outputs, event=None
+    ) -> tuple[Tensor, dict[str, tuple[Tensor, int]], float]:
         """Total loss, mean loss and number of events of each task, and the total's weight.
 
         Several processes together do the step that one would do with all their events: the mean
         over the processes, which is that of the gradients, is the mean over the events.
         """
-        losses = masked_losses(self.tasks, outputs, batch.targets, batch.weights)
+        losses = masked_losses(self.tasks, outputs, batch.targets, batch.weights, event)
         n_events, n_processes = batch.n_events, self.trainer.world_size
         if n_processes == 1:
             return self.balancing(losses), losses, n_events
@@ -189,11 +200,14 @@ class ReconstructionModule(lightning.LightningModule):
     def training_step(self, batch: Batch, _) -> Tensor:
         if self.turns is not None:
             batch = self.turns(batch, self.tasks)
-        total, losses, n_events = self._losses(batch, self(batch))
+        outputs, of_images, event = self.network.of_events_and_images(batch.images, batch.n_events)
+        total, losses, n_events = self._losses(batch, outputs)
         # All tasks, also those of no event here: processes must log the same names.
         for name, (loss, count) in {"loss": (total, n_events), **losses}.items():
             loss, is_finite = loss.detach(), torch.isfinite(loss.detach())
             self._log_mean(f"train/{name}", torch.where(is_finite, loss, 0), count * is_finite)
+        if self.settings.image_losses:
+            total = total + self.settings.image_losses * self._losses(batch, of_images, event)[0]
         # A total that is not finite makes the whole gradient NaN, in all processes.
         return total * (total.detach() - total.detach() + 1)
 

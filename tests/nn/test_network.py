@@ -156,8 +156,10 @@ def test_a_new_network_gives_means_of_what_images_give(images):
     event.event = torch.zeros(len(mine), dtype=torch.int64)
     alone = select(nectar, mine)
     alone.event = torch.arange(len(mine))
-    together = network({"NectarCam": event}, 1)
+    together, of_images, of_event = network.of_events_and_images({"NectarCam": event}, 1)
     each = network({"NectarCam": alone}, len(mine))
+    assert_same(of_images, each)
+    assert torch.equal(of_event, event.event)
     for task in OUTPUTS:
         assert (each[task].amin(0) <= together[task][0]).all()
         assert (together[task][0] <= each[task].amax(0)).all()

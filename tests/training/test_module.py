@@ -55,6 +55,19 @@ def test_weighted_losses_by_hand(tasks):
     assert losses["particle_type"][0].item() == pytest.approx(np.log(2))
 
 
+def test_losses_of_images_by_hand(tasks):
+    """An event counts as one, whatever the number of its images."""
+    outputs = {"energy": torch.tensor([[1.0], [3.0], [9.0], [2.0], [5.0]])}
+    targets = {"energy": torch.tensor([[1.0], [NAN], [0.0]])}
+    event = torch.tensor([2, 2, 1, 0, 2])
+    weights = {"energy": torch.tensor([4.0, 1.0, 0.5])}
+    only = {"energy": tasks["energy"]}
+    loss, count = masked_losses(only, outputs, targets, event=event)["energy"]
+    assert (loss.item(), count) == (pytest.approx((1 + (1 + 3 + 5) / 3) / 2), 2)
+    loss, count = masked_losses(only, outputs, targets, weights, event)["energy"]
+    assert (loss.item(), count) == (pytest.approx((4 + 0.5 * (1 + 3 + 5) / 3) / 2), 2)
+
+
 @given(
     hnp.arrays(np.float32, (6, 2), elements=st.floats(-10, 10, width=32)),
     hnp.arrays(bool, (6, 2)),

@@ -402,6 +402,7 @@ def test_encoders_that_cannot_be_compiled_learn_the_same(
     settings = {"data": {"validation_fraction": 0.0}, "training": {"epochs": 1, "batch_size": 4}}
     plain = train(tmp_path / "plain", **settings)
     settings["training"]["compile"] = True
+    torch._dynamo.reset()  # what other tests have compiled
     monkeypatch.setattr("torch._inductor.compile_fx.compile_fx", compile_fx)
     # As it was, when this has ended.
     with torch._dynamo.config.patch(suppress_errors=False):

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from gammalearn.errors import SettingsError
+from gammalearn.nn import ReconstructionNetwork
 from gammalearn.settings import TrainingSettings
 from gammalearn.training import load_checkpoint
 from gammalearn.training.module import ReconstructionModule
@@ -232,21 +233,21 @@ def spoil(monkeypatch):
     no finite gradient)."""
 
     def set_up(batches, gradient_only=False):
-        original = ReconstructionModule.forward
+        original = ReconstructionNetwork.of_events_and_images
         seen = []
 
-        def spoilt(self, batch):
-            outputs = original(self, batch)
+        def spoilt(self, images, n_events):
+            outputs, *rest = original(self, images, n_events)
             if self.training:
-                seen.append(batch)
+                seen.append(n_events)
                 if len(seen) - 1 in batches:
                     # The square root of nothing is nothing, and its slope is infinite.
                     zero = sum(o.sum() for o in outputs.values()) * 0
                     worst = torch.sqrt(zero) if gradient_only else zero + torch.nan
                     outputs = {name: output + worst for name, output in outputs.items()}
-            return outputs
+            return outputs, *rest
 
-        monkeypatch.setattr(ReconstructionModule, "forward", spoilt)
+        monkeypatch.setattr(ReconstructionNetwork, "of_events_and_images", spoilt)
 
     return set_up
 

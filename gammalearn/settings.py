@@ -506,9 +506,9 @@ class TrainingSettings(_Settings):
     """Numbers that the training computes with, as Lightning calls them."""
 
     compile: bool = False
-    """Let torch compile the encoders, for GPUs: the first steps take a minute longer, all later
-    ones are faster. On a CPU the native backend is faster without. Where there is no compiler for
-    it, training goes on without."""
+    """Let torch compile the encoders: the first steps take a minute longer, all later ones are
+    faster, those of the native backend on a CPU by a tenth at the most. Where there is no compiler
+    for it, training goes on without."""
 
 
 class EvaluationSettings(_Settings):

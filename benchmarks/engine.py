@@ -305,7 +305,7 @@ def main():
         results[name] = {
             "figures": FIGURES[name](benchmark),
             "command": f"benchmarks/engine.py --device {options.device} --figures {name} "
-            f"--threads {options.threads} --seed {options.seed}",
+            f"--threads {options.threads} --seconds {options.seconds:g} --seed {options.seed}",
             "machine": machine(options.device),
             "torch": str(torch.__version__),
         }

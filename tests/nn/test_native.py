@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from torch.library import opcheck
 
 from gammalearn.camera import PixelGrid
 from gammalearn.camera.lattice import LatticeError
@@ -177,15 +178,15 @@ def test_operators_keep_the_rules_of_torch():
     backend = IndexedConv(2, 3, grid, stride=2, backend="native").backend
     x, weight = torch.randn(4, 8, 2, requires_grad=True), torch.randn(7, 2, 3, requires_grad=True)
     tables = (backend.seen, backend.seen_by, backend.neighbours)
-    torch.library.opcheck(native.convolve, (x, weight, None, None, False, *tables))
+    opcheck(native.convolve, (x, weight, None, None, False, *tables))
     plus = torch.randn(4, len(backend.neighbours) + 1, 3, requires_grad=True)
-    torch.library.opcheck(native.convolve, (x, weight, None, plus, True, *tables))
+    opcheck(native.convolve, (x, weight, None, plus, True, *tables))
     scale, offset = (torch.randn(2, requires_grad=True) for _ in range(2))
-    torch.library.opcheck(native.normalise, (x, scale, offset, 1e-5, True))
-    torch.library.opcheck(native.affine, (x.detach(), scale.detach(), offset.detach(), False))
+    opcheck(native.normalise, (x, scale, offset, 1e-5, True))
+    opcheck(native.affine, (x.detach(), scale.detach(), offset.detach(), False))
     of_pixel = torch.randn(4, 8, requires_grad=True)
     of_channel = torch.randn(4, 2, requires_grad=True)
-    torch.library.opcheck(native.weigh, (x, of_pixel, of_channel))
+    opcheck(native.weigh, (x, of_pixel, of_channel))
 
 
 @pytest.fixture(scope="module")

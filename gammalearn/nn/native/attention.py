@@ -7,6 +7,7 @@ import torch
 from numba import carray, types
 from numba.extending import intrinsic
 from torch import Tensor
+from torch.library import custom_op
 
 from .loops import Emitter, compiled, count, fill, numbers, run, vectors
 
@@ -149,7 +150,7 @@ def _weighing_gradient(n_channels: int, double: bool):
     return compiled(work)
 
 
-@torch.library.custom_op("gammalearn::weigh", mutates_args=(), device_types="cpu")
+@custom_op("gammalearn::weigh", mutates_args=(), device_types="cpu")
 def weigh(x: Tensor, of_pixel: Tensor, of_channel: Tensor) -> Tensor:
     """Features times one number a pixel and one a channel.
 
@@ -181,7 +182,7 @@ def _(x, of_pixel, of_channel):
     return torch.empty_like(x, memory_format=torch.contiguous_format)
 
 
-@torch.library.custom_op("gammalearn::weigh_backward", mutates_args=(), device_types="cpu")
+@custom_op("gammalearn::weigh_backward", mutates_args=(), device_types="cpu")
 def _weigh_backward(
     gradient: Tensor, x: Tensor, of_pixel: Tensor, of_channel: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:

@@ -13,6 +13,7 @@ from llvmlite import ir
 from numba import carray, types
 from numba.extending import intrinsic
 from torch import Tensor
+from torch.library import custom_op
 
 from .loops import (
     INT,
@@ -314,7 +315,7 @@ def _outer_product(n_kernel: int, n_in: int, n_out: int, double: bool):
     return compiled(work)
 
 
-@torch.library.custom_op("gammalearn::convolve", mutates_args=(), device_types="cpu")
+@custom_op("gammalearn::convolve", mutates_args=(), device_types="cpu")
 def convolve(
     x: Tensor,
     weight: Tensor,
@@ -355,7 +356,7 @@ def _(x, weight, bias, plus, relu, seen, seen_by, neighbours):
     return x.new_empty(x.shape[0], neighbours.shape[0] + 1, weight.shape[2])
 
 
-@torch.library.custom_op("gammalearn::convolve_backward", mutates_args=(), device_types="cpu")
+@custom_op("gammalearn::convolve_backward", mutates_args=(), device_types="cpu")
 def _by_input(gradient: Tensor, weight: Tensor, seen_by: Tensor, n_inputs: int) -> Tensor:
     # What follows, a mean over pixels say, may give a gradient to what stands for absent pixels.
     if gradient[:, -1].any():
@@ -368,7 +369,7 @@ def _(gradient, weight, seen_by, n_inputs):
     return gradient.new_empty(gradient.shape[0], n_inputs + 1, weight.shape[1])
 
 
-@torch.library.custom_op("gammalearn::convolve_weight", mutates_args=(), device_types="cpu")
+@custom_op("gammalearn::convolve_weight", mutates_args=(), device_types="cpu")
 def _by_weight(x: Tensor, gradient: Tensor, neighbours: Tensor) -> Tensor:
     x, gradient = x.contiguous(), gradient.contiguous()
     n_images, n_in, n_out, n_kernel = len(x), x.shape[2], gradient.shape[2], neighbours.shape[1]

@@ -10,6 +10,7 @@ import torch
 from numba import carray, types
 from numba.extending import intrinsic
 from torch import Tensor
+from torch.library import custom_op
 
 from .loops import Emitter, compiled, count, fill, numbers, run, vectors
 
@@ -196,7 +197,7 @@ def _pass(kind: str, n_channels: int, double: bool):
     return compiled(work)
 
 
-@torch.library.custom_op("gammalearn::affine", mutates_args=(), device_types="cpu")
+@custom_op("gammalearn::affine", mutates_args=(), device_types="cpu")
 def affine(x: Tensor, scale: Tensor, offset: Tensor, relu: bool) -> Tensor:
     """``scale`` times features plus ``offset``, without a gradient.
 
@@ -222,7 +223,7 @@ def _(x, scale, offset, relu):
     return torch.empty_like(x, memory_format=torch.contiguous_format)
 
 
-@torch.library.custom_op("gammalearn::normalise", mutates_args=(), device_types="cpu")
+@custom_op("gammalearn::normalise", mutates_args=(), device_types="cpu")
 def normalise(
     x: Tensor, weight: Tensor, bias: Tensor, eps: float, relu: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -268,7 +269,7 @@ def _(x, weight, bias, eps, relu):
     return normalised, torch.empty_like(weight), torch.empty_like(weight)
 
 
-@torch.library.custom_op("gammalearn::normalise_backward", mutates_args=(), device_types="cpu")
+@custom_op("gammalearn::normalise_backward", mutates_args=(), device_types="cpu")
 def _normalise_backward(
     gradient: Tensor,
     x: Tensor,

@@ -1,5 +1,6 @@
 """What tests of several rooms need."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -22,3 +23,9 @@ def _own_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _own_logging():
+    """No test starts with what the command line set for its process in another."""
+    logging.getLogger("gammalearn").setLevel(logging.NOTSET)

@@ -168,7 +168,7 @@ def measure(backend, compiled, precision, mode, n_images, n_pixels, device, thre
     # Graphs of CUDA calls where the sizes stay the same.
     options = {"mode": "reduce-overhead"} if device == "cuda" else {}
     if mode == "train":
-        optimiser = torch.optim.Adam(network.parameters())
+        optimiser = torch.optim.Adam(network.parameters(), fused=True)
         model = torch.compile(network, **options) if compiled else network
 
         def run():

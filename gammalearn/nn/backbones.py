@@ -129,7 +129,8 @@ class PreActivationBlock(nn.Module):
             self.shortcut.append(PointwiseConv(in_channels, out_channels, bias=False))
 
     def forward(self, x: Tensor) -> Tensor:  # (n_images, in_channels, n_pixels), or on cells
-        y = self.norm2(self.conv1(self.norm1(x)))
+        y, x = self.norm1.and_input(x)
+        y = self.norm2(self.conv1(y))
         return self.conv2(
             y, plus=self.shortcut(x)
         )  # (n_images, out_channels, out_grid.n_pixels), or on cells

@@ -38,9 +38,17 @@ class IndexedBatchNorm(nn.BatchNorm1d):
         self.register_buffer("occupied_row", row, persistent=False)
 
     def forward(self, features: Tensor) -> Tensor:
+        return self.and_input(features)[0]
+
+    def and_input(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """The normalised features, and those that came.
+
+        Where these go on by another way, around a residual block, the gradients of both ways are
+        added in one pass.
+        """
         if not on_cells(features):
             normalised = super().forward(features)
-            return torch.relu(normalised) if self.relu else normalised
+            return torch.relu(normalised) if self.relu else normalised, features
         in_row = on_row(features, self.row)
         is_native = in_row and native.takes(features, self.weight)
         occupied = self.occupied_row if in_row else self.occupied
@@ -48,15 +56,19 @@ class IndexedBatchNorm(nn.BatchNorm1d):
             scale, offset = self.scale_and_offset()
             if is_native and not torch.is_grad_enabled():
                 row = native.affine(features.flatten(2).transpose(1, 2), scale, offset, self.relu)
-                return row.transpose(1, 2).unflatten(2, self.row)
-            return _affine(features, scale, offset, occupied, self.relu)
+                return row.transpose(1, 2).unflatten(2, self.row), features
+            return _affine(features, scale, offset, occupied, self.relu), features
         n_values = features.shape[0] * self.n_pixels
         if n_values < 2:
             raise ValueError(f"Statistics of a batch need two values, got {n_values}.")
         if is_native:
             row = features.flatten(2).transpose(1, 2)
-            row, mean, variance = native.normalise(row, self.weight, self.bias, self.eps, self.relu)
-            normalised = row.transpose(1, 2).unflatten(2, self.row)
+            normalised, mean, variance, row = native.normalise(
+                row, self.weight, self.bias, self.eps, self.relu
+            )
+            normalised, features = (
+                x.transpose(1, 2).unflatten(2, self.row) for x in (normalised, row)
+            )
         else:
             normalised, mean, variance = _OccupiedNorm.apply(
                 features, self.weight, self.bias, occupied, n_values, self.eps, self.relu
@@ -65,7 +77,7 @@ class IndexedBatchNorm(nn.BatchNorm1d):
             self.num_batches_tracked.add_(1)
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance * (n_values / (n_values - 1)), self.momentum)
-        return normalised
+        return normalised, features
 
     def scale_and_offset(self) -> tuple[Tensor, Tensor]:
         """What evaluation multiplies each channel with and then adds."""

@@ -18,7 +18,12 @@ def build_optimizer(settings, parameters) -> torch.optim.Optimizer:
     settings : gammalearn.settings.TrainingSettings
     parameters : iterable of torch.nn.Parameter
     """
-    options = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+    options = {
+        "lr": settings.learning_rate,
+        "weight_decay": settings.weight_decay,
+        # One pass over all moments. Scaled gradients it would unscale itself, after their clipping.
+        "fused": settings.precision != "16-mixed",
+    }
     if settings.optimizer == "sgd":
         return torch.optim.SGD(parameters, momentum=settings.momentum, **options)
     return torch.optim.AdamW(parameters, **options)

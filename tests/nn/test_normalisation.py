@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from gammalearn.camera import PixelGrid
 from gammalearn.nn import CellsToPixels, IndexedBatchNorm, PixelsToCells
+from gammalearn.nn.layout import PixelsToRow
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}
 
@@ -73,6 +74,27 @@ def test_on_cells_as_on_pixels(dtype, grid, n_images, channels, relu, offset):
             ours_p.grad = theirs_p.grad = None
     for buffer, expected in zip(ours.buffers(), theirs.buffers(), strict=False):
         assert_same(buffer.to(dtype), expected.to(dtype), dtype, least)
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("layout", [None, PixelsToCells, PixelsToRow])
+@pytest.mark.parametrize("both", [True, False])
+def test_a_way_around_it_has_its_gradient_too(layout, relu, both):
+    """norm(x) · a + x · b, as around a residual block, and x · b alone."""
+    torch.manual_seed(0)
+    grid = PixelGrid([[0, 1, -1], [2, 3, 4], [-1, 5, 6]])
+    ours, theirs = pair(grid, 3, relu)
+    mine = torch.randn(4, 3, 7, dtype=torch.float64, requires_grad=True)
+    other = mine.detach().clone().requires_grad_()
+    a, b = torch.randn(2, 4, 3, 7, dtype=torch.float64)
+    to_pixels = CellsToPixels(grid)
+    normalised, around = map(to_pixels, ours.and_input(layout(grid)(mine) if layout else mine))
+    torch.testing.assert_close(around, mine)
+    (both * (normalised * a) + around * b).sum().backward()
+    (both * (theirs(other) * a) + other * b).sum().backward()
+    torch.testing.assert_close(mine.grad, other.grad, rtol=0, atol=1e-12)
+    alone = torch.autograd.grad((ours.and_input(mine)[1] * b).sum(), mine)[0]
+    torch.testing.assert_close(alone, b)
 
 
 def test_on_pixels_it_is_that_of_torch():

@@ -22,30 +22,40 @@ def _scaled(relu, emit, x, scale, offset):
     return emit.where_positive(value, value) if relu else value, ()
 
 
-def _sums_of_gradient(relu, emit, x, gradient, normalised, mean):
+def _rectified(emit, x, gradient, scale, offset):
+    """A gradient where the ReLU behind ``_scaled`` let pass what the same operation gives again."""
+    return emit.where_positive(emit.fma(x, scale, offset), gradient)
+
+
+def _sums_of_gradient(relu, emit, x, gradient, mean, scale, offset):
     """Sums of a gradient, and of it times what it is the gradient of."""
     if relu:
-        gradient = emit.where_positive(normalised, gradient)
+        gradient = _rectified(emit, x, gradient, scale, offset)
     centred = emit.builder.fsub(x, mean)
     return None, (gradient, emit.builder.fmul(gradient, centred))
 
 
-def _gradient_of_input(relu, emit, x, gradient, normalised, mean, scale, slope, offset):
+def _gradient_of_input(relu, emit, x, gradient, *rest):
+    """What comes on another way to the input, if anything, is added."""
+    *other, mean, scale, offset, slope, shift = rest
     if relu:
-        gradient = emit.where_positive(normalised, gradient)
+        gradient = _rectified(emit, x, gradient, scale, offset)
     centred = emit.builder.fsub(x, mean)
-    return emit.fma(gradient, scale, emit.fma(centred, slope, offset)), ()
+    value = emit.fma(gradient, scale, emit.fma(centred, slope, shift))
+    return emit.builder.fadd(value, *other) if other else value, ()
 
 
 #: What is done with each value: streams read, constants and sums of a channel, whether something
 #: is written, and the function.
 _PASSES = {
-    "affine": (1, 2, 0, True, functools.partial(_scaled, False)),
-    "affine, relu": (1, 2, 0, True, functools.partial(_scaled, True)),
-    "sums": (3, 1, 2, False, functools.partial(_sums_of_gradient, False)),
-    "sums, relu": (3, 1, 2, False, functools.partial(_sums_of_gradient, True)),
-    "gradient": (3, 4, 0, True, functools.partial(_gradient_of_input, False)),
-    "gradient, relu": (3, 4, 0, True, functools.partial(_gradient_of_input, True)),
+    f"{name}{', relu' if relu else ''}": (*numbers_of, functools.partial(function, relu))
+    for relu in (False, True)
+    for name, *numbers_of, function in (
+        ("affine", 1, 2, 0, True, _scaled),
+        ("sums", 2, 3, 2, False, _sums_of_gradient),
+        ("gradient", 2, 5, 0, True, _gradient_of_input),
+        ("gradient, plus", 3, 5, 0, True, _gradient_of_input),
+    )
 }
 
 
@@ -223,10 +233,9 @@ def _(x, scale, offset, relu):
     return torch.empty_like(x, memory_format=torch.contiguous_format)
 
 
-@custom_op("gammalearn::normalise", mutates_args=(), device_types="cpu")
 def normalise(
     x: Tensor, weight: Tensor, bias: Tensor, eps: float, relu: bool
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Batch normalisation with the statistics of the batch.
 
     Parameters
@@ -245,7 +254,16 @@ def normalise(
         Zeros behind the last pixel.
     mean, variance : Tensor, shape (channels,)
         Of the batch, the variance divided by the number of values; without gradients.
+    x : Tensor, shape (n_images, n_pixels + 1, channels)
+        As it came, for another way around: the gradients of both ways are added in one pass.
     """
+    return _Normalisation.apply(x, weight, bias, eps, relu)
+
+
+@custom_op("gammalearn::normalise", mutates_args=(), device_types="cpu")
+def _normalise(
+    x: Tensor, weight: Tensor, bias: Tensor, eps: float, relu: bool
+) -> tuple[Tensor, Tensor, Tensor]:
     x = x.contiguous()
     n_images, n_cells, n_channels = x.shape
     moments = x.new_empty(n_images, 2, n_channels)
@@ -258,12 +276,12 @@ def normalise(
     within = squares.sum(dim=0) / (n_images * (n_cells - 1))
     mean, variance = means.mean(dim=0), within + means.var(dim=0, correction=0)
     mean, variance = mean.to(x.dtype), variance.to(x.dtype)
-    scale = weight * torch.rsqrt(variance + eps)
     kind = "affine, relu" if relu else "affine"
-    return _passed(kind, (x,), torch.stack([scale, bias - mean * scale])), mean, variance
+    parameters = _scale_and_offset(weight, bias, mean, variance, eps)
+    return _passed(kind, (x,), torch.stack(parameters)), mean, variance
 
 
-@normalise.register_fake
+@_normalise.register_fake
 def _(x, weight, bias, eps, relu):
     normalised = torch.empty_like(x, memory_format=torch.contiguous_format)
     return normalised, torch.empty_like(weight), torch.empty_like(weight)
@@ -272,45 +290,59 @@ def _(x, weight, bias, eps, relu):
 @custom_op("gammalearn::normalise_backward", mutates_args=(), device_types="cpu")
 def _normalise_backward(
     gradient: Tensor,
+    other: Tensor | None,
     x: Tensor,
-    normalised: Tensor,
     weight: Tensor,
+    bias: Tensor,
     mean: Tensor,
     variance: Tensor,
     eps: float,
     relu: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    streams = x.contiguous(), gradient.contiguous(), normalised
+    streams = [x.contiguous(), gradient.contiguous()]
     n_values = len(x) * (x.shape[1] - 1)
     inverse = torch.rsqrt(variance + eps)
-    scale = weight * inverse
+    # Those of the forward pass to the last bit, as what its ReLU let pass depends on them.
+    scale, offset = _scale_and_offset(weight, bias, mean, variance, eps)
     after = ", relu" if relu else ""
-    by_bias, by_scale = _passed(f"sums{after}", streams, mean[None])
-    slope, offset = -scale * inverse.square() * by_scale / n_values, -scale * by_bias / n_values
-    parameters = torch.stack([mean, scale, slope, offset])
-    by_x = _passed(f"gradient{after}", streams, parameters)
+    by_bias, by_scale = _passed(f"sums{after}", streams, torch.stack([mean, scale, offset]))
+    slope, shift = -scale * inverse.square() * by_scale / n_values, -scale * by_bias / n_values
+    kind = "gradient"
+    if other is not None:
+        kind = "gradient, plus"
+        streams.append(other.contiguous())
+    parameters = torch.stack([mean, scale, offset, slope, shift])
+    by_x = _passed(f"{kind}{after}", streams, parameters)
     return by_x, by_scale * inverse, by_bias
 
 
 @_normalise_backward.register_fake
-def _(gradient, x, normalised, weight, mean, variance, eps, relu):
+def _(gradient, other, x, weight, bias, mean, variance, eps, relu):
     by_x = torch.empty_like(x, memory_format=torch.contiguous_format)
     return by_x, torch.empty_like(weight), torch.empty_like(weight)
 
 
-def _setup_normalise(ctx, inputs, output):
-    x, weight, _, ctx.eps, ctx.relu = inputs
-    normalised, mean, variance = output
-    ctx.mark_non_differentiable(mean, variance)
-    ctx.save_for_backward(x, normalised, weight, mean, variance)
+class _Normalisation(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, weight, bias, eps, relu):
+        normalised, mean, variance = _normalise(x, weight, bias, eps, relu)
+        ctx.save_for_backward(x, weight, bias, mean, variance)
+        ctx.eps, ctx.relu = eps, relu
+        ctx.mark_non_differentiable(mean, variance)
+        ctx.set_materialize_grads(False)
+        return normalised, mean, variance, x
+
+    @staticmethod
+    def backward(ctx, gradient, _mean, _variance, other):
+        if gradient is None:
+            return other, None, None, None, None
+        by_input = _normalise_backward(gradient, other, *ctx.saved_tensors, ctx.eps, ctx.relu)
+        return *by_input, None, None
 
 
-def _backward_normalise(ctx, gradient, *_):
-    by_x, by_weight, by_bias = _normalise_backward(gradient, *ctx.saved_tensors, ctx.eps, ctx.relu)
-    return by_x, by_weight, by_bias, None, None
-
-
-normalise.register_autograd(_backward_normalise, setup_context=_setup_normalise)
+def _scale_and_offset(weight, bias, mean, variance, eps):
+    scale = weight * torch.rsqrt(variance + eps)
+    return scale, bias - mean * scale
 
 
 def _passed(kind, streams, parameters):

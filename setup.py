@@ -46,8 +46,9 @@ setup(
     },
     entry_points={
         "console_scripts": ["gammalearn = gammalearn.cli:main"],
-        # Where ctapipe looks for event sources.
+        # Where ctapipe looks for event sources and reconstructors.
         "ctapipe_io": ["gammalearn = gammalearn.simulation.source:GammaLearnEventSource"],
+        "ctapipe_reco": ["gammalearn = gammalearn.dl2.reconstructor:GammaLearnReconstructor"],
     },
     python_requires=">=3.11",
     # Lower bounds only: a newer ctapipe or torch should not have to wait for a release of ours.

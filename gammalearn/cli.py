@@ -129,8 +129,8 @@ def show(arguments) -> None:
 
 def export(arguments) -> None:
     """Write a trained network as ONNX, for other programs."""
+    from .checkpoint import load_checkpoint
     from .export import export_onnx
-    from .training import load_checkpoint
 
     trained = load_checkpoint(arguments.checkpoint)
     print(export_onnx(trained, Path(arguments.output), arguments.overwrite))

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from lightning.pytorch.utilities import rank_zero_only
 
+from .checkpoint import TrainedNetwork, load_checkpoint
 from .data import EventIndex, check_weights, count_repeated
 from .dl2 import check_input, dl2_name, predict_outputs, write_dl2
 from .errors import EmptySelectionError, OutputError
@@ -18,11 +19,9 @@ from .settings import Experiment
 from .simulation.on_demand import make_missing
 from .tasks import build_tasks
 from .training import (
-    TrainedNetwork,
     check_events,
     check_machine,
     fit,
-    load_checkpoint,
     was_requeued,
 )
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from .checkpoint import TrainedNetwork
 from .data import CameraImages
 from .errors import MissingPackageError, OutputError
 from .evaluation.writing import write_whole
 from .nn import for_inference
-from .training import TrainedNetwork
 
 __all__ = ["export_onnx"]
 
@@ -47,7 +47,7 @@ def export_onnx(trained: TrainedNetwork, path: Path, overwrite: bool = False) ->
 
     Parameters
     ----------
-    trained : gammalearn.training.TrainedNetwork
+    trained : gammalearn.checkpoint.TrainedNetwork
     path : Path
         File to make.
     overwrite : bool

@@ -158,8 +158,8 @@ def _lines(title: str, values: dict) -> list[str]:
 
 
 def _describe_checkpoint(path: Path) -> str:
-    # Lightning takes seconds to import, which no other file needs.
-    from .training import load_checkpoint
+    # torch takes seconds to import, which no other file needs.
+    from .checkpoint import load_checkpoint
 
     trained = load_checkpoint(path)
     n_parameters = sum(parameter.numel() for parameter in trained.network.parameters())

@@ -8,11 +8,17 @@ import pytest
 FORBIDDEN = {
     "camera": {"gammalearn", "torch", "lightning"},
     "settings.py": {"gammalearn", "torch", "lightning", "ctapipe"},
+    "checkpoint.py": {"gammalearn.training", "gammalearn.dl2", "lightning"},
     "data": {"gammalearn.nn", "gammalearn.training", "gammalearn.tasks", "lightning"},
     "nn": {"gammalearn.data", "gammalearn.tasks", "gammalearn.training", "lightning"},
     "tasks": {"gammalearn.nn", "gammalearn.training", "gammalearn.dl2", "lightning"},
     "training": {"gammalearn.dl2", "gammalearn.evaluation", "gammalearn.experiment"},
-    "dl2": {"gammalearn.training", "gammalearn.evaluation", "gammalearn.experiment"},
+    "dl2": {
+        "gammalearn.training",
+        "gammalearn.evaluation",
+        "gammalearn.experiment",
+        "lightning",
+    },
     "evaluation": {
         "torch",
         "lightning",

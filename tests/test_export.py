@@ -7,13 +7,12 @@ import pytest
 import torch
 
 from gammalearn.camera import CameraType
+from gammalearn.checkpoint import TrainedNetwork, build_network
 from gammalearn.data import CameraImages
 from gammalearn.errors import MissingPackageError, OutputError
 from gammalearn.export import export_onnx
 from gammalearn.settings import DataSettings, Experiment, NetworkSettings
 from gammalearn.tasks import build_tasks
-from gammalearn.training import TrainedNetwork
-from gammalearn.training.checkpoint import build_network
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs the packages onnx and onnxruntime")
 

@@ -125,6 +125,19 @@ def test_console_script_is_callable(setup_arguments):
     assert callable(getattr(importlib.import_module(module), function))
 
 
+@pytest.mark.parametrize(
+    ("group", "base"),
+    [("ctapipe_io", "ctapipe.io:EventSource"), ("ctapipe_reco", "ctapipe.reco:Reconstructor")],
+)
+def test_ctapipe_finds_the_plug_ins(setup_arguments, group, base):
+    """By the entry points that it looks for itself."""
+    (entry,) = setup_arguments["entry_points"][group]
+    point = importlib.metadata.EntryPoint(*(part.strip() for part in entry.split("=")), group)
+    base = importlib.metadata.EntryPoint("base", base, group).load()
+    assert base.plugin_entry_point == group
+    assert issubclass(point.load(), base)
+
+
 def test_package_is_shipped_whole(setup_arguments):
     shipped = setup_arguments["package_data"]
     for path in (ROOT / "gammalearn").rglob("*"):

@@ -38,6 +38,9 @@ MONITORED_POINTING = ("/dl0/monitoring/telescope/pointing", "/dl1/monitoring/tel
 #: Calibration of the pixels against time, as ctapipe-merge brings it into a file.
 COEFFICIENTS = "/dl1/monitoring/telescope/calibration/camera/coefficients"
 
+#: Types of events that are showers, not calibration.
+SHOWERS = (EventType.SUBARRAY, EventType.LONG_EVENT, EventType.UNKNOWN)
+
 #: Images whose parameters are computed together.
 ROWS_AT_A_TIME = 256
 
@@ -178,8 +181,7 @@ class CtapipeDL1Reader:
 
     def is_shower(self) -> np.ndarray:
         """Which events are showers, not calibration; shape (n_events,) of bool."""
-        showers = [EventType.SUBARRAY, EventType.LONG_EVENT, EventType.UNKNOWN]
-        return np.isin(self.events["event_type"], [kind.value for kind in showers])
+        return np.isin(self.events["event_type"], [kind.value for kind in SHOWERS])
 
     def telescope_triggers(self) -> Table:
         """All triggers of telescopes, with images or without: obs_id, event_id, tel_id."""

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from .batch import Batch, CameraImages
 from .index import EventIndex
+from .reader import Reader
 from .reading import ImageReader
 
 __all__ = ["EventDataset"]
@@ -42,6 +43,8 @@ class EventDataset(Dataset):
         left out of.
     weights : mapping of str to ndarray, shape (len(index),), optional
         How much each event counts, by task.
+    readers : sequence of Reader
+        Of the index's files, where these are open already.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class EventDataset(Dataset):
         packed: Sequence[Path] | None = None,
         tasks: Mapping | None = None,
         weights: Mapping[str, np.ndarray] | None = None,
+        readers: Sequence[Reader] = (),
     ):
         self.index = index
         self.tasks = tasks or {}
@@ -60,7 +64,7 @@ class EventDataset(Dataset):
         self.rows = np.arange(len(index)) if rows is None else np.asarray(rows)
         self.targets = {k: torch.as_tensor(np.asarray(v)) for k, v in (targets or {}).items()}
         self.weights = {k: torch.as_tensor(np.asarray(v)) for k, v in (weights or {}).items()}
-        self.reader = ImageReader(index, settings, packed)
+        self.reader = ImageReader(index, settings, packed, readers)
         images, events = index.images, index.events
         self.camera = np.asarray(images["camera"])
         self.multiplicity = np.asarray(events["multiplicity"])

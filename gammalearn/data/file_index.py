@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -18,7 +19,7 @@ from .cuts import names_in, passes
 from .formats import open_reader
 from .reader import TRUTH_UNITS, Reader, event_keys, match_rows
 
-__all__ = ["EVENT_COLUMNS", "IMAGE_COLUMNS", "FileIndex"]
+__all__ = ["EVENT_COLUMNS", "IMAGE_COLUMNS", "FileIndex", "chosen_telescopes"]
 
 #: Changes when what is kept of a file does.
 FORMAT = 2
@@ -123,10 +124,15 @@ class FileIndex:
                 # Damaged: made anew.
                 saved.unlink(missing_ok=True)
         with open_reader(path, settings.cache_directory) as reader:
-            made = _Selection(reader, settings).index()
+            made = cls.of_reader(reader, settings)
         if saved is not None:
             made._save(saved)
         return made
+
+    @classmethod
+    def of_reader(cls, reader: Reader, settings) -> "FileIndex":
+        """The index of what a reader has, made anew; as :meth:`of`."""
+        return _Selection(reader, settings).index()
 
     def _save(self, path: Path) -> None:
         described = {
@@ -279,35 +285,14 @@ class _Selection:
     def _triggers(self) -> Table:
         """The triggers of the selected telescopes, also of those without images."""
         triggers = self.reader.telescope_triggers()
-        if self.settings.telescopes is None:
-            return triggers
-        chosen = {
-            tel_id
-            for selector in self.settings.telescopes
-            for tel_id in _telescopes_matching(self.reader.subarray, selector)
-        }
+        chosen = chosen_telescopes(self.reader.subarray, self.settings.telescopes, self.reader.path)
         return triggers[np.isin(np.asarray(triggers["tel_id"]), list(chosen))]
 
     def _select_telescopes(self) -> list[int]:
-        reader, wanted = self.reader, self.settings.telescopes
+        reader = self.reader
         with_images = reader.telescopes_with_images()
-        if wanted is None:
-            selected = with_images
-        else:
-            chosen = set()
-            for selector in wanted:
-                matches = _telescopes_matching(reader.subarray, selector)
-                if not matches:
-                    there = ", ".join(
-                        f"{tel_id} ({reader.subarray.tel[tel_id]})"
-                        for tel_id in reader.subarray.tel
-                    )
-                    raise DataError(
-                        f"data.telescopes: no telescope {selector!r} in '{reader.path}', "
-                        f"which has: {there}."
-                    )
-                chosen.update(matches)
-            selected = [tel_id for tel_id in with_images if tel_id in chosen]
+        chosen = chosen_telescopes(reader.subarray, self.settings.telescopes, reader.path)
+        selected = [tel_id for tel_id in with_images if tel_id in chosen]
         if not with_images:
             raise InputFileError(f"'{reader.path}' holds no DL1 image of any telescope.")
         return selected
@@ -359,6 +344,35 @@ class _Selection:
         self.cameras.append(camera)
         self.telescopes.append(f"Telescope {tel_id} ({telescope})")
         return len(self.cameras) - 1
+
+
+def chosen_telescopes(subarray, selectors: Sequence | None, source) -> set[int]:
+    """Ids of the telescopes that ``data.telescopes`` chooses, of all if it is None.
+
+    Parameters
+    ----------
+    subarray : SubarrayDescription
+    selectors : sequence of int or str, optional
+    source : object
+        Where the subarray comes from, for the error.
+
+    Raises
+    ------
+    DataError
+        If a selector is of no telescope.
+    """
+    if selectors is None:
+        return {int(tel_id) for tel_id in subarray.tel}
+    chosen = set()
+    for selector in selectors:
+        matches = _telescopes_matching(subarray, selector)
+        if not matches:
+            there = ", ".join(f"{tel_id} ({subarray.tel[tel_id]})" for tel_id in subarray.tel)
+            raise DataError(
+                f"data.telescopes: no telescope {selector!r} in '{source}', which has: {there}."
+            )
+        chosen.update(matches)
+    return chosen
 
 
 def _telescopes_matching(subarray, selector) -> list[int]:

@@ -22,6 +22,7 @@ from ..camera import CameraType, LatticeError
 from ..errors import CameraError, DataError, EmptySelectionError, GammaLearnError, InputFileError
 from .cleaning import cleanings
 from .file_index import FileIndex
+from .reader import Reader
 
 __all__ = ["EventIndex", "count_repeated"]
 
@@ -116,6 +117,21 @@ class EventIndex:
             # A cleaning that lacks a camera is to fail here, before anything is written.
             cleanings(settings, merged.cameras)
         return merged.finish(skipped, allow_empty)
+
+    @classmethod
+    def of_reader(cls, reader: Reader, settings, cameras: Sequence[CameraType]) -> "EventIndex":
+        """Index what a reader has, be it nothing; see :meth:`build`.
+
+        Parameters
+        ----------
+        reader : Reader
+        settings : gammalearn.settings.DataSettings
+        cameras : sequence of CameraType
+            The cameras a network was trained on; others are refused.
+        """
+        merged = _Merged(cameras)
+        merged.add(reader.path, FileIndex.of_reader(reader, settings))
+        return merged.finish([], allow_empty=True)
 
     def particle_counts(self) -> dict[str, int]:
         """Number of events of each particle, the most frequent first."""

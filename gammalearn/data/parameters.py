@@ -15,7 +15,13 @@ from ctapipe.image import ImageProcessor
 from ctapipe.instrument import SubarrayDescription
 from traitlets.config import Config
 
-__all__ = ["ParameterCalculator", "by_type", "computable_parameters", "image_processing"]
+__all__ = [
+    "ParameterCalculator",
+    "by_type",
+    "computable_parameters",
+    "flat_parameters",
+    "image_processing",
+]
 
 #: Picture thresholds (p.e.) of cleaning by telescope type, the boundary's being half of them, as in
 #: the settings that `ctapipe-quickstart` gives, with a first line for telescopes that those leave
@@ -61,7 +67,7 @@ def image_processing(subarray: SubarrayDescription) -> Config:
     )
 
 
-def _flat(parameters: ImageParametersContainer) -> dict[str, float]:
+def flat_parameters(parameters: ImageParametersContainer) -> dict[str, float]:
     """Parameters by the names that they have in files."""
     return {
         f"{container.prefix}_{name}": _number(value, container.fields[name].unit)
@@ -77,7 +83,7 @@ def _number(value, unit) -> float:
 
 def computable_parameters() -> frozenset[str]:
     """Names of the parameters that ctapipe computes, angles in the telescope frame."""
-    return frozenset(_flat(ImageParametersContainer()))
+    return frozenset(flat_parameters(ImageParametersContainer()))
 
 
 class ParameterCalculator:
@@ -120,7 +126,7 @@ class ParameterCalculator:
             event.dl1.tel[tel_id] = DL1CameraContainer(image=image, peak_time=time)
             self._process(event)
             found = event.dl1.tel[tel_id]
-            flat = {**_flat(found.parameters), "cleaning_mask": found.image_mask}
+            flat = {**flat_parameters(found.parameters), "cleaning_mask": found.image_mask}
             for name, column in values.items():
                 column.append(flat[name])
         return {name: np.array(column) for name, column in values.items()}

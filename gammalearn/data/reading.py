@@ -33,9 +33,17 @@ class ImageReader(Dataset):
     settings : gammalearn.settings.DataSettings
     packed : sequence of Path, optional
         Folders of the files' packed images, which are then read in their place.
+    readers : sequence of Reader
+        Of the files, where these are open already; closed with this one.
     """
 
-    def __init__(self, index: EventIndex, settings, packed: Sequence[Path] | None = None):
+    def __init__(
+        self,
+        index: EventIndex,
+        settings,
+        packed: Sequence[Path] | None = None,
+        readers: Sequence[Reader] = (),
+    ):
         images = index.images
         self.files = index.files
         self.packed = packed
@@ -50,7 +58,7 @@ class ImageReader(Dataset):
         self.row = np.asarray(images["row"])
         self.event = np.asarray(images["event"])
         self.keys = {name: np.asarray(index.events[name]) for name in KEYS}
-        self._readers: OrderedDict[int, Reader | PackedImages] = OrderedDict()
+        self._readers: OrderedDict[int, Reader | PackedImages] = OrderedDict(enumerate(readers))
 
     def read(
         self, images: np.ndarray, seed: int = 0, epoch: int | None = None

@@ -28,7 +28,7 @@ from ..data.reader import event_keys, match_rows
 from ..errors import InputFileError, OutputError
 from ..tasks import Task
 
-__all__ = ["check_input", "dl2_name", "write_dl2"]
+__all__ = ["CONTAINERS", "check_input", "decode_outputs", "dl2_name", "write_dl2"]
 
 #: ctapipe's container of each kind of quantity; other kinds have their own columns only.
 CONTAINERS = {
@@ -96,7 +96,7 @@ def write_dl2(
     try:
         with open_reader(index.files[0], experiment.data.cache_directory) as reader:
             _copy_dl1(reader.dl1_path, part, settings.dl1_images)
-            decoded = _decode(index, tasks, outputs)
+            decoded = decode_outputs(index, tasks, outputs)
             with tables.open_file(part, mode="a") as file:
                 for kind, columns in decoded.items():
                     write_tables(file, reader, index, kind, columns, settings.algorithm)
@@ -115,7 +115,7 @@ def _copy_dl1(source: Path, target: Path, images: bool) -> None:
         merger(source)
 
 
-def _decode(index, tasks, outputs) -> dict[str, dict]:
+def decode_outputs(index, tasks, outputs) -> dict[str, dict]:
     """Columns of each kind for the events of the index."""
     decoded = defaultdict(dict)
     for name, task in tasks.items():

@@ -1,6 +1,6 @@
 """Training with Lightning."""
 
-from .checkpoint import TrainedNetwork, load_checkpoint
+from ..checkpoint import TrainedNetwork, load_checkpoint
 from .fit import check_events, fit
 from .machine import check_machine
 from .stopping import was_requeued

@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from ..checkpoint import KEY, build_network, describe, load_checkpoint
 from ..data import (
     EventDataset,
     EventIndex,
@@ -23,7 +24,6 @@ from ..data import (
 from ..errors import CheckpointError, SettingsError
 from ..settings import Experiment
 from ..tasks import Task
-from .checkpoint import KEY, build_network, describe, load_checkpoint
 from .learning_curves import LearningCurves
 from .machine import interruptible, make_trainer
 from .module import ReconstructionModule

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
+from ..checkpoint import KEY
 from ..data import Batch, EventTurns
 from ..errors import SettingsError
 from ..tasks import Task
 from ..tasks.balancing import build_balancing
-from .checkpoint import KEY
 from .machine import compile_encoders
 from .optimisation import build_optimizer, build_schedule
 
@@ -115,7 +115,7 @@ class ReconstructionModule(lightning.LightningModule):
         Turns the training events.
     description : dict
         Goes into the checkpoint beside the weights, see
-        :func:`gammalearn.training.checkpoint.describe`.
+        :func:`gammalearn.checkpoint.describe`.
     """
 
     def __init__(

@@ -9,11 +9,10 @@ import torch
 import yaml
 
 from gammalearn import __version__
+from gammalearn.checkpoint import build_network, describe, load_checkpoint
 from gammalearn.data import EventDataset, EventIndex
 from gammalearn.errors import CheckpointError
 from gammalearn.tasks import build_tasks
-from gammalearn.training import load_checkpoint
-from gammalearn.training.checkpoint import build_network, describe
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from gammalearn.camera import CameraType
+from gammalearn.checkpoint import build_network
 from gammalearn.data import Batch, CameraImages, EventDataset, EventIndex
 from gammalearn.settings import TaskSettings
 from gammalearn.tasks import build_tasks
-from gammalearn.training.checkpoint import build_network
 from gammalearn.training.module import ReconstructionModule, masked_losses
 
 NAN = torch.nan

@@ -8,12 +8,12 @@ import ctapipe
 import torch
 import yaml
 
-from .. import __version__
-from ..camera import CameraType
-from ..errors import CheckpointError
-from ..nn import ReconstructionNetwork
-from ..settings import Experiment
-from ..tasks import Task, build_tasks
+from . import __version__
+from .camera import CameraType
+from .errors import CheckpointError
+from .nn import ReconstructionNetwork
+from .settings import Experiment
+from .tasks import Task, build_tasks
 
 __all__ = ["TrainedNetwork", "build_network", "describe", "load_checkpoint"]
 

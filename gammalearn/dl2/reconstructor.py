@@ -1,0 +1,182 @@
+"""The ctapipe plug-in: a trained network as a reconstructor of `ctapipe-process`.
+
+ctapipe finds it by the entry point ``ctapipe_reco``; docs/ctapipe has configurations.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from ctapipe.containers import ArrayEventContainer, Container
+from ctapipe.core import Provenance, QualityQuery, ToolConfigurationError, traits
+from ctapipe.reco import Reconstructor
+
+from ..camera import CameraType
+from ..checkpoint import TrainedNetwork, load_checkpoint
+from ..data import EventDataset, EventIndex
+from ..data.ctapipe_event import CtapipeEventReader
+from ..data.file_index import chosen_telescopes
+from ..data.parameters import ParameterCalculator
+from ..errors import CameraError, GammaLearnError
+from ..nn import for_inference
+from .writer import CONTAINERS, decode_outputs
+
+__all__ = ["GammaLearnQualityQuery", "GammaLearnReconstructor"]
+
+#: Fields of ctapipe's DL2 event for each kind of quantity, by release.
+FIELDS = {
+    "energy": ("energy",),
+    "geometry": ("geometry",),
+    "particle_type": ("particle_type", "classification"),
+}
+
+#: Stands for the telescope in results of the whole subarray, as in the index.
+NO_TELESCOPE = -1
+
+
+class GammaLearnQualityQuery(QualityQuery):
+    """Which images count, beside the cuts that the network was trained with: by default all."""
+
+    quality_criteria = traits.List(
+        traits.Tuple(traits.Unicode(), traits.Unicode()),
+        default_value=[],
+        help=QualityQuery.quality_criteria.help,
+    ).tag(config=True)
+
+
+class GammaLearnReconstructor(Reconstructor):
+    """Energy, geometry and particle type by a network that GammaLearn trained.
+
+    Results are those of ``gammalearn predict``: for each telescope if the network was trained with
+    ``data.grouping="mono"``, for the subarray if with ``"stereo"``. What the cuts of the training
+    leave out is invalid.
+    """
+
+    checkpoint = traits.Path(
+        default_value=None,
+        allow_none=True,
+        directory_ok=False,
+        help="Checkpoint of GammaLearn, such as runs/lst_stereo/checkpoints/best.ckpt.",
+    ).tag(config=True)
+
+    prefix = traits.Unicode(
+        default_value=None,
+        allow_none=True,
+        help="Name of the results; by default output.algorithm of the checkpoint's settings.",
+    ).tag(config=True)
+
+    device = traits.Unicode(
+        default_value=None,
+        allow_none=True,
+        help="Device of the network, such as cpu or cuda:1; by default a GPU if there is one.",
+    ).tag(config=True)
+
+    def __init__(self, subarray, atmosphere_profile=None, **kwargs):
+        super().__init__(subarray, atmosphere_profile, **kwargs)
+        self.quality_query = GammaLearnQualityQuery(parent=self)
+        if self.checkpoint is None:
+            raise ToolConfigurationError(
+                "GammaLearnReconstructor.checkpoint is not set; give the path of a checkpoint of "
+                "GammaLearn."
+            )
+        try:
+            self._trained = load_checkpoint(self.checkpoint)
+            _check_cameras(self._trained, subarray)
+        except GammaLearnError as error:
+            raise ToolConfigurationError(str(error)) from error
+        Provenance().add_input_file(self.checkpoint, role="reconstructor", add_meta=False)
+        self._settings = self._trained.experiment.data
+        self._name = self.prefix or self._trained.experiment.output.algorithm
+        if self.n_jobs:
+            torch.set_num_threads(self.n_jobs)
+        self._device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self._network = for_inference(self._trained.network).to(self._device)
+        self._calculator = ParameterCalculator(subarray)
+        kinds = {task.kind for task in self._trained.tasks.values()}
+        for kind in sorted(kinds - set(FIELDS)):
+            self.log.warning("ctapipe has no container for %s; it is left out.", kind)
+        self._kinds = sorted(kinds & set(FIELDS))
+
+    def __call__(self, event: ArrayEventContainer) -> None:
+        """Reconstruct an event and fill its ``dl2``.
+
+        Parameters
+        ----------
+        event : ArrayEventContainer
+            With DL1 images.
+
+        Raises
+        ------
+        InputFileError
+            If it has none.
+        """
+        passed = [
+            tel_id
+            for tel_id, dl1 in event.dl1.tel.items()
+            if all(self.quality_query(parameters=dl1.parameters))
+        ]
+        reader = CtapipeEventReader(event, self.subarray, passed, self._calculator)
+        if self._settings.grouping == "mono":
+            results = {tel_id: event.dl2.tel[tel_id] for tel_id in event.trigger.tels_with_trigger}
+        else:
+            results = {NO_TELESCOPE: event.dl2.stereo}
+        found, telescopes = self._predict(reader)
+        for tel_id, result in results.items():
+            for kind in self._kinds:
+                container = self._container(kind, found.get(int(tel_id)), tel_id)
+                if tel_id == NO_TELESCOPE:
+                    container.telescopes = telescopes if container.is_valid else []
+                field = next(name for name in FIELDS[kind] if name in result.fields)
+                result[field][self._name] = container
+
+    @torch.inference_mode()
+    def _predict(self, reader: CtapipeEventReader) -> tuple[dict, list[int]]:
+        """What is reconstructed, telescope → kind → column → value, and of which telescopes."""
+        if not reader.telescopes_with_images():
+            return {}, []
+        index = EventIndex.of_reader(reader, self._settings, self._trained.cameras)
+        if len(index) == 0:
+            return {}, []
+        dataset = EventDataset(index, self._settings, readers=[reader])
+        batch = dataset[np.arange(len(index))].to(self._device)
+        outputs = {
+            name: output.float().cpu().numpy()
+            for name, output in self._network(batch.images, batch.n_events).items()
+        }
+        decoded = decode_outputs(index, self._trained.tasks, outputs)
+        found = {
+            int(tel_id): {
+                kind: {name: values[row] for name, values in columns.items()}
+                for kind, columns in decoded.items()
+            }
+            for row, tel_id in enumerate(index.events["tel_id"])
+        }
+        return found, np.asarray(index.images["tel_id"]).tolist()
+
+    def _container(self, kind: str, found: Mapping | None, tel_id: int) -> Container:
+        """ctapipe's container of a kind, invalid if there is nothing."""
+        suffix = "" if tel_id == NO_TELESCOPE else "_tel"
+        container = CONTAINERS[kind](prefix=f"{self._name}{suffix}")
+        if found is not None:
+            values = found[kind]
+            container.is_valid = all(np.isfinite(value) for value in values.values())
+            for name in set(values) & set(container.fields):
+                container[name] = values[name]
+        return container
+
+
+def _check_cameras(trained: TrainedNetwork, subarray) -> None:
+    """Refuse telescopes that the network would get images of and has no encoder for."""
+    chosen = chosen_telescopes(subarray, trained.experiment.data.telescopes, "the subarray")
+    for tel_id in sorted(chosen):
+        telescope = subarray.tel[tel_id]
+        camera = CameraType.from_geometry(
+            telescope.camera.geometry, telescope.optics.equivalent_focal_length
+        )
+        if not any(known.same_camera(camera) for known in trained.cameras):
+            raise CameraError(
+                f"Telescope {tel_id} ({telescope}) has a camera of {camera.n_pixels} pixels that "
+                "the network was not trained on; it knows "
+                f"{', '.join(c.name for c in trained.cameras)}. Leave the telescope out with "
+                "EventSource.allowed_tels, or train on its camera."
+            )

@@ -424,6 +424,10 @@ class TaskSettings(_Settings):
     particles: list[Particle] | None = None
     """Particles the task learns from; by default gammas for regressions, all for the type."""
 
+    uncertainty: bool = False
+    """Learn the estimate's uncertainty too, by the likelihood of the truth, and write it to the
+    DL2 file (energy, direction, impact)."""
+
 
 class TrainingSettings(_Settings):
     """Optimiser and machine."""

@@ -426,7 +426,7 @@ class TaskSettings(_Settings):
 
     uncertainty: bool = False
     """Learn the estimate's uncertainty too, by the likelihood of the truth, and write it to the
-    DL2 file (energy, direction, impact)."""
+    DL2 file (energy, direction, impact, depth_of_maximum)."""
 
 
 class TrainingSettings(_Settings):

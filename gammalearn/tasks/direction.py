@@ -10,9 +10,6 @@ from .regression import Regression
 
 __all__ = ["DirectionTask"]
 
-#: Share of the events within the angular resolution.
-CONTAINMENT = 0.68
-
 
 def _pointing(events) -> AltAz:
     return AltAz(
@@ -58,6 +55,4 @@ class DirectionTask(Regression):
 
     def metrics(self, output: Tensor, target: Tensor) -> dict[str, float]:
         """Angle (deg, in the tangent plane) that holds 68 % of the events."""
-        if len(output) == 0:
-            return {"angular_resolution": np.nan}
-        return {"angular_resolution": float(self.distance(output, target).quantile(CONTAINMENT))}
+        return {"angular_resolution": self.resolution(output, target)}

@@ -12,9 +12,6 @@ __all__ = ["ImpactTask"]
 #: The network learns the impact in units of this length, the size of the light pool.
 SCALE_M = 100.0
 
-#: Share of the events within the impact resolution.
-CONTAINMENT = 0.68
-
 
 class ImpactTask(Regression):
     """Impact point from the event's ground reference, learnt with its distance.
@@ -57,7 +54,4 @@ class ImpactTask(Regression):
 
     def metrics(self, output: Tensor, target: Tensor) -> dict[str, float]:
         """Distance (m) that holds 68 % of the events."""
-        if len(output) == 0:
-            return {"impact_resolution": np.nan}
-        distance = self.distance(output, target).quantile(CONTAINMENT)
-        return {"impact_resolution": float(distance) * SCALE_M}
+        return {"impact_resolution": self.resolution(output, target) * SCALE_M}

@@ -15,6 +15,9 @@ from .base import Task
 
 __all__ = ["Regression", "likelihood_loss"]
 
+#: Share of the events within the resolution.
+CONTAINMENT = 0.68
+
 #: Smallest uncertainty, in units of the target, added in quadrature: what is learnt by heart
 #: does not become infinitely sure.
 LEAST = 1e-3
@@ -76,6 +79,12 @@ class Regression(Task):
         if not self.gives_uncertainty:
             return distance
         return likelihood_loss(distance, output[:, -1], self.n_values)
+
+    def resolution(self, output: Tensor, target: Tensor) -> float:
+        """Distance that holds 68 % of the events, in units of the target; NaN for no events."""
+        if len(output) == 0:
+            return math.nan
+        return float(self.distance(output, target).quantile(CONTAINMENT))
 
     def sigma(self, output: np.ndarray) -> np.ndarray:
         """Uncertainty σ of estimates that have one, in units of the target, shape (n_events,)."""

@@ -192,6 +192,21 @@ def test_an_output_that_is_not_finite_is_invalid(make_dl2, data_dir):
         assert file.root.dl2.event.subarray.geometry.Net.col("Net_is_valid").all()
 
 
+def test_what_ctapipe_has_no_container_for_is_read_and_merged(make_dl2, tmp_path):
+    made = {}
+    for name in ("proton_run201_prod5", "proton_run202_prod5"):
+        _, made[name], index, outputs = make_dl2(name, "stereo", tasks=["depth_of_maximum"])
+    merged = tmp_path / "merged.dl2.h5"
+    inputs = [str(path) for path in made.values()]
+    assert run_tool(MergeTool(), [*inputs, "-o", str(merged)], cwd=tmp_path) == 0
+    with load(merged) as dl2:
+        events = dl2.read_subarray_events()
+    assert events["Net_x_max"].unit == "g / cm2"
+    expected = 100 * outputs["depth_of_maximum"][:, 0]
+    np.testing.assert_allclose(events["Net_x_max"][-len(index) :], expected)
+    assert events["Net_is_valid"].all()
+
+
 def test_ctapipe_merges_the_files(make_dl2, tmp_path):
     _, first, _, _ = make_dl2("proton_run202_prod5", "stereo")
     _, second, _, _ = make_dl2("proton_run201_prod5", "stereo")

@@ -428,6 +428,10 @@ class TaskSettings(_Settings):
     """Learn the estimate's uncertainty too, by the likelihood of the truth, and write it to the
     DL2 file (energy, direction, impact, depth_of_maximum)."""
 
+    classes: Literal[2, 3] = 2
+    """Gamma against all other particles, or gamma, proton and electron each for itself
+    (particle_type); gammaness is the probability of gamma in both."""
+
 
 class TrainingSettings(_Settings):
     """Optimiser and machine."""

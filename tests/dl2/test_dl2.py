@@ -192,6 +192,18 @@ def test_an_output_that_is_not_finite_is_invalid(make_dl2, data_dir):
         assert file.root.dl2.event.subarray.geometry.Net.col("Net_is_valid").all()
 
 
+def test_three_classes_have_their_probabilities(make_dl2):
+    tasks = {"particle_type": {"classes": 3}}
+    _, path, _, outputs = make_dl2("proton_run202_prod5", "stereo", tasks=tasks)
+    with load(path) as dl2:
+        events = dl2.read_subarray_events()
+    odds = np.exp(outputs["particle_type"])
+    names = ("Net_prediction", "Net_prediction_proton", "Net_prediction_electron")
+    for column, name in enumerate(names):
+        expected = odds[:, column] / odds.sum(axis=1)
+        np.testing.assert_allclose(events[name], expected, rtol=1e-5)
+
+
 def test_what_ctapipe_has_no_container_for_is_read_and_merged(make_dl2, tmp_path):
     made = {}
     for name in ("proton_run201_prod5", "proton_run202_prod5"):

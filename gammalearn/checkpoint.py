@@ -56,6 +56,7 @@ def build_network(experiment: Experiment, cameras, tasks: Mapping[str, Task]):
         {name: task.n_outputs for name, task in tasks.items()},
         experiment.network,
         sky_task=next((name for name, task in tasks.items() if task.in_the_sky), None),
+        with_uncertainty=[name for name, task in tasks.items() if task.gives_uncertainty],
     )
 
 

@@ -424,6 +424,14 @@ class TaskSettings(_Settings):
     particles: list[Particle] | None = None
     """Particles the task learns from; by default gammas for regressions, all for the type."""
 
+    uncertainty: bool = False
+    """Learn the estimate's uncertainty too, by the likelihood of the truth, and write it to the
+    DL2 file (energy, direction, impact, depth_of_maximum)."""
+
+    classes: Literal[2, 3] = 2
+    """Gamma against all other particles, or gamma, proton and electron each for itself
+    (particle_type); gammaness is the probability of gamma in both."""
+
 
 class TrainingSettings(_Settings):
     """Optimiser and machine."""

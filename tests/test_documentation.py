@@ -4,7 +4,10 @@ import gc
 import re
 import runpy
 
+import astropy.units as u
+import numpy as np
 import pytest
+import torch
 
 from gammalearn import settings
 from gammalearn.tasks import available_tasks
@@ -31,14 +34,23 @@ def test_the_guide_shows_a_task_that_is_found(read):
     exec(data_settings, {})
     scope = {"__name__": "snippet"}
     exec(snippet, scope)
-    task = scope["DepthOfMaximumTask"]
+    task = scope["FirstInteractionTask"]
     try:
-        assert available_tasks()["depth_of_maximum"] is task
+        assert available_tasks()["first_interaction"] is task
+        made = task(settings.TaskSettings(uncertainty=True))
+        events = {"true_h_first_int": np.array([25_000.0])}  # m, of the event index
+        assert made.truth(events) == [[2.5]]
+        columns = made.decode(np.array([[2.5, np.log(0.3)]]), events)
+        assert columns["h_first_int"] == [25] * u.km
+        assert columns["h_first_int_uncert"].value == pytest.approx([3], rel=1e-4)
+        assert made.metrics(torch.tensor([[2.0, 0.0]]), torch.tensor([[2.5]])) == {
+            "h_first_int_resolution": 5
+        }
     finally:
         # The registry knows classes as long as they live.
-        del scope, task
+        del scope, task, made
         gc.collect()
-    assert "depth_of_maximum" not in available_tasks()
+    assert "first_interaction" not in available_tasks()
 
 
 def test_every_link_leads_somewhere(read, pytestconfig):

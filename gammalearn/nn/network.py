@@ -10,7 +10,7 @@ Each image by itself gives an estimate for each task and says how much it is wor
 adds begins at zero: from the start on, many telescopes are better than one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -41,9 +41,12 @@ class ReconstructionNetwork(nn.Module):
         Number of outputs of each task.
     settings : gammalearn.settings.NetworkSettings
     sky_task : str, optional
-        The task, if any, whose outputs are an offset in the sky (fov_lon, fov_lat) in deg. With
-        ``settings.keypoints`` images give their estimates of it as places and precisions, see
+        The task, if any, whose first outputs are an offset in the sky (fov_lon, fov_lat) in deg.
+        With ``settings.keypoints`` images give their estimates of it as places and precisions, see
         `gammalearn.nn.readout.SkyEstimate`.
+    with_uncertainty : collection of str
+        Tasks whose last output is the logarithm of the others' standard deviation. Their images
+        are worth as much as they are precise.
     """
 
     def __init__(
@@ -53,8 +56,10 @@ class ReconstructionNetwork(nn.Module):
         outputs: Mapping[str, int],
         settings,
         sky_task: str | None = None,
+        with_uncertainty: Collection[str] = (),
     ):
         super().__init__()
+        self.with_uncertainty = frozenset(with_uncertainty)
         self.sky_task = sky_task if settings.keypoints else None
         self.encoders = nn.ModuleDict(
             {
@@ -76,10 +81,10 @@ class ReconstructionNetwork(nn.Module):
         for head in self.heads.values():
             nn.init.zeros_(head[-1].weight)
             nn.init.zeros_(head[-1].bias)
-        # One output more than the task has: the logarithm of an image's weight.
+        # One output more where the task has no uncertainty: the logarithm of an image's weight.
         self.image_heads = nn.ModuleDict(
             {
-                name: _head(settings, n_outputs + 1)
+                name: _head(settings, n_outputs + (name not in self.with_uncertainty))
                 for name, n_outputs in outputs.items()
                 if name != self.sky_task
             }
@@ -121,14 +126,19 @@ class ReconstructionNetwork(nn.Module):
         event = self.fusion(features, events, n_events)
         outputs, of_images = {}, {}
         for name, head in self.heads.items():
+            with_uncertainty = name in self.with_uncertainty
             if name == self.sky_task:
                 given = torch.cat(estimates)
                 mean = weighted_sky_mean(given, events, n_events)
+                if with_uncertainty:
+                    given, mean = place_and_log_sigma(given), place_and_log_sigma(mean)
             else:
                 given = self.image_heads[name](features)
-                mean = weighted_mean(given, events, n_events)
-            outputs[name] = head(event) + mean
-            of_images[name] = given[:, : outputs[name].shape[1]]
+                join = most_likely_mean if with_uncertainty else weighted_mean
+                mean = join(given, events, n_events)
+            n_outputs = head[-1].out_features
+            outputs[name] = head(event) + mean[:, :n_outputs]
+            of_images[name] = given[:, :n_outputs]
         return outputs, of_images, events
 
 
@@ -157,11 +167,40 @@ def weighted_mean(estimates: Tensor, event: Tensor, n_events: int) -> Tensor:
     -------
     Tensor, shape (n_events, n_outputs)
     """
-    outputs, weight = estimates.float().tensor_split([estimates.shape[1] - 1], dim=1)
-    weight = weight.clamp(-6, 6).exp()
-    terms = torch.cat([outputs * weight, weight], dim=1)
+    outputs, log_weight = estimates.float().tensor_split([estimates.shape[1] - 1], dim=1)
+    return _mean_and_weight(outputs, log_weight.clamp(-6, 6).exp(), event, n_events)[0]
+
+
+def most_likely_mean(estimates: Tensor, event: Tensor, n_events: int) -> Tensor:
+    """Mean of what the images of an event give, with the uncertainties that they give.
+
+    The value of the greatest likelihood where each image's is normally distributed, and its
+    standard deviation where their errors have nothing in common: weights are 1 / σ², and the
+    mean's σ is (Σ 1 / σ²)^(−1/2). What errors have in common is left to the event's head to add.
+
+    Parameters
+    ----------
+    estimates : Tensor, shape (n_images, n_outputs)
+        Values and the logarithm of their standard deviation, which counts up to ±6.
+    event : Tensor of int64, shape (n_images,)
+        Row of each image's event.
+    n_events : int
+
+    Returns
+    -------
+    Tensor, shape (n_events, n_outputs)
+    """
+    values, log_sigma = estimates.float().tensor_split([estimates.shape[1] - 1], dim=1)
+    precision = torch.exp(-2 * log_sigma.clamp(-6, 6))
+    mean, precision = _mean_and_weight(values, precision, event, n_events)
+    return torch.cat([mean, -precision.log() / 2], dim=1)
+
+
+def _mean_and_weight(values, weight, event, n_events) -> tuple[Tensor, Tensor]:
+    """Weighted mean of the values of each event's images, and the sum of their weights."""
+    terms = torch.cat([values * weight, weight], dim=1)
     total = terms.new_zeros(n_events, terms.shape[1]).index_add(0, event, terms)
-    return total[:, :-1] / total[:, -1:]
+    return total[:, :-1] / total[:, -1:], total[:, -1:]
 
 
 def weighted_sky_mean(estimates: Tensor, event: Tensor, n_events: int) -> Tensor:
@@ -180,7 +219,8 @@ def weighted_sky_mean(estimates: Tensor, event: Tensor, n_events: int) -> Tensor
 
     Returns
     -------
-    Tensor, shape (n_events, 2)
+    Tensor, shape (n_events, N_SKY)
+        Places and precision matrices.
     """
     lon, lat, xx, xy, yy = estimates.float().unbind(dim=1)
     terms = torch.stack([xx, xy, yy, xx * lon + xy * lat, xy * lon + yy * lat], dim=1)
@@ -188,4 +228,24 @@ def weighted_sky_mean(estimates: Tensor, event: Tensor, n_events: int) -> Tensor
     xx, xy, yy, at_lon, at_lat = total.unbind(dim=1)
     determinant = xx * yy - xy * xy
     place = torch.stack([yy * at_lon - xy * at_lat, xx * at_lat - xy * at_lon], dim=1)
-    return place / determinant.unsqueeze(1)
+    return torch.cat([place / determinant.unsqueeze(1), total[:, :3]], dim=1)
+
+
+def place_and_log_sigma(estimates: Tensor) -> Tensor:
+    """Places in the sky with one uncertainty each, which is alike in all directions.
+
+    Its square is the mean of the variances in two coordinates, half the trace of P⁻¹.
+
+    Parameters
+    ----------
+    estimates : Tensor, shape (n_estimates, N_SKY)
+        Place and precision matrix P.
+
+    Returns
+    -------
+    Tensor, shape (n_estimates, 3)
+        Place (deg) and the logarithm of the standard deviation (deg) in each coordinate.
+    """
+    lon, lat, xx, xy, yy = estimates.float().unbind(dim=1)
+    log_sigma = torch.log((xx + yy) / (2 * (xx * yy - xy * xy))) / 2
+    return torch.stack([lon, lat, log_sigma], dim=1)

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 
 from ..errors import SettingsError
 from .base import Task
+from .regression import Regression
 
-__all__ = ["Task", "available_tasks", "build_tasks"]
+__all__ = ["Regression", "Task", "available_tasks", "build_tasks"]
 
 
 def available_tasks() -> dict[str, type[Task]]:
@@ -38,7 +39,7 @@ def build_tasks(settings: Mapping) -> dict[str, Task]:
     Raises
     ------
     SettingsError
-        If there is no task of a name.
+        If there is no task of a name, or it does not know a setting.
     """
     known = available_tasks()
     for name in settings:
@@ -49,4 +50,16 @@ def build_tasks(settings: Mapping) -> dict[str, Task]:
                 f"tasks.{name}: there is no such task; {hint}"
                 f"known tasks: {', '.join(sorted(known))}."
             )
+        _check_options(name, known[name], settings[name])
     return {name: known[name](task) for name, task in settings.items()}
+
+
+def _check_options(name: str, task: type[Task], settings) -> None:
+    """Refuse what was set but this task does not know."""
+    for option, field in type(settings).model_fields.items():
+        known = option in ("weight", "particles", *task.options)
+        if not known and getattr(settings, option) != field.default:
+            raise SettingsError(
+                f"tasks.{name}.{option}={getattr(settings, option)}: this task has no such "
+                "setting; leave it out."
+            )

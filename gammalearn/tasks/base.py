@@ -21,8 +21,11 @@ class Task(ABC):
     name: ClassVar[str]
     """Name in the settings and in the network."""
 
-    n_outputs: ClassVar[int]
+    n_outputs: int
     """Numbers the network gives for it."""
+
+    gives_uncertainty: bool = False
+    """Whether the last of them is the logarithm of the others' standard deviation."""
 
     kind: ClassVar[str]
     """Group of the DL2 file that its columns go to."""
@@ -31,7 +34,10 @@ class Task(ABC):
     """Particles it learns from by default; None means all."""
 
     in_the_sky: ClassVar[bool] = False
-    """Whether its outputs are an offset in the sky (fov_lon, fov_lat) in deg."""
+    """Whether its first outputs are an offset in the sky (fov_lon, fov_lat) in deg."""
+
+    options: ClassVar[tuple[str, ...]] = ()
+    """Settings it knows beside weight and particles, which all do."""
 
     def __init__(self, settings):
         self.weight = settings.weight

@@ -2,17 +2,13 @@
 
 import astropy.units as u
 import numpy as np
-import torch
 from astropy.coordinates import AltAz
 from ctapipe.coordinates import TelescopeFrame
 from torch import Tensor
 
-from .base import Task
+from .regression import Regression
 
 __all__ = ["DirectionTask"]
-
-#: Share of the events within the angular resolution.
-CONTAINMENT = 0.68
 
 
 def _pointing(events) -> AltAz:
@@ -21,11 +17,11 @@ def _pointing(events) -> AltAz:
     )
 
 
-class DirectionTask(Task):
+class DirectionTask(Regression):
     """Offset from the pointing, learnt with the distance in the tangent plane."""
 
     name = "direction"
-    n_outputs = 2
+    n_values = 2
     kind = "geometry"
     learns_from = ("gamma",)
     in_the_sky = True
@@ -40,20 +36,23 @@ class DirectionTask(Task):
     def turned(self, target: Tensor, turn) -> Tensor:
         return turn.sky(target)
 
-    def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        return torch.linalg.vector_norm(output - target, dim=1)
-
     def decode(self, output, events):
-        fov_lon, fov_lat = output.astype(np.float64).T * u.deg
+        fov_lon, fov_lat = output[:, :2].astype(np.float64).T * u.deg
         # A network that has not learnt yet may leave the sphere; the pole is its end.
         fov_lat = np.clip(fov_lat, -90 * u.deg, 90 * u.deg)
         direction = TelescopeFrame(
             fov_lon=fov_lon, fov_lat=fov_lat, telescope_pointing=_pointing(events)
         ).transform_to(AltAz())
-        return {"alt": direction.alt.to(u.deg), "az": direction.az.wrap_at(360 * u.deg).to(u.deg)}
+        columns = {
+            "alt": direction.alt.to(u.deg),
+            "az": direction.az.wrap_at(360 * u.deg).to(u.deg),
+        }
+        if self.gives_uncertainty:
+            # A radius, of two coordinates with σ each: the root mean square of the angle, as that
+            # of ctapipe's StereoMeanCombiner is.
+            columns["ang_distance_uncert"] = np.sqrt(2) * self.sigma(output) * u.deg
+        return columns
 
     def metrics(self, output: Tensor, target: Tensor) -> dict[str, float]:
         """Angle (deg, in the tangent plane) that holds 68 % of the events."""
-        if len(output) == 0:
-            return {"angular_resolution": np.nan}
-        return {"angular_resolution": float(self.loss(output, target).quantile(CONTAINMENT))}
+        return {"angular_resolution": self.resolution(output, target)}

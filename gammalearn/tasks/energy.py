@@ -4,9 +4,8 @@ import astropy.units as u
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import l1_loss
 
-from .base import Task
+from .regression import Regression
 
 __all__ = ["EnergyTask"]
 
@@ -15,11 +14,11 @@ __all__ = ["EnergyTask"]
 ONE_SIGMA = (0.158655, 0.5, 0.841345)
 
 
-class EnergyTask(Task):
+class EnergyTask(Regression):
     """log10 of the energy in TeV, learnt with the absolute error (robust to wild events)."""
 
     name = "energy"
-    n_outputs = 1
+    n_values = 1
     kind = "energy"
     learns_from = ("gamma",)
 
@@ -27,15 +26,16 @@ class EnergyTask(Task):
         energy = np.asarray(events["true_energy"], dtype=np.float64)
         return np.log10(energy, out=np.full_like(energy, np.nan), where=energy > 0)[:, None]
 
-    def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        return l1_loss(output, target, reduction="none").squeeze(1)
-
     def decode(self, output, events):
-        return {"energy": 10.0 ** output[:, 0].astype(np.float64) * u.TeV}
+        energy = 10.0 ** output[:, 0].astype(np.float64) * u.TeV
+        columns = {"energy": energy}
+        if self.gives_uncertainty:
+            columns["energy_uncert"] = energy * np.log(10) * self.sigma(output)
+        return columns
 
     def metrics(self, output: Tensor, target: Tensor) -> dict[str, float]:
         """Median and one-sigma half-width of the relative error E_reco / E_true − 1."""
-        error = 10 ** (output.double() - target.double()).squeeze(1) - 1
+        error = 10 ** (output[:, :1].double() - target.double()).squeeze(1) - 1
         if len(error) == 0:
             return {"energy_bias": np.nan, "energy_resolution": np.nan}
         low, median, high = torch.quantile(error, error.new_tensor(ONE_SIGMA)).tolist()

@@ -5,18 +5,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .base import Task
+from .regression import Regression
 
 __all__ = ["ImpactTask"]
 
 #: The network learns the impact in units of this length, the size of the light pool.
 SCALE_M = 100.0
 
-#: Share of the events within the impact resolution.
-CONTAINMENT = 0.68
 
-
-class ImpactTask(Task):
+class ImpactTask(Regression):
     """Impact point from the event's ground reference, learnt with its distance.
 
     The ground reference is the mean position of the event's telescopes, which for mono is the
@@ -25,7 +22,7 @@ class ImpactTask(Task):
     """
 
     name = "impact"
-    n_outputs = 2
+    n_values = 2
     kind = "geometry"
     learns_from = ("gamma",)
 
@@ -44,19 +41,17 @@ class ImpactTask(Task):
     def moved(self, target: Tensor, step: Tensor) -> Tensor:
         return target - step[:, :2] / SCALE_M
 
-    def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        return torch.linalg.vector_norm(output - target, dim=1)
-
     def decode(self, output, events):
-        output = output.astype(np.float64) * SCALE_M
-        return {
-            "core_x": (output[:, 0] + np.asarray(events["reference_x"])) * u.m,
-            "core_y": (output[:, 1] + np.asarray(events["reference_y"])) * u.m,
+        x, y = output[:, :2].astype(np.float64).T * SCALE_M
+        columns = {
+            "core_x": (x + np.asarray(events["reference_x"])) * u.m,
+            "core_y": (y + np.asarray(events["reference_y"])) * u.m,
         }
+        if self.gives_uncertainty:
+            sigma = self.sigma(output) * SCALE_M * u.m
+            columns |= {"core_uncert_x": sigma, "core_uncert_y": sigma}
+        return columns
 
     def metrics(self, output: Tensor, target: Tensor) -> dict[str, float]:
         """Distance (m) that holds 68 % of the events."""
-        if len(output) == 0:
-            return {"impact_resolution": np.nan}
-        distance = self.loss(output, target).quantile(CONTAINMENT)
-        return {"impact_resolution": float(distance) * SCALE_M}
+        return {"impact_resolution": self.resolution(output, target) * SCALE_M}

@@ -2,39 +2,71 @@
 
 import numpy as np
 import torch
-from scipy.special import expit
+from scipy.special import expit, softmax
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torchmetrics.functional.classification import binary_auroc
 
 from .base import Task
 
 __all__ = ["ParticleTypeTask"]
 
+#: What three classes are, in the order of the outputs.
+CLASSES = ("gamma", "proton", "electron")
+
 
 class ParticleTypeTask(Task):
-    """Gamma (1) against all other particles (0), learnt with the cross entropy."""
+    """Gamma against all other particles, or gamma, proton and electron; cross entropy.
+
+    Of two classes the output is the logit of gamma, and the target 1 for gammas and 0 for others.
+    Of three there is an output for each of `CLASSES`, whose softmax are the probabilities, and the
+    target is the class's place among them; other particles are not learnt from.
+    """
 
     name = "particle_type"
-    n_outputs = 1
     kind = "particle_type"
     learns_from = None
+    options = ("classes",)
+
+    def __init__(self, settings):
+        super().__init__(settings)
+        self.n_outputs = 1 if settings.classes == 2 else settings.classes
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether it tells gammas from all others only."""
+        return self.n_outputs == 1
 
     def truth(self, events):
         particle = np.asarray(events["particle"])
-        return np.where(particle == "", np.nan, particle == "gamma")[:, None]
+        if self.is_binary:
+            return np.where(particle == "", np.nan, particle == "gamma")[:, None]
+        is_class = particle[:, None] == np.array(CLASSES)
+        return np.where(is_class.any(axis=1), is_class.argmax(axis=1), np.nan)[:, None]
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        return binary_cross_entropy_with_logits(output, target, reduction="none").squeeze(1)
+        if self.is_binary:
+            return binary_cross_entropy_with_logits(output, target, reduction="none").squeeze(1)
+        return cross_entropy(output, target.squeeze(1).long(), reduction="none")
 
     def decode(self, output, events):
-        return {"prediction": expit(output[:, 0].astype(np.float64))}
+        """Gammaness, ctapipe's ``prediction``; of three classes the others' probabilities too."""
+        output = output.astype(np.float64)
+        if self.is_binary:
+            return {"prediction": expit(output[:, 0])}
+        gamma, *others = softmax(output, axis=1).T
+        names = [f"prediction_{name}" for name in CLASSES[1:]]
+        return {"prediction": gamma, **dict(zip(names, others, strict=True))}
 
     def metrics(self, output: Tensor, target: Tensor) -> dict[str, float]:
-        """Area under the ROC curve."""
-        gamma = target.squeeze(1).to(torch.int64)
+        """Area under the ROC curve of gammas against all others."""
+        if self.is_binary:
+            gamma, logit = target.squeeze(1).to(torch.int64), output.squeeze(1)
+        else:
+            gamma = (target.squeeze(1) == 0).to(torch.int64)
+            logit = output[:, 0] - output[:, 1:].logsumexp(dim=1)
         if len(gamma.unique()) < 2:
             return {"auc": np.nan}
         # The order is all that counts, and the outputs' rank keeps it where gammaness is 1.
-        rank = output.squeeze(1).unique(return_inverse=True)[1].double()
+        rank = logit.unique(return_inverse=True)[1].double()
         return {"auc": float(binary_auroc(rank / rank.max().clamp(min=1), gamma))}

@@ -15,10 +15,11 @@ from gammalearn.settings import Experiment
 from gammalearn.tasks import build_tasks
 
 
-def experiment_for(grouping, **data):
+def experiment_for(grouping, tasks=None, **data):
     return Experiment.model_validate(
         {
             "data": {"grouping": grouping, **data},
+            **({"tasks": tasks} if tasks else {}),
             "network": {"backbone": "conv4", "channels": [2, 2, 2, 2], "embedding": 8, "head": 4},
             "output": {"algorithm": "Net"},
         }
@@ -29,9 +30,9 @@ def experiment_for(grouping, **data):
 def make_dl2(data_dir, tmp_path):
     """Write the DL2 of a DL1 file with outputs that are known, one number an event and task."""
 
-    def make(name, grouping, outputs=None, output=None, **data):
+    def make(name, grouping, outputs=None, output=None, tasks=None, **data):
         source = data_dir / "dl1_ctapipe" / f"{name}.dl1.h5"
-        experiment = experiment_for(grouping, **data)
+        experiment = experiment_for(grouping, tasks, **data)
         if output:
             experiment = experiment.model_copy(
                 update={"output": experiment.output.model_copy(update=output)}
@@ -130,6 +131,26 @@ def test_units_and_ranges_are_those_of_ctapipe(make_dl2):
     assert np.all((events["Net_prediction"] > 0) & (events["Net_prediction"] < 1))
 
 
+@pytest.mark.parametrize("grouping", ["stereo", "mono"])
+def test_uncertainties_are_in_the_columns_of_ctapipe(make_dl2, grouping):
+    """With the name, unit and description that ctapipe's containers give them."""
+    tasks = {name: {"uncertainty": True} for name in ("energy", "direction", "impact")}
+    _, path, index, outputs = make_dl2("gamma_lsts_run7_7.0.0", grouping, tasks=tasks)
+    with load(path) as dl2:
+        stereo = grouping == "stereo"
+        events = dl2.read_subarray_events() if stereo else dl2.read_telescope_events()
+        prefix = "Net" if stereo else "Net_tel"
+    assert len(events) == len(index)
+    energy = events[f"{prefix}_energy_uncert"]
+    expected = events[f"{prefix}_energy"] * np.log(10) * np.exp(outputs["energy"][:, 1])
+    assert np.sort(energy) == pytest.approx(np.sort(expected), rel=1e-3)
+    assert energy.description == "reconstructed energy uncertainty"
+    units = {"energy": "TeV", "ang_distance": "deg", "core_x": "m", "core_y": "m"}
+    for name in ("energy_uncert", "ang_distance_uncert", "core_uncert_x", "core_uncert_y"):
+        column = events[f"{prefix}_{name}"]
+        assert str(column.unit) == units[name.replace("_uncert", "")] and np.all(column > 0)
+
+
 def test_images_are_left_out_unless_asked_for(make_dl2):
     source, path, _, _ = make_dl2("gamma_lsts_run7_7.0.0", "stereo")
     with tables.open_file(path) as file:
@@ -169,6 +190,33 @@ def test_an_output_that_is_not_finite_is_invalid(make_dl2, data_dir):
         energy = file.root.dl2.event.subarray.energy.Net
         assert energy.col("Net_is_valid").tolist() == [i != 1 for i in range(n_events)]
         assert file.root.dl2.event.subarray.geometry.Net.col("Net_is_valid").all()
+
+
+def test_three_classes_have_their_probabilities(make_dl2):
+    tasks = {"particle_type": {"classes": 3}}
+    _, path, _, outputs = make_dl2("proton_run202_prod5", "stereo", tasks=tasks)
+    with load(path) as dl2:
+        events = dl2.read_subarray_events()
+    odds = np.exp(outputs["particle_type"])
+    names = ("Net_prediction", "Net_prediction_proton", "Net_prediction_electron")
+    for column, name in enumerate(names):
+        expected = odds[:, column] / odds.sum(axis=1)
+        np.testing.assert_allclose(events[name], expected, rtol=1e-5)
+
+
+def test_what_ctapipe_has_no_container_for_is_read_and_merged(make_dl2, tmp_path):
+    made = {}
+    for name in ("proton_run201_prod5", "proton_run202_prod5"):
+        _, made[name], index, outputs = make_dl2(name, "stereo", tasks=["depth_of_maximum"])
+    merged = tmp_path / "merged.dl2.h5"
+    inputs = [str(path) for path in made.values()]
+    assert run_tool(MergeTool(), [*inputs, "-o", str(merged)], cwd=tmp_path) == 0
+    with load(merged) as dl2:
+        events = dl2.read_subarray_events()
+    assert events["Net_x_max"].unit == "g / cm2"
+    expected = 100 * outputs["depth_of_maximum"][:, 0]
+    np.testing.assert_allclose(events["Net_x_max"][-len(index) :], expected)
+    assert events["Net_is_valid"].all()
 
 
 def test_ctapipe_merges_the_files(make_dl2, tmp_path):

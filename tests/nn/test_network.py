@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from scipy.optimize import curve_fit
 from torch import nn
 
 from gammalearn.camera import CameraType
 from gammalearn.data import Batch, CameraImages
 from gammalearn.nn import ReconstructionNetwork
-from gammalearn.nn.network import weighted_mean
+from gammalearn.nn.network import most_likely_mean, weighted_mean
 from gammalearn.settings import NetworkSettings
 
 OUTPUTS = {"energy": 1, "direction": 2, "impact": 2, "particle_type": 1}
@@ -173,6 +174,42 @@ def test_weighted_mean_is_that_of_numpy():
     torch.testing.assert_close(
         weighted_mean(estimates, event, 2), torch.tensor(np.array(expected), dtype=torch.float32)
     )
+
+
+def test_the_most_likely_mean_is_that_of_a_fit():
+    """scipy's least squares of a constant to values with known errors."""
+    values, sigma = np.array([1.0, 3.0, 2.5]), np.array([0.1, 0.4, 0.2])
+    estimates = np.column_stack([values, -values, np.log(sigma)])
+    estimates = np.vstack([estimates, [7.0, 5.0, np.log(0.3)]])
+    expected, covariance = curve_fit(
+        lambda x, a: np.full_like(x, a), values, values, sigma=sigma, absolute_sigma=True
+    )
+    mean = most_likely_mean(torch.tensor(estimates), torch.tensor([1, 1, 1, 0]), 2)
+    log_sigma = np.log(np.sqrt(covariance[0, 0]))
+    expected = [[7, 5, np.log(0.3)], [expected[0], -expected[0], log_sigma]]
+    np.testing.assert_allclose(mean, expected, rtol=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("keypoints", [0, 3])
+def test_telescopes_make_an_event_more_certain_than_its_surest_image(images, keypoints):
+    """In a new network, of each regression; of one image the event is as certain as that."""
+    torch.manual_seed(0)
+    settings = NETWORKS["gammaphysnet"].model_copy(update={"keypoints": keypoints})
+    regressions = {"energy": 2, "direction": 3, "impact": 3}
+    outputs = {**regressions, "particle_type": 1}
+    sky_task = "direction" if keypoints else None
+    network = ReconstructionNetwork(CAMERAS, 2, outputs, settings, sky_task, regressions).eval()
+    events, of_images, event = network.of_events_and_images(images, N_EVENTS)
+    assert {name: output.shape[1] for name, output in events.items()} == outputs
+    for name in regressions:
+        log_sigma, of_images_log_sigma = events[name][:, -1], of_images[name][:, -1]
+        for row in range(N_EVENTS):
+            mine = of_images_log_sigma[event == row]
+            if len(mine) == 1:
+                torch.testing.assert_close(log_sigma[row], mine[0])
+            else:
+                assert log_sigma[row] < mine.min()
 
 
 def test_a_camera_without_images_does_not_learn(network, images):

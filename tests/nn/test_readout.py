@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gammalearn.camera import CameraType, PixelGrid
-from gammalearn.nn.network import weighted_sky_mean
+from gammalearn.nn.network import place_and_log_sigma, weighted_sky_mean
 from gammalearn.nn.readout import N_SKY, Keypoints, Readout, SkyEstimate
 
 SKY = np.array([[0.02, -0.09], [0.1, 0.01], [-0.4, 0.3]])
@@ -98,20 +98,37 @@ def test_the_mean_of_an_event_is_the_least_squares_solution():
         [places, precisions[:, 0, 0], precisions[:, 0, 1], precisions[:, 1, 1]]
     )
     mean = weighted_sky_mean(torch.tensor(estimates), torch.tensor(event), 3).numpy()
+    xx, xy, yy = mean[:, 2:].T
     for number in range(3):
         mine = event == number
         root = np.linalg.cholesky(precisions[mine]).transpose(0, 2, 1)
         expected = np.linalg.lstsq(
             root.reshape(-1, 2), np.einsum("nij,nj->ni", root, places[mine]).ravel()
         )[0]
-        np.testing.assert_allclose(mean[number], expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(mean[number, :2], expected, rtol=1e-4, atol=1e-5)
+        total = precisions[mine].sum(axis=0)
+        summed = [[xx[number], xy[number]], [xy[number], yy[number]]]
+        np.testing.assert_allclose(summed, total, rtol=1e-5)
 
 
 def test_two_lines_cross_where_they_should():
     line = [1e4, 0.0, 1e-4]  # known across, not along
     estimates = torch.tensor([[0.5, 9.0, *line], [-7.0, -0.25, *line[::-1]]])
     place = weighted_sky_mean(estimates, torch.tensor([0, 0]), 1)
-    torch.testing.assert_close(place, torch.tensor([[0.5, -0.25]]), rtol=0, atol=1e-3)
+    torch.testing.assert_close(place[:, :2], torch.tensor([[0.5, -0.25]]), rtol=0, atol=1e-3)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 2**31), st.floats(0.01, 1), st.floats(0.01, 1))
+def test_uncertainty_in_the_sky_is_the_mean_of_the_variances(seed, along, across):
+    """As scattered offsets of that covariance have, whatever way they are turned."""
+    angle = np.random.default_rng(seed).uniform(0, np.pi)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    covariance = turn @ np.diag([along**2, across**2]) @ turn.T
+    (xx, xy), (_, yy) = np.linalg.inv(covariance)
+    place = place_and_log_sigma(torch.tensor([[0.3, -0.7, xx, xy, yy]], dtype=torch.float64))
+    expected = [0.3, -0.7, np.log(np.sqrt((along**2 + across**2) / 2))]
+    np.testing.assert_allclose(place.numpy()[0], expected, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from gammalearn.settings import Experiment, TaskSettings
 from gammalearn.tasks import available_tasks, build_tasks
 from gammalearn.tasks.energy import EnergyTask
 
-NAMES = {"direction", "energy", "impact", "particle_type"}
+NAMES = {"depth_of_maximum", "direction", "energy", "impact", "particle_type"}
 REGRESSIONS = NAMES - {"particle_type"}
 
 PARTICLES = ["gamma", "proton", "electron", "other", ""]
@@ -28,6 +28,7 @@ def events(event_table):
         pointing_az=180,
         true_core_x=0,
         true_core_y=0,
+        true_x_max=300,
         reference_x=0,
         reference_y=0,
     )
@@ -93,12 +94,12 @@ def test_unknown_task(name, hint):
         build_tasks({name: TaskSettings()})
     assert str(error.value) == (
         f"tasks.{name}: there is no such task; {hint} "
-        "known tasks: direction, energy, impact, particle_type."
+        "known tasks: depth_of_maximum, direction, energy, impact, particle_type."
     )
 
 
 def test_unknown_task_that_is_like_no_other():
-    with pytest.raises(SettingsError, match=r"no such task; known tasks: direction"):
+    with pytest.raises(SettingsError, match=r"no such task; known tasks: depth_of_maximum"):
         build_tasks({"xyzzy": TaskSettings()})
 
 

@@ -419,7 +419,7 @@ class TaskSettings(_Settings):
     """One physical quantity to learn."""
 
     weight: float = Field(1.0, gt=0)
-    """Weight of the task's loss (balancing='fixed') or of its start (balancing='uncertainty')."""
+    """Weight of the task's loss, where ``training.balancing`` starts from."""
 
     particles: list[Particle] | None = None
     """Particles the task learns from; by default gammas for regressions, all for the type."""
@@ -484,8 +484,10 @@ class TrainingSettings(_Settings):
     """What the losses of each image's own estimates count beside those of its event: that each
     telescope learns by itself makes many of them better, in few epochs more than in many."""
 
-    balancing: Literal["fixed", "uncertainty"] = "fixed"
-    """How the tasks' losses are weighed: by their settings, or by learnt uncertainties."""
+    balancing: Literal["fixed", "uncertainty", "dwa", "gradnorm", "pcgrad"] = "fixed"
+    """How the tasks' losses are weighed: by their settings (fixed), by learnt uncertainties, by how
+    fast each falls (dwa), by learnt weights that let all train at like rates (gradnorm), or so that
+    no gradient undoes another's work (pcgrad). The last two take a backward pass for each task."""
 
     seed: int = Field(1, ge=0, lt=2**32)
     """Of the split, the order of the events, the first weights and dropout."""
@@ -626,6 +628,21 @@ class Experiment(_Settings):
             raise ValueError(
                 f"training.{setting} follows the validation loss, and data.validation_fraction=0 "
                 "leaves none"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _something_to_balance(self):
+        balancing = self.training.balancing
+        if balancing in ("dwa", "gradnorm", "pcgrad") and len(self.tasks) == 1:
+            raise ValueError(
+                f"training.balancing={balancing!r} weighs tasks against each other, and there is "
+                f"one only ({', '.join(self.tasks)}): set it to 'fixed'"
+            )
+        if balancing in ("gradnorm", "pcgrad") and self.training.precision == "16-mixed":
+            raise ValueError(
+                f"training.balancing={balancing!r} takes the gradient of each task as it is, which "
+                "training.precision='16-mixed' has only as a multiple: set it to 'bf16-mixed'"
             )
         return self
 

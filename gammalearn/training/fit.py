@@ -29,6 +29,7 @@ from .machine import interruptible, make_trainer
 from .module import ReconstructionModule
 from .optimisation import average_weights
 from .saving import EpochCheckpoint, MidEpochCheckpoint
+from .step_log import StepLog
 from .stopping import EarlyStopping
 
 __all__ = ["EventDataModule", "check_events", "fit"]
@@ -100,10 +101,17 @@ class EventDataModule(lightning.LightningDataModule):
 
 
 class _ProgressBar(TQDMProgressBar):
-    """Lightning's bar without the number of the logger's version, which here is a folder."""
+    """Lightning's bar with events/s, without the number of the logger's version, here a folder."""
+
+    def __init__(self, steps: StepLog):
+        super().__init__()
+        self.steps = steps
 
     def get_metrics(self, *args):
-        return {k: v for k, v in super().get_metrics(*args).items() if k != "v_num"}
+        metrics = {k: v for k, v in super().get_metrics(*args).items() if k != "v_num"}
+        if self.steps.events_per_s is not None:
+            metrics["events/s"] = round(self.steps.events_per_s)
+        return metrics
 
 
 def fit(
@@ -186,13 +194,14 @@ def fit(
         logger=TensorBoardLogger(folder, name="", version="tensorboard"),
         callbacks=[
             *([average_weights(settings.weight_averaging)] if settings.weight_averaging else []),
+            steps := StepLog(),
             LearningCurves(folder / "learning_curves.png"),
             *([EarlyStopping(settings.early_stopping)] if settings.early_stopping else []),
             # Lightning's save_last is of the last epoch that was the best so far.
             EpochCheckpoint(folder, "best", "validation/loss" if len(validation) else None),
             EpochCheckpoint(folder, "last"),
             MidEpochCheckpoint(folder, settings.checkpoint_minutes),
-            *([_ProgressBar()] if progress else []),
+            *([_ProgressBar(steps)] if progress else []),
         ],
         enable_progress_bar=progress,
         enable_model_summary=False,

@@ -297,11 +297,16 @@ def report_sections(
                 **{f"events of {name}s": n for name, n in summary["events"].items()},
                 **{f"events learnt by {name}": n for name, n in summary["events_by_task"].items()},
                 "cameras": ", ".join(camera.name for camera in index.cameras),
-                "parameters": summary["parameters"],
                 "steps left out, not finite": summary["skipped_steps"],
             },
             picture=output / "learning_curves.png",
             alt="Learning curves: training and validation loss of each task against the epoch",
+        ),
+        ReportSection(
+            title="Network",
+            text="Parameters and multiply-adds of its parts, for an event of one image of each "
+            "camera.",
+            table=summary["network"],
         ),
         *(
             [

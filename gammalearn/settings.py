@@ -480,6 +480,10 @@ class TrainingSettings(_Settings):
     """Time between two checkpoints within an epoch, from which a run that was cut off goes on.
     There is one after each epoch too."""
 
+    picture_epochs: int = Field(5, ge=1)
+    """Epochs from one picture of the validation in TensorBoard to the next: some events with what
+    the network makes of them, and the migration matrix of the energy."""
+
     image_losses: float = Field(1.0, ge=0, allow_inf_nan=False)
     """What the losses of each image's own estimates count beside those of its event: that each
     telescope learns by itself makes many of them better, in few epochs more than in many."""

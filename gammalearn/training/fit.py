@@ -24,8 +24,10 @@ from ..errors import CheckpointError, SettingsError
 from ..settings import Experiment
 from ..tasks import Task
 from .checkpoint import KEY, build_network, describe, load_checkpoint
+from .epoch_pictures import EpochPictures
 from .learning_curves import LearningCurves
 from .machine import interruptible, make_trainer
+from .model_summary import in_words, summarise
 from .module import ReconstructionModule
 from .optimisation import average_weights
 from .saving import EpochCheckpoint, MidEpochCheckpoint
@@ -186,6 +188,7 @@ def fit(
     resume = resume and last.exists()
     if resume:
         _check_resumable(last, settings, index.cameras, trained_on)
+    channels = experiment.data.channels
     trainer = make_trainer(
         settings,
         max_epochs=1 if fast_dev_run else settings.epochs,
@@ -196,6 +199,7 @@ def fit(
             *([average_weights(settings.weight_averaging)] if settings.weight_averaging else []),
             steps := StepLog(),
             LearningCurves(folder / "learning_curves.png"),
+            *([EpochPictures(settings.picture_epochs, index, channels)] if len(validation) else []),
             *([EarlyStopping(settings.early_stopping)] if settings.early_stopping else []),
             # Lightning's save_last is of the last epoch that was the best so far.
             EpochCheckpoint(folder, "best", "validation/loss" if len(validation) else None),
@@ -209,13 +213,11 @@ def fit(
         num_sanity_val_steps=0,
     )
     check_events(experiment, index, tasks, trainer.num_devices * trainer.num_nodes)
-    n_parameters = sum(parameter.numel() for parameter in network.parameters())
-    log.info(
-        "Training on %d events, validating on %d; %d parameters.",
-        len(training),
-        len(validation),
-        n_parameters,
-    )
+    parts = in_words(summarise(experiment, index.cameras, tasks))
+    log.info("Training on %d events, validating on %d.", len(training), len(validation))
+    if progress and trainer.is_global_zero:
+        width = max(map(len, parts))
+        print("\n".join(f"{name:{width}}  {words}" for name, words in parts.items()))
     with warnings.catch_warnings(), interruptible():
         # Lightning's advice on worker numbers.
         warnings.filterwarnings("ignore", module=r"lightning\.pytorch")
@@ -225,7 +227,12 @@ def fit(
             ckpt_path=last if resume else None,
             weights_only=True,
         )
-    summary = {**trained_on, "parameters": n_parameters, "weights": weights_in_words}
+    summary = {
+        **trained_on,
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "network": parts,
+        "weights": weights_in_words,
+    }
     if trainer.is_global_zero:
         # The process that trained may have been another one.
         state = torch.load(last, map_location="cpu", weights_only=True)

@@ -94,6 +94,10 @@ class _SeenEvents(Metric):
         self.output.append(output[learnt].float())
         self.target.append(target[learnt])
 
+    def values(self) -> tuple[Tensor, Tensor]:
+        """Targets and outputs of this process's events, on the CPU."""
+        return dim_zero_cat(self.target).cpu(), dim_zero_cat(self.output).cpu()
+
     def compute(self) -> dict[str, float]:
         return self.task.metrics(dim_zero_cat(self.output), dim_zero_cat(self.target))
 
@@ -299,7 +303,7 @@ class ReconstructionModule(lightning.LightningModule):
                 f"{self.settings.learning_rate:g}, or with training.gradient_clipping."
             )
 
-    def validation_step(self, batch: Batch, _) -> None:
+    def validation_step(self, batch: Batch, _) -> dict[str, Tensor]:
         outputs = self(batch)
         shared, losses, n_events = self._losses(batch, outputs)
         total = self.balancing(shared)
@@ -307,6 +311,7 @@ class ReconstructionModule(lightning.LightningModule):
             self._log_mean(f"validation/{name}", loss, count)
         for name, seen in self.seen.items():
             seen.update(outputs[name], batch.targets[name])
+        return outputs
 
     def on_validation_epoch_end(self):
         for seen in self.seen.values():

@@ -20,6 +20,7 @@ from .tasks import build_tasks
 from .training import (
     TrainedNetwork,
     check_events,
+    check_initial,
     check_machine,
     fit,
     load_checkpoint,
@@ -96,6 +97,8 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
     ).limited(experiment.data.events_per_particle, experiment.training.seed)
     check_weights(learnt, experiment.data.weights)
     check_events(experiment, learnt, tasks, n_processes)
+    if not resume:
+        check_initial(experiment, learnt.cameras, tasks)
     tests, skipped = index_inputs(test_files, experiment.data, learnt.cameras)
 
     if first_process:

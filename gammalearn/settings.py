@@ -428,6 +428,14 @@ class TaskSettings(_Settings):
 class TrainingSettings(_Settings):
     """Optimiser and machine."""
 
+    initial: Annotated[str | None, BeforeValidator(_as_path)] = None
+    """Checkpoint of another run whose weights to begin with, part by part where they fit: encoders
+    by camera, heads by task. What it does not have begins anew."""
+
+    frozen: Strings = []
+    """Parts that stay as ``training.initial`` has them, e.g. ``encoders``, ``encoders.LSTCam``,
+    ``fusion`` or ``heads.energy``."""
+
     epochs: int = Field(20, ge=1)
     """How often each training event is seen."""
 
@@ -515,6 +523,15 @@ class TrainingSettings(_Settings):
     """Let torch compile the encoders: the first steps take a minute longer, all later ones are
     faster, those of the native backend on a CPU by a tenth at the most. Where there is no compiler
     for it, training goes on without."""
+
+    @model_validator(mode="after")
+    def _frozen_parts_have_learnt(self):
+        if self.frozen and self.initial is None:
+            raise ValueError(
+                f"frozen={self.frozen} would keep weights that have learnt nothing; set initial to "
+                "a checkpoint to begin with"
+            )
+        return self
 
 
 class EvaluationSettings(_Settings):

@@ -25,6 +25,7 @@ from ..settings import Experiment
 from ..tasks import Task
 from .checkpoint import KEY, build_network, describe, load_checkpoint
 from .epoch_pictures import EpochPictures
+from .fine_tuning import begin_with, freeze
 from .learning_curves import LearningCurves
 from .machine import interruptible, make_trainer
 from .model_summary import in_words, summarise
@@ -155,7 +156,8 @@ def fit(
     SettingsError
         If the machine or the events do not have what was asked for, or the loss diverges.
     CheckpointError
-        If the checkpoint to go on from is damaged, or learnt from other cameras or events.
+        If the checkpoint to go on from is damaged, or learnt from other cameras or events; or if
+        that of ``training.initial`` cannot be used.
     OutputError
         If a checkpoint cannot be written; the one before is kept.
     KeyboardInterrupt
@@ -186,8 +188,17 @@ def fit(
     description = describe(experiment, index.cameras, trained_on)
     last = folder / "checkpoints" / "last.ckpt"
     resume = resume and last.exists()
+    parts = in_words(summarise(experiment, index.cameras, tasks))
+    anew = {}
     if resume:
         _check_resumable(last, settings, index.cameras, trained_on)
+    elif settings.initial is not None:
+        learnt, anew = begin_with(network, index.cameras, experiment, settings.initial)
+        parts[f"learnt before ({settings.initial})"] = ", ".join(learnt)
+        parts["begins anew"] = ", ".join(f"{part} ({why})" for part, why in anew.items()) or "none"
+    frozen = freeze(network, settings.frozen, list(anew))
+    if frozen:
+        parts["frozen"] = ", ".join(settings.frozen)
     channels = experiment.data.channels
     trainer = make_trainer(
         settings,
@@ -213,7 +224,6 @@ def fit(
         num_sanity_val_steps=0,
     )
     check_events(experiment, index, tasks, trainer.num_devices * trainer.num_nodes)
-    parts = in_words(summarise(experiment, index.cameras, tasks))
     log.info("Training on %d events, validating on %d.", len(training), len(validation))
     if progress and trainer.is_global_zero:
         width = max(map(len, parts))
@@ -222,7 +232,7 @@ def fit(
         # Lightning's advice on worker numbers.
         warnings.filterwarnings("ignore", module=r"lightning\.pytorch")
         trainer.fit(
-            ReconstructionModule(network, tasks, settings, description, turns),
+            ReconstructionModule(network, tasks, settings, description, turns, frozen),
             datamodule=EventDataModule(training, validation, settings),
             ckpt_path=last if resume else None,
             weights_only=True,

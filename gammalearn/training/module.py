@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import lightning
 import torch
@@ -133,6 +133,8 @@ class ReconstructionModule(lightning.LightningModule):
     description : dict
         Goes into the checkpoint beside the weights, see
         :func:`gammalearn.training.checkpoint.describe`.
+    frozen : sequence of torch.nn.Module
+        Parts of the network that stay as they are, statistics of batch normalisations included.
     """
 
     def __init__(
@@ -142,8 +144,10 @@ class ReconstructionModule(lightning.LightningModule):
         settings,
         description: dict,
         turns: EventTurns | None = None,
+        frozen: Sequence[nn.Module] = (),
     ):
         super().__init__()
+        self.frozen = list(frozen)
         self.turns = turns
         self.network = network
         self.tasks = dict(tasks)
@@ -169,6 +173,12 @@ class ReconstructionModule(lightning.LightningModule):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         return self.network(batch.images, batch.n_events)
+
+    def train(self, mode: bool = True):
+        super().train(mode)
+        for part in self.frozen:
+            part.eval()
+        return self
 
     def on_fit_start(self):
         # Here and not where it was built: what is compiled does not travel between processes.
@@ -221,9 +231,10 @@ class ReconstructionModule(lightning.LightningModule):
 
     def _see_gradients(self, losses: Losses) -> Tensor:
         """Show the balancing the gradients of the tasks; what it wants to learn from them."""
-        parameters = [p for p in self.network.parameters() if p.requires_grad]
         products = gradient_products(
-            [loss for loss, _ in losses.values()], parameters, self._mean_over_processes
+            [loss for loss, _ in losses.values()],
+            [p for p in self.network.parameters() if p.requires_grad],
+            self._mean_over_processes,
         )
         values = torch.stack([loss.detach() for loss, _ in losses.values()])
         values = self._mean_over_processes(values)
@@ -321,7 +332,9 @@ class ReconstructionModule(lightning.LightningModule):
             seen.reset()
 
     def configure_optimizers(self):
-        optimizer = build_optimizer(self.settings, self.parameters())
+        optimizer = build_optimizer(
+            self.settings, [p for p in self.parameters() if p.requires_grad]
+        )
         if self.settings.schedule == "constant":
             return optimizer
         n_steps = self.trainer.estimated_stepping_batches

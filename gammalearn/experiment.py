@@ -20,6 +20,7 @@ from .simulation.on_demand import make_missing
 from .tasks import build_tasks
 from .training import (
     check_events,
+    check_initial,
     check_machine,
     fit,
     was_requeued,
@@ -95,6 +96,8 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
     ).limited(experiment.data.events_per_particle, experiment.training.seed)
     check_weights(learnt, experiment.data.weights)
     check_events(experiment, learnt, tasks, n_processes)
+    if not resume:
+        check_initial(experiment, learnt.cameras, tasks)
     tests, skipped = index_inputs(test_files, experiment.data, learnt.cameras)
 
     if first_process:
@@ -296,11 +299,16 @@ def report_sections(
                 **{f"events of {name}s": n for name, n in summary["events"].items()},
                 **{f"events learnt by {name}": n for name, n in summary["events_by_task"].items()},
                 "cameras": ", ".join(camera.name for camera in index.cameras),
-                "parameters": summary["parameters"],
                 "steps left out, not finite": summary["skipped_steps"],
             },
             picture=output / "learning_curves.png",
             alt="Learning curves: training and validation loss of each task against the epoch",
+        ),
+        ReportSection(
+            title="Network",
+            text="Parameters and multiply-adds of its parts, for an event of one image of each "
+            "camera.",
+            table=summary["network"],
         ),
         *(
             [

@@ -33,6 +33,7 @@ MAY_CHANGE = {
     "data.cache_directory",
     "training.epochs",
     "training.checkpoint_minutes",
+    "training.picture_epochs",
     "training.workers",
     "training.accelerator",
     "training.devices",

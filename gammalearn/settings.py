@@ -419,7 +419,7 @@ class TaskSettings(_Settings):
     """One physical quantity to learn."""
 
     weight: float = Field(1.0, gt=0)
-    """Weight of the task's loss (balancing='fixed') or of its start (balancing='uncertainty')."""
+    """Weight of the task's loss, where ``training.balancing`` starts from."""
 
     particles: list[Particle] | None = None
     """Particles the task learns from; by default gammas for regressions, all for the type."""
@@ -435,6 +435,14 @@ class TaskSettings(_Settings):
 
 class TrainingSettings(_Settings):
     """Optimiser and machine."""
+
+    initial: Annotated[str | None, BeforeValidator(_as_path)] = None
+    """Checkpoint of another run whose weights to begin with, part by part where they fit: encoders
+    by camera, heads by task. What it does not have begins anew."""
+
+    frozen: Strings = []
+    """Parts that stay as ``training.initial`` has them, e.g. ``encoders``, ``encoders.LSTCam``,
+    ``fusion`` or ``heads.energy``."""
 
     epochs: int = Field(20, ge=1)
     """How often each training event is seen."""
@@ -488,12 +496,18 @@ class TrainingSettings(_Settings):
     """Time between two checkpoints within an epoch, from which a run that was cut off goes on.
     There is one after each epoch too."""
 
+    picture_epochs: int = Field(5, ge=1)
+    """Epochs from one picture of the validation in TensorBoard to the next: some events with what
+    the network makes of them, and the migration matrix of the energy."""
+
     image_losses: float = Field(1.0, ge=0, allow_inf_nan=False)
     """What the losses of each image's own estimates count beside those of its event: that each
     telescope learns by itself makes many of them better, in few epochs more than in many."""
 
-    balancing: Literal["fixed", "uncertainty"] = "fixed"
-    """How the tasks' losses are weighed: by their settings, or by learnt uncertainties."""
+    balancing: Literal["fixed", "uncertainty", "dwa", "gradnorm", "pcgrad"] = "fixed"
+    """How the tasks' losses are weighed: by their settings (fixed), by learnt uncertainties, by how
+    fast each falls (dwa), by learnt weights that let all train at like rates (gradnorm), or so that
+    no gradient undoes another's work (pcgrad). The last two take a backward pass for each task."""
 
     seed: int = Field(1, ge=0, lt=2**32)
     """Of the split, the order of the events, the first weights and dropout."""
@@ -517,6 +531,15 @@ class TrainingSettings(_Settings):
     """Let torch compile the encoders: the first steps take a minute longer, all later ones are
     faster, those of the native backend on a CPU by a tenth at the most. Where there is no compiler
     for it, training goes on without."""
+
+    @model_validator(mode="after")
+    def _frozen_parts_have_learnt(self):
+        if self.frozen and self.initial is None:
+            raise ValueError(
+                f"frozen={self.frozen} would keep weights that have learnt nothing; set initial to "
+                "a checkpoint to begin with"
+            )
+        return self
 
 
 class EvaluationSettings(_Settings):
@@ -634,6 +657,21 @@ class Experiment(_Settings):
             raise ValueError(
                 f"training.{setting} follows the validation loss, and data.validation_fraction=0 "
                 "leaves none"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _something_to_balance(self):
+        balancing = self.training.balancing
+        if balancing in ("dwa", "gradnorm", "pcgrad") and len(self.tasks) == 1:
+            raise ValueError(
+                f"training.balancing={balancing!r} weighs tasks against each other, and there is "
+                f"one only ({', '.join(self.tasks)}): set it to 'fixed'"
+            )
+        if balancing in ("gradnorm", "pcgrad") and self.training.precision == "16-mixed":
+            raise ValueError(
+                f"training.balancing={balancing!r} takes the gradient of each task as it is, which "
+                "training.precision='16-mixed' has only as a multiple: set it to 'bf16-mixed'"
             )
         return self
 

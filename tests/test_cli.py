@@ -662,6 +662,19 @@ def test_settings_that_cannot_work(run, tmp_path, refused, settings, words):
     refused(run(tmp_path / "out", settings=settings.split()), words)
 
 
+def test_another_network_to_begin_with(run, stereo, tmp_path, refused):
+    settings = [f"training.initial={stereo / 'checkpoints' / 'best.ckpt'}"]
+    status = run(tmp_path / "out", settings=[*settings, "training.frozen=[encoder]"])
+    refused(status, "training.frozen: the network has no part 'encoder'")
+    status = run(tmp_path / "out", settings=[*settings, "network.embedding=16"])
+    refused(status, "training.initial: nothing of", "fits this network")
+    refused(
+        run(tmp_path / "out", settings=["training.initial=no.ckpt"]), "'no.ckpt' does not exist"
+    )
+    assert run(tmp_path / "out", settings=[*settings, "training.frozen=[encoders]"]) == 0
+    assert "learnt before" in (tmp_path / "out" / "report.html").read_text()
+
+
 def test_a_run_that_is_told_to_end(run, tmp_path, monkeypatch, capsys):
     """SIGTERM ends with what to do and the status that shells expect; a job of SLURM that starts
     again goes on by itself."""

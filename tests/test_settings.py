@@ -1,5 +1,6 @@
 """Settings: a Python or a YAML file, one object; mistakes are named by their path."""
 
+import re
 import sys
 
 import astropy.units as u
@@ -369,3 +370,16 @@ def test_what_is_simulated_does_not_depend_on_where_it_goes():
 def test_yaml_keeps_every_simulation(**values):
     experiment = Experiment(simulation=[GAMMAS | values])
     assert Experiment.model_validate(yaml.safe_load(experiment.to_yaml())) == experiment
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ("training.balancing=dwa tasks=[energy]", "weighs tasks against each other, and there is"),
+        ("training.balancing=pcgrad tasks=[energy]", "one only (energy): set it to 'fixed'"),
+        ("training.balancing=gradnorm training.precision=16-mixed", "set it to 'bf16-mixed'"),
+    ],
+)
+def test_balancings_that_cannot_work(settings, words):
+    with pytest.raises(SettingsError, match=re.escape(words)):
+        Experiment().override(settings.split())

@@ -1,6 +1,7 @@
 """Training with Lightning."""
 
 from ..checkpoint import TrainedNetwork, load_checkpoint
+from .fine_tuning import check_initial
 from .fit import check_events, fit
 from .machine import check_machine
 from .stopping import was_requeued
@@ -8,6 +9,7 @@ from .stopping import was_requeued
 __all__ = [
     "TrainedNetwork",
     "check_events",
+    "check_initial",
     "check_machine",
     "fit",
     "load_checkpoint",

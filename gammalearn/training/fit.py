@@ -24,11 +24,15 @@ from ..data import (
 from ..errors import CheckpointError, SettingsError
 from ..settings import Experiment
 from ..tasks import Task
+from .epoch_pictures import EpochPictures
+from .fine_tuning import begin_with, freeze
 from .learning_curves import LearningCurves
 from .machine import interruptible, make_trainer
+from .model_summary import in_words, summarise
 from .module import ReconstructionModule
 from .optimisation import average_weights
 from .saving import EpochCheckpoint, MidEpochCheckpoint
+from .step_log import StepLog
 from .stopping import EarlyStopping
 
 __all__ = ["EventDataModule", "check_events", "fit"]
@@ -100,10 +104,17 @@ class EventDataModule(lightning.LightningDataModule):
 
 
 class _ProgressBar(TQDMProgressBar):
-    """Lightning's bar without the number of the logger's version, which here is a folder."""
+    """Lightning's bar with events/s, without the number of the logger's version, here a folder."""
+
+    def __init__(self, steps: StepLog):
+        super().__init__()
+        self.steps = steps
 
     def get_metrics(self, *args):
-        return {k: v for k, v in super().get_metrics(*args).items() if k != "v_num"}
+        metrics = {k: v for k, v in super().get_metrics(*args).items() if k != "v_num"}
+        if self.steps.events_per_s is not None:
+            metrics["events/s"] = round(self.steps.events_per_s)
+        return metrics
 
 
 def fit(
@@ -145,7 +156,8 @@ def fit(
     SettingsError
         If the machine or the events do not have what was asked for, or the loss diverges.
     CheckpointError
-        If the checkpoint to go on from is damaged, or learnt from other cameras or events.
+        If the checkpoint to go on from is damaged, or learnt from other cameras or events; or if
+        that of ``training.initial`` cannot be used.
     OutputError
         If a checkpoint cannot be written; the one before is kept.
     KeyboardInterrupt
@@ -176,8 +188,18 @@ def fit(
     description = describe(experiment, index.cameras, trained_on)
     last = folder / "checkpoints" / "last.ckpt"
     resume = resume and last.exists()
+    parts = in_words(summarise(experiment, index.cameras, tasks))
+    anew = {}
     if resume:
         _check_resumable(last, settings, index.cameras, trained_on)
+    elif settings.initial is not None:
+        learnt, anew = begin_with(network, index.cameras, experiment, settings.initial)
+        parts[f"learnt before ({settings.initial})"] = ", ".join(learnt)
+        parts["begins anew"] = ", ".join(f"{part} ({why})" for part, why in anew.items()) or "none"
+    frozen = freeze(network, settings.frozen, list(anew))
+    if frozen:
+        parts["frozen"] = ", ".join(settings.frozen)
+    channels = experiment.data.channels
     trainer = make_trainer(
         settings,
         max_epochs=1 if fast_dev_run else settings.epochs,
@@ -186,13 +208,15 @@ def fit(
         logger=TensorBoardLogger(folder, name="", version="tensorboard"),
         callbacks=[
             *([average_weights(settings.weight_averaging)] if settings.weight_averaging else []),
+            steps := StepLog(),
             LearningCurves(folder / "learning_curves.png"),
+            *([EpochPictures(settings.picture_epochs, index, channels)] if len(validation) else []),
             *([EarlyStopping(settings.early_stopping)] if settings.early_stopping else []),
             # Lightning's save_last is of the last epoch that was the best so far.
             EpochCheckpoint(folder, "best", "validation/loss" if len(validation) else None),
             EpochCheckpoint(folder, "last"),
             MidEpochCheckpoint(folder, settings.checkpoint_minutes),
-            *([_ProgressBar()] if progress else []),
+            *([_ProgressBar(steps)] if progress else []),
         ],
         enable_progress_bar=progress,
         enable_model_summary=False,
@@ -200,23 +224,25 @@ def fit(
         num_sanity_val_steps=0,
     )
     check_events(experiment, index, tasks, trainer.num_devices * trainer.num_nodes)
-    n_parameters = sum(parameter.numel() for parameter in network.parameters())
-    log.info(
-        "Training on %d events, validating on %d; %d parameters.",
-        len(training),
-        len(validation),
-        n_parameters,
-    )
+    log.info("Training on %d events, validating on %d.", len(training), len(validation))
+    if progress and trainer.is_global_zero:
+        width = max(map(len, parts))
+        print("\n".join(f"{name:{width}}  {words}" for name, words in parts.items()))
     with warnings.catch_warnings(), interruptible():
         # Lightning's advice on worker numbers.
         warnings.filterwarnings("ignore", module=r"lightning\.pytorch")
         trainer.fit(
-            ReconstructionModule(network, tasks, settings, description, turns),
+            ReconstructionModule(network, tasks, settings, description, turns, frozen),
             datamodule=EventDataModule(training, validation, settings),
             ckpt_path=last if resume else None,
             weights_only=True,
         )
-    summary = {**trained_on, "parameters": n_parameters, "weights": weights_in_words}
+    summary = {
+        **trained_on,
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "network": parts,
+        "weights": weights_in_words,
+    }
     if trainer.is_global_zero:
         # The process that trained may have been another one.
         state = torch.load(last, map_location="cpu", weights_only=True)

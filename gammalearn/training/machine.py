@@ -108,9 +108,19 @@ def _strategy(settings) -> str:
     return "ddp_spawn_find_unused_parameters_true" if count > 1 else "auto"
 
 
-def compile_encoders(network: nn.Module) -> None:
-    """Let torch compile the encoders of a network; what it cannot compile runs as it is."""
+def compile_encoders(network: nn.Module, several_gradients: bool = False) -> None:
+    """Let torch compile the encoders of a network; what it cannot compile runs as it is.
+
+    Parameters
+    ----------
+    network : ReconstructionNetwork
+    several_gradients : bool
+        Whether more than one gradient is taken of the same output.
+    """
     torch._dynamo.config.suppress_errors = True
+    if several_gradients:
+        # Else the first gradient may compute in the memory of what the next one needs.
+        torch._functorch.config.donated_buffer = False
     failures = []
 
     def compile_graph(graph, inputs):

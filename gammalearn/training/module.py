@@ -1,7 +1,8 @@
 """Lightning module: the masked multitask loss, validation, the optimiser."""
 
 import logging
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 import lightning
 import torch
@@ -13,7 +14,7 @@ from ..checkpoint import KEY
 from ..data import Batch, EventTurns
 from ..errors import SettingsError
 from ..tasks import Task
-from ..tasks.balancing import build_balancing
+from ..tasks.balancing import Losses, build_balancing, gradient_products
 from .machine import compile_encoders
 from .optimisation import build_optimizer, build_schedule
 
@@ -60,6 +61,18 @@ def masked_losses(
     return losses
 
 
+def _sum_of(losses: Losses, others: Losses, factor: float) -> Losses:
+    """Losses of each task and ``factor`` times the others, where there are any."""
+    return {
+        name: (loss + factor * others[name][0] if others else loss, count)
+        for name, (loss, count) in losses.items()
+    }
+
+
+def _gradients(module: nn.Module) -> list[Tensor]:
+    return [p.grad for p in module.parameters() if p.grad is not None]
+
+
 def _copy(sources: list[Tensor], targets: list[Tensor]) -> None:
     if sources:
         torch._foreach_copy_(targets, sources)
@@ -80,6 +93,10 @@ class _SeenEvents(Metric):
         learnt = ~torch.isnan(target).any(dim=1)
         self.output.append(output[learnt].float())
         self.target.append(target[learnt])
+
+    def values(self) -> tuple[Tensor, Tensor]:
+        """Targets and outputs of this process's events, on the CPU."""
+        return dim_zero_cat(self.target).cpu(), dim_zero_cat(self.output).cpu()
 
     def compute(self) -> dict[str, float]:
         return self.task.metrics(dim_zero_cat(self.output), dim_zero_cat(self.target))
@@ -116,6 +133,8 @@ class ReconstructionModule(lightning.LightningModule):
     description : dict
         Goes into the checkpoint beside the weights, see
         :func:`gammalearn.checkpoint.describe`.
+    frozen : sequence of torch.nn.Module
+        Parts of the network that stay as they are, statistics of batch normalisations included.
     """
 
     def __init__(
@@ -125,8 +144,10 @@ class ReconstructionModule(lightning.LightningModule):
         settings,
         description: dict,
         turns: EventTurns | None = None,
+        frozen: Sequence[nn.Module] = (),
     ):
         super().__init__()
+        self.frozen = list(frozen)
         self.turns = turns
         self.network = network
         self.tasks = dict(tasks)
@@ -147,14 +168,22 @@ class ReconstructionModule(lightning.LightningModule):
         )
         #: Steps left out since the training began, and since the last that was not.
         self.skipped, self.skipped_in_a_row = 0, 0
+        #: Of the last step: its size, and the length of the network's gradient before clipping.
+        self.step_size, self.gradient_norm = math.nan, math.nan
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         return self.network(batch.images, batch.n_events)
 
+    def train(self, mode: bool = True):
+        super().train(mode)
+        for part in self.frozen:
+            part.eval()
+        return self
+
     def on_fit_start(self):
         # Here and not where it was built: what is compiled does not travel between processes.
         if self.settings.compile:
-            compile_encoders(self.network)
+            compile_encoders(self.network, self.balancing.needs_gradients)
 
     def on_train_start(self):
         saved = self.network.state_dict(keep_vars=True).values()
@@ -166,30 +195,54 @@ class ReconstructionModule(lightning.LightningModule):
         for mean in self.means.values():
             mean.reset()
 
+    def on_train_epoch_end(self):
+        sums = self._epoch_sums()
+        losses = {name: sums[f"train/{name}"] for name in self.tasks}
+        self.balancing.see_epoch(
+            {name: total / n if n else math.nan for name, (total, n) in losses.items()}
+        )
+
     def on_train_batch_start(self, batch: Batch, number: int) -> None:
         # Dropout must not depend on what ran before this step: a resumed run is the same run.
         step = self.current_epoch * self.trainer.num_training_batches + number
         torch.manual_seed((self.settings.seed * 1_000_003 + step) * 1_009 + self.global_rank)
 
-    def _losses(
-        self, batch: Batch, outputs, event=None
-    ) -> tuple[Tensor, dict[str, tuple[Tensor, int]], float]:
-        """Total loss, mean loss and number of events of each task, and the total's weight.
+    def _losses(self, batch: Batch, outputs, event=None) -> tuple[Losses, Losses, float]:
+        """Mean loss and number of events of each task, twice, and the weight of their total.
 
-        Several processes together do the step that one would do with all their events: the mean
-        over the processes, which is that of the gradients, is the mean over the events.
+        Several processes together do the step that one would do with all their events: the first
+        losses are such that their mean over the processes, which is that of the gradients, is the
+        mean over all events, whose number is beside. The second ones are of this process.
         """
         losses = masked_losses(self.tasks, outputs, batch.targets, batch.weights, event)
         n_events, n_processes = batch.n_events, self.trainer.world_size
         if n_processes == 1:
-            return self.balancing(losses), losses, n_events
+            return losses, losses, n_events
         counts = torch.tensor([count for _, count in losses.values()] + [n_events])
         counts = self.trainer.strategy.reduce(counts.to(self.device), reduce_op="sum").tolist()
         shared = {
             name: (loss * (count * n_processes / max(of_all, 1)), of_all)
             for (name, (loss, count)), of_all in zip(losses.items(), counts, strict=False)
         }
-        return self.balancing(shared), losses, counts[-1] / n_processes
+        return shared, losses, counts[-1] / n_processes
+
+    def _mean_over_processes(self, values: Tensor) -> Tensor:
+        return self.trainer.strategy.reduce(values, reduce_op="mean")
+
+    def _see_gradients(self, losses: Losses) -> Tensor:
+        """Show the balancing the gradients of the tasks; what it wants to learn from them."""
+        products = gradient_products(
+            [loss for loss, _ in losses.values()],
+            [p for p in self.network.parameters() if p.requires_grad],
+            self._mean_over_processes,
+        )
+        values = torch.stack([loss.detach() for loss, _ in losses.values()])
+        values = self._mean_over_processes(values)
+        of_all = {
+            name: (value, count)
+            for (name, (_, count)), value in zip(losses.items(), values, strict=True)
+        }
+        return self.balancing.see_gradients(products, of_all)
 
     def _log_mean(self, name: str, loss: Tensor, weight) -> None:
         """The mean over the epoch's events, of all processes; NaN where there are none."""
@@ -201,13 +254,19 @@ class ReconstructionModule(lightning.LightningModule):
         if self.turns is not None:
             batch = self.turns(batch, self.tasks)
         outputs, of_images, event = self.network.of_events_and_images(batch.images, batch.n_events)
-        total, losses, n_events = self._losses(batch, outputs)
+        shared, losses, n_events = self._losses(batch, outputs)
+        of_images = self._losses(batch, of_images, event)[0] if self.settings.image_losses else {}
+        to_learn = 0.0
+        if self.balancing.needs_gradients:
+            to_learn = self._see_gradients(_sum_of(shared, of_images, self.settings.image_losses))
+        total = self.balancing(shared)
         # All tasks, also those of no event here: processes must log the same names.
         for name, (loss, count) in {"loss": (total, n_events), **losses}.items():
             loss, is_finite = loss.detach(), torch.isfinite(loss.detach())
             self._log_mean(f"train/{name}", torch.where(is_finite, loss, 0), count * is_finite)
-        if self.settings.image_losses:
-            total = total + self.settings.image_losses * self._losses(batch, of_images, event)[0]
+        if of_images:
+            total = total + self.settings.image_losses * self.balancing(of_images)
+        total = total + to_learn
         # A total that is not finite makes the whole gradient NaN, in all processes.
         return total * (total.detach() - total.detach() + 1)
 
@@ -215,13 +274,16 @@ class ReconstructionModule(lightning.LightningModule):
 
     def configure_gradient_clipping(self, optimizer, *_, **__) -> None:
         """Clip the gradient; without a finite one, the step leaves all as it was before."""
-        parameters = [p for p in self.parameters() if p.grad is not None]
-        length = nn.utils.get_total_norm([p.grad for p in parameters])
-        if torch.isfinite(length):
+        self.step_size = optimizer.param_groups[0]["lr"]
+        length = nn.utils.get_total_norm(_gradients(self.network))
+        self.gradient_norm = float(length)
+        own = _gradients(self.balancing)
+        if torch.isfinite(torch.stack([length, *(part.sum() for part in own)])).all():
             self.skipped_in_a_row = 0
             _copy(self._statistics, self._statistics_before)
-            if self.settings.gradient_clipping is not None:
-                nn.utils.clip_grads_with_norm_(parameters, self.settings.gradient_clipping, length)
+            longest = self.settings.gradient_clipping
+            if longest is not None:
+                nn.utils.clip_grads_with_norm_(self.network.parameters(), longest, length)
             return
         self.skipped += 1
         self.skipped_in_a_row += 1
@@ -252,13 +314,15 @@ class ReconstructionModule(lightning.LightningModule):
                 f"{self.settings.learning_rate:g}, or with training.gradient_clipping."
             )
 
-    def validation_step(self, batch: Batch, _) -> None:
+    def validation_step(self, batch: Batch, _) -> dict[str, Tensor]:
         outputs = self(batch)
-        total, losses, n_events = self._losses(batch, outputs)
+        shared, losses, n_events = self._losses(batch, outputs)
+        total = self.balancing(shared)
         for name, (loss, count) in {"loss": (total, n_events), **losses}.items():
             self._log_mean(f"validation/{name}", loss, count)
         for name, seen in self.seen.items():
             seen.update(outputs[name], batch.targets[name])
+        return outputs
 
     def on_validation_epoch_end(self):
         for seen in self.seen.values():
@@ -268,7 +332,9 @@ class ReconstructionModule(lightning.LightningModule):
             seen.reset()
 
     def configure_optimizers(self):
-        optimizer = build_optimizer(self.settings, self.parameters())
+        optimizer = build_optimizer(
+            self.settings, [p for p in self.parameters() if p.requires_grad]
+        )
         if self.settings.schedule == "constant":
             return optimizer
         n_steps = self.trainer.estimated_stepping_batches
@@ -277,14 +343,19 @@ class ReconstructionModule(lightning.LightningModule):
 
     # -- checkpoints -------------------------------------------------------------------------------
 
+    def _epoch_sums(self) -> dict[str, list[float]]:
+        """Total and weight of each mean over the epoch, of all processes."""
+        return {
+            name: self.trainer.strategy.reduce(
+                torch.stack([mean.total, mean.weight]), reduce_op="sum"
+            ).tolist()
+            for name, mean in self.means.items()
+        }
+
     def on_save_checkpoint(self, checkpoint):
-        sums = {}
-        for name, mean in self.means.items():
-            both = torch.stack([mean.total, mean.weight])
-            sums[name] = self.trainer.strategy.reduce(both, reduce_op="sum").tolist()
         checkpoint[KEY] = {
             **self.description,
-            "epoch_sums": sums,
+            "epoch_sums": self._epoch_sums(),
             "skipped_steps": self.skipped,
             "skipped_steps_in_a_row": self.skipped_in_a_row,
         }

@@ -75,6 +75,33 @@ def test_tensorboard_has_the_learning_curves(three_epochs):
         np.testing.assert_allclose(values, kept, rtol=1e-6, err_msg=name)
 
 
+def test_tensorboard_has_the_steps(train, tmp_path):
+    """The first and each tenth after it: step size, gradient, events/s and weights of the tasks."""
+    settings = {"batch_size": 1, "epochs": 5, "schedule": "cosine", "warm_up": 0}
+    run = train(tmp_path, training=settings | {"balancing": "dwa"})
+    board = EventAccumulator(str(tmp_path / "tensorboard"))
+    board.Reload()
+    n_steps = run.state()["global_step"]
+    steps = list(range(1, n_steps + 1, 10))
+    assert len(steps) > 2
+    names = ["step/learning_rate", "step/gradient_norm", "step/events_per_s"]
+    values = {}
+    for name in [*names, *(f"weight/{task}" for task in TASKS)]:
+        points = board.Scalars(name)
+        assert [point.step for point in points] == steps, name
+        values[name] = np.array([point.value for point in points])
+        assert (values[name] > 0).all(), name
+    cosine = 1e-3 * (1 + np.cos(np.pi * (np.array(steps) - 1) / n_steps)) / 2
+    np.testing.assert_allclose(values["step/learning_rate"], cosine, rtol=1e-5)
+    np.testing.assert_allclose(sum(values[f"weight/{task}"] for task in TASKS), 4, rtol=1e-5)
+    epoch = (steps[-1] - 1) // (n_steps // 5)  # complete ones before the last point
+    losses = [dict(run.history[f"train/{task}"]) for task in TASKS]
+    shares = np.exp([loss[epoch] / loss[epoch - 1] / 2 for loss in losses])
+    weights = [values[f"weight/{task}"][-1] for task in TASKS]
+    np.testing.assert_allclose(weights, 4 * shares / shares.sum(), rtol=1e-5)
+    assert not [name for name in run.history if name.startswith(("step/", "weight/"))]
+
+
 def test_history_has_the_losses_and_the_figures(three_epochs):
     figures = {"energy_bias", "energy_resolution", "angular_resolution", "impact_resolution", "auc"}
     assert {f"validation/{name}" for name in figures} <= three_epochs.history.keys()
@@ -504,7 +531,14 @@ IndexedBatchNorm.training = property(lambda self: False, lambda self, training: 
 """
 
 
-def test_two_processes_are_as_one(experiment, files, train, tmp_path, monkeypatch):
+@pytest.fixture
+def alike(monkeypatch):
+    """Batch normalisations of this process do as those of ALIKE."""
+    frozen = property(lambda self: False, lambda self, training: None)
+    monkeypatch.setattr(IndexedBatchNorm, "training", frozen, raising=False)
+
+
+def test_two_processes_are_as_one(experiment, files, train, tmp_path, alike):
     """The same loss curves with the same events a step, though 3 are in one and 2 in the other, not
     as many for each task, and images of the second camera in one only; what called the training
     goes on once."""
@@ -525,8 +559,6 @@ def test_two_processes_are_as_one(experiment, files, train, tmp_path, monkeypatc
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("went on with best.ckpt") == 1
     settings["training"] |= {"batch_size": 5, "devices": 1}
-    frozen = property(lambda self: False, lambda self, training: None)
-    monkeypatch.setattr(IndexedBatchNorm, "training", frozen, raising=False)
     one = train(tmp_path / "one", **settings)
     two = type(one)(tmp_path / "two", one.checkpoint, {})
     assert one.summary["training_events"] == 5 and one.state()["global_step"] == 4
@@ -536,3 +568,60 @@ def test_two_processes_are_as_one(experiment, files, train, tmp_path, monkeypatc
         np.testing.assert_allclose(two.history[name], points, rtol=1e-4, atol=1e-4, err_msg=name)
     (_, first), *_, (_, last) = one.history["train/loss"]
     assert abs(last - first) > 0.01, "something was learnt"
+
+
+BALANCINGS = ["dwa", "gradnorm", "pcgrad"]
+
+SEVERAL_RUNS = """
+import sys
+from pathlib import Path
+import torch
+from gammalearn.data import EventIndex
+from gammalearn.settings import Experiment
+from gammalearn.tasks import build_tasks
+from gammalearn.training import fit
+
+if __name__ == "__main__":
+    folder, settings, names, *files = sys.argv[1:]
+    torch.set_num_threads(1)
+    experiment = Experiment.model_validate_json(settings)
+    index = EventIndex.build([Path(file) for file in files], experiment.data)
+    for name in names.split(","):
+        made = experiment.override([f"training.balancing={name}"])
+        fit(made, index, build_tasks(made.tasks), Path(folder) / name, progress=False)
+"""
+
+
+def test_two_processes_weigh_tasks_as_one(experiment, files, train, tmp_path, alike):
+    """Started by torchrun here, as on several nodes."""
+    settings = {
+        "data": {"telescopes": None, "grouping": "stereo"},
+        "training": {"epochs": 4, "learning_rate": 0.01, "batch_size": 3, "devices": 2},
+    }
+    script = tmp_path / "script.py"
+    script.write_text(ALIKE.lstrip() + SEVERAL_RUNS)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"),
+            *(script, tmp_path, experiment(**settings).model_dump_json(), ",".join(BALANCINGS)),
+            *files,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    settings["training"] |= {"batch_size": 5, "devices": 1}
+    for name in BALANCINGS:
+        settings["training"]["balancing"] = name
+        one = train(tmp_path / "one" / name, **settings)
+        two = type(one)(tmp_path / name, one.checkpoint, {})
+        for figure, points in one.history.items():
+            values = two.history[figure]
+            np.testing.assert_allclose(values, points, rtol=1e-4, atol=1e-4, err_msg=figure)
+        state = one.state()["state_dict"]
+        for key in (key for key in state if key.startswith("balancing.")):
+            of_two = two.state()["state_dict"][key]
+            torch.testing.assert_close(of_two, state[key], rtol=1e-3, atol=1e-4)
+        (_, first), *_, (_, last) = one.history["train/loss"]
+        assert abs(last - first) > 0.01, "something was learnt"

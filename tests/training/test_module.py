@@ -12,6 +12,7 @@ from gammalearn.checkpoint import build_network
 from gammalearn.data import Batch, CameraImages, EventDataset, EventIndex
 from gammalearn.settings import TaskSettings
 from gammalearn.tasks import build_tasks
+from gammalearn.tasks.balancing import gradient_products
 from gammalearn.training.module import ReconstructionModule, masked_losses
 
 NAN = torch.nan
@@ -172,6 +173,42 @@ def test_a_batch_can_be_learnt_by_heart(noise, experiment, backbone, channels, f
         optimiser.step()
         totals.append(total.item())
     assert totals[-1] < 0.1 * totals[0]
+
+
+@pytest.mark.parametrize("backend", ["native", "dense"])
+def test_gradient_surgery_on_a_network(noise, experiment, backend):
+    """Against gradients of the single losses, each from a forward pass of its own."""
+    camera, batch = noise
+    made = experiment(network={"backbone": "gammaphysnet", "channels": [8], "backend": backend})
+    tasks = build_tasks(made.tasks)
+    torch.manual_seed(0)
+    network = build_network(made, [camera], tasks)
+    # The heads begin at zero, and with them the gradients of what is before.
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+
+    def losses():
+        network.train()
+        return masked_losses(tasks, network(batch.images, batch.n_events), batch.targets)
+
+    gradients = []
+    for name in tasks:
+        network.zero_grad()
+        losses()[name][0].backward()
+        gradients.append(
+            torch.cat(
+                [
+                    parameter.grad.flatten()
+                    for name, parameter in network.named_parameters()
+                    if "heads." not in name
+                ]
+            )
+        )
+    gradients = torch.stack(gradients)
+    seen = [loss for loss, _ in losses().values()]
+    products = gradient_products(seen, list(network.parameters()))
+    torch.testing.assert_close(products, gradients @ gradients.T, rtol=1e-3, atol=1e-5)
+    assert (products < 0).any(), "some are against others"
 
 
 def test_steps_move_only_what_they_should(index, experiment):

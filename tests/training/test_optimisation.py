@@ -164,7 +164,8 @@ def test_clipped_gradients(experiment, longest):
     module = ReconstructionModule(model, {}, made, {})
     module._statistics = module._statistics_before = []
     model.weight.grad = torch.tensor([[3.0, 4.0]])
-    module.configure_gradient_clipping(None)
+    module.configure_gradient_clipping(build_optimizer(made, model.parameters()))
+    assert module.gradient_norm == pytest.approx(5)
     length = min(longest, 5)
     expected = torch.tensor([[3.0, 4.0]]) / 5 * length
     torch.testing.assert_close(model.weight.grad, expected, rtol=1e-5, atol=0)
@@ -238,7 +239,7 @@ def spoil(monkeypatch):
 
         def spoilt(self, images, n_events):
             outputs, *rest = original(self, images, n_events)
-            if self.training:
+            if any(output.requires_grad for output in outputs.values()):
                 seen.append(n_events)
                 if len(seen) - 1 in batches:
                     # The square root of nothing is nothing, and its slope is infinite.
@@ -276,6 +277,17 @@ def test_a_step_that_is_not_finite_leaves_no_trace(
     assert run.summary["skipped_steps"] == 1
     assert "A step of epoch 1 is left out" in caplog.text
     assert all(math.isfinite(value) for _, value in run.history["train/loss"])
+
+
+@pytest.mark.parametrize("balancing", ["dwa", "gradnorm", "pcgrad"])
+def test_a_balancing_goes_on_after_a_step_that_is_not_finite(train, tmp_path, spoil, balancing):
+    """The first one here, which GradNorm measures the others by, and one later."""
+    spoil({0, 5})
+    settings = {"balancing": balancing, "batch_size": 2, "accumulation": 2, "epochs": 3}
+    run = train(tmp_path, training=settings)
+    assert run.summary["skipped_steps"] == 2
+    assert all(value.isfinite().all() for value in run.state()["state_dict"].values())
+    assert all(math.isfinite(value) for _, value in run.history["validation/loss"])
 
 
 def test_three_in_a_row_stop_the_training(train, tmp_path, spoil):

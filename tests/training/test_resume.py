@@ -152,6 +152,27 @@ def test_cut_off_with_other_schedules(train, tmp_path, at, monkeypatch, schedule
         assert_same_run(train(folder, resume=True, **settings), whole)
 
 
+@pytest.mark.parametrize("balancing", ["dwa", "gradnorm", "pcgrad"])
+def test_cut_off_with_other_balancings(
+    train, tmp_path, at, monkeypatch, balancing, assert_same_run
+):
+    """In the fourth epoch, when dynamic weights have come from those before."""
+
+    class PowerCut(Exception):
+        pass
+
+    def cut():
+        raise PowerCut
+
+    settings = everything(balancing=balancing, epochs=4, early_stopping=None)
+    whole = train(tmp_path / "whole", **settings)
+    at(4, 4, cut)
+    with pytest.raises(PowerCut):
+        train(tmp_path / "cut", **settings)
+    monkeypatch.undo()
+    assert_same_run(train(tmp_path / "cut", resume=True, **settings), whole)
+
+
 # -- told to stop ----------------------------------------------------------------------------------
 
 

@@ -1,0 +1,110 @@
+"""Model summary: what a network is made of, before it learns."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from ..checkpoint import build_network
+from ..data import CameraImages
+from ..settings import Experiment
+from ..tasks import Task
+
+__all__ = ["Part", "in_words", "summarise"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a network.
+
+    Attributes
+    ----------
+    name : str
+    parameters : int
+    multiply_adds : int
+        Of convolutions, linear layers and attention.
+    """
+
+    name: str
+    parameters: int
+    multiply_adds: int
+
+
+def summarise(experiment: Experiment, cameras, tasks: Mapping[str, Task]) -> list[Part]:
+    """The parts of a network, and what they compute for an event of one image of each camera.
+
+    An indexed convolution counts K · in · out multiply-adds for each output pixel (absent
+    neighbours included), whatever backend computes it and with how many zeros beside.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    cameras : sequence of CameraType
+    tasks : mapping of str to Task
+
+    Returns
+    -------
+    list of Part
+        In the order of the network: encoders one by one.
+    """
+    # Where neighbours are gathered, an indexed convolution is a matrix product, which torch counts.
+    gathered = {"network": experiment.network.model_copy(update={"backend": "gather"})}
+    with torch.random.fork_rng(devices=[]):
+        network = build_network(experiment.model_copy(update=gathered), cameras, tasks)
+    images = {
+        camera.name: CameraImages(
+            torch.zeros(1, len(experiment.data.channels), camera.n_pixels),
+            torch.zeros(1, dtype=torch.int64),
+            torch.zeros(1, 3),
+            torch.zeros(1, 2),
+        )
+        for camera in cameras
+    }
+    # As it trains, as torch fuses attention in evaluation to what it does not count.
+    counter = FlopCounterMode(display=False)
+    with sdpa_kernel(SDPBackend.MATH), counter:
+        network.requires_grad_(False).train()(images, 1)
+    counts = counter.get_flop_counts()
+    parts = []
+    for name, part in _parts(network):
+        # What only holds others is never called, and not counted itself.
+        called = [f"{name}.{key}" for key in part] if isinstance(part, nn.ModuleDict) else [name]
+        operations = sum(
+            sum(counts.get(f"{type(network).__name__}.{path}", {}).values()) for path in called
+        )
+        n_parameters = sum(parameter.numel() for parameter in part.parameters())
+        # torch counts a product and its sum as two.
+        parts.append(Part(name, n_parameters, operations // 2))
+    return parts
+
+
+def _parts(network: nn.Module):
+    """Encoders one by one, and all that stands beside them."""
+    for name, part in network.named_children():
+        if name == "encoders":
+            yield from ((f"{name}.{camera}", encoder) for camera, encoder in part.items())
+        else:
+            yield name, part
+
+
+def in_words(parts: list[Part]) -> dict[str, str]:
+    """Parameters and multiply-adds of each part and of all together."""
+    total = Part(
+        "all",
+        sum(part.parameters for part in parts),
+        sum(part.multiply_adds for part in parts),
+    )
+    return {
+        part.name: f"{part.parameters:,} parameters, {_short(part.multiply_adds)} multiply-adds"
+        for part in [*parts, total]
+    }
+
+
+def _short(number: int) -> str:
+    for size, letter in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if number >= size:
+            return f"{number / size:.3g} {letter}"
+    return str(number)

@@ -21,7 +21,7 @@ from astropy.table import Table
 from ..camera import CameraType, LatticeError
 from ..errors import CameraError, DataError, EmptySelectionError, GammaLearnError, InputFileError
 from .cleaning import cleanings
-from .file_index import FileIndex
+from .file_index import EVENT_COLUMNS, IMAGE_COLUMNS, FileIndex
 
 __all__ = ["EventIndex", "count_repeated"]
 
@@ -153,8 +153,7 @@ class EventIndex:
         images = self.images[keep[self.images["event"]]]
         images["event"] = (np.cumsum(keep) - 1)[images["event"]]
         events = events[keep]
-        multiplicity = np.asarray(events["multiplicity"], dtype=np.int64)
-        events["first_image"] = np.cumsum(multiplicity) - multiplicity
+        events["first_image"] = _first_images(events["multiplicity"])
         step = f"at most {limit} events a particle", len(events), len(images)
         return replace(self, images=images, events=events, cut_flow=[*self.cut_flow, step])
 
@@ -227,8 +226,7 @@ class _Merged:
         self.fixed_cameras = cameras is not None
         self.cameras = list(cameras or [])
         self.files: list[Path] = []
-        self.images, self.events = [], []
-        self.n_events = 0
+        self.parts: list[tuple[FileIndex, np.ndarray]] = []
         self.flow = Counter()
         self.labels: list[str] = []
         self.matched: set[str] = set()
@@ -238,14 +236,9 @@ class _Merged:
             self._camera(path, camera, telescope)
             for camera, telescope in zip(of_file.cameras, of_file.telescopes, strict=True)
         ]
-        images, events = of_file.images, of_file.events
-        images["camera"] = np.array(cameras, dtype=images["camera"].dtype)[images["camera"]]
-        images["event"] += self.n_events
-        images["file"] += len(self.files)
-        events["file"] += len(self.files)
-        self.n_events += len(events["file"])
-        self.images.append(images)
-        self.events.append(events)
+        self.parts.append((of_file, np.array(cameras, dtype=IMAGE_COLUMNS["camera"])))
+        # Thousands of files have the same ones; they are kept once.
+        of_file.cameras = [self.cameras[row] for row in cameras]
         self.files.append(path)
         self.matched.update(of_file.matched)
         for label, n_events, n_images in of_file.flow:
@@ -262,7 +255,8 @@ class _Merged:
             raise EmptySelectionError(
                 f"None of {len(skipped)} file(s) can be used. The first one: {skipped[0][1]}"
             )
-        if self.n_events == 0 and not allow_empty:
+        n_events = sum(part.n_rows["events"] for part, _ in self.parts)
+        if n_events == 0 and not allow_empty:
             steps = "; ".join(f"{label}: {n} events" for label, n, _ in flow)
             raise EmptySelectionError(
                 f"The selection leaves no event of {len(self.files)} file(s), '{self.files[0]}' "
@@ -271,9 +265,7 @@ class _Merged:
             )
         if not self.files:
             return EventIndex([], self.cameras, Table(), Table(), flow, skipped)
-        images, events = _join(self.images), _join(self.events)
-        count = np.asarray(events["multiplicity"], dtype=np.int64)
-        events["first_image"] = np.cumsum(count) - count
+        images, events = self._join()
         for label, n_events, n_images in flow:
             log.info("%-40s %9d events %9d images", label, n_events, n_images)
         return EventIndex(self.files, self.cameras, images, events, flow, skipped)
@@ -304,8 +296,43 @@ class _Merged:
         )
         return len(self.cameras) - 1
 
+    def _join(self) -> tuple[Table, Table]:
+        """One table of images and one of events.
 
-def _join(parts: list[dict[str, np.ndarray]]) -> Table:
-    """One table of several; the parts are used up column by column, to hold few of them twice."""
-    names = list(parts[0])
-    return Table({n: np.concatenate([part.pop(n) for part in parts]) for n in names}, copy=False)
+        Each file's part is copied to its place before the next is read, so that memory holds what
+        stays, and one part.
+        """
+        images = _columns(IMAGE_COLUMNS, sum(part.n_rows["images"] for part, _ in self.parts))
+        n_events = sum(part.n_rows["events"] for part, _ in self.parts)
+        longest = max(len(name) for part, _ in self.parts for name in [*part.particles, "-"])
+        events = _columns({**EVENT_COLUMNS, "particle": f"U{longest}"}, n_events)
+        first_image = first_event = 0
+        for number, (part, cameras) in enumerate(self.parts):
+            of_file = part.table("images")
+            mine = slice(first_image, first_image + len(of_file))
+            for name, column in images.items():
+                column[mine] = of_file[name]
+            images["file"][mine] = number
+            images["camera"][mine] = cameras[of_file["camera"]]
+            images["event"][mine] += first_event
+            first_image = mine.stop
+            of_file = part.table("events")
+            mine = slice(first_event, first_event + len(of_file))
+            for name, column in events.items():
+                if name != "particle":
+                    column[mine] = of_file[name]
+            events["file"][mine] = number
+            events["particle"][mine] = np.array(part.particles, dtype=str)[of_file["particle"]]
+            first_event = mine.stop
+        events["first_image"] = _first_images(events["multiplicity"])
+        return Table(images, copy=False), Table(events, copy=False)
+
+
+def _columns(dtypes: dict, n_rows: int) -> dict[str, np.ndarray]:
+    return {name: np.empty(n_rows, dtype=dtype) for name, dtype in dtypes.items()}
+
+
+def _first_images(multiplicity) -> np.ndarray:
+    """Row of each event's first image, where the images of events lie side by side."""
+    last = np.cumsum(multiplicity, dtype=np.int32)
+    return last - np.asarray(multiplicity, dtype=np.int32)

@@ -8,11 +8,8 @@ import hashlib
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +17,7 @@ from astropy.table import Table
 
 from ..camera import CameraType, LatticeError
 from ..errors import CameraError, DataError, EmptySelectionError, GammaLearnError, InputFileError
+from ..expendable import expendable
 from .cleaning import cleanings
 from .file_index import EVENT_COLUMNS, IMAGE_COLUMNS, FileIndex
 
@@ -87,7 +85,8 @@ class EventIndex:
         allow_empty : bool
             An index of no events is an answer too.
         processes : int
-            Processes that index, where there are several files; 0 indexes in this one.
+            Processes that index at a time what is not in the cache, one at the least: damage to
+            a file may be the end of a process.
 
         Raises
         ------
@@ -192,31 +191,12 @@ def _order(*key) -> bytes:
 
 
 def _indices(files, settings, processes: int) -> Iterator[FileIndex | GammaLearnError]:
-    index = partial(_index, settings=settings)
-    if processes == 0 or len(files) == 1:
-        yield from map(index, files)
-        return
-    n_done = 0
-    # A forked HDF5 library is not safe.
-    with ProcessPoolExecutor(min(processes, len(files)), get_context("spawn")) as pool:
-        chunk = max(len(files) // (8 * processes), 1)
-        try:
-            for n_done, made in enumerate(pool.map(index, files, chunksize=chunk), 1):  # noqa: B007
-                yield made
-        except BrokenProcessPool as error:
-            raise InputFileError(
-                f"A process that indexed '{files[n_done]}' or one of the files after it was "
-                "killed: by the HDF5 library, as some damage does, or for want of memory; leave "
-                "the file out, or set fewer training.workers."
-            ) from error
-
-
-def _index(path: Path, settings) -> FileIndex | GammaLearnError:
-    """The index of a file; an error is an answer, for others may go on."""
-    try:
-        return FileIndex.of(path, settings)
-    except GammaLearnError as error:
-        return error
+    """The index of each file; an error is an answer, for others may go on."""
+    missing = [path for path in files if FileIndex.cached(path, settings) is None]
+    made = expendable(partial(FileIndex.of, settings=settings), missing, processes)
+    missing = set(missing)
+    for path in files:
+        yield next(made) if path in missing else FileIndex.of(path, settings)
 
 
 class _Merged:

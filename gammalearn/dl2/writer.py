@@ -8,6 +8,7 @@ import os
 import warnings
 from collections import defaultdict
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from ..data.formats import open_reader
 from ..data.index import EventIndex
 from ..data.reader import event_keys, match_rows
 from ..errors import InputFileError, OutputError
+from ..expendable import read_expendably
 from ..tasks import Task
 
 __all__ = ["check_input", "dl2_name", "write_dl2"]
@@ -90,22 +92,30 @@ def write_dl2(
         If the file cannot be written.
     """
     part = path.with_name(path.name + ".part")
-    settings = experiment.output
-    mono = experiment.data.grouping == "mono"
-    write_tables = _write_telescope_tables if mono else _write_subarray_table
+    write = partial(
+        _write_part, part=part, index=index, tasks=tasks, outputs=outputs, experiment=experiment
+    )
     try:
-        with open_reader(index.files[0], experiment.data.cache_directory) as reader:
-            _copy_dl1(reader.dl1_path, part, settings.dl1_images)
-            decoded = _decode(index, tasks, outputs)
-            with tables.open_file(part, mode="a") as file:
-                for kind, columns in decoded.items():
-                    write_tables(file, reader, index, kind, columns, settings.algorithm)
-                _write_provenance(file, experiment)
+        # Of the file more is copied than was looked at so far.
+        read_expendably(write, index.files[0])
         os.replace(part, path)
     except OSError as error:
         raise OutputError(f"'{path}' cannot be written: {error}.") from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def _write_part(source: Path, part: Path, index, tasks, outputs, experiment) -> None:
+    settings = experiment.output
+    mono = experiment.data.grouping == "mono"
+    write_tables = _write_telescope_tables if mono else _write_subarray_table
+    with open_reader(source, experiment.data.cache_directory) as reader:
+        _copy_dl1(reader.dl1_path, part, settings.dl1_images)
+        decoded = _decode(index, tasks, outputs)
+        with tables.open_file(part, mode="a") as file:
+            for kind, columns in decoded.items():
+                write_tables(file, reader, index, kind, columns, settings.algorithm)
+            _write_provenance(file, experiment)
 
 
 def _copy_dl1(source: Path, target: Path, images: bool) -> None:

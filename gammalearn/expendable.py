@@ -1,10 +1,11 @@
 """Reading files in processes that may die of it.
 
-Some damage to an HDF5 file is no error to the HDF5 library but a crash, which ends the process. What
-opens a file for the first time is therefore done by a child: it may die, and what it leaves is the
-name of the file.
+Some damage to an HDF5 file is no error to the HDF5 library but a crash, which ends the process.
+What opens a file for the first time is therefore done by a child: it may die, and the name of the
+file is left.
 """
 
+import ctypes
 import signal
 import sys
 import traceback
@@ -20,9 +21,12 @@ from .errors import GammaLearnError, InputFileError
 
 __all__ = ["expendable", "read_expendably"]
 
-#: A fork takes some 20 ms, a process that begins anew seconds, to import what it needs. Nothing that a
-#: child does touches what its parent has open: it opens files itself, to read.
+#: A fork takes some 20 ms, a process that begins anew seconds, to import what it needs. A child
+#: does not touch what its parent has open: it opens files itself.
 CONTEXT = get_context("fork" if sys.platform == "linux" else "spawn")
+
+#: Of Linux's ``prctl``: the signal that a process gets when its parent ends.
+PR_SET_PDEATHSIG = 1
 
 
 def expendable(
@@ -124,6 +128,9 @@ def _serve(function, connection: Connection, other_end: Connection) -> None:
     other_end.close()
     # Ctrl-C goes to all processes; the parent decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        # No child goes on writing where its parent was killed.
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     while True:
         try:
             path = connection.recv()

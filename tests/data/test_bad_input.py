@@ -105,6 +105,16 @@ class TestDamageThatKillsTheProcess:
             monkeypatch.setattr(module, "open_reader", crash)
         return path
 
+    @pytest.mark.parametrize("place", [75886, 76116, 76372, 77412])
+    def test_with_real_damage(self, dl1, tmp_path, place):
+        """Single letters of names of attributes that HDF5 1.14 stumbles over."""
+        data = bytearray(dl1(RUN201).read_bytes())
+        data[place] = 0xCA
+        path = tmp_path / "flipped.h5"
+        path.write_bytes(data)
+        with pytest.raises(InputFileError, match=f"'{path}' is damaged"):
+            EventIndex.build([path], DataSettings())
+
     @pytest.mark.parametrize("processes", [0, 2])
     def test_stops_the_run_by_name_or_is_skipped(self, crashing, dl1, tmp_path, processes):
         settings = DataSettings(cache_directory=tmp_path / "cache")

@@ -1,7 +1,9 @@
 """Checkpoints: all that is needed to use a network again, and nothing that runs code."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import ctapipe
@@ -37,6 +39,8 @@ class TrainedNetwork:
     versions : dict of str to str
     epoch : int
         Epochs done.
+    digest : str
+        Of the checkpoint's bytes.
     """
 
     network: ReconstructionNetwork
@@ -46,6 +50,7 @@ class TrainedNetwork:
     trained_on: dict
     versions: dict[str, str]
     epoch: int
+    digest: str = "unknown"
 
 
 def build_network(experiment: Experiment, cameras, tasks: Mapping[str, Task]):
@@ -96,7 +101,7 @@ def load_checkpoint(path: str | Path) -> TrainedNetwork:
     if not isinstance(state, dict) or KEY not in state:
         raise CheckpointError(f"'{path}' is not a checkpoint of GammaLearn.")
     try:
-        return _rebuild(state)
+        return _rebuild(state, _digest(path))
     except Exception as error:  # and so do other versions
         versions = state[KEY].get("versions") if isinstance(state[KEY], dict) else None
         made_by = versions.get("gammalearn") if isinstance(versions, dict) else None
@@ -106,7 +111,12 @@ def load_checkpoint(path: str | Path) -> TrainedNetwork:
         ) from error
 
 
-def _rebuild(state: dict) -> TrainedNetwork:
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=8)).hexdigest()
+
+
+def _rebuild(state: dict, digest: str) -> TrainedNetwork:
     """The network that the values of a checkpoint describe."""
     ours = state[KEY]
     experiment = Experiment.model_validate(yaml.safe_load(ours["settings"]))
@@ -130,4 +140,5 @@ def _rebuild(state: dict) -> TrainedNetwork:
         versions=ours["versions"],
         # Lightning's "epoch" is the same within an epoch and at its end.
         epoch=state["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"],
+        digest=digest,
     )

@@ -53,7 +53,8 @@ def predict(arguments) -> None:
     from .experiment import RunOptions, predict
 
     options = RunOptions(overwrite=arguments.overwrite, progress=not arguments.quiet)
-    for path in predict(arguments.checkpoint, arguments.input, Path(arguments.output), options):
+    output = Path(arguments.output)
+    for path in predict(arguments.checkpoint, arguments.input, output, options, arguments.shard):
         print(path)
 
 
@@ -221,6 +222,12 @@ def _parser():
     sub.add_argument("checkpoint", metavar="CHECKPOINT", help="such as checkpoints/best.ckpt")
     sub.add_argument("input", metavar="INPUT", nargs="+", help="DL1 files or globs")
     sub.add_argument("-o", "--output", metavar="DIR", required=True, help="where DL2 files go")
+    sub.add_argument(
+        "--shard",
+        metavar="I/N",
+        type=_shard,
+        help="the I-th of N parts of the inputs, for array jobs: 1/8 to 8/8",
+    )
     sub.add_argument("--overwrite", action="store_true", help="replace DL2 files that exist")
 
     sub = command(evaluate)
@@ -281,6 +288,16 @@ def _count(word: str) -> int:
     if count < 1:
         raise argparse.ArgumentTypeError(f"expected 1 or more, got {word.strip()}")
     return count
+
+
+def _shard(word: str) -> tuple[int, int]:
+    match = re.fullmatch(r"\s*(\d+)/(\d+)\s*", word)
+    number, of = map(int, match.groups()) if match else (0, 0)
+    if not 1 <= number <= of:
+        raise argparse.ArgumentTypeError(
+            f"expected I/N with I from 1 to N, such as 1/8, got {word.strip()}"
+        )
+    return number, of
 
 
 def _add_set(parser) -> None:

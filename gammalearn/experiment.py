@@ -10,7 +10,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from .checkpoint import TrainedNetwork, load_checkpoint
 from .data import EventIndex, check_weights, count_repeated
-from .dl2 import check_input, dl2_name, predict_outputs, write_dl2
+from .dl2 import check_input, dl2_name, origin, predict_outputs, read_origin, write_dl2
 from .errors import EmptySelectionError, OutputError
 from .evaluation import ReportSection, evaluate
 from .files import find_files
@@ -145,9 +145,16 @@ def _resumable(output: Path):
 
 
 def predict(
-    checkpoint: Path, inputs: Sequence[str], output: Path, options: RunOptions = RunOptions()
+    checkpoint: Path,
+    inputs: Sequence[str],
+    output: Path,
+    options: RunOptions = RunOptions(),
+    shard: tuple[int, int] | None = None,
 ) -> list[Path]:
     """Reconstruct DL1 files with a trained network.
+
+    Files that this checkpoint has reconstructed before stay as they are: a call that was cut off is
+    repeated, and does what is missing.
 
     Parameters
     ----------
@@ -157,11 +164,14 @@ def predict(
     output : Path
         Folder of the DL2 files, one for each input.
     options : RunOptions
+    shard : tuple of int, optional
+        Which part of the inputs to do, and of how many: (1, 8) is the first of eight. Each input is
+        in one part, whatever the order that they are given in.
 
     Returns
     -------
     list of Path
-        The DL2 files.
+        The DL2 files, also those that were there.
 
     Raises
     ------
@@ -170,17 +180,57 @@ def predict(
     """
     trained = load_checkpoint(checkpoint)
     files = find_files(list(inputs), "INPUT")
-    for path in (output / dl2_name(file) for file in files):
-        if path.exists() and not options.overwrite:
+    _check_names(files)
+    if shard is not None:
+        number, of = shard
+        files = sorted(files, key=lambda path: path.resolve())[number - 1 :: of]
+    missing = [
+        file
+        for file in files
+        if options.overwrite or not _is_done(output / dl2_name(file), file, trained.digest)
+    ]
+    usable = set(files) - set(missing)
+    if missing:
+        # Of other files, done or in other parts, there may be events to reconstruct.
+        indices, _ = index_inputs(
+            missing, trained.experiment.data, trained.cameras, len(missing) < len(files) or shard
+        )
+        usable.update(index.files[0] for index in indices)
+        reconstruct(trained, indices, output, trained.experiment, options)
+    return [output / dl2_name(file) for file in files if file in usable]
+
+
+def _is_done(path: Path, file: Path, digest: str) -> bool:
+    """Whether a DL2 file is there, of the same checkpoint and input.
+
+    Raises
+    ------
+    OutputError
+        If there is another file of its name.
+    """
+    if not path.exists():
+        return False
+    if read_origin(path) != origin(file, digest):
+        raise OutputError(
+            f"'{path}' exists, and was not made of '{file}' with this checkpoint; give another "
+            "folder, or --overwrite to replace it."
+        )
+    return True
+
+
+def _check_names(files: Sequence[Path]) -> None:
+    """Refuse files that would have the same DL2 file."""
+    names: dict[str, Path] = {}
+    for file in files:
+        other = names.setdefault(dl2_name(file), file)
+        if other != file:
             raise OutputError(
-                f"'{path}' exists; give another folder, or --overwrite to replace it."
+                f"'{other}' and '{file}' would both become {dl2_name(file)}; rename one of them."
             )
-    indices, _ = index_inputs(files, trained.experiment.data, trained.cameras)
-    return reconstruct(trained, indices, output, trained.experiment, options)
 
 
 def index_inputs(
-    files: Sequence[Path], settings, cameras
+    files: Sequence[Path], settings, cameras, allow_empty: bool = False
 ) -> tuple[list[EventIndex], list[tuple[Path, str]]]:
     """One index a file, as each gets its DL2 file; and the files that were skipped, with why.
 
@@ -191,15 +241,9 @@ def index_inputs(
     OutputError
         If two files would have the same DL2 file.
     EmptySelectionError
-        If no file has a selected event.
+        If no file has a selected event, unless that is allowed.
     """
-    names: dict[str, Path] = {}
-    for file in files:
-        other = names.setdefault(dl2_name(file), file)
-        if other != file:
-            raise OutputError(
-                f"'{other}' and '{file}' would both become {dl2_name(file)}; rename one of them."
-            )
+    _check_names(files)
     indices, skipped = [], []
     for file in files:
         index = EventIndex.build([file], settings, cameras, allow_empty=True)
@@ -207,7 +251,7 @@ def index_inputs(
         if index.files:
             check_input(file, settings.cache_directory)
             indices.append(index)
-    if not any(len(index) for index in indices):
+    if not allow_empty and not any(len(index) for index in indices):
         raise EmptySelectionError(
             f"The selection leaves no event of {', '.join(map(str, files[:3]))}"
             f"{', …' if len(files) > 3 else ''} to reconstruct; loosen data.cuts, "
@@ -242,7 +286,7 @@ def reconstruct(
             progress=options.progress,
         )
         path = folder / dl2_name(index.files[0])
-        write_dl2(index, trained.tasks, outputs, path, experiment)
+        write_dl2(index, trained.tasks, outputs, path, experiment, trained.digest)
         files.append(path)
     return files
 

@@ -16,6 +16,7 @@ from .data.lstchain_dl1 import IMAGES as LSTCHAIN_IMAGES
 from .data.lstchain_dl1 import LstchainDL1Reader
 from .data.reader import Reader, event_keys
 from .errors import InputFileError
+from .expendable import read_expendably
 from .files import open_hdf5, reading
 from .particles import particle_names
 
@@ -33,7 +34,7 @@ def describe(paths: Sequence[Path]) -> str:
     GammaLearnError
         If a file is missing, damaged or of another kind.
     """
-    if len(paths) > 1 and all(_holds_images(path) for path in paths):
+    if len(paths) > 1 and all(read_expendably(_holds_images, path) for path in paths):
         return describe_files(paths)
     return "\n".join(describe_file(path) for path in paths)
 
@@ -59,9 +60,13 @@ def describe_file(path: Path) -> str:
     path = Path(path)
     if path.suffix in {".ckpt", ".pt"} or _is_zip(path):
         return _describe_checkpoint(path)
+    return read_expendably(_describe_events, path)
+
+
+def _describe_events(path: Path) -> str:
     if not path.is_file() or (tables.is_hdf5_file(str(path)) and not _is_lstchain(path)):
         return _describe_hdf5(path)
-    return describe_files([path])
+    return _table([_summary(path)])
 
 
 def describe_files(paths: Sequence[Path]) -> str:
@@ -72,12 +77,22 @@ def describe_files(paths: Sequence[Path]) -> str:
     GammaLearnError
         If a file is missing, damaged or of another kind.
     """
+    return _table([read_expendably(_summary, path) for path in paths])
+
+
+def _table(summaries: Sequence[dict]) -> str:
     rows = [("file", "format", "telescopes", "cameras", "events", "energies (TeV)", "pointing")]
     particles, cameras, images, several = Counter(), [], Counter(), 0
-    for path in paths:
-        with open_reader(path) as reader:
-            summary = _summary(reader, cameras, images)
-        rows.append((Path(path).name, *summary["row"]))
+    for summary in summaries:
+        names = set()
+        for camera, n_images in summary["cameras"]:
+            known = next((other for other in cameras if other.same_camera(camera)), None)
+            if known is None:
+                cameras.append(known := camera)
+            names.add(known.name)
+            images[known.name] += n_images
+        row = summary["row"] | {"cameras": ", ".join(sorted(names))}
+        rows.append(tuple(row.values()))
         particles.update(summary["particles"])
         several += summary["several"]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -86,19 +101,20 @@ def describe_files(paths: Sequence[Path]) -> str:
         particles, cameras, images, several))])  # fmt: skip
 
 
-def _summary(reader: Reader, cameras: list[CameraType], images: Counter) -> dict:
-    """A file's row of the table; its cameras and images are added to the others'."""
+def _summary(path: Path) -> dict:
+    """A file's row of the table, and what it has of cameras, images and particles."""
+    with open_reader(path) as reader:
+        return _summary_of(reader)
+
+
+def _summary_of(reader: Reader) -> dict:
     events, tel_ids = reader.events, reader.telescopes_with_images()
-    names, pointings, seen = set(), [], []
+    cameras, pointings, seen = [], [], []
     for tel_id in tel_ids:
         telescope = reader.subarray.tel[tel_id]
         geometry, focal_length = telescope.camera.geometry, telescope.optics.equivalent_focal_length
         camera = CameraType.from_geometry(geometry, focal_length)
-        known = next((other for other in cameras if other.same_camera(camera)), None)
-        if known is None:
-            cameras.append(known := camera)
-        names.add(known.name)
-        images[known.name] += reader.n_images(tel_id)
+        cameras.append((camera, reader.n_images(tel_id)))
         table = reader.images(tel_id)
         pointings += list(zip(table["pointing_alt"], table["pointing_az"], strict=True))
         seen.append(event_keys(table))
@@ -108,15 +124,17 @@ def _summary(reader: Reader, cameras: list[CameraType], images: Counter) -> dict
     energy = energy[np.isfinite(energy)]
     alt, az = np.array(pointings).T
     types = Counter(reader.subarray.tel[tel_id].type for tel_id in tel_ids)
-    row = (
-        reader.format,
-        ", ".join(f"{count} {name}" for name, count in sorted(types.items())),
-        ", ".join(sorted(names)),
-        ", ".join(f"{count} {name}" for name, count in particles.most_common()),
-        _range(energy, "{:.3g}") if len(energy) else "-",
-        f"alt {_range(alt)}, az {_range(az)} deg",
-    )
-    return {"row": row, "particles": particles, "several": int((multiplicity > 1).sum())}
+    row = {
+        "file": Path(reader.path).name,
+        "format": reader.format,
+        "telescopes": ", ".join(f"{count} {name}" for name, count in sorted(types.items())),
+        "cameras": "",
+        "events": ", ".join(f"{count} {name}" for name, count in particles.most_common()),
+        "energies": _range(energy, "{:.3g}") if len(energy) else "-",
+        "pointing": f"alt {_range(alt)}, az {_range(az)} deg",
+    }
+    several = int((multiplicity > 1).sum())
+    return {"row": row, "particles": particles, "cameras": cameras, "several": several}
 
 
 def _range(values: np.ndarray, form: str = "{:.1f}") -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tables
+import torch
 import yaml
 from ctapipe.io import TableLoader
 
@@ -226,9 +227,90 @@ def test_predict_gives_the_dl2_of_the_run(stereo, real_files, tmp_path):
             with tables.open_file(folder / name) as file:
                 tables_.append(file.root.dl2.event.subarray.energy.GammaLearn[:].tobytes())
         assert tables_[0] == tables_[1]
-    assert gammalearn("predict", checkpoint, *real_files, "-o", tmp_path / "dl2") == 2
-    again = [checkpoint, *real_files, "-o", tmp_path / "dl2", "--overwrite"]
-    assert gammalearn("predict", *again) == 0
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "dl2").iterdir()}
+    again = ["predict", checkpoint, *real_files, "-o", tmp_path / "dl2"]
+    assert gammalearn(*again) == 0
+    assert {path: path.stat().st_mtime_ns for path in before} == before, "they are not made anew"
+    assert gammalearn(*again, "--overwrite") == 0
+    assert all(path.stat().st_mtime_ns > time for path, time in before.items())
+
+
+def test_predict_in_parts(stereo, real_files, tmp_path, capsys):
+    """Each input is in one part, in whatever order they come; a part may have none."""
+    checkpoint = stereo / "checkpoints" / "best.ckpt"
+    capsys.readouterr()
+    parts = []
+    for number, files in enumerate((real_files, real_files[::-1]), 1):
+        assert (
+            gammalearn("predict", checkpoint, *files, "-o", tmp_path, "--shard", f"{number}/2") == 0
+        )
+        parts.append([Path(line).name for line in capsys.readouterr().out.split()])
+    names = sorted(path.name for path in (stereo / "dl2").iterdir())
+    assert parts == [names[::2], names[1::2]]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    assert gammalearn("predict", checkpoint, *real_files, "-o", tmp_path, "--shard", "4/4") == 0
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("shard", ["0/3", "4/3", "1/0", "1", "-1/3", "a/b", "1/2/3"])
+def test_a_part_that_is_none(stereo, real_files, tmp_path, shard, capsys):
+    checkpoint = stereo / "checkpoints" / "best.ckpt"
+    with pytest.raises(SystemExit) as raised:
+        gammalearn("predict", checkpoint, *real_files, "-o", tmp_path / "out", f"--shard={shard}")
+    assert raised.value.code == 2
+    assert f"expected I/N with I from 1 to N, such as 1/8, got {shard}" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_dl2_of_another_origin_is_not_taken_for_done(stereo, real_files, dl1, tmp_path, capsys):
+    checkpoint = stereo / "checkpoints" / "best.ckpt"
+    other = tmp_path / Path(real_files[1]).name
+    shutil.copy(dl1("proton_run1_7.0.0"), other)
+    assert gammalearn("predict", checkpoint, real_files[1], "-o", tmp_path / "dl2") == 0
+    capsys.readouterr()
+    longer = tmp_path / "longer.ckpt"
+    torch.save(torch.load(checkpoint, weights_only=True) | {"epoch": 99}, longer)
+    for arguments in ((longer, real_files[1]), (checkpoint, other)):
+        assert gammalearn("predict", *arguments, "-o", tmp_path / "dl2") == 2
+        assert "exists, and was not made of" in capsys.readouterr().err
+
+
+def test_predict_that_is_killed(stereo, real_files, tmp_path):
+    """Only whole files have their names, and the rerun does what is missing."""
+    checkpoint, output = stereo / "checkpoints" / "best.ckpt", tmp_path / "dl2"
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, "predict", checkpoint, *real_files, "-o", output, "-q"]
+    )
+    assert killed.returncode == -signal.SIGKILL
+    whole = sorted((stereo / "dl2").iterdir())
+    (done,) = output.glob("*.dl2.h5")
+    before = done.stat().st_mtime_ns
+    assert gammalearn("predict", checkpoint, *real_files, "-o", output) == 0
+    assert sorted(path.name for path in output.iterdir()) == [path.name for path in whole]
+    assert done.stat().st_mtime_ns == before
+    for path in whole:
+        with tables.open_file(path) as one, tables.open_file(output / path.name) as other:
+            node = "/dl2/event/subarray/energy/GammaLearn"
+            assert one.get_node(node)[:].tobytes() == other.get_node(node)[:].tobytes()
+
+
+#: A prediction that is killed while it writes its second file.
+KILLED = """
+import os, signal, sys
+from gammalearn.cli import main
+from gammalearn.dl2 import writer
+
+write, parents = writer._write_part, []
+
+def kill_second(source, part, **others):
+    write(source, part, **others)
+    if os.listdir(part.parent) != [part.name]:
+        os.kill(os.getppid(), signal.SIGKILL)
+        signal.pause()
+
+writer._write_part = kill_second
+main(sys.argv[1:])
+"""
 
 
 def test_evaluate_gives_the_metrics_of_the_run(stereo, tmp_path):

@@ -61,7 +61,7 @@ class EventDataset(Dataset):
         self.index = index
         self.tasks = tasks or {}
         self.settings = settings
-        self.rows = np.arange(len(index)) if rows is None else np.asarray(rows)
+        self.rows = np.asarray(np.arange(len(index)) if rows is None else rows, dtype=np.int32)
         self.targets = {k: torch.as_tensor(np.asarray(v)) for k, v in (targets or {}).items()}
         self.weights = {k: torch.as_tensor(np.asarray(v)) for k, v in (weights or {}).items()}
         self.reader = ImageReader(index, settings, packed, readers)
@@ -69,9 +69,8 @@ class EventDataset(Dataset):
         self.camera = np.asarray(images["camera"])
         self.multiplicity = np.asarray(events["multiplicity"])
         self._first = np.asarray(events["first_image"])
-        self._position = np.column_stack(
-            [images[axis] - events[f"reference_{axis}"][images["event"]] for axis in "xyz"]
-        )
+        self._position = [np.asarray(images[axis]) for axis in "xyz"]
+        self._reference = [np.asarray(events[f"reference_{axis}"]) for axis in "xyz"]
         self._pointing = _relative_pointing(images, events)
 
     def __len__(self):
@@ -111,11 +110,16 @@ class EventDataset(Dataset):
             are then as if there were no others: their ground reference is the mean position of the
             telescopes that are left. Their pointing stays.
         """
-        rows = self.rows[np.asarray(items)]
+        rows = self.rows[np.asarray(items)].astype(np.int64)
         image = self.images(items)
         event = np.repeat(np.arange(len(rows)), self.multiplicity[rows])
         targets = {name: target[torch.from_numpy(rows)] for name, target in self.targets.items()}
-        position = self._position[image]
+        position = np.column_stack(
+            [
+                of_image[image] - of_event[rows[event]]
+                for of_image, of_event in zip(self._position, self._reference, strict=True)
+            ]
+        )
         if kept is not None:
             image, event, position = image[kept], event[kept], position[kept]
             step = _mean_of_events(position, event, len(rows))

@@ -5,7 +5,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import ctapipe
 import numpy as np
@@ -22,7 +21,9 @@ from .reader import TRUTH_UNITS, Reader, event_keys, match_rows
 __all__ = ["EVENT_COLUMNS", "IMAGE_COLUMNS", "FileIndex", "chosen_telescopes"]
 
 #: Changes when what is kept of a file does.
-FORMAT = 2
+FORMAT = 3
+
+DESCRIPTION = "index.json"
 
 #: Columns that are rows of other tables, of no use to a cut.
 _PLUMBING = {"event", "row", "camera", "file", "shower_id", "x", "y", "z"}
@@ -30,7 +31,7 @@ _PLUMBING = {"event", "row", "camera", "file", "shower_id", "x", "y", "z"}
 #: ctapipe's types of telescopes.
 TELESCOPE_TYPES = ("LST", "MST", "SST")
 
-#: Columns of the image table: 38 bytes an image.
+#: Columns of the image table: 44 bytes an image.
 IMAGE_COLUMNS = {
     "file": np.int32,
     "tel_id": np.int16,
@@ -44,16 +45,15 @@ IMAGE_COLUMNS = {
     "pointing_az": np.float64,
 }
 
-#: Columns of the event table, but for the particle's name and the first image: about 180 bytes an
-#: event with them.
+#: Columns of the event table, but for the first image: 124 bytes an event with it and without the
+#: particle's name, that stands there in place of its number.
 EVENT_COLUMNS = {
     "file": np.int32,
     "obs_id": np.int64,
     "event_id": np.int64,
     "tel_id": np.int16,
-    "event_type": np.int16,
     "shower_id": np.int64,
-    "particle": None,
+    "particle": np.int16,
     **dict.fromkeys(TRUTH_UNITS, np.float64),
     "spectral_index": np.float32,
     "multiplicity": np.int16,
@@ -65,16 +65,12 @@ EVENT_COLUMNS = {
 }
 
 
-def _compact(table: Table, dtypes: dict) -> dict[str, np.ndarray]:
-    """The columns in as few bytes as their values need."""
-    columns = {name: np.asarray(table[name]) for name in dtypes}
-    if "particle" in columns:
-        longest = int(np.char.str_len(columns["particle"]).max(initial=1))
-        columns["particle"] = columns["particle"].astype(f"U{longest}")
-    return {
-        name: values if dtypes[name] is None else values.astype(dtypes[name])
-        for name, values in columns.items()
-    }
+def _compact(table: Table, dtypes: dict) -> np.ndarray:
+    """The columns in as few bytes as their values need, as one structured array."""
+    compact = np.empty(len(table), dtype=list(dtypes.items()))
+    for name in dtypes:
+        compact[name] = table[name]
+    return compact
 
 
 @dataclass
@@ -83,24 +79,30 @@ class FileIndex:
 
     Attributes
     ----------
-    images, events : dict of str to ndarray
-        Columns of the index's tables; ``camera`` and ``event`` count from 0, ``file`` is 0.
     cameras : list of CameraType
         By the file's names.
     telescopes : list of str
         A telescope of each camera, in words.
+    particles : list of str
+        Names that the events' ``particle`` is a row of.
     flow : list of (str, int, int)
         What was left after each step: a label, events, images.
     matched : list of str
         The keys of ``data.cuts.telescope`` that are of a telescope here.
+    n_rows : dict of str to int
+        Rows of the tables ``images`` and ``events``.
+    tables : dict of str to structured ndarray, or Path
+        The tables, or the folder of the cache that they lie in: with many files, each is in memory
+        only while it is copied. ``camera``, ``event`` and ``particle`` count from 0, ``file`` is 0.
     """
 
-    images: dict[str, np.ndarray]
-    events: dict[str, np.ndarray]
     cameras: list[CameraType]
     telescopes: list[str]
+    particles: list[str]
     flow: list[tuple[str, int, int]]
     matched: list[str]
+    n_rows: dict[str, int]
+    tables: dict[str, np.ndarray] | Path
 
     @classmethod
     def of(cls, path: Path, settings) -> "FileIndex":
@@ -116,68 +118,82 @@ class FileIndex:
         DataError
             If the file cannot be used.
         """
-        saved = _saved(path, settings)
-        if saved is not None and saved.exists():
-            try:
-                return cls._load(saved)
-            except (OSError, ValueError, KeyError, EOFError, BadZipFile):
-                # Damaged: made anew.
-                saved.unlink(missing_ok=True)
+        saved = cls.cached(path, settings)
+        if saved is not None:
+            return saved
         with open_reader(path, settings.cache_directory) as reader:
             made = cls.of_reader(reader, settings)
-        if saved is not None:
-            made._save(saved)
+        folder = _folder(path, settings)
+        if folder is not None:
+            made._save(folder)
         return made
+
+    @classmethod
+    def cached(cls, path: Path, settings) -> "FileIndex | None":
+        """The index of a file as it is now if it was made before."""
+        folder = _folder(path, settings)
+        if folder is None:
+            return None
+        try:
+            return cls._load(folder)
+        except (OSError, ValueError, KeyError, TypeError):
+            # Not there, or damaged: to be made anew.
+            return None
 
     @classmethod
     def of_reader(cls, reader: Reader, settings) -> "FileIndex":
         """The index of what a reader has, made anew; as :meth:`of`."""
         return _Selection(reader, settings).index()
 
-    def _save(self, path: Path) -> None:
+    def table(self, name: str) -> np.ndarray:
+        """One of the tables, ``images`` or ``events``."""
+        if isinstance(self.tables, dict):
+            return self.tables[name]
+        return np.load(self.tables / f"{name}.npy")
+
+    def _save(self, folder: Path) -> None:
+        """Have the tables in the cache, where they can be; if not, only time is lost."""
         described = {
             "cameras": [camera.to_dict() for camera in self.cameras],
             "telescopes": self.telescopes,
+            "particles": self.particles,
             "flow": self.flow,
             "matched": self.matched,
+            "n_rows": self.n_rows,
         }
-        tables = {f"images/{k}": v for k, v in self.images.items()}
-        tables |= {f"events/{k}": v for k, v in self.events.items()}
+        sizes = {}
         try:
-            with whole_file(path) as part, part.open("wb") as file:
-                np.savez(file, described=json.dumps(described), **tables)
+            for name, table in self.tables.items():
+                with whole_file(folder / f"{name}.npy") as part, part.open("wb") as file:
+                    np.save(file, table)
+                    sizes[name] = file.tell()
+            # What says that the tables are there comes last.
+            with whole_file(folder / DESCRIPTION) as part:
+                part.write_text(json.dumps({**described, "sizes": sizes}), encoding="utf-8")
         except OSError:
-            # Only time is lost.
             return
+        self.tables = folder
 
     @classmethod
-    def _load(cls, path: Path) -> "FileIndex":
-        with np.load(path, allow_pickle=False) as saved:
-            described = json.loads(str(saved["described"]))
-            tables = {"images": {}, "events": {}}
-            for name in saved.files:
-                if name != "described":
-                    table, column = name.split("/")
-                    tables[table][column] = saved[name]
-        return cls(
-            **tables,
-            cameras=[CameraType.from_dict(camera) for camera in described["cameras"]],
-            telescopes=described["telescopes"],
-            flow=[tuple(step) for step in described["flow"]],
-            matched=described["matched"],
-        )
+    def _load(cls, folder: Path) -> "FileIndex":
+        described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        for name, size in described.pop("sizes").items():
+            if (folder / f"{name}.npy").stat().st_size != size:
+                raise ValueError(f"{name} has another size")
+        described["cameras"] = [CameraType.from_dict(camera) for camera in described["cameras"]]
+        described["flow"] = [tuple(step) for step in described["flow"]]
+        return cls(**described, tables=folder)
 
 
-def _saved(path: Path, settings) -> Path | None:
+def _folder(path: Path, settings) -> Path | None:
     """Where the index of a file is kept; nowhere where there is no cache folder."""
     deciding = settings.model_dump(
         mode="json", include={"telescopes", "grouping", "min_multiplicity", "cuts"}
     )
     try:
         folder = cache_folder(settings.cache_directory)
-        return (
-            cache_entry(folder, "index", path, [FORMAT, __version__, ctapipe.__version__, deciding])
-            / "index.npz"
+        return cache_entry(
+            folder, "index", path, [FORMAT, __version__, ctapipe.__version__, deciding]
         )
     except (OSError, OutputError):
         return None
@@ -222,17 +238,24 @@ class _Selection:
             self._count(f"multiplicity >= {minimum}", images)
         _add_references(images, events)
         images, events = self._cut_events(images, events)
+        particles, events["particle"] = np.unique(
+            np.asarray(events["particle"]), return_inverse=True
+        )
         return FileIndex(
-            _compact(images, IMAGE_COLUMNS),
-            _compact(events, EVENT_COLUMNS),
             self.cameras,
             self.telescopes,
+            particles.tolist(),
             self.flow,
             [
                 selector
                 for selector in self.settings.cuts.telescope
                 if _telescopes_matching(reader.subarray, selector)
             ],
+            {"images": len(images), "events": len(events)},
+            {
+                "images": _compact(images, IMAGE_COLUMNS),
+                "events": _compact(events, EVENT_COLUMNS),
+            },
         )
 
     def _count(self, label: str, images: Table) -> None:

@@ -8,11 +8,8 @@ import hashlib
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +17,9 @@ from astropy.table import Table
 
 from ..camera import CameraType, LatticeError
 from ..errors import CameraError, DataError, EmptySelectionError, GammaLearnError, InputFileError
+from ..expendable import expendable
 from .cleaning import cleanings
-from .file_index import FileIndex
+from .file_index import EVENT_COLUMNS, IMAGE_COLUMNS, FileIndex
 from .reader import Reader
 
 __all__ = ["EventIndex", "count_repeated"]
@@ -88,7 +86,8 @@ class EventIndex:
         allow_empty : bool
             An index of no events is an answer too.
         processes : int
-            Processes that index, where there are several files; 0 indexes in this one.
+            Processes that index at a time what is not in the cache, one at the least: damage to
+            a file may be the end of a process.
 
         Raises
         ------
@@ -169,8 +168,7 @@ class EventIndex:
         images = self.images[keep[self.images["event"]]]
         images["event"] = (np.cumsum(keep) - 1)[images["event"]]
         events = events[keep]
-        multiplicity = np.asarray(events["multiplicity"], dtype=np.int64)
-        events["first_image"] = np.cumsum(multiplicity) - multiplicity
+        events["first_image"] = _first_images(events["multiplicity"])
         step = f"at most {limit} events a particle", len(events), len(images)
         return replace(self, images=images, events=events, cut_flow=[*self.cut_flow, step])
 
@@ -209,31 +207,12 @@ def _order(*key) -> bytes:
 
 
 def _indices(files, settings, processes: int) -> Iterator[FileIndex | GammaLearnError]:
-    index = partial(_index, settings=settings)
-    if processes == 0 or len(files) == 1:
-        yield from map(index, files)
-        return
-    n_done = 0
-    # A forked HDF5 library is not safe.
-    with ProcessPoolExecutor(min(processes, len(files)), get_context("spawn")) as pool:
-        chunk = max(len(files) // (8 * processes), 1)
-        try:
-            for n_done, made in enumerate(pool.map(index, files, chunksize=chunk), 1):  # noqa: B007
-                yield made
-        except BrokenProcessPool as error:
-            raise InputFileError(
-                f"A process that indexed '{files[n_done]}' or one of the files after it was "
-                "killed: by the HDF5 library, as some damage does, or for want of memory; leave "
-                "the file out, or set fewer training.workers."
-            ) from error
-
-
-def _index(path: Path, settings) -> FileIndex | GammaLearnError:
-    """The index of a file; an error is an answer, for others may go on."""
-    try:
-        return FileIndex.of(path, settings)
-    except GammaLearnError as error:
-        return error
+    """The index of each file; an error is an answer, for others may go on."""
+    missing = [path for path in files if FileIndex.cached(path, settings) is None]
+    made = expendable(partial(FileIndex.of, settings=settings), missing, processes)
+    missing = set(missing)
+    for path in files:
+        yield next(made) if path in missing else FileIndex.of(path, settings)
 
 
 class _Merged:
@@ -243,8 +222,7 @@ class _Merged:
         self.fixed_cameras = cameras is not None
         self.cameras = list(cameras or [])
         self.files: list[Path] = []
-        self.images, self.events = [], []
-        self.n_events = 0
+        self.parts: list[tuple[FileIndex, np.ndarray]] = []
         self.flow = Counter()
         self.labels: list[str] = []
         self.matched: set[str] = set()
@@ -254,14 +232,9 @@ class _Merged:
             self._camera(path, camera, telescope)
             for camera, telescope in zip(of_file.cameras, of_file.telescopes, strict=True)
         ]
-        images, events = of_file.images, of_file.events
-        images["camera"] = np.array(cameras, dtype=images["camera"].dtype)[images["camera"]]
-        images["event"] += self.n_events
-        images["file"] += len(self.files)
-        events["file"] += len(self.files)
-        self.n_events += len(events["file"])
-        self.images.append(images)
-        self.events.append(events)
+        self.parts.append((of_file, np.array(cameras, dtype=IMAGE_COLUMNS["camera"])))
+        # Thousands of files have the same ones; they are kept once.
+        of_file.cameras = [self.cameras[row] for row in cameras]
         self.files.append(path)
         self.matched.update(of_file.matched)
         for label, n_events, n_images in of_file.flow:
@@ -278,7 +251,8 @@ class _Merged:
             raise EmptySelectionError(
                 f"None of {len(skipped)} file(s) can be used. The first one: {skipped[0][1]}"
             )
-        if self.n_events == 0 and not allow_empty:
+        n_events = sum(part.n_rows["events"] for part, _ in self.parts)
+        if n_events == 0 and not allow_empty:
             steps = "; ".join(f"{label}: {n} events" for label, n, _ in flow)
             raise EmptySelectionError(
                 f"The selection leaves no event of {len(self.files)} file(s), '{self.files[0]}' "
@@ -287,9 +261,7 @@ class _Merged:
             )
         if not self.files:
             return EventIndex([], self.cameras, Table(), Table(), flow, skipped)
-        images, events = _join(self.images), _join(self.events)
-        count = np.asarray(events["multiplicity"], dtype=np.int64)
-        events["first_image"] = np.cumsum(count) - count
+        images, events = self._join()
         for label, n_events, n_images in flow:
             log.info("%-40s %9d events %9d images", label, n_events, n_images)
         return EventIndex(self.files, self.cameras, images, events, flow, skipped)
@@ -320,8 +292,43 @@ class _Merged:
         )
         return len(self.cameras) - 1
 
+    def _join(self) -> tuple[Table, Table]:
+        """One table of images and one of events.
 
-def _join(parts: list[dict[str, np.ndarray]]) -> Table:
-    """One table of several; the parts are used up column by column, to hold few of them twice."""
-    names = list(parts[0])
-    return Table({n: np.concatenate([part.pop(n) for part in parts]) for n in names}, copy=False)
+        Each file's part is copied to its place before the next is read, so that memory holds what
+        stays, and one part.
+        """
+        images = _columns(IMAGE_COLUMNS, sum(part.n_rows["images"] for part, _ in self.parts))
+        n_events = sum(part.n_rows["events"] for part, _ in self.parts)
+        longest = max(len(name) for part, _ in self.parts for name in [*part.particles, "-"])
+        events = _columns({**EVENT_COLUMNS, "particle": f"U{longest}"}, n_events)
+        first_image = first_event = 0
+        for number, (part, cameras) in enumerate(self.parts):
+            of_file = part.table("images")
+            mine = slice(first_image, first_image + len(of_file))
+            for name, column in images.items():
+                column[mine] = of_file[name]
+            images["file"][mine] = number
+            images["camera"][mine] = cameras[of_file["camera"]]
+            images["event"][mine] += first_event
+            first_image = mine.stop
+            of_file = part.table("events")
+            mine = slice(first_event, first_event + len(of_file))
+            for name, column in events.items():
+                if name != "particle":
+                    column[mine] = of_file[name]
+            events["file"][mine] = number
+            events["particle"][mine] = np.array(part.particles, dtype=str)[of_file["particle"]]
+            first_event = mine.stop
+        events["first_image"] = _first_images(events["multiplicity"])
+        return Table(images, copy=False), Table(events, copy=False)
+
+
+def _columns(dtypes: dict, n_rows: int) -> dict[str, np.ndarray]:
+    return {name: np.empty(n_rows, dtype=dtype) for name, dtype in dtypes.items()}
+
+
+def _first_images(multiplicity) -> np.ndarray:
+    """Row of each event's first image, where the images of events lie side by side."""
+    last = np.cumsum(multiplicity, dtype=np.int32)
+    return last - np.asarray(multiplicity, dtype=np.int32)

@@ -229,7 +229,8 @@ class _WaitingImages:
 
     def take(self, images: np.ndarray, pin_memory: bool) -> Tensor:
         place = self._place[images]
-        out = torch.empty((len(images), *self.pixels.shape[1:]), pin_memory=pin_memory)
+        shape = len(images), *self.pixels.shape[1:]
+        out = torch.empty(shape, pin_memory=True) if pin_memory else _empty(shape)
         torch.index_select(self.pixels, 0, torch.from_numpy(place), out=out)
         self._free[self._n_free : self._n_free + len(images)] = place
         self._n_free += len(images)
@@ -244,6 +245,12 @@ def _start_worker(_number: int) -> None:
         signal.signal(number, signal.SIG_IGN)
     # To take down the interpreter takes seconds, which the end of the training would wait for.
     atexit.register(os._exit, 0)
+
+
+def _empty(shape: tuple[int, ...]) -> Tensor:
+    """Memory of numpy's: torch's is aligned, and what glibc has freed of that it can rarely give
+    again to a request of the same size, so that the process would grow."""
+    return torch.from_numpy(np.empty(shape, dtype=np.float32))
 
 
 def _as_it_is(block):

@@ -96,7 +96,8 @@ class EventOrder:
 
     def plan(self) -> EpochPlan:
         """This process's part of the epoch."""
-        blocks = np.split(np.arange(len(self.multiplicity)), self._first[1:])
+        everything = np.arange(len(self.multiplicity), dtype=np.int32)
+        blocks = np.split(everything, self._first[1:])
         rng = None if self.seed is None else np.random.default_rng([self.seed, self.epoch])
         if rng is not None:
             blocks = [blocks[number] for number in rng.permutation(len(blocks))]

@@ -96,8 +96,8 @@ class ImageReader(Dataset):
     def _read(self, image: np.ndarray, seed: int, epoch: int | None) -> Tensor:
         """Channels of images of one camera."""
         camera, n_channels = self.camera[image[0]], len(self.settings.channels)
-        out = torch.empty((len(image), n_channels, self.n_pixels[camera]), dtype=torch.float32)
-        array = out.numpy()
+        # Not of torch's memory, whose alignment would leave holes, see the loader.
+        out = np.empty((len(image), n_channels, self.n_pixels[camera]), dtype=np.float32)
         for (file, tel_id), which in groups(
             np.column_stack([self.file[image], self.tel_id[image]])
         ):
@@ -114,8 +114,8 @@ class ImageReader(Dataset):
                 pixels = augment(pixels, image[which], self.settings.augmentation, seed, epoch)
             if self.cleanings:
                 pixels = {**pixels, "cleaning_mask": self.cleanings[camera](pixels)}
-            array[which] = image_channels(pixels, self.settings)
-        return out
+            out[which] = image_channels(pixels, self.settings)
+        return torch.from_numpy(out)
 
     def _reader(self, file: int) -> Reader | PackedImages:
         if file in self._readers:

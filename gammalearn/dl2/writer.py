@@ -8,6 +8,7 @@ import os
 import warnings
 from collections import defaultdict
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,9 @@ from ..data.formats import open_reader
 from ..data.index import EventIndex
 from ..data.reader import event_keys, match_rows
 from ..errors import InputFileError, OutputError
+from ..expendable import read_expendably
 from ..tasks import Task
+from .origin import ORIGIN, origin
 
 __all__ = ["CONTAINERS", "check_input", "decode_outputs", "dl2_name", "write_dl2"]
 
@@ -70,6 +73,7 @@ def write_dl2(
     outputs: Mapping[str, np.ndarray],
     path: Path,
     experiment,
+    checkpoint: str = "unknown",
 ) -> None:
     """Write the DL2 file of one DL1 file; it appears under its name when complete.
 
@@ -83,6 +87,8 @@ def write_dl2(
     path : Path
     experiment : gammalearn.settings.Experiment
         Its grouping says at which level the events stand, telescope (mono) or subarray.
+    checkpoint : str
+        Digest of the checkpoint that the outputs are of.
 
     Raises
     ------
@@ -90,22 +96,36 @@ def write_dl2(
         If the file cannot be written.
     """
     part = path.with_name(path.name + ".part")
-    settings = experiment.output
-    mono = experiment.data.grouping == "mono"
-    write_tables = _write_telescope_tables if mono else _write_subarray_table
+    write = partial(
+        _write_part,
+        part=part,
+        index=index,
+        tasks=tasks,
+        outputs=outputs,
+        experiment=experiment,
+        checkpoint=checkpoint,
+    )
     try:
-        with open_reader(index.files[0], experiment.data.cache_directory) as reader:
-            _copy_dl1(reader.dl1_path, part, settings.dl1_images)
-            decoded = decode_outputs(index, tasks, outputs)
-            with tables.open_file(part, mode="a") as file:
-                for kind, columns in decoded.items():
-                    write_tables(file, reader, index, kind, columns, settings.algorithm)
-                _write_provenance(file, experiment)
+        # Of the file more is copied than was looked at so far.
+        read_expendably(write, index.files[0])
         os.replace(part, path)
     except OSError as error:
         raise OutputError(f"'{path}' cannot be written: {error}.") from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def _write_part(source: Path, part: Path, index, tasks, outputs, experiment, checkpoint) -> None:
+    settings = experiment.output
+    mono = experiment.data.grouping == "mono"
+    write_tables = _write_telescope_tables if mono else _write_subarray_table
+    with open_reader(source, experiment.data.cache_directory) as reader:
+        _copy_dl1(reader.dl1_path, part, settings.dl1_images)
+        decoded = decode_outputs(index, tasks, outputs)
+        with tables.open_file(part, mode="a") as file:
+            for kind, columns in decoded.items():
+                write_tables(file, reader, index, kind, columns, settings.algorithm)
+            _write_provenance(file, experiment, origin(source, checkpoint))
 
 
 def _copy_dl1(source: Path, target: Path, images: bool) -> None:
@@ -175,7 +195,7 @@ def _write(file, keys: Table, table: Table, kind: str, algorithm: str, path: str
     write_table(hstack([keys, table]), file, path, overwrite=True)
 
 
-def _write_provenance(file, experiment) -> None:
+def _write_provenance(file, experiment, made_from: str) -> None:
     attributes = file.root._v_attrs
     levels = str(attributes["CTA PRODUCT DATA LEVELS"]).split(",")
     if not experiment.output.dl1_images:
@@ -186,3 +206,4 @@ def _write_provenance(file, experiment) -> None:
         attributes["CTA PRODUCT DATA LEVELS"] = ",".join(dict.fromkeys([*levels, "DL2"]))
         attributes["GAMMALEARN VERSION"] = __version__
         attributes["GAMMALEARN SETTINGS"] = experiment.to_yaml()
+        attributes[ORIGIN] = made_from

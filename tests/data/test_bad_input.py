@@ -1,19 +1,26 @@
 """Files and events that are not as they should be: refused by name, left out and counted, or read
 as far as they mean something."""
 
+import faulthandler
 import logging
+import os
 import random
 import shutil
+import signal
 
 import numpy as np
 import pytest
 import torch
 
-from gammalearn.data import EventIndex, count_repeated, index
+from gammalearn import info
+from gammalearn.data import EventIndex, count_repeated, file_index
 from gammalearn.data.ctapipe_dl1 import IMAGES, TEL_TRIGGER, TRIGGER
+from gammalearn.data.formats import open_reader
+from gammalearn.dl2 import writer
 from gammalearn.errors import EmptySelectionError, GammaLearnError, InputFileError
 from gammalearn.experiment import index_inputs, report_sections
-from gammalearn.settings import DataSettings
+from gammalearn.settings import DataSettings, Experiment
+from gammalearn.tasks import build_tasks
 
 RUN202, RUN201, GAMMAS = "proton_run202_prod5", "proton_run201_prod5", "gamma_lsts_run7_7.0.0"
 
@@ -80,26 +87,59 @@ def test_holes_and_garbage_anywhere(data_dir, tmp_path, name):
     assert 0 < refused < 12
 
 
-def test_a_process_that_is_killed_while_it_indexes(dl1, monkeypatch):
-    """As HDF5 does with some damage; here the library itself is spared."""
+class TestDamageThatKillsTheProcess:
+    """As the HDF5 library does with some; here the file alone is spared."""
 
-    class Broken:
-        def __init__(self, *_):
-            pass
+    @pytest.fixture
+    def crashing(self, dl1, tmp_path, monkeypatch):
+        path = tmp_path / "crashing.h5"
+        shutil.copyfile(dl1(RUN201), path)
 
-        def __enter__(self):
-            return self
+        def crash(file, *arguments):
+            if file == path:
+                faulthandler.disable()  # pytest's
+                os.kill(os.getpid(), signal.SIGSEGV)
+            return open_reader(file, *arguments)
 
-        def __exit__(self, *_):
-            pass
+        for module in (file_index, info, writer):
+            monkeypatch.setattr(module, "open_reader", crash)
+        return path
 
-        def map(self, function, files, chunksize):
-            yield function(files[0])
-            raise index.BrokenProcessPool
+    @pytest.mark.parametrize("place", [75886, 76116, 76372, 77412])
+    def test_with_real_damage(self, dl1, tmp_path, place):
+        """Single letters of names of attributes that HDF5 1.14 stumbles over."""
+        data = bytearray(dl1(RUN201).read_bytes())
+        data[place] = 0xCA
+        path = tmp_path / "flipped.h5"
+        path.write_bytes(data)
+        with pytest.raises(InputFileError, match=f"'{path}' is damaged"):
+            EventIndex.build([path], DataSettings())
 
-    monkeypatch.setattr(index, "ProcessPoolExecutor", Broken)
-    with pytest.raises(InputFileError, match=f"indexed '.*{RUN201}.*' or one of .* was killed"):
-        EventIndex.build([dl1(RUN202), dl1(RUN201)], DataSettings(), processes=2)
+    @pytest.mark.parametrize("processes", [0, 2])
+    def test_stops_the_run_by_name_or_is_skipped(self, crashing, dl1, tmp_path, processes):
+        settings = DataSettings(cache_directory=tmp_path / "cache")
+        files = [dl1(RUN202), crashing, dl1(GAMMAS)]
+        with pytest.raises(InputFileError, match=f"^'{crashing}' is damaged, so that the library"):
+            EventIndex.build(files, settings, processes=processes)
+        skipping = settings.model_copy(update={"on_error": "skip"})
+        rest = EventIndex.build(files, skipping, processes=processes)
+        assert rest.files == [dl1(RUN202), dl1(GAMMAS)]
+        assert [path for path, _ in rest.skipped] == [crashing]
+
+    def test_is_told_by_info(self, crashing, dl1):
+        with pytest.raises(InputFileError, match=f"'{crashing}' is damaged"):
+            info.describe([dl1(RUN202), crashing])
+
+    def test_leaves_nothing_of_a_dl2_file(self, crashing, dl1, tmp_path):
+        """Where it shows only as the file is copied."""
+        experiment = Experiment.model_validate({"data": {"grouping": "stereo"}})
+        index = EventIndex.build([dl1(RUN201)], experiment.data)
+        index.files[0] = crashing
+        tasks = build_tasks(experiment.tasks)
+        outputs = {name: np.zeros((1, task.n_outputs)) for name, task in tasks.items()}
+        with pytest.raises(InputFileError, match=f"'{crashing}' is damaged"):
+            writer.write_dl2(index, tasks, outputs, tmp_path / "dl2" / "x.dl2.h5", experiment)
+        assert not (tmp_path / "dl2").exists() or not list((tmp_path / "dl2").iterdir())
 
 
 def test_negative_charges_stay(altered, make):

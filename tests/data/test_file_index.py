@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -48,15 +49,34 @@ class TestCache:
 
     def test_damaged_is_made_anew(self, dl1, settings, tmp_path):
         first = EventIndex.build([dl1(RUN201)], settings())
-        (saved,) = (tmp_path / "cache").rglob("index.npz")
-        for damaged in (saved.read_bytes()[:500], b"", b"text"):
-            saved.write_bytes(damaged)
-            assert_same_index(EventIndex.build([dl1(RUN201)], settings()), first)
+        saved = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+        assert {path.name for path in saved} == {"index.json", "images.npy", "events.npy"}
+        for path in saved:
+            for damaged in (path.read_bytes()[:200], b"", b"text"):
+                path.write_bytes(damaged)
+                assert_same_index(EventIndex.build([dl1(RUN201)], settings()), first)
 
     def test_no_cache_folder_is_no_trouble(self, dl1, tmp_path):
         (tmp_path / "file").write_text("")
         settings = DataSettings(cache_directory=tmp_path / "file")
         assert len(EventIndex.build([dl1(RUN201)], settings)) == 1
+
+
+def test_memory_is_that_of_the_tables(dl1, settings):
+    """44 bytes an image, 124 and the name an event; of a file nothing is held beside its rows."""
+    path, mono = dl1("protons_prod5_merged"), settings(grouping="mono")
+    one = EventIndex.build([path], mono)
+    assert sum(column.dtype.itemsize for column in one.images.columns.values()) == 44
+    per_event = sum(column.dtype.itemsize for column in one.events.columns.values())
+    assert per_event - one.events["particle"].dtype.itemsize == 124
+    n_files = 200
+    tracemalloc.start()
+    index = EventIndex.build([path] * n_files, mono)
+    kept, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(index.images) == n_files * len(one.images)
+    tables = len(index) * (44 + per_event)
+    assert tables < kept < 1.5 * tables and peak < 2.5 * tables
 
 
 def test_another_process_makes_the_same(dl1, settings, tmp_path):

@@ -1,0 +1,36 @@
+"""Origin: the checkpoint and the input that a DL2 file was made from, for a rerun to know it."""
+
+from pathlib import Path
+
+from ..files import open_hdf5, reading
+
+__all__ = ["ORIGIN", "origin", "read_origin"]
+
+#: Attribute of the file.
+ORIGIN = "GAMMALEARN ORIGIN"
+
+
+def origin(source: Path, checkpoint: str) -> str:
+    """What tells DL2 files apart that have the same name.
+
+    Parameters
+    ----------
+    source : Path
+        The input: its name and size count, not where it lies.
+    checkpoint : str
+        Digest of the checkpoint.
+    """
+    return f"checkpoint {checkpoint}, {source.name} of {source.stat().st_size} bytes"
+
+
+def read_origin(path: Path) -> str | None:
+    """The origin of a DL2 file, None where it does not say.
+
+    Raises
+    ------
+    InputFileError
+        If the file cannot be read.
+    """
+    with open_hdf5(path) as file, reading(path, "its attributes"):
+        attributes = file.root._v_attrs
+        return str(attributes[ORIGIN]) if ORIGIN in attributes else None

@@ -248,7 +248,7 @@ def test_what_is_left_out_of_the_test_files_is_reported(dl1, altered, tmp_path):
     tests, skipped = index_inputs(files, settings, None)
     assert [path for path, _ in skipped] == [empty]
     summary = {"training_events": 1, "validation_events": 0, "events": {}, "events_by_task": {},
-               "skipped_steps": 0, "parameters": 1, "weights": {}}  # fmt: skip
+               "skipped_steps": 0, "network": {}, "weights": {}}  # fmt: skip
     sections = {s.title: s for s in report_sections(tmp_path, summary, tests[0], tests)}
     one, both = (sections[f"Selection of the {kind} events"] for kind in ("training", "test"))
     assert one.table["triggered"] == "6 events, 36 images"

@@ -18,6 +18,8 @@ SMALL = {"channels": [3, 4, 5, 6], "embedding": 16, "head": 32}
 NETWORKS = {
     "gammaphysnet": NetworkSettings(blocks=1, **{**SMALL, "channels": [16, 16, 16]}),
     "conv4-mean": NetworkSettings(backbone="conv4", fusion="mean", **SMALL),
+    "convnext": NetworkSettings(backbone="convnext", blocks=1, **{**SMALL, "channels": [8, 8]}),
+    "transformer": NetworkSettings(backbone="transformer", blocks=1, **{**SMALL, "channels": [16]}),
     "conv4-attention": NetworkSettings(backbone="conv4", fusion="attention", **SMALL),
 }
 
@@ -289,6 +291,9 @@ def test_batches_move_as_one(images):
         ({"backbone": "resnet"}, "gammaphysnet"),
         ({"backbone": "conv4", "channels": [8, 8]}, "needs 4 values in channels, got 2"),
         ({"backbone": "conv5", "channels": [8, 8, 8, 8]}, "needs 5 values in channels, got 4"),
+        ({"backbone": "transformer", "channels": [8, 8]}, "needs 1 value in channels, got 2"),
+        ({"backbone": "transformer", "channels": [12]}, "multiple of 8 in channels, got 12"),
+        ({"backbone": "convnext", "backend": "indexedconv"}, "set another backend"),
         ({"channels": []}, "at least one value"),
         ({"channels": [16, 0]}, "greater than or equal to 1"),
         ({"attention": "self"}, "squeeze_excitation"),

@@ -21,6 +21,7 @@ from .training import (
     TrainedNetwork,
     check_events,
     check_machine,
+    check_slots,
     fit,
     load_checkpoint,
     was_requeued,
@@ -97,6 +98,7 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
     check_weights(learnt, experiment.data.weights)
     check_events(experiment, learnt, tasks, n_processes)
     tests, skipped = index_inputs(test_files, experiment.data, learnt.cameras)
+    check_slots(experiment.network, tests)
 
     if first_process:
         open_folder(output, resume)
@@ -174,6 +176,7 @@ def predict(
                 f"'{path}' exists; give another folder, or --overwrite to replace it."
             )
     indices, _ = index_inputs(files, trained.experiment.data, trained.cameras)
+    check_slots(trained.experiment.network, indices)
     return reconstruct(trained, indices, output, trained.experiment, options)
 
 

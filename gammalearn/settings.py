@@ -401,8 +401,12 @@ class NetworkSettings(_Settings):
     embedding: int = Field(256, ge=8, multiple_of=8)
     """Features that describe an image, and an event after fusion."""
 
-    fusion: Literal["attention", "mean"] = "attention"
-    """How the images of an event are joined."""
+    fusion: Literal["attention", "mean", "concatenation"] = "attention"
+    """How the images of an event are joined: as a set of any telescopes, by attention or mean; or
+    side by side, for comparison with what came before, each in the slot of its telescope."""
+
+    telescopes: list[int] | None = Field(None, min_length=1)
+    """Ids of all telescopes that there may be, each with its slot (fusion='concatenation')."""
 
     fusion_layers: int = Field(1, ge=1)
     """Transformer layers among telescopes (fusion='attention')."""
@@ -427,6 +431,14 @@ class NetworkSettings(_Settings):
             raise ValueError(
                 f"backbone='transformer' needs a multiple of 8 in channels, got {self.channels[0]}"
             )
+        if (self.fusion == "concatenation") != (self.telescopes is not None):
+            raise ValueError(
+                f"fusion={self.fusion!r} "
+                + ("has no slots; leave out" if self.telescopes else "needs the ids of")
+                + " telescopes"
+            )
+        if self.telescopes is not None and len(set(self.telescopes)) < len(self.telescopes):
+            raise ValueError("expected different ids in telescopes")
         if self.backbone == "convnext" and self.backend == "indexedconv":
             raise ValueError(
                 "backbone='convnext' has convolutions of single channels, which "

@@ -91,6 +91,7 @@ def test_output_is_that_of_the_network(exported, events):
         f"{name}_{part}": tensor.numpy()
         for name, image in images.items()
         for part, tensor in vars(image).items()
+        if tensor is not None
     }
     outputs = session.run(list(expected), {**inputs, "events": np.arange(n_events)})
     for name, output in zip(expected, outputs, strict=True):

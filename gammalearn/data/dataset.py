@@ -64,6 +64,7 @@ class EventDataset(Dataset):
         images, events = index.images, index.events
         self.camera = np.asarray(images["camera"])
         self.multiplicity = np.asarray(events["multiplicity"])
+        self._tel_id = np.asarray(images["tel_id"], dtype=np.int64)
         self._first = np.asarray(events["first_image"])
         self._position = np.column_stack(
             [images[axis] - events[f"reference_{axis}"][images["event"]] for axis in "xyz"]
@@ -127,6 +128,7 @@ class EventDataset(Dataset):
                 torch.from_numpy(event[mine]),
                 torch.from_numpy(position[mine]),
                 torch.from_numpy(self._pointing[image[mine]]),
+                torch.from_numpy(self._tel_id[image[mine]]),
             )
         rows = torch.from_numpy(rows)
         weights = {name: values[rows] for name, values in self.weights.items()}

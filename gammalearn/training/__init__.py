@@ -1,7 +1,7 @@
 """Training with Lightning."""
 
 from .checkpoint import TrainedNetwork, load_checkpoint
-from .fit import check_events, fit
+from .fit import check_events, check_slots, fit
 from .machine import check_machine
 from .stopping import was_requeued
 
@@ -9,6 +9,7 @@ __all__ = [
     "TrainedNetwork",
     "check_events",
     "check_machine",
+    "check_slots",
     "fit",
     "load_checkpoint",
     "was_requeued",

@@ -100,7 +100,7 @@ def test_each_telescope_that_is_added_makes_it_better(trained):
     assert (np.diff(errors) < 0).all()
     assert (errors < 1.2 * limit).all()
     # The scatter is normal, the density of the likelihood is not: its σ is √2 times the mean error.
-    np.testing.assert_allclose(sigmas, 2 / np.sqrt(np.pi) * limit, rtol=0.15)
+    np.testing.assert_allclose(sigmas, 2 / np.sqrt(np.pi) * limit, rtol=0.35)
 
 
 @torch.no_grad()

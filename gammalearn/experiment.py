@@ -22,6 +22,7 @@ from .training import (
     check_events,
     check_initial,
     check_machine,
+    check_slots,
     fit,
     was_requeued,
 )
@@ -99,6 +100,7 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
     if not resume:
         check_initial(experiment, learnt.cameras, tasks)
     tests, skipped = index_inputs(test_files, experiment.data, learnt.cameras)
+    check_slots(experiment.network, tests)
 
     if first_process:
         open_folder(output, resume)
@@ -195,6 +197,7 @@ def predict(
         indices, _ = index_inputs(
             missing, trained.experiment.data, trained.cameras, len(missing) < len(files) or shard
         )
+        check_slots(trained.experiment.network, indices)
         usable.update(index.files[0] for index in indices)
         reconstruct(trained, indices, output, trained.experiment, options)
     return [output / dl2_name(file) for file in files if file in usable]

@@ -17,7 +17,7 @@ from .nn import for_inference
 
 __all__ = ["export_onnx"]
 
-#: What comes in of the images of a camera, in order.
+#: What comes in of the images of a camera, in order; the last only where telescopes are fixed.
 IMAGE_INPUTS = tuple(CameraImages.__dataclass_fields__)
 
 #: Events to trace the network with.
@@ -40,8 +40,9 @@ def export_onnx(trained: TrainedNetwork, path: Path, overwrite: bool = False) ->
     """Write a network as ONNX, for any number of events and images.
 
     Inputs are, for each camera, ``CAMERA_pixels``, ``CAMERA_event``, ``CAMERA_position`` and
-    ``CAMERA_pointing`` as in `gammalearn.data.CameraImages`, and ``events``, int64 of shape
-    (n_events,), whose values do not matter. A camera without images has inputs of length 0; there
+    ``CAMERA_pointing`` as in `gammalearn.data.CameraImages`, with fusion by concatenation also
+    ``CAMERA_tel_id``, and ``events``, int64 of shape (n_events,), whose values do not matter. A
+    camera without images has inputs of length 0; there
     must be an image of each event. Outputs have the names of the tasks. Settings and cameras are in
     the file's metadata, as ``gammalearn_settings`` (YAML) and ``gammalearn_cameras`` (JSON).
 
@@ -87,9 +88,11 @@ def export_onnx(trained: TrainedNetwork, path: Path, overwrite: bool = False) ->
             torch.zeros(len(event), 3),
             torch.zeros(len(event), 2),
         )
-    names = [f"{name}_{part}" for name in inputs for part in IMAGE_INPUTS]
+        if trained.experiment.network.telescopes:
+            inputs[camera.name] += (torch.zeros_like(event),)
+    names = [f"{n}_{part}" for n in inputs for part in IMAGE_INPUTS[: len(inputs[n])]]
     free = {0: torch.export.Dim.DYNAMIC}
-    sizes = {name: (free,) * len(IMAGE_INPUTS) for name in inputs}
+    sizes = {name: (free,) * len(inputs[name]) for name in inputs}
     with warnings.catch_warnings():
         # Of torch and its translator about themselves.
         warnings.simplefilter("ignore")

@@ -365,14 +365,25 @@ class DataSettings(_Settings):
 class NetworkSettings(_Settings):
     """The network: one encoder a camera type, telescope fusion, one head a task."""
 
-    backbone: Literal["gammaphysnet", "conv4", "conv5"] = "gammaphysnet"
-    """Encoder of an image: residual blocks with attention, or 4 or 5 plain layers."""
+    backbone: Literal[
+        "gammaphysnet",
+        "gammaphysnet_light",
+        "gammaphysnet_deep",
+        "conv4",
+        "conv5",
+        "convnext",
+        "transformer",
+    ] = "gammaphysnet"
+    """Encoder of an image: residual blocks with attention, few and narrow or many; 4 or 5 plain
+    layers; wide convolutions of each channel by itself; or patches that look at each other."""
 
     channels: list[Annotated[int, Field(ge=1)]] | None = None
-    """Features of each stage; by default 16, 32, 64 for gammaphysnet."""
+    """Features of each stage; by default 16, 32, 64 for gammaphysnet and _deep, 8, 16, 32 for
+    _light, 32, 64 for convnext, and 64 for the patches of the transformer."""
 
-    blocks: int = Field(3, ge=1)
-    """Residual blocks a stage (gammaphysnet)."""
+    blocks: int | None = Field(None, ge=1)
+    """Blocks a stage; by default 3 for gammaphysnet and convnext, 2 for gammaphysnet_light, 6 for
+    gammaphysnet_deep, and 4 for the transformer."""
 
     attention: Literal["dual", "squeeze_excitation", "none"] = "dual"
     """Attention after each stage (gammaphysnet)."""
@@ -390,8 +401,12 @@ class NetworkSettings(_Settings):
     embedding: int = Field(256, ge=8, multiple_of=8)
     """Features that describe an image, and an event after fusion."""
 
-    fusion: Literal["attention", "mean"] = "attention"
-    """How the images of an event are joined."""
+    fusion: Literal["attention", "mean", "concatenation"] = "attention"
+    """How the images of an event are joined: as a set of any telescopes, by attention or mean; or
+    side by side, for comparison with what came before, each in the slot of its telescope."""
+
+    telescopes: list[int] | None = Field(None, min_length=1)
+    """Ids of all telescopes that there may be, each with its slot (fusion='concatenation')."""
 
     fusion_layers: int = Field(1, ge=1)
     """Transformer layers among telescopes (fusion='attention')."""
@@ -404,14 +419,31 @@ class NetworkSettings(_Settings):
 
     @model_validator(mode="after")
     def _stages(self):
-        n_stages = {"conv4": 4, "conv5": 5}.get(self.backbone)
+        n_stages = {"conv4": 4, "conv5": 5, "transformer": 1}.get(self.backbone)
         if self.channels is not None and n_stages and len(self.channels) != n_stages:
             raise ValueError(
-                f"backbone={self.backbone!r} needs {n_stages} values in channels, "
-                f"got {len(self.channels)}"
+                f"backbone={self.backbone!r} needs {n_stages} "
+                f"value{'s' * (n_stages > 1)} in channels, got {len(self.channels)}"
             )
         if self.channels is not None and not self.channels:
             raise ValueError("channels needs at least one value")
+        if self.channels is not None and self.backbone == "transformer" and self.channels[0] % 8:
+            raise ValueError(
+                f"backbone='transformer' needs a multiple of 8 in channels, got {self.channels[0]}"
+            )
+        if (self.fusion == "concatenation") != (self.telescopes is not None):
+            raise ValueError(
+                f"fusion={self.fusion!r} "
+                + ("has no slots; leave out" if self.telescopes else "needs the ids of")
+                + " telescopes"
+            )
+        if self.telescopes is not None and len(set(self.telescopes)) < len(self.telescopes):
+            raise ValueError("expected different ids in telescopes")
+        if self.backbone == "convnext" and self.backend == "indexedconv":
+            raise ValueError(
+                "backbone='convnext' has convolutions of single channels, which "
+                "backend='indexedconv' does not compute; set another backend"
+            )
         return self
 
 

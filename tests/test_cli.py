@@ -630,6 +630,18 @@ def test_cut_that_cannot_be_evaluated(run, tmp_path, refused):
     refused(status, "hillas_intensty", "did you mean hillas_intensity")
 
 
+def test_a_telescope_without_slot(run, dl1, tmp_path, refused):
+    """In training files, and in test files of an array of which others have triggered."""
+    few = ["training.batch_size=1", "data.telescopes=null", "network.fusion=concatenation"]
+    files = {"train": [dl1("gamma_diffuse_run10_6.0.0")], "test": [dl1("proton_run1_6.0.2")]}
+    for slots, name, missing in (
+        ([2, 3, 6, 7, 9, 10, 12], "gamma_diffuse_run10_6.0.0", 13),
+        ([2, 3, 6, 7, 9, 10, 12, 13, 1, 4], "proton_run1_6.0.2", 8),
+    ):
+        status = run(tmp_path / "out", **files, settings=[*few, f"network.telescopes={slots}"])
+        refused(status, name, f"telescope {missing}, which has no slot", "data.telescopes")
+
+
 def test_unknown_task(run, tmp_path, refused):
     status = run(tmp_path / "out", settings=["tasks=[energy, directoin]"])
     refused(status, "tasks.directoin", "did you mean 'direction'?")

@@ -11,6 +11,7 @@ from gammalearn.checkpoint import TrainedNetwork, build_network
 from gammalearn.data import CameraImages
 from gammalearn.errors import MissingPackageError, OutputError
 from gammalearn.export import export_onnx
+from gammalearn.nn import IndexedConv
 from gammalearn.settings import DataSettings, Experiment, NetworkSettings
 from gammalearn.tasks import build_tasks
 
@@ -47,6 +48,7 @@ def untrained(**settings):
 NETWORKS = {
     "gammaphysnet": {"channels": [4, 8], "blocks": 1, "keypoints": 3},
     "conv4": {"backbone": "conv4", "channels": [2, 4, 4, 4], "fusion": "mean"},
+    "transformer": {"backbone": "transformer", "channels": [8], "blocks": 1, "keypoints": 3},
 }
 
 
@@ -88,6 +90,7 @@ def test_output_is_that_of_the_network(exported, events):
         f"{name}_{part}": tensor.numpy()
         for name, image in images.items()
         for part, tensor in vars(image).items()
+        if tensor is not None
     }
     outputs = session.run(list(expected), {**inputs, "events": np.arange(n_events)})
     for name, output in zip(expected, outputs, strict=True):
@@ -102,6 +105,16 @@ def test_the_file_says_what_it_was_made_for(exported):
     for one, other in zip(cameras, CAMERAS, strict=True):
         np.testing.assert_array_equal(one.pix_x, other.pix_x)
     assert [output.name for output in session.get_outputs()] == TASKS
+
+
+@pytest.mark.parametrize("groups", [1, 4])
+def test_convolutions_of_pixels_leave_the_native_loops_here(groups):
+    """Which no other program has."""
+    conv = IndexedConv(4, 4, CAMERAS[0].grid, groups=groups, backend="native").eval()
+    program = torch.export.export(conv, (torch.zeros(2, 4, CAMERAS[0].n_pixels),), strict=False)
+    operators = {str(node.target) for node in program.graph.nodes if node.op == "call_function"}
+    assert any("conv2d" in name for name in operators)
+    assert not any("gammalearn" in name for name in operators)
 
 
 def test_replaces_nothing_unasked(tmp_path):

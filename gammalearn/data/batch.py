@@ -20,20 +20,28 @@ class CameraImages:
         Telescope's position relative to the event's ground reference, in m.
     pointing : Tensor of float32, shape (n_images, 2)
         Telescope's pointing relative to the event's, as (fov_lon, fov_lat) in deg.
+    tel_id : Tensor of int64, shape (n_images,), optional
+        Telescope's id, which only a fusion of fixed telescopes asks for.
     """
 
     pixels: Tensor
     event: Tensor
     position: Tensor
     pointing: Tensor
+    tel_id: Tensor | None = None
+
+    def map(self, function) -> "CameraImages":
+        """Images whose tensors are what a function makes of these."""
+        tensors = {name: t for name, t in vars(self).items() if t is not None}
+        return CameraImages(**{name: function(t) for name, t in tensors.items()})
 
     def to(self, *args, **kwargs) -> "CameraImages":
         """All tensors on another device."""
-        return CameraImages(*(t.to(*args, **kwargs) for t in vars(self).values()))
+        return self.map(lambda tensor: tensor.to(*args, **kwargs))
 
     def pin_memory(self) -> "CameraImages":
         """All tensors in page-locked memory."""
-        return CameraImages(*(t.pin_memory() for t in vars(self).values()))
+        return self.map(lambda tensor: tensor.pin_memory())
 
 
 @dataclass

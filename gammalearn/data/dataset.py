@@ -68,6 +68,7 @@ class EventDataset(Dataset):
         images, events = index.images, index.events
         self.camera = np.asarray(images["camera"])
         self.multiplicity = np.asarray(events["multiplicity"])
+        self._tel_id = np.asarray(images["tel_id"], dtype=np.int64)
         self._first = np.asarray(events["first_image"])
         self._position = [np.asarray(images[axis]) for axis in "xyz"]
         self._reference = [np.asarray(events[f"reference_{axis}"]) for axis in "xyz"]
@@ -135,6 +136,7 @@ class EventDataset(Dataset):
                 torch.from_numpy(event[mine]),
                 torch.from_numpy(position[mine]),
                 torch.from_numpy(self._pointing[image[mine]]),
+                torch.from_numpy(self._tel_id[image[mine]]),
             )
         rows = torch.from_numpy(rows)
         weights = {name: values[rows] for name, values in self.weights.items()}

@@ -11,15 +11,25 @@ from torch import Tensor, nn
 from ..camera import PixelGrid
 from .attention import PointwiseConv, image_attention
 from .backends import chosen_backend
+from .convnext import ConvNeXt
 from .indexed import IndexedAveragePool, IndexedConv
 from .layout import PixelsToCells, PixelsToRow
 from .normalisation import IndexedBatchNorm
-from .readout import Readout
+from .readout import Readout, pooled_sky
+from .transformer import PixelTransformer
 
 __all__ = ["GammaPhysNet", "PlainConvNet", "PreActivationBlock", "build_backbone"]
 
-GAMMAPHYSNET_CHANNELS = (16, 32, 64)
-PLAIN_CHANNELS = {"conv4": (16, 32, 64, 128), "conv5": (16, 32, 32, 64, 128)}
+#: Features of each stage, and blocks a stage, of the encoders that settings name.
+PRESETS = {
+    "conv4": ((16, 32, 64, 128), None),
+    "conv5": ((16, 32, 32, 64, 128), None),
+    "gammaphysnet_light": ((8, 16, 32), 2),
+    "gammaphysnet": ((16, 32, 64), 3),
+    "gammaphysnet_deep": ((16, 32, 64), 6),
+    "convnext": ((32, 64), 3),
+    "transformer": ((64,), 4),
+}
 
 
 def _layout(grid: PixelGrid, backend: str) -> nn.Module:
@@ -27,11 +37,6 @@ def _layout(grid: PixelGrid, backend: str) -> nn.Module:
     layouts = {"native": PixelsToRow, "dense": PixelsToCells}
     backend = chosen_backend(backend, grid)
     return layouts[backend](grid) if backend in layouts else nn.Identity()
-
-
-def _pooled(sky: np.ndarray | None, times: int) -> np.ndarray | None:
-    """Where the pixels of a grid look that was pooled with stride 2 some times."""
-    return None if sky is None else sky * np.array([[2.0**times], [2.0**times], [1.0]])
 
 
 class PlainConvNet(nn.Sequential):
@@ -80,7 +85,7 @@ class PlainConvNet(nn.Sequential):
                 pool,
             ]
             in_channels, grid = out_channels, pool.out_grid
-        sky = _pooled(sky, len(channels))
+        sky = pooled_sky(sky, len(channels))
         super().__init__(*layers, Readout(in_channels, grid, embedding, keypoints, sky))
 
 
@@ -172,7 +177,7 @@ class GammaPhysNet(nn.Sequential):
         grid: PixelGrid,
         in_channels: int,
         embedding: int,
-        channels=GAMMAPHYSNET_CHANNELS,
+        channels=PRESETS["gammaphysnet"][0],
         blocks: int = 3,
         attention: str = "dual",
         keypoints: int = 0,
@@ -195,7 +200,7 @@ class GammaPhysNet(nn.Sequential):
         super().__init__(
             *layers,
             IndexedBatchNorm(width, grid, relu=True),
-            Readout(width, grid, embedding, keypoints, _pooled(sky, len(channels) - 1)),
+            Readout(width, grid, embedding, keypoints, pooled_sky(sky, len(channels) - 1)),
         )
 
 
@@ -214,25 +219,16 @@ def build_backbone(
     sky : ndarray, shape (3, 2), optional
         Where pixels look, for an estimate of the direction, which needs ``settings.keypoints``.
     """
-    if settings.backbone in PLAIN_CHANNELS:
-        channels = settings.channels or PLAIN_CHANNELS[settings.backbone]
-        return PlainConvNet(
-            grid,
-            in_channels,
-            channels,
-            settings.embedding,
-            keypoints=settings.keypoints,
-            sky=sky,
-            backend=settings.backend,
-        )
+    channels, blocks = PRESETS[settings.backbone]
+    channels, blocks = settings.channels or channels, settings.blocks or blocks
+    options = {"keypoints": settings.keypoints, "sky": sky, "backend": settings.backend}
+    if settings.backbone in ("conv4", "conv5"):
+        return PlainConvNet(grid, in_channels, channels, settings.embedding, **options)
+    if settings.backbone == "convnext":
+        return ConvNeXt(grid, in_channels, settings.embedding, channels, blocks, **options)
+    if settings.backbone == "transformer":
+        (width,) = channels
+        return PixelTransformer(grid, in_channels, settings.embedding, width, blocks, **options)
     return GammaPhysNet(
-        grid,
-        in_channels,
-        settings.embedding,
-        channels=settings.channels or GAMMAPHYSNET_CHANNELS,
-        blocks=settings.blocks,
-        attention=settings.attention,
-        keypoints=settings.keypoints,
-        sky=sky,
-        backend=settings.backend,
+        grid, in_channels, settings.embedding, channels, blocks, settings.attention, **options
     )

@@ -257,6 +257,8 @@ class NativeBackend(DenseBackend):
         return self._dense(images, super().largest)
 
     def _is_native(self, images, weight):
+        if torch.compiler.is_exporting() or torch.onnx.is_in_onnx_export():
+            return False
         in_place = not on_cells(images) or on_row(images, self.row)
         return in_place and native.takes(images, weight)
 

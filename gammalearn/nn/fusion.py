@@ -1,13 +1,14 @@
 """Telescope fusion: from the images of an event, however many, to one description of it.
 
-Both fusions are sets: the order of the telescopes does not matter, absent telescopes are
-absent, and an event of one image goes the same way as an event of many.
+Attention and mean are sets: the order of the telescopes does not matter, absent telescopes are
+absent, and an event of one image goes the same way as an event of many. The concatenation of fixed
+telescopes is what came before, to compare with.
 """
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["AttentionFusion", "MeanFusion", "build_fusion"]
+__all__ = ["AttentionFusion", "ConcatenationFusion", "MeanFusion", "build_fusion"]
 
 
 def images_of_events(event: Tensor, n_events: int) -> Tensor:
@@ -130,8 +131,40 @@ class AttentionFusion(nn.Module):
         return mean + gathered.squeeze(1)  # (n_events, features)
 
 
+class ConcatenationFusion(nn.Module):
+    """A slot for each telescope of an array, side by side, zeros in those of absent ones.
+
+    The telescopes are fixed: weights belong to a telescope, not to what it sees.
+
+    Parameters
+    ----------
+    features : int
+        Features of an image and of an event.
+    telescopes : sequence of int
+        Ids of the telescopes with a slot, in the order of the slots.
+    """
+
+    def __init__(self, features: int, telescopes):
+        super().__init__()
+        self.register_buffer("telescopes", torch.tensor(telescopes), persistent=False)
+        self.join = nn.Sequential(nn.Linear(len(telescopes) * features, features), nn.ReLU())
+
+    def forward(self, x: Tensor, event: Tensor, n_events: int, tel_id: Tensor) -> Tensor:
+        has_slot = tel_id[:, None] == self.telescopes  # (n_images, n_slots)
+        if not torch.compiler.is_exporting() and not has_slot.any(dim=1).all():
+            raise ValueError(
+                f"ConcatenationFusion has slots for telescopes {self.telescopes.tolist()}, "
+                f"got {tel_id.tolist()}."
+            )
+        slot = has_slot.to(torch.int64).argmax(dim=1)
+        slots = x.new_zeros(n_events, len(self.telescopes), x.shape[1])
+        return self.join(slots.index_put((event, slot), x).flatten(1))  # (n_events, features)
+
+
 def build_fusion(settings) -> nn.Module:
     """The fusion that the settings (:class:`gammalearn.settings.NetworkSettings`) ask for."""
     if settings.fusion == "mean":
         return MeanFusion(settings.embedding)
+    if settings.fusion == "concatenation":
+        return ConcatenationFusion(settings.embedding, settings.telescopes)
     return AttentionFusion(settings.embedding, settings.fusion_layers, settings.dropout)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from .backbones import build_backbone
-from .fusion import build_fusion
+from .fusion import ConcatenationFusion, build_fusion
 from .readout import N_SKY
 
 __all__ = ["ReconstructionNetwork"]
@@ -123,7 +123,10 @@ class ReconstructionNetwork(nn.Module):
             features.append(encoded + self.place(place))
             events.append(camera.event)
         events, features = torch.cat(events), torch.cat(features)
-        event = self.fusion(features, events, n_events)
+        slots = []
+        if isinstance(self.fusion, ConcatenationFusion):
+            slots = [torch.cat([camera.tel_id for camera in images.values()])]
+        event = self.fusion(features, events, n_events, *slots)
         outputs, of_images = {}, {}
         for name, head in self.heads.items():
             with_uncertainty = name in self.with_uncertainty

@@ -9,7 +9,7 @@ from ..camera import PixelGrid
 from .attention import PointwiseConv
 from .layout import CellsToPixels
 
-__all__ = ["N_SKY", "Keypoints", "Readout", "SkyEstimate"]
+__all__ = ["N_SKY", "Keypoints", "Readout", "SkyEstimate", "pixel_positions", "pooled_sky"]
 
 #: Numbers of an image's estimate of the direction: the place in the sky (fov_lon, fov_lat) in deg
 #: and the precision matrix (lon lon, lon lat, lat lat).
@@ -108,7 +108,12 @@ class SkyEstimate(nn.Module):
         return torch.cat([place + step, torch.stack(precision, dim=1)], dim=1)
 
 
-def _positions(grid: PixelGrid, sky: np.ndarray | None) -> np.ndarray:
+def pooled_sky(sky: np.ndarray | None, times: int) -> np.ndarray | None:
+    """Where the pixels of a grid look that was pooled with stride 2 some times."""
+    return None if sky is None else sky * np.array([[2.0**times], [2.0**times], [1.0]])
+
+
+def pixel_positions(grid: PixelGrid, sky: np.ndarray | None = None) -> np.ndarray:
     """Where the pixels of a feature map are: in the sky, or in units of the camera's radius."""
     if sky is not None:
         return np.column_stack([grid.rows, grid.cols, np.ones(grid.n_pixels)]) @ sky
@@ -149,7 +154,7 @@ class Readout(nn.Module):
         n_features = channels * grid.n_pixels + Keypoints.N_MOMENTS * n_keypoints
         self.keypoints = self.estimate = None
         if n_keypoints:
-            self.keypoints = Keypoints(channels, n_keypoints, _positions(grid, sky))
+            self.keypoints = Keypoints(channels, n_keypoints, pixel_positions(grid, sky))
             if sky is not None:
                 self.estimate = SkyEstimate(channels, n_keypoints)
         self.linear = nn.Linear(n_features, embedding)

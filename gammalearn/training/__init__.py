@@ -2,7 +2,7 @@
 
 from ..checkpoint import TrainedNetwork, load_checkpoint
 from .fine_tuning import check_initial
-from .fit import check_events, fit
+from .fit import check_events, check_slots, fit
 from .machine import check_machine
 from .stopping import was_requeued
 
@@ -11,6 +11,7 @@ __all__ = [
     "check_events",
     "check_initial",
     "check_machine",
+    "check_slots",
     "fit",
     "load_checkpoint",
     "was_requeued",

@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 import lightning
@@ -21,7 +22,7 @@ from ..data import (
     pack_images,
     split_by_shower,
 )
-from ..errors import CheckpointError, SettingsError
+from ..errors import CheckpointError, DataError, SettingsError
 from ..settings import Experiment
 from ..tasks import Task
 from .epoch_pictures import EpochPictures
@@ -35,7 +36,7 @@ from .saving import EpochCheckpoint, MidEpochCheckpoint
 from .step_log import StepLog
 from .stopping import EarlyStopping
 
-__all__ = ["EventDataModule", "check_events", "fit"]
+__all__ = ["EventDataModule", "check_events", "check_slots", "fit"]
 
 log = logging.getLogger(__name__)
 
@@ -269,8 +270,11 @@ def check_events(
     SettingsError
         If a step takes more events than there are, nothing can be learnt from them, or none is left
         for the validation that something depends on.
+    DataError
+        If a telescope has no slot in a network of fixed ones.
     """
     settings = experiment.training
+    check_slots(experiment.network, [index])
     training, validation = split_by_shower(
         index.events, experiment.data.validation_fraction, settings.seed
     )
@@ -295,6 +299,31 @@ def check_events(
             f"No task ({', '.join(tasks)}) has a training event; see tasks.NAME.particles and "
             "data.train."
         )
+
+
+def check_slots(settings, indices: Iterable[EventIndex]) -> None:
+    """Refuse events with a telescope that has no slot, where the network has those of fixed ones.
+
+    Parameters
+    ----------
+    settings : gammalearn.settings.NetworkSettings
+    indices : iterable of EventIndex
+
+    Raises
+    ------
+    DataError
+        If an event has such a telescope.
+    """
+    for index in indices if settings.telescopes else []:
+        others = ~np.isin(index.images["tel_id"], settings.telescopes)
+        if others.any():
+            image = index.images[np.argmax(others)]
+            file = index.files[index.events["file"][image["event"]]]
+            raise DataError(
+                f"'{file}' has events of telescope {image['tel_id']}, which has no slot in "
+                f"network.telescopes={settings.telescopes}; leave it out with data.telescopes, or "
+                "set network.fusion to attention, which takes any telescopes."
+            )
 
 
 def _weigh_events(index, settings, targets, training) -> tuple[dict, dict[str, str]]:

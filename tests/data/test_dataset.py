@@ -40,6 +40,7 @@ def check(batch, dataset, image_in_ctapipe):
                 }
                 expected = image_channels(pixels, settings)[0]
                 np.testing.assert_array_equal(images.pixels[place], expected)
+                assert images.tel_id[place] == image["tel_id"]
     assert n_images.tolist() == index.events["multiplicity"][batch.index.numpy()].tolist()
 
 

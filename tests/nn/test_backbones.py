@@ -1,6 +1,7 @@
 """Encoders, against networks built from the IndexedConv package's layers with the same weights."""
 
 import copy
+import typing
 from functools import cache
 
 import numpy as np
@@ -14,10 +15,14 @@ from gammalearn.camera import PixelGrid
 from gammalearn.nn.attention import DualAttention, PointwiseConv, SqueezeExcitation
 from gammalearn.nn.backbones import GammaPhysNet, PlainConvNet, build_backbone
 from gammalearn.nn.normalisation import IndexedBatchNorm
+from gammalearn.nn.readout import N_SKY
 from gammalearn.settings import NetworkSettings
 
 engine = pytest.importorskip("indexedconv.engine", reason="indexedconv not installed")
 package = pytest.importorskip("indexedconv.utils")
+
+#: Where pixels look, by row, column and in the middle.
+SKY = np.array([[0.02, -0.09], [0.1, 0.01], [-0.4, 0.3]])
 
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
 
@@ -259,17 +264,72 @@ def test_attention_of_the_settings(small, attention, kind):
     assert not any(isinstance(m, DualAttention) for m in network.modules())
 
 
-@pytest.mark.parametrize("n_channels", [1, 2, 3])
-@pytest.mark.parametrize("backbone", PACKAGE)
+#: All that settings name.
+BACKBONES = typing.get_args(NetworkSettings.model_fields["backbone"].annotation)
+
+
+@pytest.mark.parametrize("n_channels", [1, 3])
+@pytest.mark.parametrize("backbone", BACKBONES)
 def test_every_parameter_gets_a_gradient(small, backbone, n_channels):
     torch.manual_seed(0)
     network = build_backbone(NetworkSettings(backbone=backbone, embedding=8), small, n_channels)
-    network(torch.randn(4, n_channels, small.n_pixels)).square().sum().backward()
+    brightness = 3 * torch.randn(8, n_channels, 1)  # gates look at the mean of an image
+    images = torch.randn(8, n_channels, small.n_pixels) + brightness
+    network(images).square().sum().backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
 
 
-@pytest.mark.parametrize("backbone", PACKAGE)
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_only_pixels_matter(small, backbone):
+    """Where the index matrix is empty a dense layout has cells that gathered pixels do not have."""
+    torch.manual_seed(0)
+    images = torch.randn(3, 2, small.n_pixels, dtype=torch.float64)
+    networks = {}
+    for backend in ("gather", "dense", "native"):
+        settings = NetworkSettings(backbone=backbone, embedding=16, keypoints=3, backend=backend)
+        network = build_backbone(settings, small, 2, sky=SKY).double()
+        network.load_state_dict(networks.setdefault("gather", network).state_dict())
+        networks[backend] = network
+    gathered, *others = [network(images) for network in networks.values()]
+    assert gathered.shape == (3, 16 + N_SKY)
+    for other in others:
+        torch.testing.assert_close(other, gathered, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_a_saved_network_is_the_same(small, backbone, tmp_path):
+    settings = NetworkSettings(backbone=backbone, embedding=16, keypoints=3)
+    one, other = (build_backbone(settings, small, 2, sky=SKY) for _ in range(2))
+    images = torch.randn(4, 2, small.n_pixels)
+    one(images)  # statistics of a batch
+    torch.save(one.state_dict(), tmp_path / "network.pt")
+    other.load_state_dict(torch.load(tmp_path / "network.pt", weights_only=True))
+    with torch.no_grad():
+        assert torch.equal(one.eval()(images), other.eval()(images))
+
+
+def n_weights(settings, grid):
+    """Of the convolutions."""
+    modules = build_backbone(settings, grid, 2).modules()
+    return sum(m.weight.numel() for m in modules if type(m).__name__ == "IndexedConv")
+
+
+def test_presets_of_gammaphysnet(small):
+    """One name each; what is set beside it counts."""
+    light, usual, deep = (
+        NetworkSettings(backbone=f"gammaphysnet{size}") for size in ("_light", "", "_deep")
+    )
+    assert 6 * n_weights(light, small) < n_weights(usual, small)
+    assert 2 * n_weights(usual, small) < n_weights(deep, small)
+    # A first convolution, two a block.
+    assert len(convolutions(build_backbone(deep, small, 2))) == 1 + 3 * 6 * 2
+    changed = NetworkSettings(backbone="gammaphysnet_deep", blocks=1, channels=[4, 8])
+    assert convolutions(build_backbone(changed, small, 2))[0][:2] == (2, 4)
+    assert len(convolutions(build_backbone(changed, small, 2))) == 1 + 2 * 2
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
 def test_an_image_does_not_depend_on_the_others_once_trained(small, backbone):
     torch.manual_seed(0)
     network = build_backbone(NetworkSettings(backbone=backbone, embedding=8), small, 2)

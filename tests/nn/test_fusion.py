@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from gammalearn.nn.fusion import (
     AttentionFusion,
+    ConcatenationFusion,
     MeanFusion,
     build_fusion,
     mean_over_images,
@@ -150,6 +151,30 @@ def test_settings_select_what_they_name():
     assert len(fusion.among.layers) == 3
     assert fusion.query.shape == (1, 1, 24)
     assert {m.p for m in fusion.modules() if isinstance(m, torch.nn.Dropout)} == {0.25}
+
+
+# -- fixed telescopes ------------------------------------------------------------------------------
+
+
+def test_concatenation_has_a_slot_for_each_telescope():
+    """In the order of the settings, zeros where there is none, whatever the order of the images."""
+    torch.manual_seed(0)
+    settings = NetworkSettings(fusion="concatenation", telescopes=[7, 3, 11], embedding=FEATURES)
+    fusion = build_fusion(settings)
+    assert isinstance(fusion, ConcatenationFusion)
+    x = torch.randn(4, FEATURES)
+    tel_id, event = torch.tensor([11, 3, 7, 3]), torch.tensor([0, 1, 0, 0])
+    none = torch.zeros(FEATURES)
+    slots = torch.stack([torch.cat([x[2], x[3], x[0]]), torch.cat([none, x[1], none])])
+    linear = fusion.join[0]
+    expected = (slots @ linear.weight.T + linear.bias).clamp(min=0)
+    torch.testing.assert_close(fusion(x, event, 2, tel_id), expected)
+
+
+def test_concatenation_knows_its_telescopes_only():
+    fusion = ConcatenationFusion(FEATURES, [1, 2])
+    with pytest.raises(ValueError, match=r"slots for telescopes \[1, 2\], got \[2, 5\]"):
+        fusion(torch.zeros(2, FEATURES), torch.tensor([0, 0]), 1, torch.tensor([2, 5]))
 
 
 @settings(max_examples=10)

@@ -18,6 +18,11 @@ SMALL = {"channels": [3, 4, 5, 6], "embedding": 16, "head": 32}
 NETWORKS = {
     "gammaphysnet": NetworkSettings(blocks=1, **{**SMALL, "channels": [16, 16, 16]}),
     "conv4-mean": NetworkSettings(backbone="conv4", fusion="mean", **SMALL),
+    "concatenation": NetworkSettings(
+        backbone="conv4", fusion="concatenation", telescopes=[*range(20)], **SMALL
+    ),
+    "convnext": NetworkSettings(backbone="convnext", blocks=1, **{**SMALL, "channels": [8, 8]}),
+    "transformer": NetworkSettings(backbone="transformer", blocks=1, **{**SMALL, "channels": [16]}),
     "conv4-attention": NetworkSettings(backbone="conv4", fusion="attention", **SMALL),
 }
 
@@ -32,14 +37,17 @@ def hexagonal_camera(name, radius):
 CAMERAS = [hexagonal_camera("LSTCam", 6), hexagonal_camera("NectarCam", 5)]
 
 
-def random_images(camera, event, seed=0):
+def random_images(camera, event, seed=0, first_id=1):
+    """Of telescopes that are numbered from the first id in each event."""
     generator = torch.Generator().manual_seed(seed)
 
     def random(*shape, scale=1.0):
         return scale * torch.randn(len(event), *shape, generator=generator)
 
     pixels = random(2, camera.n_pixels) + random(2, 1, scale=3.0)  # some brighter than others
-    return CameraImages(pixels, torch.tensor(event), random(3, scale=100.0), random(2, scale=0.1))
+    tel_id = torch.tensor([first_id + event[:row].count(e) for row, e in enumerate(event)])
+    position, pointing = random(3, scale=100.0), random(2, scale=0.1)
+    return CameraImages(pixels, torch.tensor(event), position, pointing, tel_id)
 
 
 def select(images, which):
@@ -53,7 +61,7 @@ def images():
     lst, nectar = [0, 1, 1, 1, 1, 3, 3, 4], [1] * 9 + [2, 3]
     return {
         "LSTCam": random_images(CAMERAS[0], lst, seed=1),
-        "NectarCam": random_images(CAMERAS[1], nectar, seed=2),
+        "NectarCam": random_images(CAMERAS[1], nectar, seed=2, first_id=10),
     }
 
 
@@ -289,11 +297,18 @@ def test_batches_move_as_one(images):
         ({"backbone": "resnet"}, "gammaphysnet"),
         ({"backbone": "conv4", "channels": [8, 8]}, "needs 4 values in channels, got 2"),
         ({"backbone": "conv5", "channels": [8, 8, 8, 8]}, "needs 5 values in channels, got 4"),
+        ({"backbone": "transformer", "channels": [8, 8]}, "needs 1 value in channels, got 2"),
+        ({"backbone": "transformer", "channels": [12]}, "multiple of 8 in channels, got 12"),
+        ({"backbone": "convnext", "backend": "indexedconv"}, "set another backend"),
         ({"channels": []}, "at least one value"),
         ({"channels": [16, 0]}, "greater than or equal to 1"),
         ({"attention": "self"}, "squeeze_excitation"),
         ({"embedding": 12}, "multiple of 8"),
         ({"fusion": "sum"}, "attention"),
+        ({"fusion": "concatenation"}, "fusion='concatenation' needs the ids of telescopes"),
+        ({"telescopes": [1, 2]}, "fusion='attention' has no slots; leave out telescopes"),
+        ({"fusion": "concatenation", "telescopes": [1, 2, 1]}, "different ids in telescopes"),
+        ({"fusion": "concatenation", "telescopes": []}, "at least 1 item"),
         ({"fusion_layers": 0}, "greater than or equal to 1"),
         ({"dropout": 1.0}, "less than 1"),
         ({"blocks": 0}, "greater than or equal to 1"),

@@ -1,0 +1,113 @@
+"""ConvNeXt on the pixels of a camera."""
+
+import numpy as np
+from torch import Tensor, nn
+
+from ..camera import PixelGrid
+from .indexed import IndexedConv
+from .readout import Readout, pooled_sky
+
+__all__ = ["ConvNeXt", "ConvNeXtBlock"]
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Layer normalisation of each pixel over its channels."""
+
+    def forward(self, features: Tensor) -> Tensor:  # (n_images, channels, n_pixels)
+        return super().forward(features.transpose(1, 2)).transpose(1, 2)
+
+
+class ConvNeXtBlock(nn.Module):
+    """A wide convolution of each channel by itself, then a small network at each pixel.
+
+    ::
+
+        x ─┬─ depthwise conv 37 ─ norm ─ 1 × 1, four times wider ─ GELU ─ 1 × 1 ─ + ─►
+           └──────────────────────────────────────────────────────────────────────┘
+
+    Parameters
+    ----------
+    channels : int
+    grid : PixelGrid
+    backend : {"auto", "gather", "dense", "native"}
+        How the convolution is computed, see `gammalearn.nn.backends`.
+    """
+
+    #: Reach of the convolution, as far as that of the original's 7 x 7 pixels.
+    RADIUS = 3
+
+    #: How much wider the small network is.
+    EXPANSION = 4
+
+    def __init__(self, channels: int, grid: PixelGrid, backend: str = "auto"):
+        super().__init__()
+        self.conv = IndexedConv(
+            channels, channels, grid, radius=self.RADIUS, groups=channels, backend=backend
+        )
+        self.at_each_pixel = nn.Sequential(
+            nn.LayerNorm(channels),
+            nn.Linear(channels, self.EXPANSION * channels),
+            nn.GELU(),
+            nn.Linear(self.EXPANSION * channels, channels),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:  # (n_images, channels, n_pixels)
+        y = self.conv(x).transpose(1, 2)  # (n_images, n_pixels, channels)
+        return x + self.at_each_pixel(y).transpose(1, 2)
+
+
+class ConvNeXt(nn.Sequential):
+    """Encoder of few, wide convolutions (Liu et al., CVPR 2022, without its scale of layers).
+
+    ::
+
+        pixels ─► conv 7, stride 2 ─► norm ─► stage 32 ─► norm ─► conv 7, stride 2 ─► stage 64
+                                              └ blocks ┘              ─► norm ─► flat ─► embedding
+
+    Features lie on pixels throughout.
+
+    Parameters
+    ----------
+    grid : PixelGrid
+        The camera's pixels.
+    in_channels : int
+        Channels of the image.
+    embedding : int
+        Features of the output.
+    channels : sequence of int
+        Features of each stage; each halves the grid.
+    blocks : int
+        Blocks a stage.
+    keypoints : int
+        Keypoints of the readout beside the flattened map, see `gammalearn.nn.readout`.
+    sky : ndarray, shape (3, 2), optional
+        Where pixels look, `gammalearn.camera.CameraType.sky_of_cells`: with keypoints, the output
+        ends with an estimate of the direction.
+    backend : {"auto", "gather", "dense", "native"}
+        How convolutions are computed, see `gammalearn.nn.backends`.
+    """
+
+    def __init__(
+        self,
+        grid: PixelGrid,
+        in_channels: int,
+        embedding: int,
+        channels=(32, 64),
+        blocks: int = 3,
+        keypoints: int = 0,
+        sky: np.ndarray | None = None,
+        backend: str = "auto",
+    ):
+        layers, width = [], in_channels
+        for stage, out_channels in enumerate(channels):
+            halve = IndexedConv(width, out_channels, grid, stride=2, backend=backend)
+            # The image is halved as it is, and normalised after.
+            norm_and_halve = [ChannelNorm(width), halve]
+            layers += norm_and_halve if stage else [halve, ChannelNorm(out_channels)]
+            width, grid = out_channels, halve.out_grid
+            layers += [ConvNeXtBlock(width, grid, backend) for _ in range(blocks)]
+        super().__init__(
+            *layers,
+            ChannelNorm(width),
+            Readout(width, grid, embedding, keypoints, pooled_sky(sky, len(channels))),
+        )

@@ -25,6 +25,7 @@ examples:
   gammalearn evaluate dl2/*.dl2.h5 -o evaluation
   gammalearn compare runs/lst_stereo runs/lst_mono -o comparison
   gammalearn simulate --particle gamma --n-showers 1000 --energy 50GeV 5TeV -o my/gamma.dl1.h5
+  gammalearn lr-range experiment_settings/lst_stereo.py -o lr_range
   gammalearn info my/*.dl1.h5
   gammalearn show my/gamma.dl1.h5 --event 1203 -o event.png
 """
@@ -46,6 +47,23 @@ def run(arguments) -> None:
     )
     run(experiment, output, options)
     print(f"Results are in {output}; open {output / 'report.html'}.")
+
+
+def lr_range(arguments) -> None:
+    """Try step sizes from small to large, and suggest a learning rate."""
+    from .experiment import RunOptions, find_learning_rate
+    from .settings import load_experiment
+
+    experiment = load_experiment(arguments.settings).override(arguments.set)
+    output = Path(arguments.output)
+    options = RunOptions(overwrite=arguments.overwrite, progress=not arguments.quiet)
+    suggestion = find_learning_rate(
+        experiment, output, arguments.lowest, arguments.highest, arguments.steps, options
+    )
+    if suggestion is None:
+        print(f"The loss does not fall; see {output / 'lr_range.png'}.")
+    else:
+        print(f"training.learning_rate={suggestion:.2g}; see {output / 'lr_range.png'}.")
 
 
 def predict(arguments) -> None:
@@ -198,7 +216,7 @@ def _parser():
 
     def command(function, **options):
         sub = commands.add_parser(
-            function.__name__,
+            function.__name__.replace("_", "-"),
             parents=[common],
             help=function.__doc__.rstrip("."),
             description=function.__doc__,
@@ -216,6 +234,15 @@ def _parser():
     sub.add_argument(
         "--fast-dev-run", action="store_true", help="one batch of everything, to try the settings"
     )
+
+    sub = command(lr_range)
+    sub.add_argument("settings", metavar="SETTINGS", help="experiment, a .py or .yaml file")
+    _add_set(sub)
+    sub.add_argument("-o", "--output", metavar="DIR", required=True, help="picture and table")
+    sub.add_argument("--lowest", metavar="RATE", type=float, default=1e-6, help="first step size")
+    sub.add_argument("--highest", metavar="RATE", type=float, default=1.0, help="last step size")
+    sub.add_argument("--steps", metavar="N", type=_count, default=200, help="so many at the most")
+    sub.add_argument("--overwrite", action="store_true", help="replace the results in DIR")
 
     sub = command(predict)
     sub.add_argument("checkpoint", metavar="CHECKPOINT", help="such as checkpoints/best.ckpt")

@@ -25,6 +25,7 @@ examples:
   gammalearn evaluate dl2/*.dl2.h5 -o evaluation
   gammalearn compare runs/lst_stereo runs/lst_mono -o comparison
   gammalearn simulate --particle gamma --n-showers 1000 --energy 50GeV 5TeV -o my/gamma.dl1.h5
+  gammalearn sweep my.py --grid training.learning_rate=1e-3,3e-4 --seeds 5 -o sweep
   gammalearn lr-range experiment_settings/lst_stereo.py -o lr_range
   gammalearn info my/*.dl1.h5
   gammalearn show my/gamma.dl1.h5 --event 1203 -o event.png
@@ -47,6 +48,23 @@ def run(arguments) -> None:
     )
     run(experiment, output, options)
     print(f"Results are in {output}; open {output / 'report.html'}.")
+
+
+def sweep(arguments) -> None:
+    """Run an experiment with several settings and seeds, and sum up the results."""
+    from .sweep import Sweep, refuse_failures, run_all, run_one, slurm_script, write_summary
+
+    runs = Sweep(arguments.settings, arguments.grid, arguments.seeds, arguments.set)
+    output = Path(arguments.output)
+    if arguments.slurm:
+        print(slurm_script(runs, output), end="")
+    elif arguments.index is not None:
+        run_one(runs[arguments.index], output, progress=not arguments.quiet)
+    else:
+        failed = {} if arguments.summary else run_all(runs, output, not arguments.quiet)
+        if len(failed) < len(runs.runs):
+            print(write_summary(runs, output, failed))
+        refuse_failures(runs, failed)
 
 
 def lr_range(arguments) -> None:
@@ -234,6 +252,25 @@ def _parser():
     sub.add_argument(
         "--fast-dev-run", action="store_true", help="one batch of everything, to try the settings"
     )
+
+    sub = command(sweep)
+    sub.add_argument("settings", metavar="SETTINGS", help="experiment, a .py or .yaml file")
+    sub.add_argument(
+        "--grid",
+        metavar="A.B=VALUE,VALUE",
+        action="append",
+        default=[],
+        help="values of a setting; given many times, all combinations are run",
+    )
+    sub.add_argument(
+        "--seeds", metavar="N", type=_count, default=1, help="runs of each combination"
+    )
+    _add_set(sub)
+    sub.add_argument("-o", "--output", metavar="DIR", required=True, help="a folder a run, table")
+    instead = sub.add_mutually_exclusive_group()
+    instead.add_argument("--slurm", action="store_true", help="print a script for SLURM's sbatch")
+    instead.add_argument("--index", metavar="N", type=int, help="do one run only, counted from 0")
+    instead.add_argument("--summary", action="store_true", help="sum up what is there, run nothing")
 
     sub = command(lr_range)
     sub.add_argument("settings", metavar="SETTINGS", help="experiment, a .py or .yaml file")

@@ -25,6 +25,8 @@ examples:
   gammalearn evaluate dl2/*.dl2.h5 -o evaluation
   gammalearn compare runs/lst_stereo runs/lst_mono -o comparison
   gammalearn simulate --particle gamma --n-showers 1000 --energy 50GeV 5TeV -o my/gamma.dl1.h5
+  gammalearn sweep my.py --grid training.learning_rate=1e-3,3e-4 --seeds 5 -o sweep
+  gammalearn lr-range experiment_settings/lst_stereo.py -o lr_range
   gammalearn info my/*.dl1.h5
   gammalearn show my/gamma.dl1.h5 --event 1203 -o event.png
 """
@@ -46,6 +48,40 @@ def run(arguments) -> None:
     )
     run(experiment, output, options)
     print(f"Results are in {output}; open {output / 'report.html'}.")
+
+
+def sweep(arguments) -> None:
+    """Run an experiment with several settings and seeds, and sum up the results."""
+    from .sweep import Sweep, refuse_failures, run_all, run_one, slurm_script, write_summary
+
+    runs = Sweep(arguments.settings, arguments.grid, arguments.seeds, arguments.set)
+    output = Path(arguments.output)
+    if arguments.slurm:
+        print(slurm_script(runs, output), end="")
+    elif arguments.index is not None:
+        run_one(runs[arguments.index], output, progress=not arguments.quiet)
+    else:
+        failed = {} if arguments.summary else run_all(runs, output, not arguments.quiet)
+        if len(failed) < len(runs.runs):
+            print(write_summary(runs, output, failed))
+        refuse_failures(runs, failed)
+
+
+def lr_range(arguments) -> None:
+    """Try step sizes from small to large, and suggest a learning rate."""
+    from .experiment import RunOptions, find_learning_rate
+    from .settings import load_experiment
+
+    experiment = load_experiment(arguments.settings).override(arguments.set)
+    output = Path(arguments.output)
+    options = RunOptions(overwrite=arguments.overwrite, progress=not arguments.quiet)
+    suggestion = find_learning_rate(
+        experiment, output, arguments.lowest, arguments.highest, arguments.steps, options
+    )
+    if suggestion is None:
+        print(f"The loss does not fall; see {output / 'lr_range.png'}.")
+    else:
+        print(f"training.learning_rate={suggestion:.2g}; see {output / 'lr_range.png'}.")
 
 
 def predict(arguments) -> None:
@@ -199,7 +235,7 @@ def _parser():
 
     def command(function, **options):
         sub = commands.add_parser(
-            function.__name__,
+            function.__name__.replace("_", "-"),
             parents=[common],
             help=function.__doc__.rstrip("."),
             description=function.__doc__,
@@ -217,6 +253,34 @@ def _parser():
     sub.add_argument(
         "--fast-dev-run", action="store_true", help="one batch of everything, to try the settings"
     )
+
+    sub = command(sweep)
+    sub.add_argument("settings", metavar="SETTINGS", help="experiment, a .py or .yaml file")
+    sub.add_argument(
+        "--grid",
+        metavar="A.B=VALUE,VALUE",
+        action="append",
+        default=[],
+        help="values of a setting; given many times, all combinations are run",
+    )
+    sub.add_argument(
+        "--seeds", metavar="N", type=_count, default=1, help="runs of each combination"
+    )
+    _add_set(sub)
+    sub.add_argument("-o", "--output", metavar="DIR", required=True, help="a folder a run, table")
+    instead = sub.add_mutually_exclusive_group()
+    instead.add_argument("--slurm", action="store_true", help="print a script for SLURM's sbatch")
+    instead.add_argument("--index", metavar="N", type=int, help="do one run only, counted from 0")
+    instead.add_argument("--summary", action="store_true", help="sum up what is there, run nothing")
+
+    sub = command(lr_range)
+    sub.add_argument("settings", metavar="SETTINGS", help="experiment, a .py or .yaml file")
+    _add_set(sub)
+    sub.add_argument("-o", "--output", metavar="DIR", required=True, help="picture and table")
+    sub.add_argument("--lowest", metavar="RATE", type=float, default=1e-6, help="first step size")
+    sub.add_argument("--highest", metavar="RATE", type=float, default=1.0, help="last step size")
+    sub.add_argument("--steps", metavar="N", type=_count, default=200, help="so many at the most")
+    sub.add_argument("--overwrite", action="store_true", help="replace the results in DIR")
 
     sub = command(predict)
     sub.add_argument("checkpoint", metavar="CHECKPOINT", help="such as checkpoints/best.ckpt")

@@ -16,6 +16,7 @@ __all__ = [
     "MissingPackageError",
     "OutputError",
     "SettingsError",
+    "SweepError",
 ]
 
 
@@ -61,3 +62,7 @@ class EvaluationError(GammaLearnError):
 
 class MissingPackageError(GammaLearnError):
     """A package that only some uses need is not installed."""
+
+
+class SweepError(GammaLearnError):
+    """Runs of a sweep have failed."""

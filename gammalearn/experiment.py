@@ -13,6 +13,7 @@ from .data import EventIndex, check_weights, count_repeated
 from .dl2 import check_input, dl2_name, origin, predict_outputs, read_origin, write_dl2
 from .errors import EmptySelectionError, OutputError
 from .evaluation import ReportSection, evaluate
+from .evaluation.writing import write_whole
 from .files import find_files
 from .folder import check_folder, open_folder, write_settings
 from .settings import Experiment
@@ -23,11 +24,13 @@ from .training import (
     check_initial,
     check_machine,
     check_slots,
+    draw_range_test,
     fit,
+    range_test,
     was_requeued,
 )
 
-__all__ = ["RunOptions", "predict", "run"]
+__all__ = ["RunOptions", "find_learning_rate", "predict", "run"]
 
 
 @dataclass(frozen=True)
@@ -92,11 +95,7 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
     )
     train_files = find_files(experiment.data.train, "data.train")
     test_files = find_files(experiment.data.test, "data.test")
-    learnt = EventIndex.build(
-        train_files, experiment.data, processes=experiment.training.workers
-    ).limited(experiment.data.events_per_particle, experiment.training.seed)
-    check_weights(learnt, experiment.data.weights)
-    check_events(experiment, learnt, tasks, n_processes)
+    learnt = index_training(train_files, experiment, tasks, n_processes)
     if not resume:
         check_initial(experiment, learnt.cameras, tasks)
     tests, skipped = index_inputs(test_files, experiment.data, learnt.cameras)
@@ -133,6 +132,72 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
                 *_skipped_files("test", skipped),
             ],
         )
+
+
+def find_learning_rate(
+    experiment: Experiment,
+    output: Path,
+    lowest: float,
+    highest: float,
+    n_steps: int,
+    options: RunOptions = RunOptions(),
+) -> float | None:
+    """Train some steps of growing size, and draw and tell how the loss goes.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    output : Path
+        Folder of ``lr_range.png`` and ``lr_range.ecsv``.
+    lowest, highest : float
+        Smallest and largest step size.
+    n_steps : int
+    options : RunOptions
+
+    Returns
+    -------
+    float or None
+        The step size at which the loss falls fastest, None where it does not fall.
+
+    Raises
+    ------
+    GammaLearnError
+        If the settings, the data or the output folder cannot be used.
+    """
+    check_folder(output, options.overwrite)
+    n_processes = check_machine(experiment.training)
+    tasks = build_tasks(experiment.tasks)
+    make_missing(
+        experiment.simulation, {"data.train": experiment.data.train}, progress=options.progress
+    )
+    files = find_files(experiment.data.train, "data.train")
+    index = index_training(files, experiment, tasks, n_processes)
+    check_initial(experiment, index.cameras, tasks)
+    table = range_test(
+        experiment, index, tasks, n_processes, lowest, highest, n_steps, options.progress
+    )
+    open_folder(output)
+    write_settings(output, experiment)
+    write_whole(output / "lr_range.ecsv", lambda path: table.write(path, format="ascii.ecsv"))
+    write_whole(output / "lr_range.png", draw_range_test(table).savefig)
+    return table.meta["suggestion"]
+
+
+def index_training(
+    files: Sequence[Path], experiment: Experiment, tasks, n_processes: int
+) -> EventIndex:
+    """The index of the events to learn from.
+
+    Raises
+    ------
+    GammaLearnError
+        If the settings and the files do not go together.
+    """
+    index = EventIndex.build(files, experiment.data, processes=experiment.training.workers)
+    index = index.limited(experiment.data.events_per_particle, experiment.training.seed)
+    check_weights(index, experiment.data.weights)
+    check_events(experiment, index, tasks, n_processes)
+    return index
 
 
 @contextmanager

@@ -25,6 +25,8 @@ RESULTS = (
     "comparison",
     "comparison.json",
     "compare.html",
+    "lr_range.png",
+    "lr_range.ecsv",
 )
 
 #: Settings that a resumed run may change: they do not alter what was already learnt.

@@ -14,6 +14,7 @@ import pytest
 import tables
 import torch
 import yaml
+from astropy.table import QTable
 from ctapipe.io import TableLoader
 
 from gammalearn import __version__
@@ -216,6 +217,22 @@ def test_overwrite_replaces_results_and_nothing_else(run, tmp_path, capsys):
 
 
 # The other commands
+
+
+def test_lr_range(experiments, real_files, tmp_path, capsys, refused):
+    output = tmp_path / "range"
+    data = [f"data.train={json.dumps(real_files)}", "training.schedule=one_cycle"]
+    command = ["lr-range", experiments / "lst_stereo.py", "-o", output, "--lowest", "1e-5"]
+    assert gammalearn(*command, "--steps", "30", settings=[*SMALL, *data]) == 0
+    assert "lr_range.png" in capsys.readouterr().out
+    names = {path.name for path in output.iterdir()}
+    assert names == {"lr_range.png", "lr_range.ecsv", "settings.yaml"}
+    table = QTable.read(output / "lr_range.ecsv")
+    assert 10 < len(table) <= 30 and table["learning_rate"][0] == 1e-5
+    assert gammalearn(*command, settings=[*SMALL, *data]) == 2
+    assert "exists" in capsys.readouterr().err
+    command[3] = tmp_path / "out"
+    refused(gammalearn(*command, "--highest", "1e-6", settings=[*SMALL, *data]), "increasing step")
 
 
 def test_predict_gives_the_dl2_of_the_run(stereo, real_files, tmp_path):

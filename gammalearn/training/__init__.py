@@ -4,6 +4,7 @@ from ..checkpoint import TrainedNetwork, load_checkpoint
 from .fine_tuning import check_initial
 from .fit import check_events, check_slots, fit
 from .machine import check_machine
+from .range_test import draw_range_test, range_test
 from .stopping import was_requeued
 
 __all__ = [
@@ -12,7 +13,9 @@ __all__ = [
     "check_initial",
     "check_machine",
     "check_slots",
+    "draw_range_test",
     "fit",
     "load_checkpoint",
+    "range_test",
     "was_requeued",
 ]

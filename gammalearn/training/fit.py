@@ -11,27 +11,16 @@ import torch
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from ..checkpoint import KEY, build_network, describe, load_checkpoint
-from ..data import (
-    EventDataset,
-    EventIndex,
-    EventTurns,
-    describe_weights,
-    event_loader,
-    event_weights,
-    pack_images,
-    split_by_shower,
-)
+from ..checkpoint import KEY, load_checkpoint
+from ..data import EventDataset, EventIndex, event_loader, split_by_shower
 from ..errors import CheckpointError, DataError, SettingsError
 from ..settings import Experiment
 from ..tasks import Task
 from .epoch_pictures import EpochPictures
-from .fine_tuning import begin_with, freeze
 from .learning_curves import LearningCurves
 from .machine import interruptible, make_trainer
-from .model_summary import in_words, summarise
-from .module import ReconstructionModule
 from .optimisation import average_weights
+from .preparation import prepare
 from .saving import EpochCheckpoint, MidEpochCheckpoint
 from .step_log import StepLog
 from .stopping import EarlyStopping
@@ -166,40 +155,15 @@ def fit(
         ``training.checkpoint_minutes`` before the end of the epoch where that is validated.
     """
     settings = experiment.training
-    lightning.seed_everything(settings.seed, workers=True, verbose=False)
-    targets = {name: task.targets(index.events) for name, task in tasks.items()}
-    packed = None
-    if experiment.data.packed_cache:
-        packed = pack_images(index, experiment.data, settings.workers, progress)
-    parts = split_by_shower(index.events, experiment.data.validation_fraction, settings.seed)
-    weights, weights_in_words = _weigh_events(index, experiment.data.weights, targets, parts[0])
-    training, validation = (
-        EventDataset(index, experiment.data, targets, rows, packed, tasks, weights)
-        for rows in parts
-    )
     for part in (folder / "checkpoints").glob("*.part"):
         # Of a process that was killed.
         part.unlink(missing_ok=True)
-    trained_on = _describe_events(index, training, validation, tasks)
-    network = build_network(experiment, index.cameras, tasks)
-    turns = None
-    if experiment.data.augmentation.turns:
-        pointing = np.column_stack([index.events["pointing_alt"], index.events["pointing_az"]])
-        turns = EventTurns(index.cameras, pointing)
-    description = describe(experiment, index.cameras, trained_on)
     last = folder / "checkpoints" / "last.ckpt"
     resume = resume and last.exists()
-    parts = in_words(summarise(experiment, index.cameras, tasks))
-    anew = {}
+    prepared = prepare(experiment, index, tasks, begins=not resume, progress=progress)
+    training, validation = prepared.training, prepared.validation
     if resume:
-        _check_resumable(last, settings, index.cameras, trained_on)
-    elif settings.initial is not None:
-        learnt, anew = begin_with(network, index.cameras, experiment, settings.initial)
-        parts[f"learnt before ({settings.initial})"] = ", ".join(learnt)
-        parts["begins anew"] = ", ".join(f"{part} ({why})" for part, why in anew.items()) or "none"
-    frozen = freeze(network, settings.frozen, list(anew))
-    if frozen:
-        parts["frozen"] = ", ".join(settings.frozen)
+        _check_resumable(last, settings, index.cameras, prepared.trained_on)
     channels = experiment.data.channels
     trainer = make_trainer(
         settings,
@@ -227,22 +191,23 @@ def fit(
     check_events(experiment, index, tasks, trainer.num_devices * trainer.num_nodes)
     log.info("Training on %d events, validating on %d.", len(training), len(validation))
     if progress and trainer.is_global_zero:
-        width = max(map(len, parts))
-        print("\n".join(f"{name:{width}}  {words}" for name, words in parts.items()))
+        width = max(map(len, prepared.network_in_words))
+        for name, words in prepared.network_in_words.items():
+            print(f"{name:{width}}  {words}")
     with warnings.catch_warnings(), interruptible():
         # Lightning's advice on worker numbers.
         warnings.filterwarnings("ignore", module=r"lightning\.pytorch")
         trainer.fit(
-            ReconstructionModule(network, tasks, settings, description, turns, frozen),
+            prepared.module,
             datamodule=EventDataModule(training, validation, settings),
             ckpt_path=last if resume else None,
             weights_only=True,
         )
     summary = {
-        **trained_on,
-        "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "network": parts,
-        "weights": weights_in_words,
+        **prepared.trained_on,
+        "parameters": sum(p.numel() for p in prepared.module.network.parameters()),
+        "network": prepared.network_in_words,
+        "weights": prepared.weights_in_words,
     }
     if trainer.is_global_zero:
         # The process that trained may have been another one.
@@ -324,44 +289,6 @@ def check_slots(settings, indices: Iterable[EventIndex]) -> None:
                 f"network.telescopes={settings.telescopes}; leave it out with data.telescopes, or "
                 "set network.fusion to attention, which takes any telescopes."
             )
-
-
-def _weigh_events(index, settings, targets, training) -> tuple[dict, dict[str, str]]:
-    """Weights of the events by task, none where all are 1; and in words."""
-    weights, words = {}, {}
-    if not settings.balance_particles and settings.spectral_index is None:
-        return weights, words
-    for name, target in targets.items():
-        learnt = np.isfinite(target).all(axis=1)
-        weights[name] = event_weights(index, settings, learnt, training)
-        rows = training[learnt[training]]
-        described = describe_weights(index.events["particle"][rows], weights[name][rows])
-        for particle, text in described.items():
-            words[f"{name.replace('_', ' ')}: {particle}s"] = text
-            log.info("Weights of %ss in the loss of %s: %s.", particle, name, text)
-    return weights, words
-
-
-def _describe_events(index, training, validation, tasks) -> dict:
-    """What is learnt from, in plain values."""
-    learnt = {
-        name: int(torch.isfinite(target[training.rows]).all(dim=1).sum())
-        for name, target in training.targets.items()
-    }
-    for name, count in learnt.items():
-        if count == 0:
-            log.warning(
-                "Task %s has no training event (it learns from %s): its output will mean nothing.",
-                name,
-                ", ".join(tasks[name].particles or ["all particles"]),
-            )
-    return {
-        "files": [str(path) for path in index.files],
-        "events": index.particle_counts(),
-        "training_events": len(training),
-        "validation_events": len(validation),
-        "events_by_task": learnt,
-    }
 
 
 def _check_resumable(checkpoint: Path, settings, cameras, trained_on: dict) -> None:

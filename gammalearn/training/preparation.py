@@ -1,0 +1,153 @@
+"""Preparation: from the settings and the index to what learns, and what it learns from."""
+
+import logging
+from dataclasses import dataclass
+
+import lightning
+import numpy as np
+import torch
+
+from ..checkpoint import build_network, describe
+from ..data import (
+    EventDataset,
+    EventIndex,
+    EventTurns,
+    describe_weights,
+    event_weights,
+    pack_images,
+    split_by_shower,
+)
+from ..settings import Experiment
+from ..tasks import Task
+from .fine_tuning import begin_with, freeze
+from .model_summary import in_words, summarise
+from .module import ReconstructionModule
+
+__all__ = ["Preparation", "prepare"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Preparation:
+    """What a training is made of.
+
+    Attributes
+    ----------
+    module : ReconstructionModule
+    training, validation : EventDataset
+    trained_on : dict
+        What is learnt from, in plain values.
+    network_in_words, weights_in_words : dict of str to str
+        The parts of the network, and the weights of the events, for the report.
+    """
+
+    module: ReconstructionModule
+    training: EventDataset
+    validation: EventDataset
+    trained_on: dict
+    network_in_words: dict[str, str]
+    weights_in_words: dict[str, str]
+
+
+def prepare(
+    experiment: Experiment,
+    index: EventIndex,
+    tasks: dict[str, Task],
+    begins: bool = True,
+    progress: bool = True,
+) -> Preparation:
+    """Split and weigh the events and build the network.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    index : EventIndex
+        Training and validation events.
+    tasks : dict of str to Task
+    begins : bool
+        Whether the training begins, with the weights of ``training.initial`` where there are some;
+        it has its own where it goes on.
+    progress : bool
+        Show a progress bar where events are packed.
+
+    Raises
+    ------
+    CheckpointError
+        If ``training.initial`` cannot be used.
+    SettingsError
+        If ``training.frozen`` does not fit the network.
+    """
+    settings = experiment.training
+    lightning.seed_everything(settings.seed, workers=True, verbose=False)
+    targets = {name: task.targets(index.events) for name, task in tasks.items()}
+    packed = None
+    if experiment.data.packed_cache:
+        packed = pack_images(index, experiment.data, settings.workers, progress)
+    parts = split_by_shower(index.events, experiment.data.validation_fraction, settings.seed)
+    weights, weights_in_words = _weigh_events(index, experiment.data.weights, targets, parts[0])
+    training, validation = (
+        EventDataset(index, experiment.data, targets, rows, packed, tasks, weights)
+        for rows in parts
+    )
+    trained_on = _describe_events(index, training, validation, tasks)
+    network = build_network(experiment, index.cameras, tasks)
+    turns = None
+    if experiment.data.augmentation.turns:
+        pointing = np.column_stack([index.events["pointing_alt"], index.events["pointing_az"]])
+        turns = EventTurns(index.cameras, pointing)
+    words, anew = in_words(summarise(experiment, index.cameras, tasks)), {}
+    if begins and settings.initial is not None:
+        learnt, anew = begin_with(network, index.cameras, experiment, settings.initial)
+        words[f"learnt before ({settings.initial})"] = ", ".join(learnt)
+        words["begins anew"] = ", ".join(f"{part} ({why})" for part, why in anew.items()) or "none"
+    frozen = freeze(network, settings.frozen, list(anew))
+    if frozen:
+        words["frozen"] = ", ".join(settings.frozen)
+    description = describe(experiment, index.cameras, trained_on)
+    return Preparation(
+        ReconstructionModule(network, tasks, settings, description, turns, frozen),
+        training,
+        validation,
+        trained_on,
+        words,
+        weights_in_words,
+    )
+
+
+def _weigh_events(index, settings, targets, training) -> tuple[dict, dict[str, str]]:
+    """Weights of the events by task, none where all are 1; and in words."""
+    weights, words = {}, {}
+    if not settings.balance_particles and settings.spectral_index is None:
+        return weights, words
+    for name, target in targets.items():
+        learnt = np.isfinite(target).all(axis=1)
+        weights[name] = event_weights(index, settings, learnt, training)
+        rows = training[learnt[training]]
+        described = describe_weights(index.events["particle"][rows], weights[name][rows])
+        for particle, text in described.items():
+            words[f"{name.replace('_', ' ')}: {particle}s"] = text
+            log.info("Weights of %ss in the loss of %s: %s.", particle, name, text)
+    return weights, words
+
+
+def _describe_events(index, training, validation, tasks) -> dict:
+    """What is learnt from, in plain values."""
+    learnt = {
+        name: int(torch.isfinite(target[training.rows]).all(dim=1).sum())
+        for name, target in training.targets.items()
+    }
+    for name, count in learnt.items():
+        if count == 0:
+            log.warning(
+                "Task %s has no training event (it learns from %s): its output will mean nothing.",
+                name,
+                ", ".join(tasks[name].particles or ["all particles"]),
+            )
+    return {
+        "files": [str(path) for path in index.files],
+        "events": index.particle_counts(),
+        "training_events": len(training),
+        "validation_events": len(validation),
+        "events_by_task": learnt,
+    }

@@ -52,13 +52,14 @@ CHANGES = {
 }
 
 
-def simulated(folder: Path) -> Path:
+def simulated(folder: Path, name: str = "loading.dl1.h5", **changes) -> Path:
     """The file to load, simulated where it is missing."""
-    path = folder / "loading.dl1.h5"
+    path = folder / name
     if not path.exists():
         from gammalearn.simulation import simulate
 
-        simulate(SimulationSettings(output=path, **SIMULATION), processes=os.cpu_count())
+        settings = SimulationSettings(output=path, **{**SIMULATION, **changes})
+        simulate(settings, processes=os.cpu_count())
     return path
 
 

@@ -32,7 +32,7 @@ PR_SET_PDEATHSIG = 1
 def expendable(
     function: Callable[[Path], Any], paths: Sequence[Path], processes: int = 1
 ) -> Iterator[Any]:
-    """Results of a function of files, each called in a child process.
+    """Results of a function of files, each called in a child process, which begins at once.
 
     Parameters
     ----------
@@ -42,19 +42,28 @@ def expendable(
     processes : int
         Children at a time; each takes one file after the other.
 
-    Yields
-    ------
-    object
+    Returns
+    -------
+    iterator
         What the function returned, in the order of the paths; or, as an answer too, the
         GammaLearnError that it raised, and an InputFileError where the child died.
     """
+    answers = _answers(function, paths, processes)
+    # As far as to where the children are at work.
+    next(answers)
+    return answers
+
+
+def _answers(function, paths: Sequence[Path], processes: int) -> Iterator[Any]:
+    """None when the children have begun, then their answers."""
     waiting = list(enumerate(paths))[::-1]
     working: dict[Connection, tuple[Any, int]] = {}
     answers: dict[int, Any] = {}
     try:
+        while waiting and len(working) < max(processes, 1):
+            _give(waiting, working, *_start(function))
+        yield None
         for number in range(len(paths)):
-            while waiting and len(working) < max(processes, 1):
-                _give(waiting, working, *_start(function))
             while number not in answers:
                 for connection in wait(list(working)):
                     child, done = working.pop(connection)

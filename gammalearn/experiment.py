@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from ctapipe.core import Provenance
 from lightning.pytorch.utilities import rank_zero_only
 
 from .checkpoint import TrainedNetwork, load_checkpoint
 from .data import EventIndex, check_weights, count_repeated
-from .dl2 import check_input, dl2_name, origin, predict_outputs, read_origin, write_dl2
+from .dl2 import check_input, dl2_file, dl2_name, origin, predict_outputs, read_origin
 from .errors import EmptySelectionError, OutputError
 from .evaluation import ReportSection, evaluate
 from .evaluation.writing import write_whole
@@ -341,22 +342,36 @@ def reconstruct(
     )
     folder.mkdir(parents=True, exist_ok=True)
     files = []
-    for index in indices:
-        outputs = predict_outputs(
-            trained.network,
-            trained.tasks,
-            index,
-            trained.experiment.data,
-            experiment.training.batch_size,
-            experiment.training.workers,
-            device,
-            max_batches=1 if options.fast_dev_run else None,
-            progress=options.progress,
-        )
-        path = folder / dl2_name(index.files[0])
-        write_dl2(index, trained.tasks, outputs, path, experiment, trained.digest)
-        files.append(path)
+    with _noted("gammalearn-predict"):
+        for index in indices:
+            path = folder / dl2_name(index.files[0])
+            with dl2_file(index, path, experiment, trained.digest) as write:
+                outputs = predict_outputs(
+                    trained.network,
+                    trained.tasks,
+                    index,
+                    trained.experiment.data,
+                    experiment.training.batch_size,
+                    experiment.training.workers,
+                    device,
+                    max_batches=1 if options.fast_dev_run else None,
+                    progress=options.progress,
+                )
+                write(trained.tasks, outputs)
+            files.append(path)
     return files
+
+
+@contextmanager
+def _noted(activity: str):
+    """Have ctapipe note machine and packages once: that takes longer than to write a small file."""
+    Provenance().start_activity(activity)
+    status = "error"
+    try:
+        yield
+        status = "completed"
+    finally:
+        Provenance().finish_activity(status, activity_name=activity)
 
 
 def _shared_files(train_files, test_files) -> list[str]:

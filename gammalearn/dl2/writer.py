@@ -7,7 +7,8 @@ parameters) and, row by row beside the triggers, what the network says of each e
 import os
 import warnings
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -27,11 +28,11 @@ from ..data.formats import open_reader
 from ..data.index import EventIndex
 from ..data.reader import event_keys, match_rows
 from ..errors import InputFileError, OutputError
-from ..expendable import read_expendably
+from ..expendable import expendable, read_expendably
 from ..tasks import Task
 from .origin import ORIGIN, origin
 
-__all__ = ["CONTAINERS", "check_input", "decode_outputs", "dl2_name", "write_dl2"]
+__all__ = ["CONTAINERS", "check_input", "decode_outputs", "dl2_file", "dl2_name", "write_dl2"]
 
 #: ctapipe's container of each kind of quantity; other kinds have their own columns only.
 CONTAINERS = {
@@ -73,66 +74,87 @@ def write_dl2(
     outputs: Mapping[str, np.ndarray],
     path: Path,
     experiment,
-    checkpoint: str = "unknown",
 ) -> None:
-    """Write the DL2 file of one DL1 file; it appears under its name when complete.
+    """Write the DL2 file of one DL1 file, see :func:`dl2_file`."""
+    with dl2_file(index, path, experiment) as write:
+        write(tasks, outputs)
+
+
+@contextmanager
+def dl2_file(
+    index: EventIndex, path: Path, experiment, checkpoint: str = "unknown"
+) -> Iterator[Callable[[Mapping[str, Task], Mapping[str, np.ndarray]], None]]:
+    """A DL2 file in the making; it appears under its name when it is complete.
 
     Parameters
     ----------
     index : EventIndex
         Of one file.
-    tasks : mapping of str to Task
-    outputs : mapping of str to ndarray, shape (len(index), n_outputs)
-        By task; NaN where there is none.
     path : Path
     experiment : gammalearn.settings.Experiment
         Its grouping says at which level the events stand, telescope (mono) or subarray.
     checkpoint : str
         Digest of the checkpoint that the outputs are of.
 
+    Yields
+    ------
+    callable
+        Adds the reconstructed events: called with the tasks and, by task, the network's outputs,
+        shape (len(index), n_outputs), NaN where there are none. What the file has of DL1 is copied
+        meanwhile, by another process.
+
     Raises
     ------
     OutputError
         If the file cannot be written.
+    InputFileError
+        If the DL1 file is damaged where nothing was read so far.
     """
-    part = path.with_name(path.name + ".part")
-    write = partial(
-        _write_part,
-        part=part,
-        index=index,
-        tasks=tasks,
-        outputs=outputs,
-        experiment=experiment,
-        checkpoint=checkpoint,
+    source, part = index.files[0], path.with_name(path.name + ".part")
+    cache_directory, images = experiment.data.cache_directory, experiment.output.dl1_images
+    copying = expendable(
+        partial(_copy_dl1, part=part, images=images, cache=cache_directory), [source]
     )
+
+    def write(tasks, outputs):
+        try:
+            (error,) = copying
+            if error is not None:
+                raise error
+            made_from = origin(source, checkpoint)
+            add = partial(_add_dl2, part, index, tasks, outputs, experiment, made_from)
+            read_expendably(add, source)
+            os.replace(part, path)
+        except OSError as error:
+            raise OutputError(f"'{path}' cannot be written: {error}.") from error
+
     try:
-        # Of the file more is copied than was looked at so far.
-        read_expendably(write, index.files[0])
-        os.replace(part, path)
-    except OSError as error:
-        raise OutputError(f"'{path}' cannot be written: {error}.") from error
+        yield write
     finally:
+        copying.close()
         part.unlink(missing_ok=True)
 
 
-def _write_part(source: Path, part: Path, index, tasks, outputs, experiment, checkpoint) -> None:
-    settings = experiment.output
+def _copy_dl1(source: Path, part: Path, images: bool, cache: str | None) -> None:
+    with (
+        open_reader(source, cache) as reader,
+        HDF5Merger(
+            part, overwrite=True, dl1_images=images, true_images=images, dl2_subarray=True
+        ) as merger,
+    ):
+        merger(reader.dl1_path)
+
+
+def _add_dl2(part: Path, index, tasks, outputs, experiment, made_from: str, source: Path) -> None:
     mono = experiment.data.grouping == "mono"
     write_tables = _write_telescope_tables if mono else _write_subarray_table
-    with open_reader(source, experiment.data.cache_directory) as reader:
-        _copy_dl1(reader.dl1_path, part, settings.dl1_images)
-        decoded = decode_outputs(index, tasks, outputs)
-        with tables.open_file(part, mode="a") as file:
-            for kind, columns in decoded.items():
-                write_tables(file, reader, index, kind, columns, settings.algorithm)
-            _write_provenance(file, experiment, origin(source, checkpoint))
-
-
-def _copy_dl1(source: Path, target: Path, images: bool) -> None:
-    with HDF5Merger(
-        target, overwrite=True, dl1_images=images, true_images=images, dl2_subarray=True
-    ) as merger:
-        merger(source)
+    with (
+        open_reader(source, experiment.data.cache_directory) as reader,
+        tables.open_file(part, mode="a") as file,
+    ):
+        for kind, columns in decode_outputs(index, tasks, outputs).items():
+            write_tables(file, reader, index, kind, columns, experiment.output.algorithm)
+        _write_provenance(file, experiment, made_from)
 
 
 def decode_outputs(index, tasks, outputs) -> dict[str, dict]:

@@ -5,14 +5,11 @@ import numpy as np
 from astropy.table import QTable
 from matplotlib.figure import Figure
 
-from .differences import differences_by_energy
+from .differences import N_RESAMPLES_OF_CURVE, differences_by_energy
 from .pictures import PALETTE, count_events, draw_binned, finish_binned, new_binned_axes, say_empty
 from .separation import POSITIVE
 
 __all__ = ["area_by_energy", "draw_area_by_energy"]
-
-#: Resamples of the bootstrap for the error bars of a single curve.
-N_RESAMPLES = 200
 
 
 def area_by_energy(events: QTable, energy_bins: u.Quantity) -> QTable:
@@ -32,7 +29,7 @@ def area_by_energy(events: QTable, energy_bins: u.Quantity) -> QTable:
         ``n_other``, ``auc`` (NaN unless there are gammas and others) and ``auc_error``, of a
         bootstrap over showers (NaN below 10 of a kind).
     """
-    found = differences_by_energy([[events]], "particle_type", energy_bins, N_RESAMPLES)
+    found = differences_by_energy([[events]], "particle_type", energy_bins, N_RESAMPLES_OF_CURVE)
     is_gamma = np.asarray(events["particle"] == POSITIVE, dtype=bool).reshape(len(events))
     energy, edges = events["true_energy"].to_value(u.TeV), energy_bins.to_value(u.TeV)
     table = QTable(found["true_energy_low", "true_energy_high", "n_events"])

@@ -15,6 +15,8 @@ from .resampling import bootstrap, repeated_area_under_curve, repeated_quantiles
 from .separation import POSITIVE, area_under_curve, roc_curve
 
 __all__ = [
+    "MIN_SHOWERS",
+    "N_RESAMPLES_OF_CURVE",
     "STATISTICS",
     "Statistic",
     "bootstrap_errors",

@@ -39,6 +39,15 @@ from .separation import (
     roc_curve,
 )
 from .summary import compose_report
+from .uncertainty import (
+    ONE_SIGMA,
+    coverage,
+    direction_pulls,
+    draw_uncertainty,
+    energy_pulls,
+    pull_moments,
+    select_uncertain,
+)
 from .working_points import (
     EFFICIENCIES,
     confusion_matrix,
@@ -56,6 +65,9 @@ FOLDER = "evaluation"
 #: What the axes of further resolution curves are called.
 AXES = {"offset": "true offset from the pointing (deg)", "multiplicity": "telescopes used"}
 
+#: Quantity → errors in units of the predicted ones.
+PULLS = {"energy": energy_pulls, "direction": direction_pulls}
+
 #: Signal events below which the report warns.
 FEW_EVENTS = 100
 
@@ -65,7 +77,9 @@ RESULT_NAMES = (
     "migration_matrix_altitude",
     "migration_matrix_azimuth",
     "energy_resolution",
+    "energy_uncertainty",
     "angular_resolution",
+    "direction_uncertainty",
     "angular_resolution_by_offset",
     "angular_resolution_by_multiplicity",
     "roc_curve",
@@ -92,8 +106,9 @@ def evaluate(
     - ``evaluation/migration_matrix_{energy,altitude,azimuth}``, ``energy_resolution``,
       ``angular_resolution``, also ``_by_offset`` and ``_by_multiplicity``, ``roc_curve``,
       ``auc_by_energy``, ``working_points``, ``confusion_matrix``, ``effective_area``,
-      ``sensitivity``, each as ``.png`` and ``.ecsv``, and ``gammaness.png``, as far as the files
-      have what they need. Those of an earlier evaluation are replaced or removed;
+      ``sensitivity``, ``energy_uncertainty``, ``direction_uncertainty``, each as ``.png`` and
+      ``.ecsv``, and ``gammaness.png``, as far as the files have what they need. Those of an
+      earlier evaluation are replaced or removed;
     - ``metrics.json``: the numbers, sorted, null where there is none;
     - ``report.html``: all of it on one page.
 
@@ -137,6 +152,7 @@ def evaluate(
             _evaluate_direction(events, signal, settings),
             _evaluate_particle_type(events, settings),
             evaluate_performance(paths, events, signal, settings),
+            *(_evaluate_uncertainty(events, signal, quantity) for quantity in PULLS),
         ]
         for finding in findings:
             metrics.update(finding.metrics)
@@ -319,6 +335,31 @@ def _resolution_along(selected: QTable, signal: str) -> list[Result]:
             )
         )
     return results
+
+
+def _evaluate_uncertainty(events: QTable, signal: str, quantity: str) -> Findings:
+    """Pulls and coverage, where the files hold predicted uncertainties."""
+    names = ("pull_mean", "pull_mean_error", "pull_width", "pull_width_error")
+    coverage_name = f"{quantity}_coverage_68"
+    metrics = dict.fromkeys([*(f"{quantity}_{name}" for name in names), coverage_name])
+    if f"{quantity}_uncertainty" not in events.colnames:
+        return Findings(metrics)
+    selected = select_uncertain(select(events, signal, quantity), quantity)
+    pulls = PULLS[quantity](selected)
+    table = coverage(pulls)
+    moments = pull_moments(pulls, np.asarray(selected["shower"]))
+    metrics |= {f"{quantity}_pull_{name}": value for name, value in moments.items()}
+    metrics[coverage_name] = float(coverage(pulls, [ONE_SIGMA])["coverage"][0])
+    table.meta |= {"particle": signal, **moments}
+    result = Result(
+        f"{quantity}_uncertainty",
+        draw_uncertainty(pulls, table, moments, quantity, signal),
+        f"How far the {quantity} of {plural(signal)} is off, in units of the uncertainty that was "
+        "predicted of each, and how many lie within what should hold a fraction of them; above the "
+        "diagonal uncertainties are too large, below too small. Errors: 68 % binomial intervals.",
+        table,
+    )
+    return Findings(metrics, [result])
 
 
 def _evaluate_particle_type(events: QTable, settings: EvaluationSettings) -> Findings:

@@ -92,7 +92,7 @@ def make_logarithmic(axes: Axes, which: str, labelled: tuple[float, ...] = (1.0,
 
 
 def _number_on_axis(value: float, _) -> str:
-    if 1e-4 < value < 1e5:
+    if 1e-4 < value < 1e4:
         return f"{value:g}"
     digits, exponent = f"{value:.0e}".split("e")
     times = "" if digits == "1" else rf"{digits} \times "

@@ -127,6 +127,13 @@ GROUPS = {
 }
 
 
+#: Quantity → column here and name in the file of its uncertainty.
+UNCERTAINTIES = {
+    "energy": ("energy_uncertainty", "energy_uncert"),
+    "direction": ("direction_uncertainty", "ang_distance_uncert"),
+}
+
+
 def write_dl2(
     path: Path,
     events: QTable,
@@ -203,6 +210,9 @@ def write_dl2(
                 result["tel_id"] = tel_ids.astype(np.int16)
             for column, suffix in columns.items():
                 result[f"{prefix}_{suffix}"] = events[column]
+            uncertainty, suffix = UNCERTAINTIES.get(quantity, (None, None))
+            if uncertainty in events.colnames:
+                result[f"{prefix}_{suffix}"] = events[uncertainty]
             result[f"{prefix}_is_valid"] = events[f"{quantity}_is_valid"]
             if level == "subarray":
                 result[f"{prefix}_telescopes"] = triggered

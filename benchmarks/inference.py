@@ -29,12 +29,12 @@ from engine import machine
 from loading import simulated
 
 from gammalearn import experiment as experiments
+from gammalearn.checkpoint import KEY, build_network, describe
 from gammalearn.data import EventIndex, reading
 from gammalearn.data.ctapipe_dl1 import CtapipeDL1Reader
 from gammalearn.dl2 import prediction, writer
 from gammalearn.settings import load_experiment
 from gammalearn.tasks import build_tasks
-from gammalearn.training.checkpoint import KEY, build_network, describe
 
 SETTINGS = Path(__file__).parents[1] / "experiment_settings"
 

@@ -12,6 +12,7 @@ from pyirf.benchmarks.angular_resolution import ONE_SIGMA_QUANTILE
 
 from .pictures import (
     PALETTE,
+    TRUE_ENERGY,
     count_events,
     draw_binned,
     finish_binned,
@@ -24,6 +25,7 @@ from .reference_curves import draw_references
 __all__ = [
     "CONTAINMENTS",
     "angular_resolution",
+    "angular_resolution_along",
     "draw_angular_resolution",
     "overall_angular_resolution",
     "separation_angle",
@@ -79,6 +81,38 @@ def angular_resolution(events: QTable, energy_bins: u.Quantity) -> QTable:
     return pyirf_angular_resolution(table, energy_bins, energy_type="true", quantile=quantiles)
 
 
+def angular_resolution_along(
+    events: QTable, name: str, values: np.ndarray, edges: np.ndarray
+) -> QTable:
+    """Angles that contain 68 % and 95 % of the events, in bins of any quantity.
+
+    Parameters
+    ----------
+    events : astropy.table.QTable
+        Reconstructed events with the directions of `separation_angle`.
+    name : str
+        Of the quantity.
+    values : numpy.ndarray or astropy.units.Quantity
+        Of each event, shape (n_events,).
+    edges : numpy.ndarray or astropy.units.Quantity
+        Shape (n_bins + 1,).
+
+    Returns
+    -------
+    resolution : astropy.table.QTable
+        One row a bin: ``NAME_low``, ``NAME_high``, ``n_events``, ``angular_resolution_68``,
+        ``angular_resolution_95`` (deg), NaN in empty bins.
+    """
+    place = np.digitize(values, edges) - 1
+    bins = [events[place == number] for number in range(len(edges) - 1)]
+    table = QTable({f"{name}_low": edges[:-1], f"{name}_high": edges[1:]})
+    table["n_events"] = [len(inside) for inside in bins]
+    for containment in CONTAINMENTS:
+        angles = [overall_angular_resolution(inside)[containment] for inside in bins]
+        table[containment] = angles * u.deg
+    return table
+
+
 def overall_angular_resolution(events: QTable) -> dict[str, float]:
     """Containments (deg), as in `angular_resolution`, of all events together; NaN without any."""
     theta = separation_angle(events).to_value(u.deg)
@@ -89,18 +123,27 @@ def overall_angular_resolution(events: QTable) -> dict[str, float]:
 
 
 def draw_angular_resolution(
-    resolution: QTable, particle: str, references: Sequence[str] = ()
+    resolution: QTable,
+    particle: str,
+    references: Sequence[str] = (),
+    along: str = TRUE_ENERGY,
+    label: str | None = None,
 ) -> Figure:
-    """Picture of a table from `angular_resolution`, with the named reference curves (68 %)."""
-    figure, axes = new_binned_axes(resolution, particle)
+    """Picture of a table from `angular_resolution`, with the named reference curves (68 %), or of
+    one from `angular_resolution_along`, with the name of the quantity and a label for it."""
+    figure, axes = new_binned_axes(resolution, particle, along, label)
     n_events = int(np.sum(resolution["n_events"]))
     axes.set_title(f"Angular resolution, {count_events(n_events, particle)}")
     axes.set_ylabel("angle between true and reconstructed (deg)")
     if n_events == 0:
-        say_empty(axes, "no events in the energy range")
+        say_empty(axes, "no events in this range")
         return figure
-    draw_binned(axes, resolution, "angular_resolution_95", "95 % containment", PALETTE[4], "s")
-    draw_binned(axes, resolution, "angular_resolution_68", "68 % containment", PALETTE[0], "o")
+    draw_binned(
+        axes, resolution, "angular_resolution_95", "95 % containment", PALETTE[4], "s", along
+    )
+    draw_binned(
+        axes, resolution, "angular_resolution_68", "68 % containment", PALETTE[0], "o", along
+    )
     draw_references(axes, references, "angular_resolution_68")
     make_logarithmic(axes, "y", ROUND_ANGLES)
     finish_binned(axes, resolution)

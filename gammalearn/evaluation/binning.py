@@ -4,10 +4,13 @@ import astropy.units as u
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-__all__ = ["angle_edges", "energy_edges"]
+__all__ = ["angle_edges", "energy_edges", "offset_edges"]
 
 #: Most bins of an axis that is chosen from the data.
 MAX_ANGLE_BINS = 40
+
+#: Width of bins in the offset from the pointing, and how many of them at the most.
+OFFSET_WIDTH_DEG, MAX_OFFSET_BINS = 0.5, 10
 
 #: Widths of angular bins, times a power of ten (deg).
 ROUND_WIDTHS = [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10]
@@ -43,6 +46,24 @@ def energy_edges(energy_range: tuple[float, float], bins_per_decade: int) -> u.Q
     low, high = energy_range
     n_bins = max(1, round(np.log10(high / low) * bins_per_decade))
     return np.geomspace(low, high, n_bins + 1) * u.TeV
+
+
+def offset_edges(offset: u.Quantity) -> u.Quantity:
+    """Edges of bins in the offset from the pointing, of half a degree (or more, ten bins at most).
+
+    Parameters
+    ----------
+    offset : astropy.units.Quantity
+        Shape (n_events,), one event at least.
+
+    Returns
+    -------
+    edges : astropy.units.Quantity
+        Shape (n_bins + 1,), from 0 to beyond the last offset, deg.
+    """
+    highest = float(offset.max().to_value(u.deg))
+    width = OFFSET_WIDTH_DEG * max(1, np.ceil(highest / OFFSET_WIDTH_DEG / MAX_OFFSET_BINS))
+    return np.arange(0, np.floor(highest / width) + 2) * width * u.deg
 
 
 def angle_edges(true: u.Quantity, reco: u.Quantity) -> u.Quantity:

@@ -54,6 +54,10 @@ def combine_telescopes(images: QTable, weights: str = "none") -> QTable:
     events = images[np.flatnonzero(np.diff(event, prepend=-1))]
     events["tel_id"] = np.full(len(events), NO_TELESCOPE)
 
+    for quantity in QUANTITIES.values():
+        # Those of single telescopes are not those of their mean.
+        events.remove_columns(set(quantity.uncertainty) & set(events.colnames))
+
     used = np.zeros(len(images), dtype=bool)
     for quantity in images.meta["algorithms"]:
         valid = np.array(images[f"{quantity}_is_valid"])

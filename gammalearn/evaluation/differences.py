@@ -15,9 +15,12 @@ from .resampling import bootstrap, repeated_area_under_curve, repeated_quantiles
 from .separation import POSITIVE, area_under_curve, roc_curve
 
 __all__ = [
+    "MIN_SHOWERS",
+    "N_RESAMPLES_OF_CURVE",
     "STATISTICS",
     "Statistic",
     "bootstrap_errors",
+    "bootstrap_errors_along",
     "differences",
     "differences_by_energy",
     "roc_curves_by_energy",
@@ -249,10 +252,31 @@ def bootstrap_errors(
         Statistic → standard deviation of a bootstrap over showers, shape (n_bins,); NaN below 10
         showers.
     """
-    table = differences_by_energy([[events]], quantity, energy_bins, n_resamples)
+    return bootstrap_errors_along(events, quantity, events["true_energy"], energy_bins, n_resamples)
+
+
+def bootstrap_errors_along(
+    events: QTable, quantity: str, values, edges, n_resamples: int = N_RESAMPLES_OF_CURVE
+) -> dict[str, np.ndarray]:
+    """As `bootstrap_errors`, in bins of any quantity.
+
+    Parameters
+    ----------
+    events, quantity, n_resamples
+        As in `bootstrap_errors`.
+    values : numpy.ndarray or astropy.units.Quantity
+        Of each event, shape (n_events,).
+    edges : numpy.ndarray or astropy.units.Quantity
+        Shape (n_bins + 1,).
+    """
+    place = np.digitize(values, edges) - 1
+    tables = [
+        differences([[events[place == number]]], quantity, n_resamples)
+        for number in range(len(edges) - 1)
+    ]
     return {
-        statistic.name: np.asarray(table["error"][table["statistic"] == statistic.name])
-        for statistic in STATISTICS[quantity]
+        statistic.name: np.array([table["error"][position] for table in tables])
+        for position, statistic in enumerate(STATISTICS[quantity])
     }
 
 

@@ -1,23 +1,25 @@
 """The evaluation of DL2 files: tables, pictures, metrics and the report."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import astropy.units as u
 import numpy as np
+from astropy.coordinates import angular_separation
 from astropy.table import QTable
 
 from ..particles import plural
 from ..settings import EvaluationSettings
 from .angular_resolution import (
     angular_resolution,
+    angular_resolution_along,
     draw_angular_resolution,
     overall_angular_resolution,
 )
-from .binning import angle_edges, energy_edges
+from .area_by_energy import area_by_energy, draw_area_by_energy
+from .binning import angle_edges, energy_edges, offset_edges
 from .counting import choose_signal, event_numbers, metric_names, present_particles, select
-from .differences import bootstrap_errors
+from .differences import bootstrap_errors, bootstrap_errors_along
 from .energy_resolution import (
     draw_energy_resolution,
     energy_resolution,
@@ -25,9 +27,10 @@ from .energy_resolution import (
 )
 from .events import read_events
 from .migration import draw_migration, migration_matrix, migration_spread, relative_azimuth
+from .performance import evaluate_performance
 from .pictures import FEW_IN_BIN, count_events, picture_style
 from .report import ReportSection, render_report
-from .results import Result, write_numbers, write_results
+from .results import Findings, Result, write_numbers, write_results
 from .separation import (
     area_under_curve,
     draw_gammaness,
@@ -36,12 +39,34 @@ from .separation import (
     roc_curve,
 )
 from .summary import compose_report
+from .uncertainty import (
+    ONE_SIGMA,
+    coverage,
+    direction_pulls,
+    draw_uncertainty,
+    energy_pulls,
+    pull_moments,
+    select_uncertain,
+)
+from .working_points import (
+    EFFICIENCIES,
+    confusion_matrix,
+    draw_confusion_matrix,
+    draw_working_points,
+    working_points,
+)
 from .writing import make_folder, write_whole
 
 __all__ = ["evaluate"]
 
 #: Folder of tables and pictures in the output.
 FOLDER = "evaluation"
+
+#: What the axes of further resolution curves are called.
+AXES = {"offset": "true offset from the pointing (deg)", "multiplicity": "telescopes used"}
+
+#: Quantity → errors in units of the predicted ones.
+PULLS = {"energy": energy_pulls, "direction": direction_pulls}
 
 #: Signal events below which the report warns.
 FEW_EVENTS = 100
@@ -52,19 +77,19 @@ RESULT_NAMES = (
     "migration_matrix_altitude",
     "migration_matrix_azimuth",
     "energy_resolution",
+    "energy_uncertainty",
     "angular_resolution",
+    "direction_uncertainty",
+    "angular_resolution_by_offset",
+    "angular_resolution_by_multiplicity",
     "roc_curve",
+    "auc_by_energy",
     "gammaness",
+    "working_points",
+    "confusion_matrix",
+    "effective_area",
+    "sensitivity",
 )
-
-
-@dataclass
-class _Findings:
-    """What the evaluation of one quantity yields."""
-
-    metrics: dict[str, object]
-    results: list[Result] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
 
 
 def evaluate(
@@ -79,9 +104,11 @@ def evaluate(
     Writes into ``output``:
 
     - ``evaluation/migration_matrix_{energy,altitude,azimuth}``, ``energy_resolution``,
-      ``angular_resolution``, ``roc_curve``, each as ``.png`` and ``.ecsv``, and
-      ``evaluation/gammaness.png``, as far as the files have the quantity. Those of an earlier
-      evaluation are replaced or removed;
+      ``angular_resolution``, also ``_by_offset`` and ``_by_multiplicity``, ``roc_curve``,
+      ``auc_by_energy``, ``working_points``, ``confusion_matrix``, ``effective_area``,
+      ``sensitivity``, ``energy_uncertainty``, ``direction_uncertainty``, each as ``.png`` and
+      ``.ecsv``, and ``gammaness.png``, as far as the files have what they need. Those of an
+      earlier evaluation are replaced or removed;
     - ``metrics.json``: the numbers, sorted, null where there is none;
     - ``report.html``: all of it on one page.
 
@@ -123,7 +150,9 @@ def evaluate(
         findings = [
             _evaluate_energy(events, signal, settings),
             _evaluate_direction(events, signal, settings),
-            _evaluate_particle_type(events),
+            _evaluate_particle_type(events, settings),
+            evaluate_performance(paths, events, signal, settings),
+            *(_evaluate_uncertainty(events, signal, quantity) for quantity in PULLS),
         ]
         for finding in findings:
             metrics.update(finding.metrics)
@@ -136,15 +165,17 @@ def evaluate(
     )
 
     warnings += events.meta["notes"]
+    own_sections = [section for finding in findings for section in finding.sections]
+    sections = [*own_sections, *sections]
     report = compose_report(events, metrics, warnings, figures, sections, settings.references)
     page = render_report(report)
     write_whole(output / "report.html", lambda path: path.write_text(page, encoding="utf-8"))
     return metrics
 
 
-def _absent(quantity: str, metrics: Sequence[str]) -> _Findings:
+def _absent(quantity: str, metrics: Sequence[str]) -> Findings:
     words = quantity.replace("_", " ")
-    return _Findings(
+    return Findings(
         dict.fromkeys(metrics),
         warnings=[f"The files hold no reconstructed {words}; its figures are left out."],
     )
@@ -183,7 +214,7 @@ def _out_of_range(matrix: QTable, what: str) -> str:
     )
 
 
-def _evaluate_energy(events: QTable, signal: str, settings: EvaluationSettings) -> _Findings:
+def _evaluate_energy(events: QTable, signal: str, settings: EvaluationSettings) -> Findings:
     names = ["energy_bias", "energy_resolution", "energy_migration_out_of_range"]
     if "energy" not in events.meta["algorithms"]:
         return _absent("energy", names)
@@ -219,10 +250,10 @@ def _evaluate_energy(events: QTable, signal: str, settings: EvaluationSettings) 
     ]
     warnings = _warn_of_few(selected, signal, "energy")
     warnings += _warn_of_empty_bins(resolution, events, signal, "energy")
-    return _Findings(metrics, results, warnings)
+    return Findings(metrics, results, warnings)
 
 
-def _evaluate_direction(events: QTable, signal: str, settings: EvaluationSettings) -> _Findings:
+def _evaluate_direction(events: QTable, signal: str, settings: EvaluationSettings) -> Findings:
     names = ["angular_resolution_68", "angular_resolution_95"]
     names += ["altitude_migration_out_of_range", "azimuth_migration_out_of_range"]
     if "direction" not in events.meta["algorithms"]:
@@ -268,18 +299,79 @@ def _evaluate_direction(events: QTable, signal: str, settings: EvaluationSetting
             resolution,
         )
     )
+    results += _resolution_along(selected, signal)
     warnings = _warn_of_few(selected, signal, "direction")
     warnings += _warn_of_empty_bins(resolution, events, signal, "direction")
-    return _Findings(metrics, results, warnings)
+    return Findings(metrics, results, warnings)
 
 
-def _evaluate_particle_type(events: QTable) -> _Findings:
+def _resolution_along(selected: QTable, signal: str) -> list[Result]:
+    """The angular resolution by offset, where the pointing is known, and by multiplicity."""
+    offset = angular_separation(
+        selected["true_az"], selected["true_alt"], selected["pointing_az"], selected["pointing_alt"]
+    ).to(u.deg)
+    known = np.isfinite(offset)
+    axes = []
+    if known.any():
+        edges = offset_edges(offset[known])
+        axes.append(("offset", selected[known], offset[known], edges, "by the true offset (deg)"))
+    multiplicity = np.asarray(selected["multiplicity"])
+    if len(np.unique(multiplicity)) > 1:
+        edges = np.arange(multiplicity.min(), multiplicity.max() + 2) - 0.5
+        axes.append(("multiplicity", selected, multiplicity, edges, "by the telescopes used"))
+    results = []
+    for name, events, values, edges, label in axes:
+        resolution = angular_resolution_along(events, name, values, edges)
+        for statistic, error in bootstrap_errors_along(events, "direction", values, edges).items():
+            resolution[f"{statistic}_error"] = error * u.deg
+        resolution.meta["particle"] = signal
+        results.append(
+            Result(
+                f"angular_resolution_by_{name}",
+                draw_angular_resolution(resolution, signal, along=name, label=AXES[name]),
+                f"Angles that contain 68 % and 95 % of the {plural(signal)}, {label}; hollow "
+                f"points stand for fewer than {FEW_IN_BIN} events. Errors: bootstrap over showers.",
+                resolution,
+            )
+        )
+    return results
+
+
+def _evaluate_uncertainty(events: QTable, signal: str, quantity: str) -> Findings:
+    """Pulls and coverage, where the files hold predicted uncertainties."""
+    names = ("pull_mean", "pull_mean_error", "pull_width", "pull_width_error")
+    coverage_name = f"{quantity}_coverage_68"
+    metrics = dict.fromkeys([*(f"{quantity}_{name}" for name in names), coverage_name])
+    if f"{quantity}_uncertainty" not in events.colnames:
+        return Findings(metrics)
+    selected = select_uncertain(select(events, signal, quantity), quantity)
+    pulls = PULLS[quantity](selected)
+    table = coverage(pulls)
+    moments = pull_moments(pulls, np.asarray(selected["shower"]))
+    metrics |= {f"{quantity}_pull_{name}": value for name, value in moments.items()}
+    metrics[coverage_name] = float(coverage(pulls, [ONE_SIGMA])["coverage"][0])
+    table.meta |= {"particle": signal, **moments}
+    result = Result(
+        f"{quantity}_uncertainty",
+        draw_uncertainty(pulls, table, moments, quantity, signal),
+        f"How far the {quantity} of {plural(signal)} is off, in units of the uncertainty that was "
+        "predicted of each, and how many lie within what should hold a fraction of them; above the "
+        "diagonal uncertainties are too large, below too small. Errors: 68 % binomial intervals.",
+        table,
+    )
+    return Findings(metrics, [result])
+
+
+def _evaluate_particle_type(events: QTable, settings: EvaluationSettings) -> Findings:
     means = metric_names("gammaness_mean", present_particles(events))
     if "particle_type" not in events.meta["algorithms"]:
         return _absent("particle_type", ["auc", "auc_uncertainty", *means.values()])
     selected = events[events["particle_type_is_valid"]]
     curve = roc_curve(selected)
     area = area_under_curve(selected)
+    edges = energy_edges(settings.energy_range, settings.bins_per_decade)
+    by_energy = area_by_energy(selected, edges)
+    matrix, points = confusion_matrix(selected), working_points(selected)
     metrics = {**area, **{key: mean_gammaness(selected, name) for name, key in means.items()}}
 
     results = [
@@ -294,6 +386,26 @@ def _evaluate_particle_type(events: QTable) -> _Findings:
             "gammaness",
             draw_gammaness(selected),
             "Gammaness of each kind of particle, as fractions of its events.",
+        ),
+        Result(
+            "auc_by_energy",
+            draw_area_by_energy(by_energy),
+            "Area under the ROC curve of the gammas and other particles of a true energy. Errors: "
+            "bootstrap over showers.",
+            by_energy,
+        ),
+        Result(
+            "working_points",
+            draw_working_points(selected),
+            "What a threshold of the gammaness keeps, and the gammas' share in it. The table has "
+            "those thresholds that keep 50 to 95 % of the gammas.",
+            points,
+        ),
+        Result(
+            "confusion_matrix",
+            draw_confusion_matrix(matrix),
+            "What events of each particle (rows) are taken for; intervals are in the table.",
+            matrix,
         ),
     ]
     n_gamma, n_other = curve.meta["n_gamma"], curve.meta["n_other"]
@@ -310,4 +422,19 @@ def _evaluate_particle_type(events: QTable) -> _Findings:
             f"{n_other} of other particles: below {FEW_EVENTS} events of a kind it is dominated "
             "by chance."
         )
-    return _Findings(metrics, results, warnings)
+    return Findings(metrics, results, warnings, [_describe_points(points)])
+
+
+def _describe_points(points: QTable) -> ReportSection:
+    columns = ("threshold", "efficiency_other", "purity", "quality")
+    return ReportSection(
+        title="Working points",
+        text="Thresholds of the gammaness that keep such a fraction of the gammas: what they keep "
+        "of the other particles, the gammas' share in what is kept (in the mixture of these "
+        "events), and the gammas' efficiency by the root of the others'.",
+        heading=["Gammas kept", "Threshold", "Others kept", "Purity", "Quality"],
+        table={
+            f"{efficiency:.0%}": [float(point[name]) for name in columns]
+            for efficiency, point in zip(EFFICIENCIES, points, strict=True)
+        },
+    )

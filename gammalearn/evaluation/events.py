@@ -9,7 +9,7 @@ Here they become one table with plain names, one row an event, whatever software
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,10 +55,21 @@ class Quantity:
     columns: dict[str, tuple[str, u.UnitBase]]
     """Name here → name in the file (behind the algorithm's) and unit."""
 
+    uncertainty: dict[str, tuple[str, u.UnitBase]] = field(default_factory=dict)
+    """As `columns`, for what only some reconstructions predict: how far off they may be."""
+
 
 QUANTITIES = {
-    "energy": Quantity(("energy",), {"reco_energy": ("energy", u.TeV)}),
-    "direction": Quantity(("geometry",), {"reco_alt": ("alt", u.deg), "reco_az": ("az", u.deg)}),
+    "energy": Quantity(
+        ("energy",),
+        {"reco_energy": ("energy", u.TeV)},
+        {"energy_uncertainty": ("energy_uncert", u.TeV)},
+    ),
+    "direction": Quantity(
+        ("geometry",),
+        {"reco_alt": ("alt", u.deg), "reco_az": ("az", u.deg)},
+        {"direction_uncertainty": ("ang_distance_uncert", u.deg)},
+    ),
     # The group was called `classification` before data model 7.2.
     "particle_type": Quantity(
         ("particle_type", "classification"), {"gammaness": ("prediction", u.one)}
@@ -117,6 +128,7 @@ def read_events(
         - ``reco_energy`` (TeV), ``reco_alt``, ``reco_az`` (deg), ``gammaness`` (0–1), NaN where
           invalid, and ``energy_is_valid``, ``direction_is_valid``,
           ``particle_type_is_valid``; the columns of a quantity that no file has are absent;
+        - ``energy_uncertainty`` (TeV), ``direction_uncertainty`` (deg), where a file has any;
         - ``multiplicity`` (telescopes used; triggered ones where the file does not say);
         - ``pointing_alt``, ``pointing_az`` (deg), NaN where the file does not say;
         - the ``parameters``, NaN where an image has none.
@@ -383,6 +395,13 @@ def _add_quantity(events: QTable, quantity: str, table: Table, prefix: str) -> N
         value[~is_valid] = np.nan
         events[name] = value
     events[f"{quantity}_is_valid"] = is_valid
+    for name, (suffix, unit) in QUANTITIES[quantity].uncertainty.items():
+        if f"{prefix}_{suffix}" in table.colnames:
+            value = _quantity(table[f"{prefix}_{suffix}"], unit)
+            value[~is_valid] = np.nan
+            # ctapipe's tables have the column whether or not it is filled.
+            if np.any(np.isfinite(value)):
+                events[name] = value
 
 
 def _quantity(column, unit: u.UnitBase) -> u.Quantity:
@@ -426,6 +445,16 @@ def _combine(events: list[QTable], contents: list[_Contents], paths: list[Path])
                 table[name] = np.full(len(table), np.nan) * unit
             table[f"{quantity}_is_valid"] = np.zeros(len(table), dtype=bool)
             notes.append(f"The file {path.name} holds no {_words(quantity)}.")
+
+    uncertainties = {
+        name: unit
+        for quantity in QUANTITIES.values()
+        for name, (_, unit) in quantity.uncertainty.items()
+        if any(name in table.colnames for table in events)
+    }
+    for table in events:
+        for name in set(uncertainties) - set(table.colnames):
+            table[name] = np.full(len(table), np.nan) * uncertainties[name]
 
     n_showers = 0
     for table in events:

@@ -14,6 +14,7 @@ __all__ = [
     "FEW_IN_BIN",
     "PALETTE",
     "PICTURE_DPI",
+    "TRUE_ENERGY",
     "count_events",
     "draw_binned",
     "finish_binned",
@@ -36,6 +37,12 @@ DIAGONAL_STYLE = {"color": "0.35", "linestyle": "--", "linewidth": 1}
 
 #: Bins with fewer events are drawn hollow: their quantiles say little.
 FEW_IN_BIN = 10
+
+#: What the bins of most curves are of.
+TRUE_ENERGY = "true_energy"
+
+#: Bins that have whole numbers.
+MULTIPLICITY = "multiplicity"
 
 #: Event numbers beyond this are drawn on a logarithmic axis.
 MANY_EVENTS = 50
@@ -73,15 +80,23 @@ def particle_colors(particles) -> dict[str, str]:
 
 
 def make_logarithmic(axes: Axes, which: str, labelled: tuple[float, ...] = (1.0,)) -> None:
-    """Make an axis (``"x"`` or ``"y"``) logarithmic with plain numbers (0.1, 1, 10).
+    """Make an axis (``"x"`` or ``"y"``) logarithmic with plain numbers (0.1, 1, 10) or powers.
 
     ``labelled`` are the numbers that get a label in each decade.
     """
     axes.set(**{f"{which}scale": "log"})
     axis = getattr(axes, f"{which}axis")
     axis.set_major_locator(LogLocator(base=10, subs=labelled))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_major_formatter(FuncFormatter(_number_on_axis))
     axis.set_minor_formatter(NullFormatter())
+
+
+def _number_on_axis(value: float, _) -> str:
+    if 1e-4 < value < 1e4:
+        return f"{value:g}"
+    digits, exponent = f"{value:.0e}".split("e")
+    times = "" if digits == "1" else rf"{digits} \times "
+    return rf"${times}10^{{{int(exponent)}}}$"
 
 
 def say_empty(axes: Axes, sentence: str) -> None:
@@ -98,7 +113,9 @@ def say_empty(axes: Axes, sentence: str) -> None:
     )
 
 
-def new_binned_axes(table: QTable, particle: str) -> tuple[Figure, Axes]:
+def new_binned_axes(
+    table: QTable, particle: str, along: str = TRUE_ENERGY, label: str | None = None
+) -> tuple[Figure, Axes]:
     """A picture along true energy whose lower panel shows the events of each bin.
 
     Parameters
@@ -107,6 +124,11 @@ def new_binned_axes(table: QTable, particle: str) -> tuple[Figure, Axes]:
         With ``true_energy_low``, ``true_energy_high`` (TeV) and ``n_events``.
     particle : str
         Whose events these are.
+    along : str
+        Another quantity that the bins are of, if not the true energy; other than energies are
+        drawn on a linear axis.
+    label : str, optional
+        What the axis is called then.
 
     Returns
     -------
@@ -116,11 +138,13 @@ def new_binned_axes(table: QTable, particle: str) -> tuple[Figure, Axes]:
     """
     figure = Figure(figsize=(6.4, 5.2), layout="constrained")
     axes, numbers = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-    make_logarithmic(axes, "x")
+    if along.endswith("energy"):
+        make_logarithmic(axes, "x")
     axes.grid(True, which="major")
     axes.tick_params(labelbottom=False)
 
-    edges = np.append(table["true_energy_low"], table["true_energy_high"][-1:]).to_value("TeV")
+    low, high = _ends(table, along)
+    edges = np.append(low, high[-1:])
     n_events = np.asarray(table["n_events"])
     numbers.stairs(n_events, edges, fill=True, color="0.75")
     if n_events.max(initial=0) > MANY_EVENTS:
@@ -131,37 +155,66 @@ def new_binned_axes(table: QTable, particle: str) -> tuple[Figure, Axes]:
         numbers.set_ylim(bottom=0, top=None if np.any(n_events) else 1)
         numbers.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True, min_n_ticks=2))
     numbers.set_ylabel("events")
-    numbers.set_xlabel(f"true energy of the {plural(particle)} (TeV)")
+    numbers.set_xlabel(label or f"true energy of the {plural(particle)} (TeV)")
     numbers.set_xlim(edges[0], edges[-1])
+    if along == MULTIPLICITY:
+        numbers.xaxis.set_major_locator(MaxNLocator(integer=True))
     figure.align_ylabels()
     return figure, axes
 
 
-def draw_binned(axes: Axes, table: QTable, name: str, label: str, color: str, marker: str) -> None:
+def _ends(table: QTable, along: str) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper ends of the bins."""
+    columns = (table[f"{along}_{end}"] for end in ("low", "high"))
+    low, high = (np.asarray(getattr(c, "value", c), dtype=float) for c in columns)
+    return low, high
+
+
+def draw_binned(
+    axes: Axes,
+    table: QTable,
+    name: str,
+    label: str,
+    color: str,
+    marker: str,
+    along: str = TRUE_ENERGY,
+) -> None:
     """Draw a column along true energy, hollow where a bin has few events, nothing where NaN.
 
-    A column of the same name and ``_error`` gives the error bars.
+    A column of the same name and ``_error`` gives the error bars, or ``_low`` and ``_high`` their
+    ends.
     """
-    low, high = (table[f"true_energy_{end}"].to_value("TeV") for end in ("low", "high"))
+    low, high = _ends(table, along)
     values = np.asarray(getattr(table[name], "value", table[name]), dtype=float)
-    centre = np.sqrt(low * high)
+    centre = np.sqrt(low * high) if along.endswith("energy") else (low + high) / 2
     known = np.isfinite(values)
-    errors = np.zeros(len(values))
-    if f"{name}_error" in table.colnames:
-        column = table[f"{name}_error"]
-        errors = np.nan_to_num(np.asarray(getattr(column, "value", column), dtype=float))
+    errors = np.nan_to_num(_errors(table, name, values))
     few = known & (np.asarray(table["n_events"]) < FEW_IN_BIN)
     style = {"fmt": marker, "color": color, "markersize": 6, "linewidth": 1.2}
     for chosen, face, text in ((known & ~few, color, label), (few, "white", None)):
         axes.errorbar(
             centre[chosen],
             values[chosen],
-            yerr=errors[chosen],
+            yerr=errors[:, chosen],
             xerr=[centre[chosen] - low[chosen], high[chosen] - centre[chosen]],
             markerfacecolor=face,
             label=text,
             **style,
         )
+
+
+def _errors(table: QTable, name: str, values: np.ndarray) -> np.ndarray:
+    """Lengths of the error bars to both sides, shape (2, n_bins)."""
+
+    def column(ending):
+        found = table[f"{name}_{ending}"]
+        return np.asarray(getattr(found, "value", found), dtype=float)
+
+    if f"{name}_low" in table.colnames:
+        return np.maximum([values - column("low"), column("high") - values], 0)
+    if f"{name}_error" in table.colnames:
+        return np.stack([column("error")] * 2)
+    return np.zeros((2, len(values)))
 
 
 def finish_binned(axes: Axes, table: QTable) -> None:

@@ -45,6 +45,9 @@ class ReportSection:
     table: Mapping[str, object] | None = None
     """Rows: name → value, or name → list of the values of several columns."""
 
+    heading: Sequence[str] = ()
+    """What stands above the columns of the table, that of the names included."""
+
     picture: Path | None = None
     """A PNG, SVG or JPEG file, embedded in the page."""
 
@@ -212,7 +215,8 @@ def _render_section(section: ReportSection) -> str:
         ]
         width = max(len(row) for row in rows)
         rows = [[*row, *[""] * (width - len(row))] for row in rows]
-        parts.append(_render_table([""] * width, rows))
+        heading = [*section.heading, *[""] * (width - len(section.heading))]
+        parts.append(_render_table(heading, rows))
     if section.picture is not None:
         parts.append(_render_figure(Path(section.picture), section.alt or section.title))
     return "".join([*parts, "</section>"])

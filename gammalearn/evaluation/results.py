@@ -3,16 +3,16 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from astropy.table import QTable
 from matplotlib.figure import Figure
 
-from .report import ReportFigure
+from .report import ReportFigure, ReportSection
 from .writing import write_whole
 
-__all__ = ["Result", "write_numbers", "write_results"]
+__all__ = ["Findings", "Result", "write_numbers", "write_results"]
 
 
 @dataclass
@@ -23,6 +23,16 @@ class Result:
     figure: Figure | None
     caption: str
     table: QTable | None = None
+
+
+@dataclass
+class Findings:
+    """What the evaluation of one quantity yields."""
+
+    metrics: dict[str, object]
+    results: list[Result] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    sections: list[ReportSection] = field(default_factory=list)
 
 
 def write_results(

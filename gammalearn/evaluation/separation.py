@@ -21,6 +21,7 @@ __all__ = [
     "draw_roc_curve",
     "gammaness_histogram",
     "mean_gammaness",
+    "ordered_particles",
     "roc_curve",
 ]
 
@@ -120,6 +121,12 @@ def mean_gammaness(events: QTable, particle: str) -> float:
     return float(np.mean(values)) if len(values) else np.nan
 
 
+def ordered_particles(events: QTable) -> list[str]:
+    """The particles of some events, gammas first, then by name."""
+    present = [str(name) for name in np.unique(np.asarray(events["particle"], dtype=str))]
+    return sorted(present, key=lambda name: (name != POSITIVE, name))
+
+
 def gammaness_histogram(events: QTable, edges: np.ndarray) -> QTable:
     """Numbers of events of each particle by gammaness.
 
@@ -137,8 +144,7 @@ def gammaness_histogram(events: QTable, edges: np.ndarray) -> QTable:
         events.
     """
     histogram = QTable({"low": edges[:-1], "high": edges[1:]})
-    present = [str(name) for name in np.unique(np.asarray(events["particle"], dtype=str))]
-    for particle in sorted(present, key=lambda name: (name != POSITIVE, name)):
+    for particle in ordered_particles(events):
         chosen = events["gammaness"][events["particle"] == particle]
         histogram[particle] = np.histogram(np.asarray(chosen), edges)[0]
     return histogram

@@ -105,4 +105,11 @@ def _describe_metrics(metrics: dict[str, object]) -> list[ReportMetric]:
                 else f"; standard error {metrics['auc_uncertainty']:.2g} (Hanley & McNeil)."
             ),
         ),
+        ReportMetric(
+            "Sensitivity",
+            metrics["best_relative_sensitivity"],
+            "Crab",
+            "Flux of a point source that is detected in 50 h, where it is best, as a part of the "
+            "Crab Nebula's.",
+        ),
     ]

@@ -9,6 +9,7 @@ import pytest
 import tables
 from astropy.coordinates import EarthLocation
 from astropy.table import QTable, Table
+from ctapipe.containers import CoordinateFrameType
 from ctapipe.instrument import (
     CameraDescription,
     CameraGeometry,
@@ -99,11 +100,37 @@ def smear(truth: QTable, bias=0.0, energy=0.15, angle=0.1, seed=1) -> QTable:
     return events
 
 
+#: Settings of a simulated run.
+SIMULATION = {
+    "n_showers": 1000,
+    "shower_reuse": 10,
+    "spectral_index": -2.0,
+    "energy_range_min": 0.05,
+    "energy_range_max": 20.0,
+    "max_scatter_range": 500.0,
+    "min_viewcone_radius": 0.0,
+    "max_viewcone_radius": 2.0,
+}
+SIMULATION_UNITS = {
+    "energy_range_min": "TeV",
+    "energy_range_max": "TeV",
+    "max_scatter_range": "m",
+    "min_viewcone_radius": "deg",
+    "max_viewcone_radius": "deg",
+}
+
 #: Quantity → group in the file, and column here → name behind the algorithm's.
 GROUPS = {
     "energy": ("energy", {"reco_energy": "energy"}),
     "direction": ("geometry", {"reco_alt": "alt", "reco_az": "az"}),
     "particle_type": ("particle_type", {"gammaness": "prediction"}),
+}
+
+
+#: Quantity → column here and name in the file of its uncertainty.
+UNCERTAINTIES = {
+    "energy": ("energy_uncertainty", "energy_uncert"),
+    "direction": ("direction_uncertainty", "ang_distance_uncert"),
 }
 
 
@@ -115,8 +142,12 @@ def write_dl2(
     quantities=tuple(GROUPS),
     simulated: bool = True,
     groups: dict[str, str] | None = None,
+    runs: dict[str, object] | None = None,
 ) -> Path:
     """Write events as a DL2 file of ctapipe's data model.
+
+    ``runs`` are settings of the simulation, see `SIMULATION`, of each run; with them the pointing
+    stands in the file.
 
     At telescope level each event is one image, of the telescope in ``tel_id``.
     """
@@ -149,8 +180,21 @@ def write_dl2(
                 truth[name] = events[name]
             truth["true_shower_primary_id"] = [PRIMARY_IDS[p] for p in events["particle"]]
             write_table(truth[shower], file, "/simulation/event/subarray/shower")
+        obs_ids = np.unique(keys["obs_id"])
+        if runs is not None:
+            described = Table({"obs_id": runs.get("obs_id", obs_ids)})
+            for name, value in {**SIMULATION, **runs}.items():
+                if name != "obs_id":
+                    described[name] = [value] * len(described)
+            for name, unit in SIMULATION_UNITS.items():
+                described[name].unit = unit
+            write_table(described, file, "/configuration/simulation/run")
+            block = Table({"obs_id": described["obs_id"]})
+            block["subarray_pointing_lon"] = np.full(len(block), POINTING_AZ) * u.deg
+            block["subarray_pointing_lat"] = np.full(len(block), POINTING_ALT) * u.deg
+            block["subarray_pointing_frame"] = CoordinateFrameType.ALTAZ.value
+            write_table(block, file, "/configuration/observation/observation_block")
         for tel_id in range(1, N_TELESCOPES + 1):
-            obs_ids = np.unique(keys["obs_id"])
             pointing = Table({"obs_id": obs_ids, "tel_id": np.full(len(obs_ids), tel_id)})
             pointing["telescope_pointing_azimuth"] = np.full(len(obs_ids), POINTING_AZ) * u.deg
             pointing["telescope_pointing_altitude"] = np.full(len(obs_ids), POINTING_ALT) * u.deg
@@ -166,6 +210,9 @@ def write_dl2(
                 result["tel_id"] = tel_ids.astype(np.int16)
             for column, suffix in columns.items():
                 result[f"{prefix}_{suffix}"] = events[column]
+            uncertainty, suffix = UNCERTAINTIES.get(quantity, (None, None))
+            if uncertainty in events.colnames:
+                result[f"{prefix}_{suffix}"] = events[uncertainty]
             result[f"{prefix}_is_valid"] = events[f"{quantity}_is_valid"]
             if level == "subarray":
                 result[f"{prefix}_telescopes"] = triggered

@@ -7,7 +7,11 @@ from astropy.coordinates import SkyCoord
 from astropy.table import QTable
 
 from gammalearn.evaluation import angular_resolution, overall_angular_resolution
-from gammalearn.evaluation.angular_resolution import draw_angular_resolution, separation_angle
+from gammalearn.evaluation.angular_resolution import (
+    angular_resolution_along,
+    draw_angular_resolution,
+    separation_angle,
+)
 
 EDGES = [0.1, 1, 10] * u.TeV
 
@@ -78,3 +82,20 @@ def test_no_events_give_nan():
     assert "0 gammas" in draw_angular_resolution(table, "gamma").axes[0].get_title().replace(
         "\N{NO-BREAK SPACE}", " "
     )
+
+
+def test_along_any_quantity_it_is_that_of_the_events_of_a_bin():
+    """Smeared by 0.1 deg, by 0.2 deg, and nothing between 2 and 3."""
+    sigma = np.repeat([0.1, 0.2], 400)
+    reco_alt, across = np.random.default_rng(0).normal(0, sigma, (2, 800))
+    events = directions(np.zeros(800), np.zeros(800), reco_alt, across)
+    values = np.repeat([0.5, 1.5], 400)
+    table = angular_resolution_along(events, "offset", values, np.arange(4))
+    assert table["n_events"].tolist() == [400, 400, 0]
+    for number in range(2):
+        mine = overall_angular_resolution(events[values == number + 0.5])
+        for name, value in mine.items():
+            assert table[name][number].to_value("deg") == value
+    assert np.isnan(table["angular_resolution_68"][2])
+    # Rayleigh: √(−2 ln 0.32) σ.
+    assert table["angular_resolution_68"][1].value == pytest.approx(0.2 * 1.51, rel=0.1)

@@ -4,7 +4,7 @@ import astropy.units as u
 import numpy as np
 import pytest
 
-from gammalearn.evaluation.binning import angle_edges, energy_edges
+from gammalearn.evaluation.binning import angle_edges, energy_edges, offset_edges
 
 
 def test_energy_edges_are_logarithmic():
@@ -65,3 +65,12 @@ def test_of_a_few_events_none_is_stray():
 
 def test_without_events_there_are_no_edges():
     assert np.all(np.isnan(angle_edges([] * u.deg, [] * u.deg)))
+
+
+@pytest.mark.parametrize(
+    ("highest", "expected"),
+    [(0.4, [0, 0.5]), (0.5, [0, 0.5, 1]), (2.2, [0, 0.5, 1, 1.5, 2, 2.5]), (8, np.arange(0, 9.1))],
+)
+def test_offsets_are_binned_by_half_a_degree_or_more(highest, expected):
+    edges = offset_edges([0.1, highest] * u.deg)
+    np.testing.assert_allclose(edges.to_value("deg"), expected)

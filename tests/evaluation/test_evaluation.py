@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 from astropy.table import QTable, vstack
+from matplotlib.figure import Figure
 
 from gammalearn.errors import EvaluationError, InputFileError, OutputError
 from gammalearn.evaluation import ReportSection, evaluate
@@ -15,20 +16,42 @@ from gammalearn.settings import EvaluationSettings
 
 WITH_TABLE = [
     "angular_resolution",
+    "auc_by_energy",
+    "confusion_matrix",
     "energy_resolution",
     "migration_matrix_altitude",
     "migration_matrix_azimuth",
     "migration_matrix_energy",
     "roc_curve",
+    "working_points",
 ]
-ALL_RESULTS = sorted(
-    [f"{name}{suffix}" for name in WITH_TABLE for suffix in (".ecsv", ".png")] + ["gammaness.png"]
-)
+
+#: Those that need the pointing or the simulation's settings besides.
+WITH_SIMULATION = ["angular_resolution_by_offset", "effective_area", "sensitivity"]
+
+
+def written(names):
+    """Files of these results."""
+    return sorted([f"{n}{s}" for n in names for s in (".ecsv", ".png")] + ["gammaness.png"])
+
+
 SETTINGS = EvaluationSettings()
 
 
 def results(output):
     return sorted(path.name for path in (output / "evaluation").iterdir())
+
+
+@pytest.fixture
+def drawn():
+    """For tests that look at pictures."""
+
+
+@pytest.fixture(autouse=True)
+def _blank_pictures(request, monkeypatch):
+    """To draw takes most of the time: but for `evaluated`, pictures are blank where none asks."""
+    if "drawn" not in request.fixturenames:
+        monkeypatch.setattr(Figure, "savefig", lambda _, path, **__: path.write_bytes(b""))
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +63,8 @@ def files(tmp_path_factory, make_truth, smear, write_dl2):
     protons = smear(make_truth(3000, particle="proton"), **error)
     gammas["energy_is_valid"][:100] = False
     return [
-        write_dl2(folder / "gamma.dl2.h5", gammas),
-        write_dl2(folder / "proton.dl2.h5", protons),
+        write_dl2(folder / "gamma.dl2.h5", gammas, runs={}),
+        write_dl2(folder / "proton.dl2.h5", protons, runs={}),
     ]
 
 
@@ -54,7 +77,7 @@ def evaluated(files, tmp_path_factory):
 
 def test_all_results_are_written_and_nothing_else(evaluated):
     output, _ = evaluated
-    assert results(output) == ALL_RESULTS
+    assert results(output) == written(WITH_TABLE + WITH_SIMULATION)
     names = sorted(path.name for path in output.iterdir())
     assert names == ["evaluation", "metrics.json", "report.html"]
 
@@ -134,14 +157,15 @@ def test_the_report_says_what_is_in_it(evaluated):
     output, _ = evaluated
     html = (output / "report.html").read_text(encoding="utf-8")
     assert "<title>Evaluation of Test</title>" in html
-    assert html.count("<img ") == 7
+    assert html.count("<img ") == len(WITH_TABLE + WITH_SIMULATION) + 1
     assert "gamma.dl2.h5" in html
     assert "<h2>Training</h2><p>It learnt.</p>" in html
     assert str(output.parent) not in html
     assert "Read with care" not in html
+    assert "<th>Gammas kept</th>" in html and '<td class="name">95%</td>' in html
 
 
-def test_the_same_files_give_the_same_bytes(files, evaluated, tmp_path):
+def test_the_same_files_give_the_same_bytes(files, evaluated, drawn, tmp_path):
     output, _ = evaluated
     evaluate(files, tmp_path, SETTINGS, [ReportSection("Training", "It learnt.")])
     for path in output.rglob("*.*"):
@@ -227,7 +251,7 @@ def test_metrics_have_the_same_names_whatever_the_files_hold(
 def test_no_or_a_single_event_is_no_error(tmp_path, make_truth, smear, write_dl2, n_events):
     path = write_dl2(tmp_path / "a.h5", smear(make_truth(n_events)))
     metrics = evaluate([path], tmp_path, SETTINGS)
-    assert results(tmp_path) == ALL_RESULTS
+    assert results(tmp_path) == written(WITH_TABLE)
     assert metrics["n_events"] == n_events
     assert metrics["energy_resolution"] is None
 
@@ -239,7 +263,7 @@ def test_nothing_reconstructed_is_no_error(tmp_path, make_truth, smear, write_dl
     metrics = evaluate([write_dl2(tmp_path / "a.h5", events)], tmp_path, SETTINGS)
     assert metrics["n_energy_invalid"] == 5
     assert metrics["angular_resolution_68"] is None
-    assert results(tmp_path) == ALL_RESULTS
+    assert results(tmp_path) == written(WITH_TABLE)
 
 
 def test_energies_off_the_axis_are_counted(tmp_path, make_truth, smear, write_dl2):

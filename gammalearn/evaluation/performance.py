@@ -1,0 +1,153 @@
+"""What an observation can expect: effective area, and sensitivity with the best cuts."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from astropy.table import QTable
+
+from ..settings import EvaluationSettings
+from .binning import energy_edges
+from .effective_area import draw_effective_area, effective_area
+from .events import TELESCOPE
+from .pictures import FEW_IN_BIN, count_events
+from .point_source import choose_ring, weighted_background, weighted_gammas, why_no_sensitivity
+from .production import Production, read_productions
+from .results import Findings, Result
+from .sensitivity import MIN_EVENTS, draw_sensitivity, passes_cuts, sensitivity
+from .separation import POSITIVE
+from .working_points import gammaness_threshold
+
+__all__ = ["evaluate_performance"]
+
+#: Fraction of the gammas that the effective area after a cut on gammaness keeps.
+EFFICIENCY = 0.7
+
+
+def evaluate_performance(
+    paths: Sequence[Path], events: QTable, signal: str, settings: EvaluationSettings
+) -> Findings:
+    """Effective area of the signal and sensitivity to a point source, as far as they can be had.
+
+    Parameters
+    ----------
+    paths : sequence of pathlib.Path
+        The DL2 files.
+    events : astropy.table.QTable
+        Theirs, from `read_events`.
+    signal : str
+        The particle to judge by.
+    settings : EvaluationSettings
+    """
+    if events.meta["level"] == TELESCOPE:
+        # Only where it is needed: ctapipe's combination of telescopes takes seconds to load.
+        from .combination import combine_telescopes
+
+        events = combine_telescopes(events)
+    productions, lacking = read_productions(paths, events)
+    findings = _sensitivity(events, productions, lacking, settings)
+    cuts = next((result.table for result in findings.results), None)
+    area = _effective_area(events, signal, productions, lacking, settings, cuts)
+    return Findings(
+        {**area.metrics, **findings.metrics},
+        [*area.results, *findings.results],
+        [*area.warnings, *findings.warnings],
+    )
+
+
+def _effective_area(
+    events: QTable,
+    signal: str,
+    productions: Sequence[Production],
+    lacking: Mapping[str, str],
+    settings: EvaluationSettings,
+    cuts: QTable | None,
+) -> Findings:
+    mine = [production for production in productions if production.particle == signal]
+    triggered = events[np.asarray(events["particle"] == signal)]
+    if not mine or signal in lacking:
+        why = lacking.get(signal)
+        warnings = [f"There is no effective area: {why}."] if why else []
+        return Findings({"n_simulated_signal": None}, warnings=warnings)
+    valid = np.ones(len(triggered), dtype=bool)
+    for quantity in events.meta["algorithms"]:
+        valid &= np.asarray(triggered[f"{quantity}_is_valid"])
+    stages = {"triggered": triggered, "reconstructed": triggered[valid]}
+    labels = {"triggered": "all triggered", "reconstructed": "reconstructed"}
+    if signal == POSITIVE and "particle_type" in events.meta["algorithms"]:
+        gammaness = np.asarray(triggered["gammaness"], dtype=float)
+        threshold = gammaness_threshold(gammaness[valid], EFFICIENCY)
+        stages["separated"] = triggered[valid & (gammaness >= threshold)]
+        labels["separated"] = f"{EFFICIENCY:.0%} of them, by gammaness"
+        if cuts is not None:
+            stages["selected"] = triggered[valid & passes_cuts(triggered, cuts)]
+            labels["selected"] = "by the cuts of the sensitivity"
+    edges = energy_edges(settings.energy_range, settings.bins_per_decade)
+    area = effective_area(stages, mine, edges)
+    area.meta["particle"] = signal
+    number = int(sum(production.showers.n_showers for production in mine))
+    return Findings(
+        {"n_simulated_signal": number},
+        [
+            Result(
+                "effective_area",
+                draw_effective_area(area, signal, labels),
+                f"Effective area by true energy, of {count_events(number, signal)} simulated "
+                f"{'within a cone' if any(p.is_diffuse for p in mine) else 'from one direction'}; "
+                f"hollow points stand for fewer than {FEW_IN_BIN} events. Errors: 68 % binomial "
+                "intervals.",
+                area,
+            )
+        ],
+    )
+
+
+def _sensitivity(
+    events: QTable,
+    productions: Sequence[Production],
+    lacking: Mapping[str, str],
+    settings: EvaluationSettings,
+) -> Findings:
+    nothing = {"best_relative_sensitivity": None}
+    if "particle_type" not in events.meta["algorithms"]:
+        # That there is no particle type is said where it is evaluated.
+        return Findings(nothing)
+    why = why_no_sensitivity(events, productions, lacking)
+    if why:
+        return Findings(nothing, warnings=[f"There is no sensitivity: {why}."])
+    gammas = weighted_gammas(events, productions)
+    background = weighted_background(events, productions)
+    ring = choose_ring(events[np.asarray(events["particle"] == POSITIVE)], productions)
+    edges = energy_edges(settings.energy_range, settings.bins_per_decade)
+    table = sensitivity(gammas, background, edges, ring)
+    between = f"{ring.low.value:.2g} and {ring.high.value:.2g} deg from the pointing"
+    known = np.isfinite(table["relative_sensitivity"])
+    if not known.any():
+        inside = (background["reco_source_fov_offset"] >= ring.low) & (
+            background["reco_source_fov_offset"] < ring.high
+        )
+        return Findings(
+            nothing,
+            warnings=[
+                f"There is no sensitivity: no energy bin has {MIN_EVENTS} gammas and "
+                f"{MIN_EVENTS} background events left by cuts, of {len(gammas)} reconstructed "
+                f"gammas and {int(inside.sum())} background events between {between}; simulate "
+                "more."
+            ],
+        )
+    table.meta["ring_deg"] = [float(ring.low.value), float(ring.high.value)]
+    return Findings(
+        {"best_relative_sensitivity": float(np.nanmin(table["relative_sensitivity"]))},
+        [
+            Result(
+                "sensitivity",
+                draw_sensitivity(table),
+                "Flux of a point source that is detected in 50 h with 5 σ, 10 gammas and 5 % of "
+                "the background, with the best cut on gammaness in each bin, found with the same "
+                f"events. Background: between {between}. Errors: scatter of the simulated showers. "
+                f"Bins with fewer than {MIN_EVENTS} gammas or background events after cuts have "
+                "none.",
+                table,
+            )
+        ],
+    )

@@ -1,0 +1,181 @@
+"""What a sensitivity to a point source is made of: weighted gammas and background.
+
+Simulated events count as often as the source and the background would bring them in the time of an
+observation.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import astropy.units as u
+import numpy as np
+from astropy.coordinates import angular_separation
+from astropy.table import QTable, vstack
+from pyirf.spectral import (
+    CRAB_HEGRA,
+    IRFDOC_ELECTRON_SPECTRUM,
+    IRFDOC_PROTON_SPECTRUM,
+    calculate_event_weights,
+)
+
+from ..particles import plural
+from .angular_resolution import separation_angle
+from .production import Production, simulated_flux
+
+__all__ = [
+    "OBS_TIME",
+    "SOURCE_SPECTRUM",
+    "Ring",
+    "choose_ring",
+    "weighted_background",
+    "weighted_gammas",
+    "why_no_sensitivity",
+]
+
+#: Time of the observation that is to detect the source.
+OBS_TIME = 50 * u.h
+
+#: Spectrum of the source, and of the particles that are its background.
+SOURCE_SPECTRUM = CRAB_HEGRA
+BACKGROUND_SPECTRA = {"proton": IRFDOC_PROTON_SPECTRUM, "electron": IRFDOC_ELECTRON_SPECTRUM}
+
+#: Background counts up to this angle nearer to the pointing or further from it than the source.
+RING_HALF_WIDTH = 0.5 * u.deg
+
+QUANTITIES_NEEDED = ("energy", "direction", "particle_type")
+
+
+@dataclass(frozen=True)
+class Ring:
+    """Angles from the pointing between which the background is counted."""
+
+    low: u.Quantity
+    high: u.Quantity
+
+
+def why_no_sensitivity(
+    events: QTable, productions: Sequence[Production], lacking: Mapping[str, str]
+) -> str | None:
+    """What the events lack for a sensitivity, in words; nothing if they have all.
+
+    Parameters
+    ----------
+    events : astropy.table.QTable
+        From `read_events`, one row a shower.
+    productions, lacking
+        From `read_productions`.
+    """
+    for quantity in QUANTITIES_NEEDED:
+        if quantity not in events.meta["algorithms"]:
+            return f"there is no reconstructed {quantity.replace('_', ' ')}"
+    present = set(np.asarray(events["particle"], dtype=str))
+    if "gamma" not in present:
+        return "there are no gammas"
+    if "proton" not in present:
+        return "there are no protons to be the background"
+    for particle in sorted(present & {"gamma", *BACKGROUND_SPECTRA}):
+        if particle in lacking:
+            return lacking[particle]
+    diffuse = {}
+    for production in productions:
+        diffuse.setdefault(production.particle, set()).add(production.is_diffuse)
+    if len(diffuse["gamma"]) > 1:
+        return "gammas from one direction and from a cone of directions are mixed"
+    for particle in sorted(set(BACKGROUND_SPECTRA) & set(diffuse)):
+        if diffuse[particle] != {True}:
+            return f"the {plural(particle)} come from one direction, not from a cone around it"
+    if not np.all(np.isfinite(events["pointing_alt"]) & np.isfinite(events["pointing_az"])):
+        return "the files do not tell the pointing"
+    return None
+
+
+def choose_ring(gammas: QTable, productions: Sequence[Production]) -> Ring:
+    """Where the background of gammas is counted, as far as background was simulated.
+
+    For gammas from one direction up to 0.5 deg beside it, for diffuse ones where they come from.
+    """
+    by_particle = {}
+    for production in productions:
+        by_particle.setdefault(production.particle, []).append(production.showers)
+    offset = _offset(gammas, "true")
+    low, high = np.min(offset), np.max(offset)
+    if not any(p.is_diffuse for p in productions if p.particle == "gamma"):
+        low, high = low - RING_HALF_WIDTH, high + RING_HALF_WIDTH
+    for particle in set(BACKGROUND_SPECTRA) & set(by_particle):
+        high = min(high, *(showers.viewcone_max for showers in by_particle[particle]))
+    return Ring(max(low, 0 * u.deg), high)
+
+
+def _offset(events: QTable, which: str) -> u.Quantity:
+    return angular_separation(
+        events[f"{which}_az"], events[f"{which}_alt"], events["pointing_az"], events["pointing_alt"]
+    ).to(u.deg)
+
+
+def _all_valid(events: QTable, particle: str) -> QTable:
+    chosen = np.asarray(events["particle"] == particle)
+    for quantity in QUANTITIES_NEEDED:
+        chosen = chosen & np.asarray(events[f"{quantity}_is_valid"])
+    return events[chosen]
+
+
+def _cut_quantities(events: QTable) -> QTable:
+    """What cuts act on and curves are along, by pyirf's names."""
+    table = QTable()
+    table["reco_energy"] = events["reco_energy"]
+    table["gh_score"] = np.asarray(events["gammaness"], dtype=float)
+    table["theta"] = separation_angle(events)
+    table["reco_source_fov_offset"] = _offset(events, "reco")
+    table["shower"] = np.asarray(events["shower"])
+    return table
+
+
+def weighted_gammas(events: QTable, productions: Sequence[Production]) -> QTable:
+    """The gammas with how often the source would bring each in the time of observation.
+
+    Parameters
+    ----------
+    events : astropy.table.QTable
+        From `read_events`, one row a shower.
+    productions : sequence of Production
+        From `read_productions`.
+
+    Returns
+    -------
+    gammas : astropy.table.QTable
+        ``reco_energy``, ``gh_score``, ``theta``, ``reco_source_fov_offset``, ``shower`` and
+        ``weight``. Diffuse gammas are a source that is in turn at all of their directions.
+    """
+    gammas = _all_valid(events, "gamma")
+    mine = [p for p in productions if p.particle == "gamma"]
+    flux = simulated_flux(mine, gammas["true_energy"], OBS_TIME, of_all_directions=True)
+    table = _cut_quantities(gammas)
+    table["weight"] = _weights(gammas, SOURCE_SPECTRUM, flux)
+    return table
+
+
+def weighted_background(events: QTable, productions: Sequence[Production]) -> QTable:
+    """The background with how often each event comes in the time of observation.
+
+    Parameters, columns as in `weighted_gammas`; protons and, where there are any, electrons.
+    """
+    parts = []
+    for particle, spectrum in BACKGROUND_SPECTRA.items():
+        mine = [p for p in productions if p.particle == particle]
+        chosen = _all_valid(events, particle)
+        if not mine or len(chosen) == 0:
+            continue
+        flux = simulated_flux(mine, chosen["true_energy"], OBS_TIME)
+        part = _cut_quantities(chosen)
+        part["weight"] = _weights(chosen, spectrum, flux)
+        parts.append(part)
+    if not parts:
+        empty = _cut_quantities(_all_valid(events, "proton"))
+        empty["weight"] = np.zeros(0)
+        return empty
+    return vstack(parts)
+
+
+def _weights(events: QTable, spectrum, flux: u.Quantity) -> np.ndarray:
+    weights = calculate_event_weights(events["true_energy"], spectrum, lambda _: flux)
+    return np.nan_to_num(u.Quantity(weights).to_value(u.one), posinf=0)

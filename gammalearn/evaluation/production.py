@@ -1,0 +1,216 @@
+"""What was simulated: how many showers, of which energies, on which area, from where."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import astropy.units as u
+import numpy as np
+import tables
+from astropy.table import QTable, Table
+from ctapipe.io import read_table
+from pyirf.simulations import SimulatedEventsInfo
+from pyirf.spectral import PowerLaw
+
+from ..files import open_hdf5, reading
+from ..particles import plural
+
+__all__ = ["Production", "read_productions", "simulated_flux", "thrown_density"]
+
+#: Settings of each run of a simulation.
+RUNS = "/configuration/simulation/run"
+
+#: Columns of a run that say how its showers were drawn.
+LIMITS = {
+    "energy_range_min": u.TeV,
+    "energy_range_max": u.TeV,
+    "max_scatter_range": u.m,
+    "min_viewcone_radius": u.deg,
+    "max_viewcone_radius": u.deg,
+}
+
+
+@dataclass(frozen=True)
+class Production:
+    """Showers of one particle that were drawn alike.
+
+    Attributes
+    ----------
+    particle : str
+    showers : pyirf.simulations.SimulatedEventsInfo
+        Their number (each reuse counts), spectrum, area and cone of directions.
+    """
+
+    particle: str
+    showers: SimulatedEventsInfo
+
+    @property
+    def is_diffuse(self) -> bool:
+        """Whether directions fill a cone, instead of being one."""
+        return bool(self.showers.viewcone_max > self.showers.viewcone_min)
+
+
+def read_productions(
+    paths: Sequence[Path], events: QTable
+) -> tuple[list[Production], dict[str, str]]:
+    """What the simulated events of some files were drawn from.
+
+    A run's particle is that of its events; a run without any has that of its file.
+
+    Parameters
+    ----------
+    paths : sequence of pathlib.Path
+        DL2 files.
+    events : astropy.table.QTable
+        Theirs, from `read_events`.
+
+    Returns
+    -------
+    productions : list of Production
+        Runs of the same particle and settings together.
+    lacking : dict of str to str
+        Particle → why its simulation is not known well enough, in words.
+    """
+    numbers: dict[tuple, float] = {}
+    lacking: dict[str, str] = {}
+    for index, path in enumerate(paths):
+        mine = events[np.asarray(events["file"]) == index]
+        particle = np.asarray(mine["particle"], dtype=str)
+        of_run = dict(zip(np.asarray(mine["obs_id"]).tolist(), particle.tolist(), strict=True))
+        of_file = sorted(set(of_run.values()))
+        runs = _read_runs(path)
+        unknown = set(of_run) - {run["obs_id"] for run in runs}
+        for name in {of_run[obs_id] for obs_id in unknown}:
+            lacking[name] = f"{Path(path).name} does not tell how its {plural(name)} were simulated"
+        for run in runs:
+            names = [of_run[run["obs_id"]]] if run["obs_id"] in of_run else of_file
+            if len(names) != 1:
+                for name in of_file:
+                    lacking[name] = (
+                        f"run {run['obs_id']} of {Path(path).name} has no events that tell its "
+                        "particle"
+                    )
+                continue
+            why_not = _why_not(run)
+            if why_not:
+                lacking[names[0]] = f"the {plural(names[0])} of {Path(path).name} {why_not}"
+                continue
+            key = (names[0], run["spectral_index"], *(run[name] for name in LIMITS))
+            numbers[key] = numbers.get(key, 0) + run["n_showers"]
+    productions = [
+        Production(particle, _showers(number, index, dict(zip(LIMITS, limits, strict=True))))
+        for (particle, index, *limits), number in numbers.items()
+    ]
+    return [p for p in productions if p.particle not in lacking], lacking
+
+
+def _read_runs(path: Path) -> list[dict]:
+    with open_hdf5(path) as h5file, reading(path, RUNS):
+        if RUNS not in h5file or not isinstance(h5file.get_node(RUNS), tables.Table):
+            return []
+        table = read_table(h5file, RUNS)
+    if not {"obs_id", "n_showers", "spectral_index", *LIMITS} <= set(table.colnames):
+        return []
+    return [_run(row, table) for row in table]
+
+
+def _run(row, table: Table) -> dict:
+    reuse = int(row["shower_reuse"]) if "shower_reuse" in table.colnames else 1
+    return {
+        "obs_id": int(row["obs_id"]),
+        "n_showers": int(row["n_showers"]) * max(reuse, 1),
+        "spectral_index": float(row["spectral_index"]),
+        **{
+            name: float(u.Quantity(row[name], table[name].unit or unit).to_value(unit))
+            for name, unit in LIMITS.items()
+        },
+    }
+
+
+def _why_not(run: dict) -> str | None:
+    """What keeps a run's settings from saying how many showers fell where."""
+    low, high = run["energy_range_min"], run["energy_range_max"]
+    if run["n_showers"] <= 0:
+        return "do not tell how many were simulated"
+    if not 0 < low <= high or not np.isfinite(high):
+        return "do not tell the energies that were simulated"
+    if low == high:
+        return f"were simulated at the one energy of {low:g} TeV"
+    if not run["spectral_index"] <= -1:
+        return f"were simulated with the spectral index {run['spectral_index']:g}, above −1"
+    if not run["max_scatter_range"] > 0:
+        return "do not tell the area that they fell on"
+    return None
+
+
+def _showers(number: float, index: float, limits: dict) -> SimulatedEventsInfo:
+    return SimulatedEventsInfo(
+        n_showers=number,
+        energy_min=limits["energy_range_min"] * u.TeV,
+        energy_max=limits["energy_range_max"] * u.TeV,
+        max_impact=limits["max_scatter_range"] * u.m,
+        spectral_index=index,
+        viewcone_min=limits["min_viewcone_radius"] * u.deg,
+        viewcone_max=limits["max_viewcone_radius"] * u.deg,
+    )
+
+
+def thrown_density(productions: Sequence[Production], energy_bins: u.Quantity) -> u.Quantity:
+    """Simulated showers in each bin of energy, by the area that they fell on.
+
+    Parameters
+    ----------
+    productions : sequence of Production
+        Of one particle.
+    energy_bins : astropy.units.Quantity
+        Edges in true energy, shape (n_bins + 1,).
+
+    Returns
+    -------
+    density : astropy.units.Quantity
+        Shape (n_bins,), 1/m²: what is expected of the power laws.
+    """
+    density = np.zeros(len(energy_bins) - 1) / u.m**2
+    for production in productions:
+        showers = production.showers
+        number = showers.calculate_n_showers_per_energy(energy_bins)
+        density += u.Quantity(number).value / (np.pi * showers.max_impact**2)
+    return density
+
+
+def simulated_flux(
+    productions: Sequence[Production],
+    energy: u.Quantity,
+    obs_time: u.Quantity,
+    of_all_directions: bool = False,
+) -> u.Quantity:
+    """Flux that would bring the simulated showers in a time.
+
+    Parameters
+    ----------
+    productions : sequence of Production
+        Of one particle, all diffuse or none.
+    energy : astropy.units.Quantity
+        Shape (n_events,).
+    obs_time : astropy.units.Quantity
+    of_all_directions : bool
+        The sum over the cone of directions.
+
+    Returns
+    -------
+    flux : astropy.units.Quantity
+        Shape (n_events,), in 1/(TeV s m²), for diffuse particles by steradian unless of all
+        directions.
+    """
+    diffuse = any(production.is_diffuse for production in productions)
+    unit = 1 / (u.TeV * u.s * u.m**2)
+    unit = unit / u.sr if diffuse and not of_all_directions else unit
+    flux = np.zeros(len(energy)) * unit
+    for production in productions:
+        showers = production.showers
+        inside = (energy >= showers.energy_min) & (energy <= showers.energy_max)
+        spectrum = PowerLaw.from_simulation(showers, obs_time)
+        if production.is_diffuse and of_all_directions:
+            spectrum = spectrum.integrate_cone(showers.viewcone_min, showers.viewcone_max)
+        flux += np.where(inside, spectrum(energy).to_value(unit), 0) * unit
+    return flux

@@ -1,0 +1,95 @@
+"""What was simulated, as the files tell it."""
+
+import astropy.units as u
+import numpy as np
+import pytest
+from astropy.table import vstack
+
+from gammalearn.evaluation import read_events
+from gammalearn.evaluation.production import read_productions, simulated_flux, thrown_density
+
+TOTAL = 2 * 1000 * 10
+
+
+@pytest.fixture
+def read(tmp_path, make_truth, smear, write_dl2):
+    """Function that writes a file of some particles and reads what was simulated."""
+
+    def make(particles=("gamma",), runs=None, **options):
+        truth = vstack([make_truth(20, particle=particle) for particle in particles])
+        path = write_dl2(tmp_path / "a.h5", smear(truth), runs=runs, **options)
+        return read_productions([path], read_events([path]))
+
+    return make
+
+
+def test_runs_of_one_particle_are_added(read):
+    # One run with events and one in which nothing triggered.
+    (production,), lacking = read(runs={"obs_id": [1, 7]})
+    assert lacking == {}
+    assert production.particle == "gamma"
+    assert production.is_diffuse
+    assert production.showers.n_showers == TOTAL
+    assert production.showers.spectral_index == -2
+    assert production.showers.viewcone_max == 2 * u.deg
+
+
+def test_particles_are_told_apart(read):
+    productions, lacking = read(["gamma", "proton"], runs={"max_viewcone_radius": 0.0})
+    assert {p.particle: p.showers.n_showers for p in productions} == {
+        "gamma": TOTAL / 2,
+        "proton": TOTAL / 2,
+    }
+    assert not any(p.is_diffuse for p in productions)
+    assert lacking == {}
+
+
+def test_a_run_whose_particle_nothing_tells(read):
+    productions, lacking = read(["gamma", "proton"], runs={"obs_id": [1, 102, 7]})
+    assert productions == []
+    assert lacking["gamma"] == "run 7 of a.h5 has no events that tell its particle"
+
+
+@pytest.mark.parametrize(
+    ("runs", "why"),
+    [
+        (None, "a.h5 does not tell how its gammas were simulated"),
+        ({"n_showers": 0}, "the gammas of a.h5 do not tell how many were simulated"),
+        ({"energy_range_max": 0.05}, "the gammas of a.h5 were simulated at the one energy of 0.05"),
+        ({"energy_range_min": np.nan}, "do not tell the energies"),
+        ({"spectral_index": 0.0}, "with the spectral index 0, above −1"),
+        ({"max_scatter_range": 0.0}, "do not tell the area that they fell on"),
+    ],
+)
+def test_what_is_lacking_is_said(read, runs, why):
+    productions, lacking = read(runs=runs)
+    assert productions == []
+    assert why in lacking["gamma"]
+
+
+def test_thrown_showers_add_up_by_area(tmp_path, make_truth, smear, write_dl2):
+    """Between 0.05 and 20 TeV, E⁻² has (1/0.1 − 1/1) / (1/0.05 − 1/20) of it from 0.1 to 1 TeV."""
+    paths = [
+        write_dl2(
+            tmp_path / f"{radius}.h5", smear(make_truth(5)), runs={"max_scatter_range": radius}
+        )
+        for radius in (300.0, 600.0)
+    ]
+    productions, _ = read_productions(paths, read_events(paths))
+    density = thrown_density(productions, [0.1, 1] * u.TeV)
+    share = (1 / 0.1 - 1 / 1) / (1 / 0.05 - 1 / 20)
+    expected = TOTAL / 2 * share * (1 / (np.pi * 300**2) + 1 / (np.pi * 600**2))
+    np.testing.assert_allclose(density.to_value("m-2"), [expected])
+
+
+def test_the_flux_brings_as_many_showers_as_were_simulated(read):
+    (production,), _ = read(runs={})
+    energy = np.geomspace(0.05, 20, 20_001) * u.TeV
+    everywhere = simulated_flux([production], energy, 2 * u.h, of_all_directions=True)
+    by_angle = simulated_flux([production], energy, 2 * u.h)
+    number = np.trapezoid(everywhere, energy) * 2 * u.h * np.pi * (500 * u.m) ** 2
+    assert number.to_value(u.one) == pytest.approx(TOTAL / 2, rel=1e-4)
+    cone = 2 * np.pi * (1 - np.cos(2 * u.deg)) * u.sr
+    np.testing.assert_allclose((by_angle * cone / everywhere).to_value(u.one), 1)
+    outside = simulated_flux([production], [0.01, 30] * u.TeV, 2 * u.h)
+    assert np.all(outside.value == 0)

@@ -1,0 +1,221 @@
+"""Sensitivity with the best cuts, as pyirf finds them; and why there is none."""
+
+import operator
+
+import astropy.units as u
+import numpy as np
+import pytest
+from astropy.table import vstack
+from pyirf.cut_optimization import optimize_gh_cut
+from pyirf.spectral import CRAB_HEGRA
+
+from gammalearn.evaluation import read_events
+from gammalearn.evaluation import sensitivity as module
+from gammalearn.evaluation.performance import evaluate_performance
+from gammalearn.evaluation.point_source import (
+    choose_ring,
+    weighted_background,
+    weighted_gammas,
+    why_no_sensitivity,
+)
+from gammalearn.evaluation.production import read_productions
+from gammalearn.evaluation.sensitivity import passes_cuts, sensitivity
+from gammalearn.settings import EvaluationSettings
+
+EDGES = np.geomspace(0.1, 10, 5) * u.TeV
+OFFSET = 0.4 * u.deg
+
+
+def from_a_point(truth):
+    """All from 0.4 deg above the pointing."""
+    truth["true_alt"], truth["true_az"] = 70.4 * u.deg, 180 * u.deg
+    return truth
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory, make_truth, smear, write_dl2):
+    """Function that writes gammas from a point and protons from a cone around the pointing."""
+    folder = tmp_path_factory.mktemp("sensitivity")
+
+    def make(n_gammas, n_protons, name="all"):
+        gammas = smear(from_a_point(make_truth(n_gammas)))
+        protons = smear(make_truth(n_protons, particle="proton"), seed=2)
+        return [
+            write_dl2(folder / f"{name}_gamma.h5", gammas, runs={"max_viewcone_radius": 0.0}),
+            write_dl2(folder / f"{name}_proton.h5", protons, runs={}),
+        ]
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def weighted(files):
+    paths = files(6000, 8000)
+    events = read_events(paths)
+    productions, lacking = read_productions(paths, events)
+    assert why_no_sensitivity(events, productions, lacking) is None
+    ring = choose_ring(events[events["particle"] == "gamma"], productions)
+    gammas, background = (
+        make(events, productions) for make in (weighted_gammas, weighted_background)
+    )
+    return gammas, background, ring, events
+
+
+def test_weights_are_what_the_source_brings(weighted):
+    """A shower of energy E stands for Φ(E) A t / (dN/dE) of the source's gammas."""
+    gammas, _, _, events = weighted
+    energy = events["true_energy"][events["particle"] == "gamma"][:50]
+    # 10 000 showers of E⁻² between 0.05 and 20 TeV on a circle of 500 m.
+    simulated = 10_000 / (1 / 0.05 - 1 / 20) / energy.value**2 / u.TeV
+    expected = CRAB_HEGRA(energy) * 50 * u.h * np.pi * (500 * u.m) ** 2 / simulated
+    np.testing.assert_allclose(gammas["weight"][:50], expected.to_value(u.one))
+
+
+def test_the_ring_is_about_the_source(weighted):
+    ring = weighted[2]
+    assert ring.low == 0 * u.deg
+    assert ring.high.to_value("deg") == pytest.approx(0.9)
+
+
+def test_the_best_cuts_are_those_of_pyirf(weighted):
+    gammas, background, ring, _ = weighted
+    # Scores that no cut tells apart so well that no background is left.
+    random = np.random.default_rng(0)
+    gammas, background = gammas.copy(), background.copy()
+    gammas["gh_score"] = np.sqrt(random.uniform(size=len(gammas)))
+    background["gh_score"] = random.uniform(size=len(background))
+    table = sensitivity(gammas, background, EDGES, ring)
+    best, cuts = optimize_gh_cut(
+        gammas,
+        background,
+        EDGES,
+        module.EFFICIENCIES,
+        module._cut_on_angle(gammas, EDGES),
+        op=operator.ge,
+        fov_offset_min=ring.low,
+        fov_offset_max=ring.high,
+        alpha=module.ALPHA,
+        progress=False,
+    )
+    np.testing.assert_allclose(table["gamma_efficiency"], cuts["efficiency"])
+    np.testing.assert_allclose(table["gammaness_cut"], cuts["cut"])
+    np.testing.assert_allclose(table["relative_sensitivity"], best["relative_sensitivity"])
+    np.testing.assert_allclose(
+        table["expected_background"],
+        module.ALPHA * u.Quantity(best["n_background_weighted"]).value,
+    )
+    centre = table["reco_energy_center"]
+    expected = table["relative_sensitivity"] * (centre**2 * CRAB_HEGRA(centre))
+    np.testing.assert_allclose(table["flux_sensitivity"].value, expected.to_value("TeV / (cm2 s)"))
+
+
+def test_cuts_that_leave_too_little_are_not_taken(weighted):
+    """The protons' gammaness is that of gammas turned around: the hardest cut would be the best."""
+    gammas, background, ring, _ = weighted
+    table = sensitivity(gammas, background, EDGES, ring)
+    known = np.isfinite(table["relative_sensitivity"])
+    assert known.any()
+    for name in ("n_events", "n_background"):
+        assert np.all(table[name][known] >= 10)
+        assert np.all(table[name][~known] == 0)
+    assert np.all(table["flux_sensitivity_error"][known] > 0)
+    few = sensitivity(gammas[:5], background[:5], EDGES, ring)
+    assert np.all(np.isnan(few["relative_sensitivity"]))
+
+
+def test_errors_are_the_scatter_of_productions(weighted):
+    """Of 12 halves, drawn at random, √2 times the error of the whole."""
+    gammas, background, ring, _ = weighted
+    random = np.random.default_rng(0)
+    edges = [0.3, 3] * u.TeV
+    found, errors = [], []
+    for _ in range(12):
+        halves = [
+            table[random.permutation(len(table))[: len(table) // 2]] for table in weighted[:2]
+        ]
+        table = sensitivity(*halves, edges, ring)
+        found.append(table["flux_sensitivity"][0].value)
+        errors.append(table["flux_sensitivity_error"][0].value)
+    whole = sensitivity(gammas, background, edges, ring)["flux_sensitivity_error"][0].value
+    assert np.median(errors) == pytest.approx(np.sqrt(2) * whole, rel=0.35)
+    # Halves of one whole scatter as halves of the population do, less what they share.
+    assert np.std(found) < 3 * np.median(errors)
+
+
+def test_cuts_select_events(weighted):
+    gammas, background, ring, events = weighted
+    table = sensitivity(gammas, background, EDGES, ring)
+    kept = events[passes_cuts(events, table) & (events["particle"] == "gamma")]
+    assert len(kept) == table["n_events"].sum()
+
+
+def test_a_small_production_says_why_there_is_none(files):
+    paths = files(12, 8, "small")
+    findings = evaluate_performance(paths, read_events(paths), "gamma", EvaluationSettings())
+    assert [result.name for result in findings.results] == ["effective_area"]
+    assert findings.metrics == {"best_relative_sensitivity": None, "n_simulated_signal": 10_000}
+    (warning,) = findings.warnings
+    assert "no energy bin has 10 gammas and 10 background events left by cuts" in warning
+    assert "of 12 reconstructed gammas" in warning and "simulate more" in warning
+
+
+def test_diffuse_gammas_are_a_source_everywhere_in_turn(tmp_path, make_truth, smear, write_dl2):
+    gammas = smear(make_truth(3000))
+    protons = smear(make_truth(3000, particle="proton"), seed=2)
+    paths = [
+        write_dl2(tmp_path / "gamma.h5", gammas, runs={"max_viewcone_radius": 2.0}),
+        write_dl2(tmp_path / "proton.h5", protons, runs={"max_viewcone_radius": 2.0}),
+    ]
+    events = read_events(paths)
+    productions, _ = read_productions(paths, events)
+    ring = choose_ring(events[events["particle"] == "gamma"], productions)
+    assert ring.low.value < 0.1 and ring.high.to_value("deg") == pytest.approx(2, abs=0.02)
+    weights = weighted_gammas(events, productions)["weight"]
+    # As those of a point with the same showers: directions do not matter to the number.
+    paths[0] = write_dl2(
+        tmp_path / "point.h5",
+        smear(from_a_point(make_truth(3000))),
+        runs={"max_viewcone_radius": 0},
+    )
+    events = read_events(paths)
+    productions, _ = read_productions(paths, events)
+    np.testing.assert_allclose(weighted_gammas(events, productions)["weight"], weights)
+
+
+def test_images_of_an_event_count_once(tmp_path, make_truth, smear, write_dl2):
+    """Mono results are the means of an event's telescopes."""
+    images = smear(make_truth(20))
+    for name in ("event_id", "true_energy", "true_alt", "true_az"):
+        images[name] = np.repeat(images[name][::2], 2)
+    images["tel_id"] = np.array([1, 2] * 10)
+    path = write_dl2(tmp_path / "a.h5", images, level="telescope", runs={})
+    events = read_events([path])
+    assert len(events) == 20
+    findings = evaluate_performance([path], events, "gamma", EvaluationSettings())
+    (area,) = (result.table for result in findings.results)
+    assert area["n_triggered"].sum() == area["n_reconstructed"].sum() == 10
+
+
+@pytest.mark.parametrize(
+    ("particles", "options", "why"),
+    [
+        (["gamma"], {"runs": {}}, "there are no protons to be the background"),
+        (["proton"], {"runs": {}}, "there are no gammas"),
+        (["gamma", "proton"], {}, "does not tell how its gammas were simulated"),
+        (
+            ["gamma", "proton"],
+            {"runs": {"max_viewcone_radius": 0}},
+            "the protons come from one direction",
+        ),
+        (
+            ["gamma", "proton"],
+            {"runs": {}, "quantities": ["energy", "particle_type"]},
+            "there is no reconstructed direction",
+        ),
+    ],
+)
+def test_what_is_lacking_is_said(tmp_path, make_truth, smear, write_dl2, particles, options, why):
+    truth = vstack([make_truth(20, particle=particle) for particle in particles])
+    path = write_dl2(tmp_path / "a.h5", smear(truth), **options)
+    findings = evaluate_performance([path], read_events([path]), "gamma", EvaluationSettings())
+    assert any("There is no sensitivity: " in w and why in w for w in findings.warnings)

@@ -1,0 +1,144 @@
+"""Predicted uncertainties against a smearing that is known."""
+
+import astropy.units as u
+import numpy as np
+import pytest
+from astropy.table import QTable
+from scipy.stats import norm
+
+from gammalearn.evaluation import evaluate, read_events
+from gammalearn.evaluation.combination import combine_telescopes
+from gammalearn.evaluation.uncertainty import (
+    coverage,
+    direction_pulls,
+    draw_uncertainty,
+    energy_pulls,
+    pull_moments,
+    select_uncertain,
+)
+from gammalearn.settings import EvaluationSettings
+
+N_EVENTS = 4000
+
+
+@pytest.fixture(scope="module")
+def events(make_truth):
+    """Each with an uncertainty of its own, by which it is smeared."""
+    random = np.random.default_rng(3)
+    made = make_truth(N_EVENTS)
+    made["true_az"] = (made["true_az"] + 180 * u.deg) % (360 * u.deg)  # across north
+    relative, angle = random.uniform(0.05, 0.4, N_EVENTS), random.uniform(0.05, 0.3, N_EVENTS)
+    made["reco_energy"] = made["true_energy"] * np.exp(random.normal(0, relative))
+    made["energy_uncertainty"] = made["reco_energy"] * relative
+    made["reco_alt"] = made["true_alt"] + random.normal(0, angle) * u.deg
+    across = random.normal(0, angle) * u.deg / np.cos(made["true_alt"])
+    made["reco_az"] = (made["true_az"] + across) % (360 * u.deg)
+    made["direction_uncertainty"] = np.sqrt(2) * angle * u.deg
+    for quantity in ("energy", "direction"):
+        made[f"{quantity}_is_valid"] = np.ones(N_EVENTS, dtype=bool)
+    made["shower"] = np.arange(N_EVENTS)
+    return made
+
+
+PULLS = {"energy": energy_pulls, "direction": direction_pulls}
+
+
+@pytest.mark.parametrize("quantity", PULLS)
+@pytest.mark.parametrize("factor", [1, 0.5, 2])
+def test_what_was_put_in_comes_out(events, quantity, factor):
+    """With uncertainties that are wrong by a factor, pulls are as much wider or narrower."""
+    changed = events.copy()
+    changed[f"{quantity}_uncertainty"] *= factor
+    pulls = PULLS[quantity](changed)
+    moments = pull_moments(pulls, changed["shower"])
+    assert moments["mean"] == pytest.approx(0, abs=4 / np.sqrt(N_EVENTS) / factor)
+    assert moments["width"] == pytest.approx(1 / factor, rel=0.04)
+    table = coverage(pulls)
+    # With k times the radius: in one dimension 2Φ(k z) − 1, in two 1 − (1 − p)^(k²).
+    p = np.asarray(table["nominal"])
+    one = 2 * norm.cdf(norm.ppf((1 + p) / 2) * factor) - 1
+    expected = one if pulls.shape[1] == 1 else 1 - (1 - p) ** factor**2
+    np.testing.assert_allclose(table["coverage"], expected, atol=4 * 0.5 / np.sqrt(N_EVENTS))
+    inside = (table["coverage_low"] <= table["coverage"]) & (
+        table["coverage"] <= table["coverage_high"]
+    )
+    assert inside.all()
+
+
+def test_errors_of_the_moments_are_those_of_gaussians(events):
+    """Of the mean σ/√n, of the width σ/√(2n)."""
+    moments = pull_moments(energy_pulls(events), events["shower"])
+    assert moments["mean_error"] == pytest.approx(1 / np.sqrt(N_EVENTS), rel=0.25)
+    assert moments["width_error"] == pytest.approx(1 / np.sqrt(2 * N_EVENTS), rel=0.25)
+    few = pull_moments(energy_pulls(events[:5]), events["shower"][:5])
+    assert np.isfinite(few["width"]) and np.isnan(few["mean_error"])
+
+
+def test_a_bias_is_the_mean_pull(events):
+    shifted = events.copy()
+    shifted["reco_energy"] = events["true_energy"] * 1.1
+    shifted["energy_uncertainty"] = shifted["reco_energy"] * 0.2
+    np.testing.assert_allclose(energy_pulls(shifted), np.log(1.1) / 0.2)
+
+
+def test_pulls_of_a_direction_have_the_length_of_the_angle_on_the_sky():
+    """At the altitude of 60 deg a degree of azimuth is half a degree on the sky."""
+    columns = {"true_az": [359.5, 0.0], "reco_az": [0.5, 0.0], "true_alt": [60, 20.0]}
+    events = QTable({name: np.array(v) * u.deg for name, v in columns.items()})
+    events["reco_alt"] = [60, 21] * u.deg
+    events["direction_uncertainty"] = np.sqrt(2) * np.array([0.25, 0.5]) * u.deg
+    pulls = direction_pulls(events)
+    # The circle of equal altitude is no great circle.
+    np.testing.assert_allclose(pulls, [[2, 0], [0, 2]], atol=0.02)
+
+
+def test_events_without_an_uncertainty_are_left_out(events):
+    some = events[:4].copy()
+    some["energy_uncertainty"] = [np.nan, 0, -1, 0.1] * u.TeV
+    assert len(select_uncertain(some, "energy")) == 1
+    some.remove_column("energy_uncertainty")
+    assert len(select_uncertain(some, "energy")) == 0
+    nothing = np.zeros((0, 2))
+    table, moments = coverage(nothing), pull_moments(nothing, np.zeros(0, dtype=int))
+    assert np.all(np.isnan(table["coverage"])) and np.isnan(moments["mean"])
+    assert draw_uncertainty(nothing, table, moments, "direction", "gamma").axes
+
+
+def test_they_are_read_from_files_and_evaluated(events, tmp_path, smear, make_truth, write_dl2):
+    """One file has them, the other does not; protons do not count."""
+    gammas = events[:500].copy()
+    gammas["event_id"] = np.arange(500)
+    protons = smear(make_truth(20, particle="proton"))
+    paths = [
+        write_dl2(tmp_path / "gamma.h5", gammas, quantities=["energy", "direction"]),
+        write_dl2(tmp_path / "proton.h5", protons, quantities=["energy", "direction"]),
+    ]
+    read = read_events(paths)
+    np.testing.assert_allclose(read["energy_uncertainty"][:500], gammas["energy_uncertainty"])
+    assert np.all(np.isnan(read["direction_uncertainty"][500:]))
+    metrics = evaluate(paths, tmp_path, EvaluationSettings())
+    assert metrics["energy_pull_width"] == pytest.approx(1, abs=0.15)
+    assert metrics["direction_coverage_68"] == pytest.approx(0.683, abs=0.09)
+    table = QTable.read(tmp_path / "evaluation" / "energy_uncertainty.ecsv")
+    assert set(table["n_events"]) == {500}
+    assert table.meta["width"] == metrics["energy_pull_width"]
+    assert (tmp_path / "evaluation" / "direction_uncertainty.png").exists()
+
+
+def test_columns_without_values_are_no_uncertainties(tmp_path, smear, make_truth, write_dl2):
+    """ctapipe's tables have the column whether or not it is filled."""
+    gammas = smear(make_truth(5))
+    gammas["energy_uncertainty"] = np.full(5, np.nan) * u.TeV
+    read = read_events([write_dl2(tmp_path / "a.h5", gammas, quantities=["energy"])])
+    assert "energy_uncertainty" not in read.colnames
+
+
+def test_a_mean_of_telescopes_has_not_those_of_a_telescope(tmp_path, smear, make_truth, write_dl2):
+    images = smear(make_truth(4))
+    images["event_id"] //= 2
+    images["tel_id"] = np.array([1, 2] * 2)
+    images["energy_uncertainty"] = np.full(4, 0.1) * u.TeV
+    path = write_dl2(tmp_path / "a.h5", images, level="telescope", quantities=["energy"])
+    read = read_events([path])
+    assert "energy_uncertainty" in read.colnames
+    assert "energy_uncertainty" not in combine_telescopes(read).colnames

@@ -318,7 +318,7 @@ def index_inputs(
         index = EventIndex.build([file], settings, cameras, allow_empty=True)
         skipped += index.skipped
         if index.files:
-            check_input(file, settings.cache_directory)
+            check_input(file, settings)
             indices.append(index)
     if not allow_empty and not any(len(index) for index in indices):
         raise EmptySelectionError(

@@ -1,4 +1,4 @@
-"""Writer of ctapipe DL2 HDF5 files.
+"""Writer of DL2 HDF5 files, in ctapipe's data model; of lstchain DL1 files in lstchain's layout.
 
 A DL2 file holds what its DL1 file does but for the images (instrument, triggers, truth, image
 parameters) and, row by row beside the triggers, what the network says of each event.
@@ -29,7 +29,9 @@ from ..data.index import EventIndex
 from ..data.reader import event_keys, match_rows
 from ..errors import InputFileError, OutputError
 from ..expendable import expendable, read_expendably
+from ..files import open_hdf5
 from ..tasks import Task
+from . import lstchain
 from .origin import ORIGIN, origin
 
 __all__ = ["CONTAINERS", "check_input", "decode_outputs", "dl2_file", "dl2_name", "write_dl2"]
@@ -51,20 +53,27 @@ def dl2_name(path: Path) -> str:
     return name.removesuffix(".dl1").removesuffix(".simtel") + ".dl2.h5"
 
 
-def check_input(path: Path, cache_directory: str | None = None) -> None:
+def check_input(path: Path, settings) -> None:
     """Refuse a file of whose events no DL2 file can be made.
+
+    Parameters
+    ----------
+    path : Path
+    settings : gammalearn.settings.DataSettings
 
     Raises
     ------
     InputFileError
-        If it is lstchain's.
+        If it is lstchain's, and whole events are asked for.
     """
-    with open_reader(path, cache_directory) as reader:
+    if settings.grouping == "mono":
+        return
+    with open_reader(path, settings.cache_directory) as reader:
         if reader.dl1_path is None:
             raise InputFileError(
-                f"'{path}' is lstchain DL1, to learn from only: it lacks tables that ctapipe's DL2 "
-                "needs. To reconstruct the events, give ctapipe DL1 or the file of sim_telarray "
-                "that they come from."
+                f"'{path}' is lstchain DL1, of which DL2 files are made of single telescopes only: "
+                "take a network that was trained with data.grouping=mono, or give ctapipe DL1 or "
+                "the file of sim_telarray that the events come from."
             )
 
 
@@ -136,24 +145,32 @@ def dl2_file(
 
 
 def _copy_dl1(source: Path, part: Path, images: bool, cache: str | None) -> None:
-    with (
-        open_reader(source, cache) as reader,
-        HDF5Merger(
+    with open_reader(source, cache) as reader:
+        if reader.dl1_path is None:
+            with open_hdf5(source) as dl1, tables.open_file(part, mode="w") as file:
+                lstchain.copy_dl1(dl1, file, images)
+            return
+        with HDF5Merger(
             part, overwrite=True, dl1_images=images, true_images=images, dl2_subarray=True
-        ) as merger,
-    ):
-        merger(reader.dl1_path)
+        ) as merger:
+            merger(reader.dl1_path)
 
 
 def _add_dl2(part: Path, index, tasks, outputs, experiment, made_from: str, source: Path) -> None:
     mono = experiment.data.grouping == "mono"
     write_tables = _write_telescope_tables if mono else _write_subarray_table
+    decoded = decode_outputs(index, tasks, outputs)
     with (
         open_reader(source, experiment.data.cache_directory) as reader,
         tables.open_file(part, mode="a") as file,
     ):
-        for kind, columns in decode_outputs(index, tasks, outputs).items():
-            write_tables(file, reader, index, kind, columns, experiment.output.algorithm)
+        if reader.dl1_path is None:
+            with open_hdf5(source) as dl1:
+                lstchain.add_events(dl1, file, index, decoded)
+        else:
+            for kind, columns in decoded.items():
+                write_tables(file, reader, index, kind, columns, experiment.output.algorithm)
+            _write_levels(file, experiment.output.dl1_images)
         _write_provenance(file, experiment, made_from)
 
 
@@ -217,15 +234,22 @@ def _write(file, keys: Table, table: Table, kind: str, algorithm: str, path: str
     write_table(hstack([keys, table]), file, path, overwrite=True)
 
 
-def _write_provenance(file, experiment, made_from: str) -> None:
-    attributes = file.root._v_attrs
-    levels = str(attributes["CTA PRODUCT DATA LEVELS"]).split(",")
-    if not experiment.output.dl1_images:
+def _write_levels(file, images: bool) -> None:
+    """What ctapipe says that a file holds."""
+    name = "CTA PRODUCT DATA LEVELS"
+    levels = str(file.root._v_attrs[name]).split(",")
+    if not images:
         levels = [level for level in levels if level != "DL1_IMAGES"]
     with warnings.catch_warnings():
         # Names with a space are ctapipe's way.
         warnings.simplefilter("ignore", tables.NaturalNameWarning)
-        attributes["CTA PRODUCT DATA LEVELS"] = ",".join(dict.fromkeys([*levels, "DL2"]))
+        file.root._v_attrs[name] = ",".join(dict.fromkeys([*levels, "DL2"]))
+
+
+def _write_provenance(file, experiment, made_from: str) -> None:
+    attributes = file.root._v_attrs
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", tables.NaturalNameWarning)
         attributes["GAMMALEARN VERSION"] = __version__
         attributes["GAMMALEARN SETTINGS"] = experiment.to_yaml()
         attributes[ORIGIN] = made_from

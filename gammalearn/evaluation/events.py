@@ -23,6 +23,7 @@ from ctapipe.io import TableLoader, read_table
 from ..errors import EvaluationError, InputFileError
 from ..files import open_hdf5, reading
 from ..particles import particle_names
+from . import lstchain
 
 __all__ = [
     "QUANTITIES",
@@ -107,7 +108,8 @@ def read_events(
     Parameters
     ----------
     paths : sequence of pathlib.Path
-        DL2 files in ctapipe's data model.
+        DL2 files in ctapipe's data model or lstchain's layout (whose algorithm is called
+        ``lstchain``, or ``GammaLearn`` in files of ours).
     algorithm : str, optional
         Name of the algorithm, or several separated by commas where each quantity has its own
         (``"RandomForestRegressor, HillasReconstructor"``). Not needed where no quantity of the
@@ -169,10 +171,10 @@ def _find_contents(h5file: tables.File, path: Path, wanted: list[str] | None) ->
             f"The file '{path}' holds no DL2 energy, direction or particle type; reconstruct its "
             "events first."
         )
-    if SHOWER_TABLE not in h5file:
+    if not _is_simulated(h5file):
         raise EvaluationError(
-            f"The DL2 file '{path}' holds no simulated truth ({SHOWER_TABLE}); only simulated "
-            "events can be evaluated."
+            f"The DL2 file '{path}' holds no simulated truth; only simulated events can be "
+            "evaluated."
         )
 
     names = {
@@ -213,6 +215,12 @@ def _find_contents(h5file: tables.File, path: Path, wanted: list[str] | None) ->
     return _Contents(level, groups, algorithms, notes)
 
 
+def _is_simulated(h5file: tables.File) -> bool:
+    if lstchain.EVENTS in h5file:
+        return lstchain.is_simulated(h5file)
+    return SHOWER_TABLE in h5file
+
+
 def _words(quantity: str) -> str:
     return quantity.replace("_", " ")
 
@@ -220,6 +228,11 @@ def _words(quantity: str) -> str:
 def _find_algorithms(h5file: tables.File, level: str) -> dict[str, dict[str, str]]:
     """Quantity → algorithm → path, of all that the file holds at a level."""
     found = {}
+    if lstchain.EVENTS in h5file:
+        if level == TELESCOPE:
+            name = lstchain.algorithm(h5file)
+            found = {q: {name: lstchain.EVENTS} for q in lstchain.reconstructed(h5file)}
+        return found
     for quantity, description in QUANTITIES.items():
         for group in description.groups:
             path = f"/dl2/event/{level}/{group}"
@@ -266,11 +279,16 @@ def _read_file(
 ) -> QTable:
     if contents.level == SUBARRAY:
         parameters = ()
-    loaded = _load_truth(h5file, contents.level, bool(parameters))
-    reconstructed = {
-        quantity: _load_reconstructed(h5file, group, contents.level)
-        for quantity, group in contents.groups.items()
-    }
+    if lstchain.EVENTS in h5file:
+        (name,) = set(contents.algorithms.values())
+        loaded = lstchain.load(h5file, _prefix(name, contents.level))
+        reconstructed = dict.fromkeys(contents.groups, loaded)
+    else:
+        loaded = _load_truth(h5file, contents.level, bool(parameters))
+        reconstructed = {
+            quantity: _load_reconstructed(h5file, group, contents.level)
+            for quantity, group in contents.groups.items()
+        }
     if len(loaded) == 0:
         # Empty tables are not joined: what is missing in them is no fault of the file.
         for name in (*TRUTH, PRIMARY_ID, "tel_id", "tels_with_trigger"):

@@ -11,7 +11,6 @@ from gammalearn.data import EventDataset, EventIndex
 from gammalearn.data.formats import open_reader
 from gammalearn.data.lstchain_dl1 import IMAGES, PARAMETERS, LstchainDL1Reader
 from gammalearn.data.reader import TRUTH_UNITS, event_keys, match_rows
-from gammalearn.dl2 import check_input
 from gammalearn.errors import CutError, EmptySelectionError, InputFileError
 from gammalearn.settings import DataSettings
 
@@ -205,9 +204,3 @@ def test_cuts_by_lstchains_names(lstchain):
 def test_refused(changed, change, error, message):
     with pytest.raises(error, match=message):
         EventIndex.build([changed(change)], DataSettings())
-
-
-def test_no_dl2_of_lstchain(lstchain, dl1):
-    check_input(dl1(GAMMAS))
-    with pytest.raises(InputFileError, match="is lstchain DL1, to learn from only"):
-        check_input(lstchain(f"{GAMMAS}_4tel"))

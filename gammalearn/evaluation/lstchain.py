@@ -1,0 +1,81 @@
+"""Events of lstchain's DL2 files by ctapipe's names: a table of images with truth and results."""
+
+import astropy.units as u
+import tables
+from astropy.table import Table
+from ctapipe.io import read_table
+
+__all__ = ["EVENTS", "algorithm", "is_simulated", "load", "reconstructed"]
+
+EVENTS = "/dl2/event/telescope/parameters/LST_LSTCam"
+
+#: Names in ctapipe's files, and lstchain's with the unit of what stands there.
+COLUMNS = {
+    "obs_id": ("obs_id", None),
+    "event_id": ("event_id", None),
+    "tel_id": ("tel_id", None),
+    "true_energy": ("mc_energy", u.TeV),
+    "true_alt": ("mc_alt", u.rad),
+    "true_az": ("mc_az", u.rad),
+    "true_h_first_int": ("mc_h_first_int", u.m),
+    "true_shower_primary_id": ("mc_type", None),
+    "telescope_pointing_altitude": ("alt_tel", u.rad),
+    "telescope_pointing_azimuth": ("az_tel", u.rad),
+    "hillas_intensity": ("intensity", None),
+    "hillas_length": ("length", u.deg),
+    "hillas_width": ("width", u.deg),
+}
+
+#: Results, named by ctapipe behind the algorithm; by quantity.
+RESULTS = {
+    "energy": {"energy": ("reco_energy", u.TeV)},
+    "direction": {"alt": ("reco_alt", u.rad), "az": ("reco_az", u.rad)},
+    "particle_type": {"prediction": ("gammaness", None)},
+}
+
+
+def algorithm(h5file: tables.File) -> str:
+    """Who reconstructed the events: files of GammaLearn say so, and lstchain's name nobody."""
+    return "GammaLearn" if "GAMMALEARN VERSION" in h5file.root._v_attrs else "lstchain"
+
+
+def reconstructed(h5file: tables.File) -> list[str]:
+    """Quantities of the events."""
+    names = set(h5file.get_node(EVENTS).colnames)
+    return [
+        quantity
+        for quantity, columns in RESULTS.items()
+        if {name for name, _ in columns.values()} <= names
+    ]
+
+
+def is_simulated(h5file: tables.File) -> bool:
+    """Whether the events have a truth."""
+    return "mc_energy" in h5file.get_node(EVENTS).colnames
+
+
+def load(h5file: tables.File, prefix: str) -> Table:
+    """The events, of which every row is an image.
+
+    Parameters
+    ----------
+    h5file : tables.File
+    prefix : str
+        What names of results begin with.
+
+    Returns
+    -------
+    astropy.table.Table
+        Columns of ctapipe's names, as far as the file has them.
+    """
+    found = read_table(h5file, EVENTS)
+    columns = dict(COLUMNS)
+    for results in RESULTS.values():
+        columns |= {f"{prefix}_{name}": column for name, column in results.items()}
+    loaded = Table()
+    for name, (theirs, unit) in columns.items():
+        if theirs in found.colnames:
+            loaded[name] = found[theirs]
+            # Files of lstchain need not say.
+            loaded[name].unit = unit
+    return loaded

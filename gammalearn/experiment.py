@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -13,7 +14,7 @@ from .data import EventIndex, check_weights, count_repeated
 from .dl2 import check_input, dl2_name, predict_outputs, write_dl2
 from .errors import EmptySelectionError, OutputError
 from .evaluation import ReportSection, evaluate
-from .files import find_files
+from .files import find_files, sha256
 from .folder import check_folder, open_folder, write_settings
 from .settings import Experiment
 from .simulation.on_demand import make_missing
@@ -118,7 +119,7 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
             files,
             output,
             experiment.evaluation,
-            report_sections(output, summary, learnt, tests),
+            report_sections(experiment, output, summary, learnt, tests),
             [
                 *_shared_files(train_files, test_files),
                 *_repeated_events("training", [learnt]),
@@ -283,7 +284,11 @@ def _unlearnt_tasks(summary) -> list[str]:
 
 
 def report_sections(
-    output: Path, summary: dict, index: EventIndex, tests: Sequence[EventIndex]
+    experiment: Experiment,
+    output: Path,
+    summary: dict,
+    index: EventIndex,
+    tests: Sequence[EventIndex],
 ) -> list[ReportSection]:
     """What the report says of the training, and of the selection of events."""
     return [
@@ -297,6 +302,8 @@ def report_sections(
                 **{f"events learnt by {name}": n for name, n in summary["events_by_task"].items()},
                 "cameras": ", ".join(camera.name for camera in index.cameras),
                 "parameters": summary["parameters"],
+                "seed": experiment.training.seed,
+                **{package: version(package) for package in ("torch", "lightning")},
                 "steps left out, not finite": summary["skipped_steps"],
             },
             picture=output / "learning_curves.png",
@@ -316,7 +323,9 @@ def report_sections(
         _cut_flow("training", [index]),
         _cut_flow("test", tests),
         ReportSection(
-            title="Training files", table={str(n + 1): f.name for n, f in enumerate(index.files)}
+            title="Training files",
+            heading=["", "File", "SHA-256"],
+            table={str(n + 1): [f.name, sha256(f)] for n, f in enumerate(index.files)},
         ),
         *(
             [

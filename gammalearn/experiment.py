@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -15,7 +16,7 @@ from .dl2 import check_input, dl2_file, dl2_name, origin, predict_outputs, read_
 from .errors import EmptySelectionError, OutputError
 from .evaluation import ReportSection, evaluate
 from .evaluation.writing import write_whole
-from .files import find_files
+from .files import find_files, sha256
 from .folder import check_folder, open_folder, write_settings
 from .settings import Experiment
 from .simulation.on_demand import make_missing
@@ -123,7 +124,7 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
             files,
             output,
             experiment.evaluation,
-            report_sections(output, summary, learnt, tests),
+            report_sections(experiment, output, summary, learnt, tests),
             [
                 *_shared_files(train_files, test_files),
                 *_repeated_events("training", [learnt]),
@@ -413,7 +414,11 @@ def _unlearnt_tasks(summary) -> list[str]:
 
 
 def report_sections(
-    output: Path, summary: dict, index: EventIndex, tests: Sequence[EventIndex]
+    experiment: Experiment,
+    output: Path,
+    summary: dict,
+    index: EventIndex,
+    tests: Sequence[EventIndex],
 ) -> list[ReportSection]:
     """What the report says of the training, and of the selection of events."""
     return [
@@ -426,6 +431,8 @@ def report_sections(
                 **{f"events of {name}s": n for name, n in summary["events"].items()},
                 **{f"events learnt by {name}": n for name, n in summary["events_by_task"].items()},
                 "cameras": ", ".join(camera.name for camera in index.cameras),
+                "seed": experiment.training.seed,
+                **{package: version(package) for package in ("torch", "lightning")},
                 "steps left out, not finite": summary["skipped_steps"],
             },
             picture=output / "learning_curves.png",
@@ -451,7 +458,9 @@ def report_sections(
         _cut_flow("training", [index]),
         _cut_flow("test", tests),
         ReportSection(
-            title="Training files", table={str(n + 1): f.name for n, f in enumerate(index.files)}
+            title="Training files",
+            heading=["", "File", "SHA-256"],
+            table={str(n + 1): [f.name, sha256(f)] for n, f in enumerate(index.files)},
         ),
         *(
             [

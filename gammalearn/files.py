@@ -2,6 +2,7 @@
 
 import fnmatch
 import glob
+import hashlib
 import os
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ import tables
 
 from .errors import GammaLearnError, InputFileError
 
-__all__ = ["find_files", "is_meant", "open_hdf5", "reading"]
+__all__ = ["find_files", "is_meant", "open_hdf5", "reading", "sha256"]
 
 
 def find_files(patterns: Sequence[str], setting: str) -> list[Path]:
@@ -79,6 +80,21 @@ def _parts_match(name: Sequence[str], wanted: Sequence[str]) -> bool:
     return (name[0] == first or fnmatch.fnmatchcase(name[0], first)) and _parts_match(
         name[1:], rest
     )
+
+
+def sha256(path: Path) -> str:
+    """Checksum of a file's content, as ``sha256sum`` prints it; read piece by piece.
+
+    Raises
+    ------
+    InputFileError
+        If it cannot be read.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputFileError(f"'{path}' cannot be read: {error.strerror}.") from error
 
 
 def open_hdf5(path: Path) -> tables.File:

@@ -7,7 +7,7 @@ import pytest
 import tables
 
 from gammalearn.errors import InputFileError
-from gammalearn.files import find_files, is_meant, open_hdf5
+from gammalearn.files import find_files, is_meant, open_hdf5, sha256
 
 
 @pytest.fixture
@@ -119,3 +119,13 @@ def test_opens_hdf5(folder):
 def test_opens_nothing_else(folder, name, sentence):
     with pytest.raises(InputFileError, match=sentence):
         open_hdf5(Path(name))
+
+
+def test_checksums_are_those_of_the_standard(tmp_path):
+    """Of FIPS 180-4: of nothing, and of "abc"."""
+    (tmp_path / "none").write_bytes(b"")
+    (tmp_path / "abc").write_bytes(b"abc")
+    assert sha256(tmp_path / "none").startswith("e3b0c44298fc1c149afbf4c8996fb924")
+    assert sha256(tmp_path / "abc").startswith("ba7816bf8f01cfea414140de5dae2223")
+    with pytest.raises(InputFileError, match="cannot be read: No such file"):
+        sha256(tmp_path / "lacking")

@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 
 import astropy.units as u
 import numpy as np
 from astropy.table import QTable, vstack
 
-from .. import __version__
 from ..errors import EvaluationError
 from ..particles import plural
 from ..settings import EvaluationSettings
@@ -26,6 +24,7 @@ from .differences import (
 from .events import QUANTITIES
 from .migration import migration_matrix, migration_spread, relative_azimuth
 from .pictures import picture_style
+from .provenance import describe_input, versions
 from .reference_curves import reference_sources
 from .report import Report, format_value, render_report
 from .results import Result, write_numbers, write_results
@@ -378,9 +377,7 @@ def _compose_report(sources, matching, findings, warnings, figures, explained) -
         figures=figures,
         events=_tabulate_matching(matching),
         provenance={
-            "GammaLearn": __version__,
-            "ctapipe": version("ctapipe"),
-            "pyirf": version("pyirf"),
+            **versions(),
             **{
                 f"Algorithms of {source.word}": ", ".join(
                     f"{quantity.replace('_', ' ')}: {algorithm}"
@@ -390,7 +387,7 @@ def _compose_report(sources, matching, findings, warnings, figures, explained) -
             },
             **explained,
         },
-        files=[f"{source.label}: {path.name}" for source in sources for path in source.paths],
+        files=[describe_input(path, source.label) for source in sources for path in source.paths],
     )
 
 

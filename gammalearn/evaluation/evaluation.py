@@ -29,6 +29,7 @@ from .events import read_events
 from .migration import draw_migration, migration_matrix, migration_spread, relative_azimuth
 from .performance import evaluate_performance
 from .pictures import FEW_IN_BIN, count_events, picture_style
+from .provenance import describe_input
 from .report import ReportSection, render_report
 from .results import Findings, Result, write_numbers, write_results
 from .separation import (
@@ -167,7 +168,10 @@ def evaluate(
     warnings += events.meta["notes"]
     own_sections = [section for finding in findings for section in finding.sections]
     sections = [*own_sections, *sections]
-    report = compose_report(events, metrics, warnings, figures, sections, settings.references)
+    inputs = [describe_input(Path(path)) for path in paths]
+    report = compose_report(
+        events, inputs, metrics, warnings, figures, sections, settings.references
+    )
     page = render_report(report)
     write_whole(output / "report.html", lambda path: path.write_text(page, encoding="utf-8"))
     return metrics

@@ -2,6 +2,7 @@
 
 import base64
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -10,6 +11,7 @@ from pathlib import Path
 from string import Template
 
 from ..errors import EvaluationError
+from .provenance import InputFile
 
 __all__ = [
     "Report",
@@ -29,6 +31,9 @@ MEDIA_TYPES = {
 
 #: More input files than this are folded away.
 MANY_FILES = 8
+
+#: What is set in a typeface of its own.
+CHECKSUM = re.compile("[0-9a-f]{64}")
 
 #: What stands in a table where there is no value.
 NO_VALUE = "–"
@@ -87,7 +92,7 @@ class Report:
     """Table of events: a row of headings, then one row a particle."""
 
     provenance: Mapping[str, object]
-    files: Sequence[str]
+    files: Sequence[InputFile]
     sections: Sequence[ReportSection] = field(default_factory=tuple)
     results: Sequence[Sequence[object]] = field(default_factory=tuple)
     """Table of results where a list of metrics does not do: a row of headings, then the rows."""
@@ -132,8 +137,13 @@ def _is_number(value: object) -> bool:
 
 
 def _cell(value: object) -> str:
-    kind = "number" if _is_number(value) else "name"
-    return f'<td class="{kind}">{escape(format_value(value))}</td>'
+    text = escape(format_value(value))
+    if not _is_number(value):
+        kind = "hash" if CHECKSUM.fullmatch(str(value)) else "name"
+        return f'<td class="{kind}">{text}</td>'
+    # What tables are sorted by; where there is no value, nothing.
+    known = value is not None and not math.isnan(value)
+    return f'<td class="number"{f" data-value={float(value)!r}" if known else ""}>{text}</td>'
 
 
 def _render_table(heading: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
@@ -195,13 +205,28 @@ def _render_figure(picture: Path, alt: str, caption: str = "") -> str:
     return f"<figure>{image}{text}</figure>"
 
 
-def _render_provenance(provenance: Mapping[str, object], names: Sequence[str]) -> str:
+def _render_provenance(provenance: Mapping[str, object], files: Sequence[InputFile]) -> str:
     rows = _render_table(["", ""], provenance.items())
-    items = "".join(f"<li>{escape(name)}</li>" for name in names)
-    heading = f"{len(names)} DL2 file{'' if len(names) == 1 else 's'}"
-    if len(names) > MANY_FILES:
-        return f"{rows}<details><summary>{heading}</summary><ul>{items}</ul></details>"
-    return f"{rows}<p>{heading}:</p><ul>{items}</ul>"
+    heading = f"{len(files)} DL2 file{'' if len(files) == 1 else 's'}"
+    inputs = _render_table(
+        ["File", "Made by", "Seed", "SHA-256"],
+        [[file.name, file.software or NO_VALUE, file.seed, file.sha256] for file in files],
+    )
+    if len(files) > MANY_FILES:
+        inputs = f"<details><summary>{heading}</summary>{inputs}</details>"
+    else:
+        inputs = f"<p>{heading}:</p>{inputs}"
+    return "".join([rows, inputs, *_render_settings(files)])
+
+
+def _render_settings(files: Sequence[InputFile]) -> Iterable[str]:
+    """The settings of the networks, folded away, each once."""
+    for settings in dict.fromkeys(file.settings for file in files if file.settings):
+        names = ", ".join(file.name for file in files if file.settings == settings)
+        yield (
+            f"<details><summary>Settings of the network that made {escape(names)}</summary>"
+            f"<pre>{escape(settings)}</pre></details>"
+        )
 
 
 def _render_section(section: ReportSection) -> str:

@@ -1,14 +1,13 @@
 """What the report says of an evaluation."""
 
 from collections.abc import Sequence
-from importlib.metadata import version
 
 from astropy.table import QTable
 
-from .. import __version__
 from ..particles import plural
 from .counting import tabulate_events
 from .events import SUBARRAY
+from .provenance import InputFile, versions
 from .reference_curves import reference_sources
 from .report import Report, ReportFigure, ReportMetric, ReportSection
 
@@ -17,6 +16,7 @@ __all__ = ["compose_report"]
 
 def compose_report(
     events: QTable,
+    inputs: Sequence[InputFile],
     metrics: dict[str, object],
     warnings: Sequence[str],
     figures: Sequence[ReportFigure],
@@ -29,6 +29,8 @@ def compose_report(
     ----------
     events : astropy.table.QTable
         From `read_events`.
+    inputs : sequence of InputFile
+        The files that they are of.
     metrics : dict
         All metrics, None where there is none.
     warnings : sequence of str
@@ -52,9 +54,7 @@ def compose_report(
         figures=figures,
         events=tabulate_events(events, metrics),
         provenance={
-            "GammaLearn": __version__,
-            "ctapipe": version("ctapipe"),
-            "pyirf": version("pyirf"),
+            **versions(),
             **{
                 f"Algorithm of the {quantity.replace('_', ' ')}": name
                 for quantity, name in algorithms.items()
@@ -62,7 +62,7 @@ def compose_report(
             "Level": "subarray" if unit == "event" else "telescope",
             **reference_sources(references),
         },
-        files=events.meta["files"],
+        files=inputs,
         sections=sections,
     )
 

@@ -2,11 +2,13 @@
 
 import re
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
 from gammalearn.errors import EvaluationError
 from gammalearn.evaluation import ReportSection
+from gammalearn.evaluation.provenance import InputFile
 from gammalearn.evaluation.report import Report, ReportFigure, ReportMetric, render_report
 
 
@@ -26,7 +28,7 @@ def page(**parts):
         "figures": [],
         "events": [["Particle", "Events"], ["gamma", 12345]],
         "provenance": {"GammaLearn": "1.0"},
-        "files": ["a.h5"],
+        "files": [InputFile("a.h5", "0" * 64)],
     }
     return render_report(Report(**{**empty, **parts}))
 
@@ -41,14 +43,14 @@ def test_nothing_is_loaded_from_elsewhere(picture):
     html = page(figures=[ReportFigure(picture, "alt", "")])
     for source in re.findall(r'(?:src|href)="([^"]*)"', html):
         assert source.startswith("data:")
-    assert not re.search(r"https?://|url\(|@import|<script", html)
+    assert not re.search(r"https?://|url\(|@import|<script[^>]", html)
 
 
 def test_text_is_escaped():
-    html = page(title="<b>&", warnings=["1 < 2"], files=["<i>.h5"])
+    html = page(title="<b>&", warnings=["1 < 2"], files=[InputFile("<i>.h5", "")])
     assert "<title>&lt;b&gt;&amp;</title>" in html
     assert "<li>1 &lt; 2</li>" in html
-    assert "<li>&lt;i&gt;.h5</li>" in html
+    assert ">&lt;i&gt;.h5</td>" in html
 
 
 def test_warnings_stand_in_a_box_that_is_absent_without_any():
@@ -70,8 +72,30 @@ def test_numbers_are_readable():
 
 
 def test_many_files_are_folded_away():
-    assert "<details>" not in page(files=["a.h5"] * 8)
-    assert "<details><summary>9 DL2 files</summary>" in page(files=["a.h5"] * 9)
+    file = InputFile("a.h5", "0" * 64)
+    assert "<details>" not in page(files=[file] * 8)
+    assert "<details><summary>9 DL2 files</summary>" in page(files=[file] * 9)
+
+
+def test_files_are_told_by_their_content_their_makers_and_seeds():
+    made = {"software": "GammaLearn 1.0", "settings": "training:\n  seed: 42\n"}
+    files = [InputFile("a.h5", "a" * 64, **made), InputFile("b.h5", "b" * 64, **made)]
+    html = page(files=files)
+    assert f'<td class="hash">{"a" * 64}</td>' in html
+    assert html.count(">GammaLearn 1.0</td>") == 2
+    assert html.count("data-value=42.0>42</td>") == 2
+    # The same settings once.
+    assert html.count("<pre>") == 1
+    assert "network that made a.h5, b.h5</summary><pre>training:\n  seed: 42\n</pre>" in html
+
+
+def test_numbers_carry_what_they_are_sorted_by():
+    """Rounded for the eye, whole for the order."""
+    table = {"a": [np.float64(0.123456), 1, None, float("nan")]}
+    html = page(sections=[ReportSection("Title", table=table, heading=["", "x", "n"])])
+    assert '<td class="number" data-value=0.123456>0.1235</td>' in html
+    assert '<td class="number" data-value=1.0>1</td>' in html
+    assert html.count('<td class="number">–</td>') == 2 + 1  # and the seed of the file
 
 
 def test_a_section_has_text_table_and_picture(picture):

@@ -1,0 +1,37 @@
+"""Where files come from."""
+
+import hashlib
+import platform
+
+import ctapipe
+import pytest
+import tables
+
+import gammalearn
+from gammalearn.evaluation.provenance import describe_input, versions
+
+
+# Names with a space are ctapipe's way.
+@pytest.mark.filterwarnings("ignore::tables.NaturalNameWarning")
+def test_a_file_says_who_made_it(tmp_path, make_truth, smear, write_dl2):
+    path = write_dl2(tmp_path / "a.h5", smear(make_truth(3)))
+    plain = describe_input(path)
+    assert (plain.name, plain.software, plain.settings, plain.seed) == ("a.h5", "", "", None)
+    with tables.open_file(path, "a") as file:
+        attributes = file.root._v_attrs
+        attributes["CTA ACTIVITY SOFTWARE NAME"] = "ctapipe"
+        attributes["CTA ACTIVITY SOFTWARE VERSION"] = "0.28.0"
+        attributes["GAMMALEARN VERSION"] = "1.0"
+        attributes["GAMMALEARN SETTINGS"] = "training:\n  seed: 7\n"
+    found = describe_input(path, "label")
+    assert found.name == "label: a.h5"
+    assert found.software == "GammaLearn 1.0, ctapipe 0.28.0"
+    assert found.seed == 7
+    assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest() != plain.sha256
+
+
+def test_versions_are_those_that_run():
+    found = versions()
+    assert found["GammaLearn"] == gammalearn.__version__
+    assert found["ctapipe"] == ctapipe.__version__
+    assert found["Python"] == platform.python_version()

@@ -1,0 +1,118 @@
+"""The report in a real browser: tables sort, phones and printers have it whole."""
+
+import json
+import shutil
+import subprocess
+from html import unescape
+
+import pytest
+from matplotlib.figure import Figure
+
+from gammalearn.evaluation import ReportSection
+from gammalearn.evaluation.provenance import InputFile
+from gammalearn.evaluation.report import Report, ReportFigure, ReportMetric, render_report
+
+BROWSER = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium")
+
+#: Runs in the page: sorts by the columns of the last table, and measures a phone's view.
+PROBE = """
+<iframe id="phone" style="width: 360px; height: 640px" srcdoc="PAGE"></iframe>
+<script>
+addEventListener("load", () => {
+  const inside = document.getElementById("phone").contentDocument;
+  const table = Array.from(inside.querySelectorAll("section table")).pop();
+  const column = (n) => Array.from(table.tBodies[0].rows, (row) => row.cells[n].textContent);
+  const buttons = Array.from(table.tHead.querySelectorAll("button"));
+  const found = { buttons: buttons.map((b) => b.textContent), before: column(0) };
+  buttons[1].focus();
+  found.focused = inside.activeElement === buttons[1];
+  const sorts = () => Array.from(table.tHead.rows[0].cells, (c) => c.getAttribute("aria-sort"));
+  buttons[1].click();
+  found.up = [column(0), sorts()];
+  buttons[1].click();
+  found.down = [column(0), sorts()];
+  buttons[0].click();
+  found.names = [column(0), sorts()];
+  found.plain = inside.querySelectorAll(".metrics button").length;
+  found.width = inside.documentElement.scrollWidth;
+  found.images = Array.from(inside.images, (i) => [i.naturalWidth > 0, i.alt]);
+  found.hash = inside.querySelector("td.hash").getBoundingClientRect().width;
+  const out = document.createElement("pre");
+  out.id = "found";
+  out.textContent = JSON.stringify(found);
+  document.body.replaceChildren(out);
+});
+</script>
+"""
+
+
+def browse(*words):
+    """Run the browser without a window; what it prints."""
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=10000"]
+    done = subprocess.run([BROWSER, *options, *words], capture_output=True, timeout=60, check=True)
+    return done.stdout.decode("utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("browser")
+    picture = folder / "picture.png"
+    Figure(figsize=(12, 3)).savefig(picture)
+    rows = {"b": [2.0, 10], "a": [None, 5], "d": [-1.5, 7], "c": [10.0, 1]}
+    report = Report(
+        title="Title",
+        lead="Lead.",
+        warnings=["A warning."],
+        metrics=[ReportMetric("Bias", 0.1, "deg", "What it is, in a sentence of some length.")],
+        figures=[ReportFigure(picture, "What it shows", "Caption.")],
+        events=[["Particle", "Events"], ["gamma", 12345], ["proton", 2]],
+        provenance={"GammaLearn": "1.0"},
+        files=[InputFile("gamma.dl2.h5", "0123456789abcdef" * 4, "GammaLearn", "seed: 1")],
+        sections=[ReportSection("Points", table=rows, heading=["Name", "Value", "Number"])],
+    )
+    path = folder / "report.html"
+    path.write_text(render_report(report), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def found(page):
+    source = page.read_text(encoding="utf-8").replace("&", "&amp;").replace('"', "&quot;")
+    probe = page.with_name("probe.html")
+    probe.write_text(f"<!DOCTYPE html><body>{PROBE.replace('PAGE', source)}</body>", "utf-8")
+    text = browse("--dump-dom", probe.as_uri())
+    return json.loads(unescape(text.split('<pre id="found">')[1].split("</pre>")[0]))
+
+
+def test_tables_sort_by_a_click_on_their_headings(found):
+    assert found["buttons"] == ["Name", "Value", "Number"]
+    assert found["before"] == ["b", "a", "d", "c"]
+    # What has no value is last, in both directions.
+    assert found["up"] == [["d", "b", "c", "a"], [None, "ascending", None]]
+    assert found["down"] == [["c", "b", "d", "a"], [None, "descending", None]]
+    assert found["names"] == [["a", "b", "c", "d"], ["ascending", None, None]]
+
+
+def test_headings_are_buttons_of_the_keyboard(found):
+    """Buttons that can have the focus: the browser presses them with space and return."""
+    assert found["focused"]
+    assert found["plain"] == 0
+
+
+def test_a_phone_needs_no_scrolling_to_the_side(found):
+    assert found["width"] <= 360
+    assert 100 < found["hash"] < 360
+
+
+def test_pictures_are_shown_and_described(found):
+    assert found["images"] == [[True, "What it shows"]]
+
+
+def test_it_prints(page, tmp_path):
+    printed = tmp_path / "report.pdf"
+    browse(f"--print-to-pdf={printed}", "--no-pdf-header-footer", page.as_uri())
+    assert printed.read_bytes().startswith(b"%PDF")
+    assert printed.stat().st_size > 5000

@@ -249,7 +249,8 @@ def test_what_is_left_out_of_the_test_files_is_reported(dl1, altered, tmp_path):
     assert [path for path, _ in skipped] == [empty]
     summary = {"training_events": 1, "validation_events": 0, "events": {}, "events_by_task": {},
                "skipped_steps": 0, "network": {}, "weights": {}}  # fmt: skip
-    sections = {s.title: s for s in report_sections(tmp_path, summary, tests[0], tests)}
+    told = report_sections(Experiment(data=settings), tmp_path, summary, tests[0], tests)
+    sections = {section.title: section for section in told}
     one, both = (sections[f"Selection of the {kind} events"] for kind in ("training", "test"))
     assert one.table["triggered"] == "6 events, 36 images"
     # The merged file holds the same six events and one more with two images.

@@ -5,11 +5,13 @@
 
 The networks are those of the experiments lst_stereo.py and lst_mono.py, and those with the default
 layers, which are larger; with random weights, on the CPU, and the process that computes also reads
-(no workers). "index" is what finds the images of a file, "read" HDF5 to numbers, "transform" these
-to channels and batches, "write" what is left to do for the DL2 file after the last event. Memory is
-measured with a network of four small layers, for the number of images counts, not the time; the
-images are those of one file under several names. Each figure is measured in a process of its own.
-Prints the figures and writes DIR/inference.json.
+(no workers), in a thread beside. Shares of the time are those of the main thread: "index" finds the
+images of a file, "network" computes, "wait" is for batches, "write" is what is left to do for the
+DL2 file after the last event. "read" (HDF5 to numbers) and "transform" (numbers to channels) are
+what the other thread is busy with, in the same measure. Memory is measured with a network of four
+small layers, for the number of images counts, not the time; the images are those of one file under
+several names. Each figure is measured in a process of its own. Prints the figures and writes
+DIR/inference.json.
 """
 
 import argparse
@@ -19,6 +21,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections import defaultdict
 from functools import wraps
@@ -61,7 +64,7 @@ class Stopwatch:
 
     def __init__(self):
         self.seconds = defaultdict(float)
-        self._running = []
+        self._of_thread = threading.local()
 
     def follow(self, owner, name, label):
         """Count the time in ``owner.name`` under a label."""
@@ -69,21 +72,24 @@ class Stopwatch:
 
         @wraps(function)
         def timed(*arguments, **options):
-            self._switch()
-            self._running.append(label)
+            running = self._switch()
+            running.append(label)
             try:
                 return function(*arguments, **options)
             finally:
                 self._switch()
-                self._running.pop()
+                running.pop()
 
         setattr(owner, name, timed)
 
     def _switch(self):
-        now = time.perf_counter()
-        if self._running:
-            self.seconds[self._running[-1]] += now - self._since
-        self._since = now
+        """Count the time since the last call for what this thread is in; returns its labels."""
+        of_thread, now = self._of_thread, time.perf_counter()
+        running = of_thread.__dict__.setdefault("running", [])
+        if running:
+            self.seconds[running[-1]] += now - of_thread.since
+        of_thread.since = now
+        return running
 
 
 def checkpoint(grouping: str, path: Path, folder: Path, changes) -> Path:
@@ -107,9 +113,9 @@ def measure(grouping: str, paths: list[Path], folder: Path, network: str) -> dic
     watch.follow(experiments, "index_inputs", "index")
     watch.follow(writer, "origin", "write")
     watch.follow(writer, "read_expendably", "write")
-    watch.follow(experiments, "predict_outputs", "transform")
+    watch.follow(experiments, "predict_outputs", "wait")
     watch.follow(CtapipeDL1Reader, "pixels", "read")
-    watch.follow(reading, "open_reader", "read")
+    watch.follow(reading, "image_channels", "transform")
     for_inference = prediction.for_inference
 
     def followed(network):
@@ -133,7 +139,7 @@ def measure(grouping: str, paths: list[Path], folder: Path, network: str) -> dic
     total = time.perf_counter() - start
     shutil.rmtree(folder / "dl2")
     events, images = map(sum, zip(*n_events, strict=True))
-    labels = ("index", "read", "transform", "network", "write")
+    labels = ("index", "network", "wait", "write", "read", "transform")
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return {
         "events": events,

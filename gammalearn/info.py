@@ -24,6 +24,7 @@ __all__ = ["describe", "describe_file", "describe_files"]
 
 TRIGGER = "/dl1/event/subarray/trigger"
 SHOWER = "/simulation/event/subarray/shower"
+LSTCHAIN_DL2 = "/dl2/event/telescope/parameters/LST_LSTCam"
 
 
 def describe(paths: Sequence[Path]) -> str:
@@ -208,6 +209,8 @@ def _describe_checkpoint(path: Path) -> str:
 
 def _describe_hdf5(path: Path) -> str:
     with open_hdf5(path) as file, reading(path, "its contents"):
+        if LSTCHAIN_DL2 in file:
+            return "\n".join(_lines(f"{path}: lstchain DL2", _lstchain_events(file)))
         if TRIGGER not in file or "/configuration/instrument/subarray" not in file:
             raise InputFileError(
                 f"'{path}' is not a ctapipe DL1 or DL2 file: it has no {TRIGGER} table."
@@ -217,6 +220,21 @@ def _describe_hdf5(path: Path) -> str:
         version = str(attributes["CTA PRODUCT DATA MODEL VERSION"])
         values = {**_telescopes(file), **_events(file), **_algorithms(file)}
     return "\n".join(_lines(f"{path}: {levels}, data model {version}", values))
+
+
+def _lstchain_events(file) -> dict:
+    table = file.get_node(LSTCHAIN_DL2)
+    tel_ids = sorted(set(table.col("tel_id").tolist())) if "tel_id" in table.colnames else []
+    values = {"telescopes": _ranges(tel_ids), "images": len(table)}
+    if "mc_type" not in table.colnames:
+        values["  truth"] = "none (observation)"
+    else:
+        names = particle_names(table.col("mc_type"))
+        values |= {f"  {name}": f"{n} images" for name, n in Counter(names.tolist()).most_common()}
+    for name in ("reco_energy", "reco_alt", "gammaness"):
+        if name in table.colnames:
+            values[f"DL2 {name}"] = f"{np.isfinite(table.col(name)).sum()} images"
+    return values
 
 
 def _telescopes(file) -> dict:

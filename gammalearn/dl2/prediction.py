@@ -1,17 +1,18 @@
 """Prediction: the network's outputs for all events of an index."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 from torch import nn
 from tqdm.auto import tqdm
 
-from ..data import EventDataset, EventIndex, event_loader
+from ..data import Batch, EventDataset, EventIndex, event_loader
 from ..nn import for_inference
 from ..tasks import Task
 
-__all__ = ["predict_outputs"]
+__all__ = ["predict_outputs", "read_ahead"]
 
 
 @torch.inference_mode()
@@ -66,7 +67,7 @@ def predict_outputs(
         disable=not progress,
     )
     with bar:
-        for number, batch in enumerate(event_loader(dataset, batch_size, workers)):
+        for number, batch in enumerate(read_ahead(event_loader(dataset, batch_size, workers))):
             if number == max_batches:
                 break
             predicted = network(batch.to(device).images, batch.n_events)
@@ -75,3 +76,13 @@ def predict_outputs(
             bar.update(batch.n_events)
     dataset.close()
     return outputs
+
+
+def read_ahead(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """The same batches, of which a thread reads the next while one is used."""
+    batches = iter(batches)
+    with ThreadPoolExecutor(1) as reader:
+        ahead = reader.submit(next, batches, None)
+        while (batch := ahead.result()) is not None:
+            ahead = reader.submit(next, batches, None)
+            yield batch

@@ -9,7 +9,8 @@ from ctapipe.tools.merge import MergeTool
 
 from gammalearn.data import EventDataset, EventIndex
 from gammalearn.dl2 import dl2_name, predict_outputs, write_dl2
-from gammalearn.errors import OutputError
+from gammalearn.dl2.prediction import read_ahead
+from gammalearn.errors import InputFileError, OutputError
 from gammalearn.nn import ReconstructionNetwork
 from gammalearn.settings import Experiment
 from gammalearn.tasks import build_tasks
@@ -253,6 +254,25 @@ def test_nothing_is_half_written(make_dl2, data_dir, tmp_path, monkeypatch):
 )
 def test_names(dl1, dl2):
     assert dl2_name(dl1) == dl2
+
+
+def test_read_ahead_gives_the_same():
+    """One batch before it is asked for, and an error in its place."""
+    read = []
+
+    def batches():
+        for number in range(5):
+            read.append(number)
+            yield number
+        raise InputFileError("damaged")
+
+    used = []
+    with pytest.raises(InputFileError, match="damaged"):
+        for batch in read_ahead(batches()):
+            used.append(batch)
+    assert read == used == list(range(5))
+    assert list(read_ahead(iter("abc"))) == ["a", "b", "c"]
+    assert list(read_ahead([])) == []
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 5, 7, 100])

@@ -17,6 +17,7 @@ from gammalearn.dl2.lstchain import EVENTS
 from gammalearn.errors import EvaluationError, InputFileError
 from gammalearn.evaluation import evaluate
 from gammalearn.evaluation.events import read_events
+from gammalearn.info import describe
 from gammalearn.settings import DataSettings, EvaluationSettings, Experiment
 from gammalearn.tasks import build_tasks
 
@@ -148,6 +149,16 @@ def test_observation_of_lst1(lstchain, tmp_path):
     np.testing.assert_allclose(events["reco_alt"] - events["alt_tel"], np.deg2rad(0.1), rtol=2e-3)
     with pytest.raises(EvaluationError, match="no simulated truth"):
         read_events([made])
+
+
+def test_info(lstchain, make_dl2):
+    path, _ = make_dl2(lstchain(PROTONS), cuts={"image": ["hillas_intensity > 100"]})
+    title, *lines = describe([path]).splitlines()
+    assert title == f"{path}: lstchain DL2"
+    said = {" ".join(line.split()) for line in lines}
+    n_chosen = (read_table(path, EVENTS)["intensity"] > 100).sum()
+    assert {"telescopes 1-4", "images 6", "proton 6 images"} <= said
+    assert f"DL2 reco_energy {n_chosen} images" in said
 
 
 def test_whole_events_are_refused(lstchain, data_dir):

@@ -25,8 +25,9 @@ from .energy_resolution import (
     energy_resolution,
     overall_energy_resolution,
 )
-from .events import read_events
+from .events import QUANTITIES, read_events
 from .migration import draw_migration, migration_matrix, migration_spread, relative_azimuth
+from .observed import evaluate_observed
 from .performance import evaluate_performance
 from .pictures import FEW_IN_BIN, count_events, picture_style
 from .provenance import describe_input
@@ -72,6 +73,12 @@ PULLS = {"energy": energy_pulls, "direction": direction_pulls}
 #: Signal events below which the report warns.
 FEW_EVENTS = 100
 
+#: What the report says of events without truth.
+NO_TRUTH = (
+    "The files hold no simulated truth: how well events were reconstructed cannot be told, only "
+    "how their energies, directions and gammaness are distributed."
+)
+
 #: All that an evaluation may write into its folder.
 RESULT_NAMES = (
     "migration_matrix_energy",
@@ -90,6 +97,8 @@ RESULT_NAMES = (
     "confusion_matrix",
     "effective_area",
     "sensitivity",
+    "reco_energy",
+    "reco_offset",
 )
 
 
@@ -108,8 +117,9 @@ def evaluate(
       ``angular_resolution``, also ``_by_offset`` and ``_by_multiplicity``, ``roc_curve``,
       ``auc_by_energy``, ``working_points``, ``confusion_matrix``, ``effective_area``,
       ``sensitivity``, ``energy_uncertainty``, ``direction_uncertainty``, each as ``.png`` and
-      ``.ecsv``, and ``gammaness.png``, as far as the files have what they need. Those of an
-      earlier evaluation are replaced or removed;
+      ``.ecsv``, and ``gammaness.png``, as far as the files have what they need; of events without
+      simulated truth ``reco_energy``, ``reco_offset`` and ``gammaness.png``. Those of an earlier
+      evaluation are replaced or removed;
     - ``metrics.json``: the numbers, sorted, null where there is none;
     - ``report.html``: all of it on one page.
 
@@ -141,20 +151,29 @@ def evaluate(
         If the output cannot be written.
     """
     output = Path(output)
-    events = read_events(paths, settings.algorithm)
+    events = read_events(paths, settings.algorithm, observed=True)
     make_folder(output / FOLDER)
 
-    signal, own_warnings = choose_signal(events, settings.signal)
+    if events.meta["simulated"]:
+        judged = events
+        signal, own_warnings = choose_signal(events, settings.signal)
+    else:
+        judged = _without_results(events)
+        signal, own_warnings = settings.signal, [NO_TRUTH]
     warnings = [*warnings, *own_warnings]
     metrics = event_numbers(events, signal, settings.signal)
     with picture_style():
         findings = [
-            _evaluate_energy(events, signal, settings),
-            _evaluate_direction(events, signal, settings),
-            _evaluate_particle_type(events, settings),
-            evaluate_performance(paths, events, signal, settings),
-            *(_evaluate_uncertainty(events, signal, quantity) for quantity in PULLS),
+            _evaluate_energy(judged, signal, settings),
+            _evaluate_direction(judged, signal, settings),
+            _evaluate_particle_type(judged, settings),
+            evaluate_performance(paths, judged, signal, settings),
+            *(_evaluate_uncertainty(judged, signal, quantity) for quantity in PULLS),
         ]
+        if not events.meta["simulated"]:
+            # The same metrics, without values.
+            findings = [Findings(finding.metrics) for finding in findings]
+            findings.append(evaluate_observed(events, settings))
         for finding in findings:
             metrics.update(finding.metrics)
             warnings += finding.warnings
@@ -175,6 +194,14 @@ def evaluate(
     page = render_report(report)
     write_whole(output / "report.html", lambda path: path.write_text(page, encoding="utf-8"))
     return metrics
+
+
+def _without_results(events: QTable) -> QTable:
+    """The events as if nothing of them had been reconstructed."""
+    names = [name for quantity in PULLS for name in QUANTITIES[quantity].uncertainty]
+    bare = events[[name for name in events.colnames if name not in names]]
+    bare.meta = {**events.meta, "algorithms": {}}
+    return bare
 
 
 def _absent(quantity: str, metrics: Sequence[str]) -> Findings:

@@ -80,6 +80,9 @@ QUANTITIES = {
 PRIMARY_ID = "true_shower_primary_id"
 TRUTH = {"true_energy": u.TeV, "true_alt": u.deg, "true_az": u.deg}
 
+#: Particle of events without truth.
+UNKNOWN = "unknown"
+
 #: Tells showers of equal energy and direction apart; not all files have it.
 FIRST_INTERACTION = "true_h_first_int"
 
@@ -96,9 +99,15 @@ class _Contents(NamedTuple):
 
     notes: list[str]
 
+    simulated: bool
+    """Whether there is truth."""
+
 
 def read_events(
-    paths: Sequence[Path], algorithm: str | None = None, parameters: Sequence[str] = ()
+    paths: Sequence[Path],
+    algorithm: str | None = None,
+    parameters: Sequence[str] = (),
+    observed: bool = False,
 ) -> QTable:
     """Read the reconstructed events of DL2 files, with their truth.
 
@@ -116,6 +125,8 @@ def read_events(
         files was reconstructed by more than one.
     parameters : sequence of str
         Names of DL1 image parameters to read besides, at telescope level.
+    observed : bool
+        Take files without simulated truth too: it is NaN then, and particles are ``unknown``.
 
     Returns
     -------
@@ -135,16 +146,16 @@ def read_events(
         - ``pointing_alt``, ``pointing_az`` (deg), NaN where the file does not say;
         - the ``parameters``, NaN where an image has none.
 
-        Its ``meta`` holds ``level``, ``algorithms`` (quantity → name), ``files`` (names) and
-        ``notes`` (sentences on what was left out).
+        Its ``meta`` holds ``level``, ``simulated`` (whether there is truth), ``algorithms``
+        (quantity → name), ``files`` (names) and ``notes`` (sentences on what was left out).
 
     Raises
     ------
     InputFileError
         If a file is missing, damaged or has no DL2 events.
     EvaluationError
-        If the algorithm is not there or not unique, there is no simulated truth, or the files
-        differ in level or algorithm.
+        If the algorithm is not there or not unique, there is no simulated truth (unless
+        ``observed``), or the files differ in level, algorithm or in having truth.
     """
     paths = [Path(path) for path in paths]
     if not paths:
@@ -154,7 +165,7 @@ def read_events(
     contents, events = [], []
     for index, path in enumerate(paths):
         with open_hdf5(path) as h5file, reading(path, "its reconstructed events"):
-            contents.append(_find_contents(h5file, path, wanted))
+            contents.append(_find_contents(h5file, path, wanted, observed))
             _check_alike(contents[0], contents[-1], paths[0], path)
             table = _read_file(h5file, path, contents[-1], parameters)
         table["file"] = np.full(len(table), index)
@@ -163,7 +174,9 @@ def read_events(
     return _combine(events, contents, paths)
 
 
-def _find_contents(h5file: tables.File, path: Path, wanted: list[str] | None) -> _Contents:
+def _find_contents(
+    h5file: tables.File, path: Path, wanted: list[str] | None, observed: bool
+) -> _Contents:
     """Choose the level and, for each quantity, the algorithm."""
     found = {level: _find_algorithms(h5file, level) for level in (SUBARRAY, TELESCOPE)}
     if not any(found.values()):
@@ -171,7 +184,8 @@ def _find_contents(h5file: tables.File, path: Path, wanted: list[str] | None) ->
             f"The file '{path}' holds no DL2 energy, direction or particle type; reconstruct its "
             "events first."
         )
-    if not _is_simulated(h5file):
+    simulated = _is_simulated(h5file)
+    if not (simulated or observed):
         raise EvaluationError(
             f"The DL2 file '{path}' holds no simulated truth; only simulated events can be "
             "evaluated."
@@ -212,7 +226,7 @@ def _find_contents(h5file: tables.File, path: Path, wanted: list[str] | None) ->
         for quantity, chosen in names.items()
         if chosen and quantity not in groups
     ]
-    return _Contents(level, groups, algorithms, notes)
+    return _Contents(level, groups, algorithms, notes, simulated)
 
 
 def _is_simulated(h5file: tables.File) -> bool:
@@ -265,6 +279,12 @@ def _check_alike(first: _Contents, this: _Contents, first_path: Path, path: Path
             f"The DL2 files '{first_path}' and '{path}' differ in level: one holds results of "
             f"each {first.level}, the other of each {this.level}; evaluate them apart."
         )
+    if this.simulated != first.simulated:
+        known, unknown = (first_path, path) if first.simulated else (path, first_path)
+        raise EvaluationError(
+            f"The DL2 file '{known}' holds simulated truth and '{unknown}' does not; evaluate "
+            "them apart."
+        )
     for quantity in first.algorithms.keys() & this.algorithms.keys():
         ours, other = first.algorithms[quantity], this.algorithms[quantity]
         if ours != other:
@@ -284,11 +304,15 @@ def _read_file(
         loaded = lstchain.load(h5file, _prefix(name, contents.level))
         reconstructed = dict.fromkeys(contents.groups, loaded)
     else:
-        loaded = _load_truth(h5file, contents.level, bool(parameters))
+        loaded = _load_truth(h5file, contents, bool(parameters))
         reconstructed = {
             quantity: _load_reconstructed(h5file, group, contents.level)
             for quantity, group in contents.groups.items()
         }
+    if not contents.simulated:
+        for name, unit in TRUTH.items():
+            loaded[name] = np.full(len(loaded), np.nan) * unit
+        loaded[PRIMARY_ID] = np.zeros(len(loaded), dtype=int)
     if len(loaded) == 0:
         # Empty tables are not joined: what is missing in them is no fault of the file.
         for name in (*TRUTH, PRIMARY_ID, "tel_id", "tels_with_trigger"):
@@ -317,8 +341,13 @@ def _read_file(
         events["tel_id"] = np.full(len(loaded), NO_TELESCOPE)
     for name, unit in TRUTH.items():
         events[name] = _quantity(loaded[name], unit)
-    events["particle"] = particle_names(loaded[PRIMARY_ID])
-    events["shower"] = _number_showers(events, loaded)
+    if contents.simulated:
+        events["particle"] = particle_names(loaded[PRIMARY_ID])
+        events["shower"] = _number_showers(events, loaded)
+    else:
+        events["particle"] = np.full(len(loaded), UNKNOWN, dtype="U16")
+        keys = np.column_stack([events["obs_id"], events["event_id"]])
+        events["shower"] = np.unique(keys, axis=0, return_inverse=True)[1].reshape(-1)
 
     for name in parameters:
         events[name] = np.ma.filled(np.ma.asarray(loaded[name]).astype(float), np.nan)
@@ -354,15 +383,16 @@ def _number_showers(events: QTable, loaded: Table) -> np.ndarray:
     return np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1)
 
 
-def _load_truth(h5file: tables.File, level: str, parameters: bool) -> Table:
+def _load_truth(h5file: tables.File, contents: _Contents, parameters: bool) -> Table:
     """All triggered events (or images) with trigger, truth and pointing."""
     # The focal length is not used here, and the effective one is NaN in some simulations.
     loader = TableLoader(h5file=h5file, focal_length_choice="EQUIVALENT")
-    if level == SUBARRAY:
-        return loader.read_subarray_events(dl2=False, simulated=True, observation_info=True)
+    simulated = contents.simulated
+    if contents.level == SUBARRAY:
+        return loader.read_subarray_events(dl2=False, simulated=simulated, observation_info=True)
     return loader.read_telescope_events(
         dl2=False,
-        simulated=True,
+        simulated=simulated,
         observation_info=False,
         dl1_images=False,
         dl1_parameters=parameters,
@@ -487,6 +517,7 @@ def _combine(events: list[QTable], contents: list[_Contents], paths: list[Path])
     combined = combined[[*ordered, *(n for n in combined.colnames if n not in ordered)]]
     combined.meta = {
         "level": contents[0].level,
+        "simulated": contents[0].simulated,
         "algorithms": {q: algorithms[q] for q in QUANTITIES if q in algorithms},
         "files": [path.name for path in paths],
         "notes": list(dict.fromkeys(notes)),

@@ -45,10 +45,13 @@ def compose_report(
     algorithms = events.meta["algorithms"]
     unit = "event" if events.meta["level"] == SUBARRAY else "image"
     each = "each shower seen by the array" if unit == "event" else "each telescope's image"
+    what, signal = "observed", ""
+    if events.meta["simulated"]:
+        what, signal = "simulated", f"; signal: {plural(metrics['signal'])}"
     return Report(
         title=f"Evaluation of {' + '.join(dict.fromkeys(algorithms.values()))}",
-        lead=f"{len(events)} simulated {unit}{'' if len(events) == 1 else 's'}, one result for "
-        f"{each}; signal: {plural(metrics['signal'])}.",
+        lead=f"{len(events)} {what} {unit}{'' if len(events) == 1 else 's'}, one result for "
+        f"{each}{signal}.",
         warnings=warnings,
         metrics=_describe_metrics(metrics),
         figures=figures,

@@ -57,6 +57,7 @@ def test_events_of_the_subarray(dl2_file, sample):
     assert events.colnames == ALL_COLUMNS
     assert events.meta == {
         "level": "subarray",
+        "simulated": True,
         "algorithms": dict.fromkeys(("energy", "direction", "particle_type"), "Test"),
         "files": ["sample.dl2.h5"],
         "notes": [],

@@ -87,7 +87,7 @@ def test_names_do_not_matter(simtel_file, dl1, cache, tmp_path):
 
 
 def test_dl2_can_be_made(simtel_file, cache):
-    check_input(simtel_file("lst_with_photons"), cache)
+    check_input(simtel_file("lst_with_photons"), DataSettings(cache_directory=cache))
     assert dl2_name(simtel_file("lst_with_photons")) == "lst_with_photons.dl2.h5"
 
 

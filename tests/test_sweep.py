@@ -125,7 +125,7 @@ def test_results_of_other_settings_are_no_results(settings, tmp_path, pretended)
     run_all(Sweep(settings, grid), folder, progress=False)
     other = Sweep(settings, grid, assignments=["network.blocks=2"])
     (why,) = run_all(other, folder, progress=False).values()
-    assert "network.blocks was 3 and is now 2" in why and len(pretended) == 1
+    assert "network.blocks was None and is now 2" in why and len(pretended) == 1
 
 
 # -- what comes out --------------------------------------------------------------------------------

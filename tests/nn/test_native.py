@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from torch.library import opcheck
+from torch import library
 
 from gammalearn.camera import PixelGrid
 from gammalearn.camera.lattice import LatticeError
@@ -180,16 +180,16 @@ def test_operators_keep_the_rules_of_torch():
     backend = IndexedConv(2, 3, grid, stride=2, backend="native").backend
     x, weight = torch.randn(4, 8, 2, requires_grad=True), torch.randn(7, 2, 3, requires_grad=True)
     tables = (backend.seen, backend.seen_by, backend.neighbours)
-    opcheck(native.convolve, (x, weight, None, None, False, *tables))
+    library.opcheck(native.convolve, (x, weight, None, None, False, *tables))
     plus = torch.randn(4, len(backend.neighbours) + 1, 3, requires_grad=True)
-    opcheck(native.convolve, (x, weight, None, plus, True, *tables))
+    library.opcheck(native.convolve, (x, weight, None, plus, True, *tables))
     scale, offset = (torch.randn(2, requires_grad=True) for _ in range(2))
     statistics = (x.detach(), scale.detach(), offset.detach(), 1e-5, True)
-    opcheck(torch.ops.gammalearn.normalise.default, statistics)
-    opcheck(native.affine, (x.detach(), scale.detach(), offset.detach(), False))
+    library.opcheck(torch.ops.gammalearn.normalise.default, statistics)
+    library.opcheck(native.affine, (x.detach(), scale.detach(), offset.detach(), False))
     of_pixel = torch.randn(4, 8, requires_grad=True)
     of_channel = torch.randn(4, 2, requires_grad=True)
-    opcheck(native.weigh, (x, of_pixel, of_channel))
+    library.opcheck(native.weigh, (x, of_pixel, of_channel))
 
 
 @pytest.fixture(scope="module")

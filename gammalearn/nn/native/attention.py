@@ -6,8 +6,7 @@ import numpy as np
 import torch
 from numba import carray, types
 from numba.extending import intrinsic
-from torch import Tensor
-from torch.library import custom_op
+from torch import Tensor, library
 
 from .loops import Emitter, compiled, count, fill, numbers, run, vectors
 
@@ -150,7 +149,7 @@ def _weighing_gradient(n_channels: int, double: bool):
     return compiled(work)
 
 
-@custom_op("gammalearn::weigh", mutates_args=(), device_types="cpu")
+@library.custom_op("gammalearn::weigh", mutates_args=(), device_types="cpu")
 def weigh(x: Tensor, of_pixel: Tensor, of_channel: Tensor) -> Tensor:
     """Features times one number a pixel and one a channel.
 
@@ -182,7 +181,7 @@ def _(x, of_pixel, of_channel):
     return torch.empty_like(x, memory_format=torch.contiguous_format)
 
 
-@custom_op("gammalearn::weigh_backward", mutates_args=(), device_types="cpu")
+@library.custom_op("gammalearn::weigh_backward", mutates_args=(), device_types="cpu")
 def _weigh_backward(
     gradient: Tensor, x: Tensor, of_pixel: Tensor, of_channel: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:

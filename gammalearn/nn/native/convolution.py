@@ -12,8 +12,7 @@ import torch
 from llvmlite import ir
 from numba import carray, types
 from numba.extending import intrinsic
-from torch import Tensor
-from torch.library import custom_op
+from torch import Tensor, library
 
 from .loops import (
     INT,
@@ -315,7 +314,7 @@ def _outer_product(n_kernel: int, n_in: int, n_out: int, double: bool):
     return compiled(work)
 
 
-@custom_op("gammalearn::convolve", mutates_args=(), device_types="cpu")
+@library.custom_op("gammalearn::convolve", mutates_args=(), device_types="cpu")
 def convolve(
     x: Tensor,
     weight: Tensor,
@@ -356,7 +355,7 @@ def _(x, weight, bias, plus, relu, seen, seen_by, neighbours):
     return x.new_empty(x.shape[0], neighbours.shape[0] + 1, weight.shape[2])
 
 
-@custom_op("gammalearn::convolve_backward", mutates_args=(), device_types="cpu")
+@library.custom_op("gammalearn::convolve_backward", mutates_args=(), device_types="cpu")
 def _by_input(gradient: Tensor, weight: Tensor, seen_by: Tensor, n_inputs: int) -> Tensor:
     # What follows, a mean over pixels say, may give a gradient to what stands for absent pixels.
     if gradient[:, -1].any():
@@ -369,7 +368,7 @@ def _(gradient, weight, seen_by, n_inputs):
     return gradient.new_empty(gradient.shape[0], n_inputs + 1, weight.shape[1])
 
 
-@custom_op("gammalearn::convolve_weight", mutates_args=(), device_types="cpu")
+@library.custom_op("gammalearn::convolve_weight", mutates_args=(), device_types="cpu")
 def _by_weight(x: Tensor, gradient: Tensor, neighbours: Tensor) -> Tensor:
     x, gradient = x.contiguous(), gradient.contiguous()
     n_images, n_in, n_out, n_kernel = len(x), x.shape[2], gradient.shape[2], neighbours.shape[1]

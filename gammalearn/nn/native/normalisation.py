@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from numba import carray, types
 from numba.extending import intrinsic
-from torch import Tensor
-from torch.library import custom_op
+from torch import Tensor, library
 
 from .loops import Emitter, compiled, count, fill, numbers, run, vectors
 
@@ -207,7 +206,7 @@ def _pass(kind: str, n_channels: int, double: bool):
     return compiled(work)
 
 
-@custom_op("gammalearn::affine", mutates_args=(), device_types="cpu")
+@library.custom_op("gammalearn::affine", mutates_args=(), device_types="cpu")
 def affine(x: Tensor, scale: Tensor, offset: Tensor, relu: bool) -> Tensor:
     """``scale`` times features plus ``offset``, without a gradient.
 
@@ -260,7 +259,7 @@ def normalise(
     return _Normalisation.apply(x, weight, bias, eps, relu)
 
 
-@custom_op("gammalearn::normalise", mutates_args=(), device_types="cpu")
+@library.custom_op("gammalearn::normalise", mutates_args=(), device_types="cpu")
 def _normalise(
     x: Tensor, weight: Tensor, bias: Tensor, eps: float, relu: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -287,7 +286,7 @@ def _(x, weight, bias, eps, relu):
     return normalised, torch.empty_like(weight), torch.empty_like(weight)
 
 
-@custom_op("gammalearn::normalise_backward", mutates_args=(), device_types="cpu")
+@library.custom_op("gammalearn::normalise_backward", mutates_args=(), device_types="cpu")
 def _normalise_backward(
     gradient: Tensor,
     other: Tensor | None,

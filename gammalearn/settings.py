@@ -533,8 +533,8 @@ class TrainingSettings(_Settings):
     the network makes of them, and the migration matrix of the energy."""
 
     image_losses: float = Field(1.0, ge=0, allow_inf_nan=False)
-    """What the losses of each image's own estimates count beside those of its event: that each
-    telescope learns by itself makes many of them better, in few epochs more than in many."""
+    """What the losses of each image's own estimates count beside those of its event (stereo): that
+    each telescope learns by itself makes many of them better, in few epochs more than in many."""
 
     balancing: Literal["fixed", "uncertainty", "dwa", "gradnorm", "pcgrad"] = "fixed"
     """How the tasks' losses are weighed: by their settings (fixed), by learnt uncertainties, by how

@@ -135,6 +135,8 @@ class ReconstructionModule(lightning.LightningModule):
         :func:`gammalearn.checkpoint.describe`.
     frozen : sequence of torch.nn.Module
         Parts of the network that stay as they are, statistics of batch normalisations included.
+    image_losses : float
+        What the losses of each image's own estimates count beside those of its event.
     """
 
     def __init__(
@@ -145,9 +147,11 @@ class ReconstructionModule(lightning.LightningModule):
         description: dict,
         turns: EventTurns | None = None,
         frozen: Sequence[nn.Module] = (),
+        image_losses: float = 0.0,
     ):
         super().__init__()
         self.frozen = list(frozen)
+        self.image_losses = image_losses
         self.turns = turns
         self.network = network
         self.tasks = dict(tasks)
@@ -255,17 +259,17 @@ class ReconstructionModule(lightning.LightningModule):
             batch = self.turns(batch, self.tasks)
         outputs, of_images, event = self.network.of_events_and_images(batch.images, batch.n_events)
         shared, losses, n_events = self._losses(batch, outputs)
-        of_images = self._losses(batch, of_images, event)[0] if self.settings.image_losses else {}
+        of_images = self._losses(batch, of_images, event)[0] if self.image_losses else {}
         to_learn = 0.0
         if self.balancing.needs_gradients:
-            to_learn = self._see_gradients(_sum_of(shared, of_images, self.settings.image_losses))
+            to_learn = self._see_gradients(_sum_of(shared, of_images, self.image_losses))
         total = self.balancing(shared)
         # All tasks, also those of no event here: processes must log the same names.
         for name, (loss, count) in {"loss": (total, n_events), **losses}.items():
             loss, is_finite = loss.detach(), torch.isfinite(loss.detach())
             self._log_mean(f"train/{name}", torch.where(is_finite, loss, 0), count * is_finite)
         if of_images:
-            total = total + self.settings.image_losses * self.balancing(of_images)
+            total = total + self.image_losses * self.balancing(of_images)
         total = total + to_learn
         # A total that is not finite makes the whole gradient NaN, in all processes.
         return total * (total.detach() - total.detach() + 1)

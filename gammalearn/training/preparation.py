@@ -105,8 +105,10 @@ def prepare(
     if frozen:
         words["frozen"] = ", ".join(settings.frozen)
     description = describe(experiment, index.cameras, trained_on)
+    # The loss of a lone image is that of its event, and would count twice.
+    image_losses = settings.image_losses if experiment.data.grouping == "stereo" else 0.0
     return Preparation(
-        ReconstructionModule(network, tasks, settings, description, turns, frozen),
+        ReconstructionModule(network, tasks, settings, description, turns, frozen, image_losses),
         training,
         validation,
         trained_on,

@@ -15,7 +15,9 @@ from gammalearn.data import Batch, CameraImages, EventDataset, EventIndex
 from gammalearn.settings import Experiment, TaskSettings
 from gammalearn.tasks import build_tasks
 from gammalearn.tasks.balancing import gradient_products
+from gammalearn.training.machine import make_trainer
 from gammalearn.training.module import ReconstructionModule, masked_losses
+from gammalearn.training.preparation import prepare
 
 NAN = torch.nan
 
@@ -252,6 +254,37 @@ def test_steps_move_only_what_they_should(index, experiment):
         assert parameter.grad is not None, name
         if name.startswith("heads.") and not name.startswith("heads.particle_type"):
             assert not parameter.grad.any(), name
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("grouping", ["mono", "stereo"])
+def test_what_a_step_learns(files, experiment, monkeypatch, grouping):
+    """Events, and half as much each of their images by itself: the same again where it is alone."""
+    made = experiment(data={"grouping": grouping}, training={"image_losses": 0.5})
+    index = EventIndex.build(files, made.data)
+    prepared = prepare(made, index, build_tasks(made.tasks), progress=False)
+    module = prepared.module.train()
+    module.trainer = make_trainer(made.training, logger=False)
+    monkeypatch.setattr(module, "_log_mean", lambda *_: None)
+    batch = prepared.training[np.arange(len(prepared.training))]
+    prepared.training.close()
+    learnt = module.training_step(batch, 0).item()
+
+    outputs, of_images, event = module.network.of_events_and_images(batch.images, batch.n_events)
+    n_images = np.bincount(event)
+    assert n_images.max() == 1 if grouping == "mono" else n_images.max() > 1
+    expected = 0.0
+    for name, task in module.tasks.items():
+        losses = []
+        for row, target in enumerate(batch.targets[name]):
+            if target.isfinite().all():
+                loss = task.loss(outputs[name][[row]], target[None])
+                if grouping == "stereo":
+                    images = of_images[name][event == row]
+                    loss = loss + 0.5 * task.loss(images, target.expand(len(images), -1)).mean()
+                losses.append(loss.item())
+        expected += np.mean(losses)
+    assert learnt == pytest.approx(expected, rel=1e-5)
 
 
 @torch.no_grad()

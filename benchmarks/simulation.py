@@ -18,6 +18,7 @@ import platform
 import resource
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import astropy.units as u
@@ -127,9 +128,10 @@ def throughput(benchmark) -> dict:
     result = {}
     for particle, run in RUNS.items():
         context = multiprocessing.get_context("spawn")
-        with context.Pool(1) as pool, tempfile.TemporaryDirectory() as folder:
+        with ProcessPoolExecutor(1, context) as pool, tempfile.TemporaryDirectory() as folder:
             n_showers = benchmark.n(2000)
-            result[particle] = pool.apply(_speed, (run, n_showers, benchmark.seed, folder))
+            speed = pool.submit(_speed, run, n_showers, benchmark.seed, folder)
+            result[particle] = speed.result()
         print("{:8s} {events} events of {showers} showers: {per_second:.0f} events/s, {per_cpu_second:.0f} per second of CPU time; {memory:.2f} GB at most".format(particle, **result[particle]))  # noqa: E501  # fmt: skip
     return result
 

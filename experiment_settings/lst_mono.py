@@ -21,7 +21,7 @@ experiment = Experiment(
         grouping="mono",
         cuts=CutSettings(image=["hillas_intensity > 50"]),
         channels=["charge", "peak_time"],
-        # Events turned by multiples of 60 degrees and mirrored: twelve times as many to learn from.
+        # Events turned by multiples of 60 degrees: six times as many to learn from.
         augmentation=AugmentationSettings(turns=True),
     ),
     # Small enough to learn in minutes on two cores; with a GPU, leave channels and blocks out

@@ -385,8 +385,9 @@ class NetworkSettings(_Settings):
     """Blocks a stage; by default 3 for gammaphysnet and convnext, 2 for gammaphysnet_light, 6 for
     gammaphysnet_deep, and 4 for the transformer."""
 
-    attention: Literal["dual", "squeeze_excitation", "none"] = "dual"
-    """Attention after each stage (gammaphysnet)."""
+    attention: Literal["dual", "spatial", "squeeze_excitation", "none"] = "dual"
+    """Attention after each stage (gammaphysnet): weights of pixels (spatial), of features
+    (squeeze_excitation), of both or none."""
 
     keypoints: int = Field(0, ge=0)
     """Places in the camera that each encoder looks for, beside the flattened feature map of the

@@ -767,6 +767,7 @@ def test_a_machine_that_is_not_there(run, tmp_path, refused, setting):
         ),
         ('tasks={"energy":{"particles":["electron"]}}', "No task (energy) has a training event"),
         ("data.grouping=mono data.min_multiplicity=2", "min_multiplicity=2 leaves no event"),
+        ("data.telescopes=[1] data.min_multiplicity=2", "data.min_multiplicity"),
     ],
 )
 def test_settings_that_cannot_work(run, tmp_path, refused, settings, words):

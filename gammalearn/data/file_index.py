@@ -338,6 +338,11 @@ class _Selection:
                     "belong to no triggered event."
                 )
             x, y, z = reader.subarray.positions[tel_id].to_value("m")
+            if not np.isfinite([x, y, z]).all():
+                raise InputFileError(
+                    f"'{reader.path}': telescope {tel_id} has no position on the ground (its "
+                    f"layout says {x:g}, {y:g}, {z:g} m); leave it out with data.telescopes."
+                )
             images["x"], images["y"], images["z"] = float(x), float(y), float(z)
             tables.append(images)
         if not tables:

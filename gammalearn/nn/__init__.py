@@ -1,6 +1,6 @@
 """Layers and networks."""
 
-from .attention import DualAttention, SqueezeExcitation
+from .attention import DualAttention, SpatialAttention, SqueezeExcitation
 from .indexed import IndexedAveragePool, IndexedConv, IndexedMaxPool
 from .inference import for_inference
 from .layout import CellsToPixels, PixelsToCells
@@ -16,6 +16,7 @@ __all__ = [
     "IndexedMaxPool",
     "PixelsToCells",
     "ReconstructionNetwork",
+    "SpatialAttention",
     "SqueezeExcitation",
     "for_inference",
 ]

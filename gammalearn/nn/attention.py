@@ -7,7 +7,13 @@ from ..camera import PixelGrid
 from . import native
 from .layout import on_cells, on_row, pixel_mean, row_shape
 
-__all__ = ["DualAttention", "PointwiseConv", "SqueezeExcitation", "image_attention"]
+__all__ = [
+    "DualAttention",
+    "PointwiseConv",
+    "SpatialAttention",
+    "SqueezeExcitation",
+    "image_attention",
+]
 
 
 class PointwiseConv(nn.Conv1d):
@@ -62,11 +68,37 @@ class SqueezeExcitation(nn.Module):
         return x * self.weights(x).unflatten(1, (-1, *(1,) * (x.ndim - 2)))
 
 
-class DualAttention(nn.Module):
-    """Channel attention times spatial attention, (1 + spatial) · channel (Sun et al. 2020).
+class SpatialAttention(nn.Sequential):
+    """Weighs the pixels of an image by what each holds, 1 + spatial (Sun et al. 2020).
 
     The spatial map is one number a pixel, from two 1 x 1 convolutions and a sigmoid; the one
     that is added keeps the pixels it finds dull.
+
+    Parameters
+    ----------
+    channels : int
+        Number of channels.
+    """
+
+    def __init__(self, channels: int):
+        hidden = max(1, channels // 2)
+        super().__init__(
+            PointwiseConv(channels, hidden),
+            nn.ReLU(inplace=True),
+            PointwiseConv(hidden, 1),
+            nn.Sigmoid(),
+        )
+
+    def weights(self, x: Tensor) -> Tensor:
+        """One number a pixel, shape (n_images, 1, n_pixels), or on cells."""
+        return 1 + super().forward(x)
+
+    def forward(self, x: Tensor) -> Tensor:  # (n_images, channels, n_pixels), or on cells
+        return x * self.weights(x)
+
+
+class DualAttention(nn.Module):
+    """Channel attention times spatial attention, (1 + spatial) · channel (Sun et al. 2020).
 
     Parameters
     ----------
@@ -81,16 +113,10 @@ class DualAttention(nn.Module):
     def __init__(self, channels: int, grid: PixelGrid, ratio: int = 4):
         super().__init__()
         self.channel = SqueezeExcitation(channels, grid, ratio)
-        hidden = max(1, channels // 2)
-        self.spatial = nn.Sequential(
-            PointwiseConv(channels, hidden),
-            nn.ReLU(inplace=True),
-            PointwiseConv(hidden, 1),
-            nn.Sigmoid(),
-        )
+        self.spatial = SpatialAttention(channels)
 
     def forward(self, x: Tensor) -> Tensor:  # (n_images, channels, n_pixels), or on cells
-        of_pixel = 1 + self.spatial(x)
+        of_pixel = self.spatial.weights(x)
         if not on_row(x, self.channel.row) or not native.takes(x, of_pixel):
             return of_pixel * self.channel(x)
         row = x.flatten(2).transpose(1, 2)
@@ -99,11 +125,13 @@ class DualAttention(nn.Module):
 
 
 def image_attention(kind: str, channels: int, grid: PixelGrid) -> nn.Module:
-    """The attention called ``kind``: ``dual``, ``squeeze_excitation`` or ``none``."""
+    """The attention called ``kind``: ``dual``, ``spatial``, ``squeeze_excitation`` or ``none``."""
     if kind == "dual":
         return DualAttention(channels, grid)
     if kind == "squeeze_excitation":
         return SqueezeExcitation(channels, grid)
+    if kind == "spatial":
+        return SpatialAttention(channels)
     if kind == "none":
         return nn.Identity()
-    raise ValueError(f"attention must be dual, squeeze_excitation or none, got {kind!r}")
+    raise ValueError(f"attention must be dual, spatial, squeeze_excitation or none, got {kind!r}")

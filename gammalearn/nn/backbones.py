@@ -161,7 +161,7 @@ class GammaPhysNet(nn.Sequential):
         Features of each stage; each but the first halves the grid.
     blocks : int
         Residual blocks a stage.
-    attention : {"dual", "squeeze_excitation", "none"}
+    attention : {"dual", "spatial", "squeeze_excitation", "none"}
         Attention after each stage.
     keypoints : int
         Keypoints of the readout beside the flattened map, see `gammalearn.nn.readout`.

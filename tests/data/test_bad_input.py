@@ -240,6 +240,21 @@ def test_triggers_of_no_telescope(altered):
         )
 
 
+def test_a_telescope_without_position(altered):
+    """Impact points are relative to it, and stereo sees it; the others can be used."""
+
+    def lose(file):
+        layout = file.root.configuration.instrument.subarray.layout
+        (row,) = layout.get_where_list("tel_id == 7")
+        layout.modify_column(row, colname="pos_y", column=np.nan)
+
+    path = altered(RUN202, lose)
+    with pytest.raises(InputFileError, match=f"'{path}': telescope 7 has no position"):
+        EventIndex.build([path], DataSettings())
+    others = [1, 2, 3, 4]
+    assert len(EventIndex.build([path], DataSettings(telescopes=others))) > 0
+
+
 def test_what_is_left_out_of_the_test_files_is_reported(dl1, altered, tmp_path):
     """Files that cannot be used, and the events and images that each step leaves, of all files."""
     empty = altered(RUN201, lambda file: file.get_node(TRIGGER).remove_rows(), copy="empty")

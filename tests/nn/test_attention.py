@@ -7,7 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gammalearn.camera import PixelGrid
-from gammalearn.nn.attention import DualAttention, SqueezeExcitation, image_attention
+from gammalearn.nn.attention import (
+    DualAttention,
+    SpatialAttention,
+    SqueezeExcitation,
+    image_attention,
+)
 from gammalearn.nn.layout import CellsToPixels, PixelsToCells
 
 
@@ -31,12 +36,16 @@ def channel_attention(layer, x):
     return out
 
 
+def spatial_attention(layer, x):
+    """x_p · (1 + σ(W₂ relu(W₁ x_p + b₁) + b₂)), Sun et al. 2020."""
+    (w1, b1), (w2, b2) = values(layer[0]), values(layer[2])
+    hidden = np.maximum(np.einsum("hc,ncp->nhp", w1, x) + b1[:, np.newaxis], 0)
+    return (1 + sigmoid(np.einsum("oh,nhp->nop", w2, hidden) + b2[:, np.newaxis])) * x
+
+
 def dual_attention(layer, x):
     """(1 + spatial) · channel, Sun et al. 2020."""
-    (w1, b1), (w2, b2) = values(layer.spatial[0]), values(layer.spatial[2])
-    hidden = np.maximum(np.einsum("hc,ncp->nhp", w1, x) + b1[:, np.newaxis], 0)
-    spatial = sigmoid(np.einsum("oh,nhp->nop", w2, hidden) + b2[:, np.newaxis])
-    return (1 + spatial) * channel_attention(layer.channel, x)
+    return spatial_attention(layer.spatial, x) / x * channel_attention(layer.channel, x)
 
 
 def line(n_pixels):
@@ -46,7 +55,15 @@ def line(n_pixels):
     return PixelGrid(index_matrix)
 
 
-FORMULAS = {SqueezeExcitation: channel_attention, DualAttention: dual_attention}
+def spatial(channels, grid, ratio=4):
+    return SpatialAttention(channels)
+
+
+FORMULAS = {
+    SqueezeExcitation: channel_attention,
+    spatial: spatial_attention,
+    DualAttention: dual_attention,
+}
 
 
 @pytest.mark.parametrize("attention", FORMULAS)
@@ -85,7 +102,8 @@ def test_images_do_not_see_each_other(attention):
 def test_kinds():
     assert isinstance(image_attention("dual", 8, line(5)), DualAttention)
     assert isinstance(image_attention("squeeze_excitation", 8, line(5)), SqueezeExcitation)
+    assert isinstance(image_attention("spatial", 8, line(5)), SpatialAttention)
     x = torch.randn(2, 8, 5)
     assert image_attention("none", 8, line(5))(x) is x
-    with pytest.raises(ValueError, match=r"dual, squeeze_excitation or none, got 'self'"):
+    with pytest.raises(ValueError, match=r"dual, spatial, squeeze_excitation or none, got 'self'"):
         image_attention("self", 8, line(5))

@@ -12,7 +12,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from gammalearn.camera import PixelGrid
-from gammalearn.nn.attention import DualAttention, PointwiseConv, SqueezeExcitation
+from gammalearn.nn.attention import (
+    DualAttention,
+    PointwiseConv,
+    SpatialAttention,
+    SqueezeExcitation,
+)
 from gammalearn.nn.backbones import GammaPhysNet, PlainConvNet, build_backbone
 from gammalearn.nn.normalisation import IndexedBatchNorm
 from gammalearn.nn.readout import N_SKY
@@ -256,7 +261,12 @@ def test_layers_of_the_plain_networks(small, backbone, channels, expected):
 
 
 @pytest.mark.parametrize(
-    ("attention", "kind"), [("squeeze_excitation", SqueezeExcitation), ("none", nn.Identity)]
+    ("attention", "kind"),
+    [
+        ("spatial", SpatialAttention),
+        ("squeeze_excitation", SqueezeExcitation),
+        ("none", nn.Identity),
+    ],
 )
 def test_attention_of_the_settings(small, attention, kind):
     network = build_backbone(NetworkSettings(attention=attention), small, 2)

@@ -305,6 +305,22 @@ def test_weights_are_in_the_order_of_the_kernel(seven):
         assert conv(only_the_middle).flatten().tolist() == [107, 106, 105, 104, 103, 102, 101]
 
 
+def test_a_turned_kernel_sees_the_turned_image_turned(seven):
+    """With each of the twelve turns and mirrors, which the kernel has as the camera does."""
+    torch.manual_seed(0)
+    col, row = np.mgrid[-4:5, -4:5].reshape(2, -1)
+    inside = np.abs(col - row) <= 4
+    grid = PixelGrid.from_positions((col - row / 2)[inside], (-np.sqrt(0.75) * row)[inside])
+    conv, of_turned = (IndexedConv(2, 3, grid, bias=False).double() for _ in range(2))
+    image = torch.randn(1, 2, grid.n_pixels, dtype=torch.float64)
+    assert len(grid.symmetries) == len(seven.symmetries) == 12
+    for camera, kernel in zip(grid.symmetries, seven.symmetries, strict=True):
+        assert (camera.turn, camera.mirrored) == (kernel.turn, kernel.mirrored)
+        pixels, members = torch.tensor(camera.pixels), torch.tensor(kernel.pixels)
+        of_turned.weight.data = conv.weight.data[..., members]
+        torch.testing.assert_close(of_turned(image[..., pixels]), conv(image)[..., pixels])
+
+
 def test_absent_neighbours_count_as_zero(seven):
     negative = -torch.ones(1, 1, 7)
     # Pixel 0 has 3 of 6 neighbours, and so has pixel 6.

@@ -111,6 +111,26 @@ def test_the_mean_of_an_event_is_the_least_squares_solution():
         np.testing.assert_allclose(summed, total, rtol=1e-5)
 
 
+@pytest.mark.parametrize("symmetry", hexagon().grid.symmetries, ids=str)
+def test_turned_images_of_an_event_give_the_turned_mean(symmetry):
+    """Turned or mirrored are places, x → M x, and precisions, P → M P Mᵀ."""
+
+    def turned(estimates, matrix):
+        places, (xx, xy, yy) = estimates[:, :2], estimates[:, 2:].T
+        precisions = matrix @ np.moveaxis(np.array([[xx, xy], [xy, yy]]), 2, 0) @ matrix.T
+        parts = precisions[:, 0, 0], precisions[:, 0, 1], precisions[:, 1, 1]
+        return np.column_stack([places @ matrix.T, *parts])
+
+    random = np.random.default_rng(0)
+    factors = random.normal(size=(5, 2, 2))
+    xx, xy, _, yy = (factors @ factors.transpose(0, 2, 1)).reshape(5, 4).T
+    estimates = np.column_stack([random.normal(size=(5, 2)), xx, xy, yy])
+    event, matrix = torch.tensor([0, 1, 1, 0, 1]), symmetry.matrix()
+    mean = weighted_sky_mean(torch.tensor(estimates), event, 2).numpy()
+    of_turned = weighted_sky_mean(torch.tensor(turned(estimates, matrix)), event, 2).numpy()
+    np.testing.assert_allclose(of_turned, turned(mean, matrix), rtol=1e-4, atol=1e-5)
+
+
 def test_two_lines_cross_where_they_should():
     line = [1e4, 0.0, 1e-4]  # known across, not along
     estimates = torch.tensor([[0.5, 9.0, *line], [-7.0, -0.25, *line[::-1]]])

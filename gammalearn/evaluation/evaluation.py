@@ -120,9 +120,9 @@ def evaluate(
       ``angular_resolution``, also ``_by_offset`` and ``_by_multiplicity``, ``roc_curve``,
       ``auc_by_energy``, ``working_points``, ``confusion_matrix``, ``effective_area``,
       ``sensitivity``, ``energy_uncertainty``, ``direction_uncertainty``, ``impact_uncertainty``,
-      each as ``.png`` and ``.ecsv``, and ``gammaness.png``, as far as the files have what they
-      need; of events without simulated truth ``reco_energy``, ``reco_offset`` and
-      ``gammaness.png``. Those of an earlier evaluation are replaced or removed;
+      each as ``.png`` and ``.ecsv`` (matrices as ``.fits`` too), and ``gammaness.png``, as far as
+      the files have what they need; of events without simulated truth ``reco_energy``,
+      ``reco_offset`` and ``gammaness.png``. Those of an earlier evaluation are replaced or removed;
     - ``metrics.json``: the numbers, sorted, null where there is none;
     - ``report.html``: all of it on one page.
 
@@ -273,6 +273,7 @@ def _evaluate_energy(events: QTable, signal: str, settings: EvaluationSettings) 
             f"Energies that {plural(signal)} of a true energy were reconstructed to, as fractions "
             f"of the true bin; {_out_of_range(matrix, 'energy')}.",
             matrix,
+            as_fits=True,
         ),
         Result(
             "energy_resolution",
@@ -315,6 +316,7 @@ def _evaluate_direction(events: QTable, signal: str, settings: EvaluationSetting
                 f"The {name} that {plural(signal)} of a true {name} were reconstructed to, as "
                 f"fractions of the true bin; {_out_of_range(matrix, name)}.",
                 matrix,
+                as_fits=True,
             )
         )
 

@@ -32,7 +32,8 @@ WITH_SIMULATION = ["angular_resolution_by_offset", "effective_area", "sensitivit
 
 def written(names):
     """Files of these results."""
-    return sorted([f"{n}{s}" for n in names for s in (".ecsv", ".png")] + ["gammaness.png"])
+    fits = [f"{name}.fits" for name in names if name.startswith("migration_matrix")]
+    return sorted([f"{n}{s}" for n in names for s in (".ecsv", ".png")] + fits + ["gammaness.png"])
 
 
 SETTINGS = EvaluationSettings()
@@ -134,6 +135,10 @@ def test_tables_carry_units_and_what_they_are_of(evaluated):
 
     azimuth = QTable.read(output / "evaluation" / "migration_matrix_azimuth.ecsv")
     assert azimuth.meta["reference_deg"] == pytest.approx(180, abs=0.2)
+    fits = QTable.read(output / "evaluation" / "migration_matrix_azimuth.fits")
+    assert fits.meta["REFERENCE_DEG"] == azimuth.meta["reference_deg"]
+    for name in azimuth.colnames:
+        np.testing.assert_array_equal(fits[name], azimuth[name])
     resolution = QTable.read(output / "evaluation" / "angular_resolution.ecsv")
     assert resolution["angular_resolution_68"].unit == "deg"
     assert len(resolution) == 20
@@ -230,7 +235,7 @@ def test_quantities_that_are_absent_leave_no_figures_but_null(
     # Nor do those of the earlier evaluation stay.
     assert results(tmp_path) == [
         *("energy_resolution.ecsv", "energy_resolution.png"),
-        *("migration_matrix_energy.ecsv", "migration_matrix_energy.png"),
+        *(f"migration_matrix_energy.{suffix}" for suffix in ("ecsv", "fits", "png")),
     ]
     assert metrics["angular_resolution_68"] is None
     assert metrics["auc"] is None

@@ -15,9 +15,14 @@ NETWORK = {"backbone": "conv4", "channels": [2] * 4, "embedding": 8, "head": 4}
 def checkpoint(tmp_path_factory):
     """Function that saves a network of random weights for the cameras of a file."""
 
-    def make(path, name="Net", **data):
+    def make(path, name="Net", batch_size=64, **data):
         experiment = Experiment.model_validate(
-            {"data": data, "network": NETWORK, "output": {"algorithm": name}}
+            {
+                "data": data,
+                "network": NETWORK,
+                "output": {"algorithm": name},
+                "training": {"batch_size": batch_size},
+            }
         )
         cameras = EventIndex.build([path], experiment.data).cameras
         with torch.random.fork_rng():

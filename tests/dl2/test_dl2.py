@@ -11,6 +11,7 @@ from gammalearn.data import EventDataset, EventIndex
 from gammalearn.dl2 import dl2_name, predict_outputs, write_dl2
 from gammalearn.dl2.prediction import read_ahead
 from gammalearn.errors import InputFileError, OutputError
+from gammalearn.experiment import RunOptions, predict
 from gammalearn.nn import ReconstructionNetwork
 from gammalearn.settings import Experiment
 from gammalearn.tasks import build_tasks
@@ -293,3 +294,32 @@ def test_every_event_is_predicted_whatever_the_batch_size(data_dir, batch_size):
                 outputs[name][row], value.detach().numpy()[0], rtol=1e-4, atol=1e-5
             )
     dataset.close()
+
+
+@pytest.mark.parametrize("grouping", ["stereo", "mono"])
+def test_files_have_each_trigger_once_whatever_the_batch_size(
+    data_dir, tmp_path, checkpoint, grouping
+):
+    """Of sizes that do not divide the number of events, some of which have no result."""
+    source = data_dir / "dl1_ctapipe" / "protons_prod5_merged.dl1.h5"
+    cuts = {"grouping": grouping, "cuts": {"image": ["hillas_intensity > 80"]}}
+    found = []
+    for batch_size in (1, 4, 7, 100):
+        file = checkpoint(source, batch_size=batch_size, **cuts)
+        folder = tmp_path / str(batch_size)
+        (path,) = predict(file, [str(source)], folder, RunOptions(progress=False))
+        with load(source) as dl1, load(path) as dl2:
+            read = f"read_{'subarray' if grouping == 'stereo' else 'telescope'}_events"
+            triggers, events = getattr(dl1, read)(), getattr(dl2, read)()
+        keys = [name for name in ("obs_id", "event_id", "tel_id") if name in events.colnames]
+        assert np.array_equal(events[keys], triggers[keys])
+        assert len(np.unique(np.asarray(events[keys]))) == len(events)
+        found.append(events)
+    prefix = "Net" if grouping == "stereo" else "Net_tel"
+    for events in found:
+        valid = np.isfinite(events[f"{prefix}_energy"])
+        assert 0 < valid.sum() < len(events)
+        assert np.all(events[f"{prefix}_prediction"][valid] > 0), "no row is left as it was made"
+        for name in ("energy", "prediction", "alt", "core_x"):
+            column = f"{prefix}_{name}"
+            np.testing.assert_allclose(events[column], found[0][column], rtol=2e-4, atol=1e-4)

@@ -87,6 +87,12 @@ def test_merged_files_hold_images_results_and_truth(files, tmp_path):
     known = np.isfinite(events["GammaLearn_energy"])
     error = np.log10(events["GammaLearn_energy"][known] / events["true_energy"][known])
     assert np.std(error) == pytest.approx(0.1, rel=0.2)
+    # The logits are 2 ± 2 for gammas and -2 ± 2 for protons.
+    for particle, low, high in ((0, 0.5, 1), (101, 0, 0.5)):
+        gammaness = events["GammaLearn_prediction"][
+            known & (events["true_shower_primary_id"] == particle)
+        ]
+        assert np.mean((gammaness > low) & (gammaness < high)) == pytest.approx(0.841, abs=0.08)
 
 
 def test_the_effective_area_is_that_by_hand(files, responses):

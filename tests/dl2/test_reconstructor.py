@@ -208,18 +208,18 @@ def test_broken_pixels_of_observed_events_are_missing(dl1):
     assert not np.isnan(image).any()
 
 
-def test_broken_pixels_of_a_file_are_missing_as_in_predict(dl1, checkpoint, process, tmp_path):
+def test_broken_pixels_of_a_file_are_missing_as_in_predict(lsts, checkpoint, process, tmp_path):
     """A fifth of the pixels of one telescope, as ctapipe-merge would bring them into the file."""
     flagged = tmp_path / "flagged.dl1.h5"
-    shutil.copyfile(dl1, flagged)
+    shutil.copyfile(lsts, flagged)
     flagged.chmod(0o644)
     mask = np.random.default_rng(0).uniform(size=(1, 1, 1855)) < 0.2
     coefficients = Table({"time": Time([0], format="unix_tai"), "outlier_mask": mask})
     write_table(coefficients, flagged, f"{COEFFICIENTS}/tel_001")
 
-    file = checkpoint(dl1, grouping="mono")
+    file = checkpoint(lsts, grouping="mono")
     options = RunOptions(progress=False)
-    expected, whole = predict(file, [str(flagged), str(dl1)], tmp_path / "predict", options)
+    expected, whole = predict(file, [str(flagged), str(lsts)], tmp_path / "predict", options)
     ours = events_of(process(flagged, file, shipped="mono"), "telescope")
     theirs, whole = events_of(expected, "telescope"), events_of(whole, "telescope")
     assert_same(ours, theirs, ["obs_id", "event_id", "tel_id"], "Net_tel", "Net_tel")

@@ -140,7 +140,7 @@ def test_tables_carry_units_and_what_they_are_of(evaluated):
     azimuth = QTable.read(output / "evaluation" / "migration_matrix_azimuth.ecsv")
     assert azimuth.meta["reference_deg"] == pytest.approx(180, abs=0.2)
     fits = QTable.read(output / "evaluation" / "migration_matrix_azimuth.fits")
-    assert fits.meta["REFERENCE_DEG"] == azimuth.meta["reference_deg"]
+    assert fits.meta["reference_deg"] == azimuth.meta["reference_deg"]
     for name in azimuth.colnames:
         np.testing.assert_array_equal(fits[name], azimuth[name])
     resolution = QTable.read(output / "evaluation" / "angular_resolution.ecsv")

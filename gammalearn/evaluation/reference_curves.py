@@ -48,7 +48,11 @@ def reference_sources(names: Sequence[str]) -> dict[str, str]:
 
 
 def draw_references(
-    axes: Axes, names: Sequence[str], column: str, unit: u.UnitBase | None = None
+    axes: Axes,
+    names: Sequence[str],
+    column: str,
+    unit: u.UnitBase | None = None,
+    color: str = "0.45",
 ) -> list[str]:
     """Draw a column of the named curves against energy, where they have it.
 
@@ -59,6 +63,8 @@ def draw_references(
     column : str
     unit : astropy.units.UnitBase, optional
         Of the axis; by default that of the table.
+    color : str
+        Of the lines.
 
     Returns
     -------
@@ -78,7 +84,7 @@ def draw_references(
         axes.plot(
             curve["energy"][known].to_value(u.TeV),
             values[known],
-            color="0.45",
+            color=color,
             linewidth=1.2,
             linestyle=dashes,
             zorder=1,

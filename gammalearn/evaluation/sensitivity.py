@@ -235,7 +235,8 @@ def draw_sensitivity(table: QTable, references: Sequence[str] = ()) -> Figure:
             zorder=1,
             label=f"{fraction:.0%} of the Crab Nebula",
         )
-    draw_references(axes, references, "flux_sensitivity", flux)
+    # In a colour, as the fractions of the source are dashed too.
+    draw_references(axes, references, "flux_sensitivity", flux, PALETTE[1])
     draw_binned(
         axes, table, "flux_sensitivity", "5 σ with 10 gammas", PALETTE[0], "o", along="reco_energy"
     )

@@ -82,12 +82,14 @@ setup(
         "onnx": ["onnx>=1.17", "onnxscript>=0.3"],
         "test": [
             "eventio>=1.15",
+            "gammapy>=2.0",
             "hypothesis>=6.100",
             "onnx>=1.17",
             "onnxruntime>=1.20",
             "onnxscript>=0.3",
             "pytest>=8.2",
             "pytest-xdist>=3.6",
+            "regions>=0.9,<0.12",  # gammapy 2.1 imports what 0.12 has no more, and does not say so
             "ruff>=0.11",
         ],
         "docs": ["myst-parser>=3.0", "numpydoc>=1.7", "sphinx>=7.3"],

@@ -593,7 +593,8 @@ class EvaluationSettings(_Settings):
 
     references: list[Reference] = []
     """Published resolutions to draw beside the results: ``lst1_mono`` (LST-1, random forests),
-    ``lst4_requirement`` (four LSTs), ``ctao_north`` (four LSTs and nine MSTs, prod5)."""
+    ``lst4_requirement`` (four LSTs; its sensitivity too), ``ctao_north`` (four LSTs and nine MSTs,
+    prod5)."""
 
     @field_validator("energy_range")
     @classmethod

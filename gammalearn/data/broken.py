@@ -3,8 +3,14 @@
 from dataclasses import dataclass
 
 import numpy as np
+import tables
+from astropy.time import Time
+from ctapipe.io import read_table
 
-__all__ = ["BrokenPixels", "without_broken"]
+__all__ = ["BrokenPixels", "CalibrationRecord", "without_broken"]
+
+#: Calibration of the pixels against time, as ctapipe-merge brings it into a file.
+COEFFICIENTS = "/dl1/monitoring/telescope/calibration/camera/coefficients"
 
 
 @dataclass(frozen=True)
@@ -41,3 +47,46 @@ def without_broken(charge: np.ndarray, broken: BrokenPixels | None, rows: np.nda
     if broken is None:
         return charge
     return np.where(broken.masks[broken.mask_of_image[rows]], np.nan, charge)
+
+
+@dataclass(frozen=True)
+class CalibrationRecord:
+    """Broken pixels of a telescope against time, from a ctapipe file.
+
+    Attributes
+    ----------
+    masks : ndarray of bool, shape (n_masks, n_pixels)
+    start : ndarray of float, shape (n_masks,)
+        When a mask begins to count (s, ``unix_tai``), increasing.
+    """
+
+    masks: np.ndarray
+    start: np.ndarray
+
+    @classmethod
+    def read(cls, file: tables.File, tel_id: int, simulated: bool) -> "CalibrationRecord | None":
+        """What a file has, None if it flags nothing.
+
+        Parameters
+        ----------
+        file : tables.File
+        tel_id : int
+        simulated : bool
+            Times of simulated events mean nothing: the first calibration counts, as in ctapipe.
+        """
+        path = f"{COEFFICIENTS}/tel_{tel_id:03d}"
+        if path not in file or file.get_node(path).nrows == 0:
+            return None
+        table = read_table(file, path)
+        # A pixel of either gain: which of them a charge is of, files do not say.
+        masks = np.asarray(table["outlier_mask"], dtype=bool)
+        masks = masks.reshape(len(masks), -1, masks.shape[-1]).any(axis=1)
+        if not masks.any():
+            return None
+        start = table["time"].unix_tai
+        order = [0] if simulated else np.argsort(start, kind="stable")
+        return cls(masks[order], start[order])
+
+    def number_at(self, time: Time) -> np.ndarray:
+        """Which mask counts at each time: the latest, or the first for what is before all."""
+        return np.maximum(np.searchsorted(self.start, time.unix_tai, side="right") - 1, 0)

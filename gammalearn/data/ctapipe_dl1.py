@@ -16,7 +16,7 @@ from ctapipe.io.hdf5tableio import get_column_attrs, get_column_transforms
 from ..errors import EmptySelectionError, InputFileError
 from ..files import open_hdf5, reading
 from ..particles import particle_names
-from .broken import BrokenPixels, without_broken
+from .broken import BrokenPixels, CalibrationRecord, without_broken
 from .chunks import TableChunks
 from .parameters import ParameterCalculator, computable_parameters
 from .reader import INSTEAD, KEYS, TRUTH_UNITS, event_keys, match_rows, spectral_indices
@@ -34,9 +34,6 @@ SHOWER = "/simulation/event/subarray/shower"
 FIXED_POINTING = "/configuration/telescope/pointing"
 #: Pointing against time, by data model: 7.2 and later, 5.0 and earlier.
 MONITORED_POINTING = ("/dl0/monitoring/telescope/pointing", "/dl1/monitoring/telescope/pointing")
-
-#: Calibration of the pixels against time, as ctapipe-merge brings it into a file.
-COEFFICIENTS = "/dl1/monitoring/telescope/calibration/camera/coefficients"
 
 #: Types of events that are showers, not calibration.
 SHOWERS = (EventType.SUBARRAY, EventType.LONG_EVENT, EventType.UNKNOWN)
@@ -389,23 +386,11 @@ class CtapipeDL1Reader:
         return self._broken[tel_id]
 
     def _read_broken_pixels(self, tel_id: int) -> BrokenPixels | None:
-        path = f"{COEFFICIENTS}/tel_{tel_id:03d}"
-        if path not in self._file or self._file.get_node(path).nrows == 0:
+        with self._reading(f"the calibration of telescope {tel_id}"):
+            record = CalibrationRecord.read(self._file, tel_id, simulated=SHOWER in self._file)
+        if record is None:
             return None
-        table = self._read(path, "time", "outlier_mask")
-        # A pixel of either gain: which of them a charge is of, files do not say.
-        masks = np.asarray(table["outlier_mask"], dtype=bool)
-        masks = masks.reshape(len(masks), -1, masks.shape[-1]).any(axis=1)
-        if not masks.any():
-            return None
-        n_images = self.n_images(tel_id)
-        if SHOWER in self._file:  # times of simulated events mean nothing: the first, as ctapipe
-            return BrokenPixels(masks[:1], np.zeros(n_images, dtype=np.int64))
-        start = table["time"].unix_tai
-        order = np.argsort(start, kind="stable")
-        when = self._image_triggers(tel_id)["time"].unix_tai
-        row = np.searchsorted(start[order], when, side="right") - 1
-        return BrokenPixels(masks[order], np.maximum(row, 0))
+        return BrokenPixels(record.masks, record.number_at(self._image_triggers(tel_id)["time"]))
 
 
 def _degrees(column) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Reader of one event that ctapipe has in memory, as `ctapipe-process` goes through a file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from ctapipe.instrument import SubarrayDescription
 
 from ..errors import InputFileError
 from ..particles import particle_names
+from .broken import CalibrationRecord
 from .ctapipe_dl1 import PIXEL_COLUMNS, SHOWERS
 from .parameters import ParameterCalculator, computable_parameters, flat_parameters
 from .reader import INSTEAD, KEYS, TRUTH_UNITS
@@ -29,6 +30,8 @@ class CtapipeEventReader:
         Telescopes whose images count; by default all.
     calculator : ParameterCalculator, optional
         Computes image parameters that the event lacks.
+    calibration : mapping of int to CalibrationRecord, optional
+        Broken pixels by telescope, from the file that the event is of.
 
     Raises
     ------
@@ -45,10 +48,12 @@ class CtapipeEventReader:
         subarray: SubarrayDescription,
         telescopes: Sequence[int] | None = None,
         calculator: ParameterCalculator | None = None,
+        calibration: Mapping[int, CalibrationRecord] | None = None,
     ):
         self.subarray = subarray
         self.path = Path(f"event {event.index.event_id} of observation {event.index.obs_id}")
         self._event, self._calculator = event, calculator
+        self._calibration = calibration or {}
         seen = {int(t): dl1 for t, dl1 in sorted(event.dl1.tel.items())}
         self._dl1 = {t: dl1 for t, dl1 in seen.items() if dl1.image is not None}
         if seen and not self._dl1:
@@ -127,8 +132,7 @@ class CtapipeEventReader:
     def pixels(self, tel_id: int, rows: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
         """What the pixels of the image hold; see :class:`gammalearn.data.reader.Reader`.
 
-        Charges of pixels that the calibration of observed events flags are NaN. Of simulated events
-        DL1 files do not tell, and what is learnt from these is so here.
+        Charges of pixels that are broken are NaN.
         """
         dl1 = self._dl1[tel_id]
         pixels = {name: np.array([self._event.index[name]], dtype=np.int64) for name in KEYS}
@@ -141,11 +145,22 @@ class CtapipeEventReader:
                 )
             pixels[name] = np.asarray(values)[None]
         if "charge" in names:
-            broken = self._event.monitoring.tel[tel_id].camera.coefficients.outlier_mask
-            if broken is not None and self._event.simulation is None:
-                either_gain = np.atleast_2d(broken).any(axis=0)
-                pixels["charge"] = np.where(either_gain, np.nan, pixels["charge"])
+            pixels["charge"] = np.where(self._broken(tel_id), np.nan, pixels["charge"])
         return {name: values[rows] for name, values in pixels.items()}
+
+    def _broken(self, tel_id: int) -> np.ndarray | bool:
+        """Pixels that the calibration flags: the file's own, or that ctapipe made the image with.
+
+        The latter of observed events only: of simulated ones DL1 files do not tell, and what is
+        learnt from these is so here.
+        """
+        if tel_id in self._calibration:
+            record = self._calibration[tel_id]
+            return record.masks[record.number_at(self._event.trigger.tel[tel_id].time)]
+        flagged = self._event.monitoring.tel[tel_id].camera.coefficients.outlier_mask
+        if flagged is None or self._event.simulation is not None:
+            return False
+        return np.atleast_2d(flagged).any(axis=0)  # in either gain
 
     def close(self) -> None:
         """Nothing: the event stays."""

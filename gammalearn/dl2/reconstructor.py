@@ -9,15 +9,18 @@ import numpy as np
 import torch
 from ctapipe.containers import ArrayEventContainer, Container
 from ctapipe.core import Provenance, QualityQuery, ToolConfigurationError, traits
+from ctapipe.io import HDF5EventSource
 from ctapipe.reco import Reconstructor
 
 from ..camera import CameraType
 from ..checkpoint import TrainedNetwork, load_checkpoint
 from ..data import EventDataset, EventIndex
+from ..data.broken import CalibrationRecord
 from ..data.ctapipe_event import CtapipeEventReader
 from ..data.file_index import chosen_telescopes
 from ..data.parameters import ParameterCalculator
 from ..errors import CameraError, GammaLearnError
+from ..files import open_hdf5, reading
 from ..nn import for_inference
 from .writer import CONTAINERS, decode_outputs
 
@@ -92,6 +95,7 @@ class GammaLearnReconstructor(Reconstructor):
         self._device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
         self._network = for_inference(self._trained.network).to(self._device)
         self._calculator = ParameterCalculator(subarray)
+        self._calibration = _calibration(self)
         kinds = {task.kind for task in self._trained.tasks.values()}
         for kind in sorted(kinds - set(FIELDS)):
             self.log.warning("ctapipe has no container for %s; it is left out.", kind)
@@ -115,7 +119,9 @@ class GammaLearnReconstructor(Reconstructor):
             for tel_id, dl1 in event.dl1.tel.items()
             if all(self.quality_query(parameters=dl1.parameters))
         ]
-        reader = CtapipeEventReader(event, self.subarray, passed, self._calculator)
+        reader = CtapipeEventReader(
+            event, self.subarray, passed, self._calculator, self._calibration
+        )
         if self._settings.grouping == "mono":
             results = {tel_id: event.dl2.tel[tel_id] for tel_id in event.trigger.tels_with_trigger}
         else:
@@ -180,3 +186,22 @@ def _check_cameras(trained: TrainedNetwork, subarray) -> None:
                 f"{', '.join(c.name for c in trained.cameras)}. Leave the telescope out with "
                 "EventSource.allowed_tels, or train on its camera."
             )
+
+
+def _calibration(component) -> dict[int, CalibrationRecord]:
+    """Broken pixels by telescope, of the DL1 file that the tool around a component reads.
+
+    ctapipe does not load the calibration in a DL1 file with its events.
+    """
+    while component is not None and not hasattr(component, "event_source"):
+        component = component.parent
+    source = getattr(component, "event_source", None)
+    if not isinstance(source, HDF5EventSource):
+        return {}
+    path = source.input_url
+    with open_hdf5(path) as file, reading(path, "the calibration of its pixels"):
+        records = {
+            tel_id: CalibrationRecord.read(file, tel_id, source.is_simulation)
+            for tel_id in source.subarray.tel
+        }
+    return {tel_id: record for tel_id, record in records.items() if record is not None}

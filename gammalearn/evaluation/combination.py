@@ -56,7 +56,7 @@ def combine_telescopes(images: QTable, weights: str = "none") -> QTable:
 
     for quantity in QUANTITIES.values():
         # Those of single telescopes are not those of their mean.
-        events.remove_columns(set(quantity.uncertainty) & set(events.colnames))
+        events.remove_columns(set(quantity.optional) & set(events.colnames))
 
     used = np.zeros(len(images), dtype=bool)
     for quantity in images.meta["algorithms"]:

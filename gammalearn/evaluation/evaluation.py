@@ -47,6 +47,8 @@ from .uncertainty import (
     direction_pulls,
     draw_uncertainty,
     energy_pulls,
+    has_uncertainty,
+    impact_pulls,
     pull_moments,
     select_uncertain,
 )
@@ -68,7 +70,7 @@ FOLDER = "evaluation"
 AXES = {"offset": "true offset from the pointing (deg)", "multiplicity": "telescopes used"}
 
 #: Quantity → errors in units of the predicted ones.
-PULLS = {"energy": energy_pulls, "direction": direction_pulls}
+PULLS = {"energy": energy_pulls, "direction": direction_pulls, "impact": impact_pulls}
 
 #: Signal events below which the report warns.
 FEW_EVENTS = 100
@@ -88,6 +90,7 @@ RESULT_NAMES = (
     "energy_uncertainty",
     "angular_resolution",
     "direction_uncertainty",
+    "impact_uncertainty",
     "angular_resolution_by_offset",
     "angular_resolution_by_multiplicity",
     "roc_curve",
@@ -116,10 +119,10 @@ def evaluate(
     - ``evaluation/migration_matrix_{energy,altitude,azimuth}``, ``energy_resolution``,
       ``angular_resolution``, also ``_by_offset`` and ``_by_multiplicity``, ``roc_curve``,
       ``auc_by_energy``, ``working_points``, ``confusion_matrix``, ``effective_area``,
-      ``sensitivity``, ``energy_uncertainty``, ``direction_uncertainty``, each as ``.png`` and
-      ``.ecsv``, and ``gammaness.png``, as far as the files have what they need; of events without
-      simulated truth ``reco_energy``, ``reco_offset`` and ``gammaness.png``. Those of an earlier
-      evaluation are replaced or removed;
+      ``sensitivity``, ``energy_uncertainty``, ``direction_uncertainty``, ``impact_uncertainty``,
+      each as ``.png`` and ``.ecsv`` (matrices as ``.fits`` too), and ``gammaness.png``, as far as
+      the files have what they need; of events without simulated truth ``reco_energy``,
+      ``reco_offset`` and ``gammaness.png``. Those of an earlier evaluation are replaced or removed;
     - ``metrics.json``: the numbers, sorted, null where there is none;
     - ``report.html``: all of it on one page.
 
@@ -198,7 +201,7 @@ def evaluate(
 
 def _without_results(events: QTable) -> QTable:
     """The events as if nothing of them had been reconstructed."""
-    names = [name for quantity in PULLS for name in QUANTITIES[quantity].uncertainty]
+    names = [name for quantity in QUANTITIES.values() for name in quantity.optional]
     bare = events[[name for name in events.colnames if name not in names]]
     bare.meta = {**events.meta, "algorithms": {}}
     return bare
@@ -270,6 +273,7 @@ def _evaluate_energy(events: QTable, signal: str, settings: EvaluationSettings) 
             f"Energies that {plural(signal)} of a true energy were reconstructed to, as fractions "
             f"of the true bin; {_out_of_range(matrix, 'energy')}.",
             matrix,
+            as_fits=True,
         ),
         Result(
             "energy_resolution",
@@ -312,6 +316,7 @@ def _evaluate_direction(events: QTable, signal: str, settings: EvaluationSetting
                 f"The {name} that {plural(signal)} of a true {name} were reconstructed to, as "
                 f"fractions of the true bin; {_out_of_range(matrix, name)}.",
                 matrix,
+                as_fits=True,
             )
         )
 
@@ -373,9 +378,11 @@ def _evaluate_uncertainty(events: QTable, signal: str, quantity: str) -> Finding
     names = ("pull_mean", "pull_mean_error", "pull_width", "pull_width_error")
     coverage_name = f"{quantity}_coverage_68"
     metrics = dict.fromkeys([*(f"{quantity}_{name}" for name in names), coverage_name])
-    if f"{quantity}_uncertainty" not in events.colnames:
+    if not has_uncertainty(events, quantity):
         return Findings(metrics)
-    selected = select_uncertain(select(events, signal, quantity), quantity)
+    # The impact stands in the table of the direction, and is valid with it.
+    table_of = "direction" if quantity == "impact" else quantity
+    selected = select_uncertain(select(events, signal, table_of), quantity)
     pulls = PULLS[quantity](selected)
     table = coverage(pulls)
     moments = pull_moments(pulls, np.asarray(selected["shower"]))

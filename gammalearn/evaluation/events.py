@@ -56,8 +56,8 @@ class Quantity:
     columns: dict[str, tuple[str, u.UnitBase]]
     """Name here → name in the file (behind the algorithm's) and unit."""
 
-    uncertainty: dict[str, tuple[str, u.UnitBase]] = field(default_factory=dict)
-    """As `columns`, for what only some reconstructions predict: how far off they may be."""
+    optional: dict[str, tuple[str, u.UnitBase]] = field(default_factory=dict)
+    """As `columns`, for what only some reconstructions give: how far off they may be, mostly."""
 
 
 QUANTITIES = {
@@ -69,7 +69,14 @@ QUANTITIES = {
     "direction": Quantity(
         ("geometry",),
         {"reco_alt": ("alt", u.deg), "reco_az": ("az", u.deg)},
-        {"direction_uncertainty": ("ang_distance_uncert", u.deg)},
+        {
+            "direction_uncertainty": ("ang_distance_uncert", u.deg),
+            # The rest of the same table: where the shower's axis meets the ground.
+            "reco_core_x": ("core_x", u.m),
+            "reco_core_y": ("core_y", u.m),
+            "core_x_uncertainty": ("core_uncert_x", u.m),
+            "core_y_uncertainty": ("core_uncert_y", u.m),
+        },
     ),
     # The group was called `classification` before data model 7.2.
     "particle_type": Quantity(
@@ -79,6 +86,9 @@ QUANTITIES = {
 
 PRIMARY_ID = "true_shower_primary_id"
 TRUTH = {"true_energy": u.TeV, "true_alt": u.deg, "true_az": u.deg}
+
+#: Not all files have it, and it is read where the reconstructed one is there.
+TRUE_CORE = {"true_core_x": u.m, "true_core_y": u.m}
 
 #: Particle of events without truth.
 UNKNOWN = "unknown"
@@ -141,7 +151,9 @@ def read_events(
         - ``reco_energy`` (TeV), ``reco_alt``, ``reco_az`` (deg), ``gammaness`` (0–1), NaN where
           invalid, and ``energy_is_valid``, ``direction_is_valid``,
           ``particle_type_is_valid``; the columns of a quantity that no file has are absent;
-        - ``energy_uncertainty`` (TeV), ``direction_uncertainty`` (deg), where a file has any;
+        - ``energy_uncertainty`` (TeV), ``direction_uncertainty`` (deg), ``reco_core_x``, ``_y``,
+          ``core_x_uncertainty``, ``core_y_uncertainty`` and ``true_core_x``, ``_y`` (m), where a
+          file has any;
         - ``multiplicity`` (telescopes used; triggered ones where the file does not say);
         - ``pointing_alt``, ``pointing_az`` (deg), NaN where the file does not say;
         - the ``parameters``, NaN where an image has none.
@@ -363,6 +375,10 @@ def _read_file(
             mask = np.ma.filled(aligned[telescopes], False).astype(bool)
             used_telescopes = mask if used_telescopes is None else used_telescopes | mask
 
+    if "reco_core_x" in events.colnames:
+        for name in set(TRUE_CORE) & set(loaded.colnames):
+            events[name] = _quantity(loaded[name], TRUE_CORE[name])
+
     if contents.level == TELESCOPE:
         events["multiplicity"] = np.ones(len(loaded), dtype=np.int64)
     else:
@@ -443,7 +459,7 @@ def _add_quantity(events: QTable, quantity: str, table: Table, prefix: str) -> N
         value[~is_valid] = np.nan
         events[name] = value
     events[f"{quantity}_is_valid"] = is_valid
-    for name, (suffix, unit) in QUANTITIES[quantity].uncertainty.items():
+    for name, (suffix, unit) in QUANTITIES[quantity].optional.items():
         if f"{prefix}_{suffix}" in table.colnames:
             value = _quantity(table[f"{prefix}_{suffix}"], unit)
             value[~is_valid] = np.nan
@@ -494,15 +510,16 @@ def _combine(events: list[QTable], contents: list[_Contents], paths: list[Path])
             table[f"{quantity}_is_valid"] = np.zeros(len(table), dtype=bool)
             notes.append(f"The file {path.name} holds no {_words(quantity)}.")
 
-    uncertainties = {
+    optional = {
         name: unit
         for quantity in QUANTITIES.values()
-        for name, (_, unit) in quantity.uncertainty.items()
-        if any(name in table.colnames for table in events)
+        for name, (_, unit) in quantity.optional.items()
     }
-    for table in events:
-        for name in set(uncertainties) - set(table.colnames):
-            table[name] = np.full(len(table), np.nan) * uncertainties[name]
+    for name, unit in {**optional, **TRUE_CORE}.items():
+        lacking = [table for table in events if name not in table.colnames]
+        if len(lacking) < len(events):
+            for table in lacking:
+                table[name] = np.full(len(table), np.nan) * unit
 
     n_showers = 0
     for table in events:

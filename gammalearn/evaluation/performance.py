@@ -141,12 +141,12 @@ def _sensitivity(
         [
             Result(
                 "sensitivity",
-                draw_sensitivity(table),
+                draw_sensitivity(table, settings.references),
                 "Flux of a point source that is detected in 50 h with 5 σ, 10 gammas and 5 % of "
                 "the background, with the best cut on gammaness in each bin, found with the same "
                 f"events. Background: between {between}. Errors: scatter of the simulated showers. "
                 f"Bins with fewer than {MIN_EVENTS} gammas or background events after cuts have "
-                "none.",
+                "none. Published curves are of five bins a decade.",
                 table,
             )
         ],

@@ -1,4 +1,4 @@
-"""Published resolutions to draw beside one's own."""
+"""Published performance to draw beside one's own."""
 
 from collections.abc import Sequence
 from importlib.resources import as_file, files
@@ -28,13 +28,15 @@ def reference_curve(name: str) -> QTable:
     Returns
     -------
     curve : astropy.table.QTable
-        ``energy`` (TeV), ``angular_resolution_68`` (deg), ``energy_resolution``; NaN where the
-        source gives a bound only. ``meta``: ``title``, ``source``.
+        ``energy`` (TeV), ``angular_resolution_68`` (deg), ``energy_resolution`` and
+        ``flux_sensitivity`` (erg/(cm² s), of five bins a decade); NaN where the source gives
+        none, or a bound only. ``meta``: ``title``, ``source``.
     """
     with as_file(files(__package__).joinpath(TABLE)) as path:
         table = QTable.read(path, format="ascii.ecsv")
     about = table.meta[name]
-    curve = table[table["curve"] == name]["energy", "angular_resolution_68", "energy_resolution"]
+    curve = table[table["curve"] == name]
+    curve.remove_column("curve")
     curve.meta = dict(about)
     return curve
 
@@ -45,19 +47,48 @@ def reference_sources(names: Sequence[str]) -> dict[str, str]:
     return {f"Curve of {meta['title']}": meta["source"] for meta in about}
 
 
-def draw_references(axes: Axes, names: Sequence[str], column: str) -> None:
-    """Draw a column of the named curves against energy; nothing where they have no such column."""
+def draw_references(
+    axes: Axes,
+    names: Sequence[str],
+    column: str,
+    unit: u.UnitBase | None = None,
+    color: str = "0.45",
+) -> list[str]:
+    """Draw a column of the named curves against energy, where they have it.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    names : sequence of str
+    column : str
+    unit : astropy.units.UnitBase, optional
+        Of the axis; by default that of the table.
+    color : str
+        Of the lines.
+
+    Returns
+    -------
+    titles : list of str
+        Of the curves that were drawn.
+    """
+    drawn = []
     for name, dashes in zip(names, DASHES, strict=False):
         curve = reference_curve(name)
         if column not in curve.colnames:
             continue
-        values = np.asarray(u.Quantity(curve[column]).value)
+        values = u.Quantity(curve[column])
+        values = values.value if unit is None else values.to_value(unit)
+        known = np.isfinite(values)
+        if not known.any():
+            continue
         axes.plot(
-            curve["energy"].to_value(u.TeV),
-            values,
-            color="0.45",
+            curve["energy"][known].to_value(u.TeV),
+            values[known],
+            color=color,
             linewidth=1.2,
             linestyle=dashes,
             zorder=1,
             label=curve.meta["title"],
         )
+        drawn.append(curve.meta["title"])
+    return drawn

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from astropy.table import QTable
+from astropy.io import fits
+from astropy.table import QTable, Table
 from matplotlib.figure import Figure
 
 from .report import ReportFigure, ReportSection
@@ -23,6 +24,8 @@ class Result:
     figure: Figure | None
     caption: str
     table: QTable | None = None
+    as_fits: bool = False
+    """Whether the table is written as FITS too."""
 
 
 @dataclass
@@ -38,7 +41,7 @@ class Findings:
 def write_results(
     results: Sequence[Result], folder: Path, names: Sequence[str]
 ) -> list[ReportFigure]:
-    """Write each table as ECSV and each picture as PNG.
+    """Write each table as ECSV, those that are to be as FITS too, and each picture as PNG.
 
     Parameters
     ----------
@@ -66,13 +69,28 @@ def write_results(
             table = folder / f"{result.name}.ecsv"
             write_whole(table, lambda p, r=result: r.table.write(p, format="ascii.ecsv"))
             written.add(table.name)
+            if result.as_fits:
+                write_whole(table.with_suffix(".fits"), lambda p, r=result: _write_fits(r, p))
+                written.add(f"{result.name}.fits")
 
     # A picture of an earlier evaluation must not pass for one of this.
     for name in names:
-        for suffix in (".png", ".ecsv"):
+        for suffix in (".png", ".ecsv", ".fits"):
             if f"{name}{suffix}" not in written:
                 (folder / f"{name}{suffix}").unlink(missing_ok=True)
     return figures
+
+
+def _write_fits(result: Result, path: Path) -> None:
+    """Write a table and its numbers; what is undefined has no place in a FITS header."""
+    table = Table(result.table)
+    numbers = {name: value for name, value in table.meta.items() if value == value}
+    table.meta.clear()
+    hdu = fits.table_to_hdu(table)
+    hdu.name = result.name
+    for name, value in numbers.items():
+        hdu.header[name if len(name) <= 8 else f"HIERARCH {name}"] = value
+    hdu.writeto(path, overwrite=True)
 
 
 def _title(figure: Figure) -> str:

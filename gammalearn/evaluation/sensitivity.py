@@ -1,6 +1,7 @@
 """Sensitivity to a point source, with the cuts that are best for it."""
 
 import operator
+from collections.abc import Sequence
 
 import astropy.units as u
 import numpy as np
@@ -13,6 +14,7 @@ from pyirf.sensitivity import estimate_background, relative_sensitivity
 from .angular_resolution import ONE_SIGMA_QUANTILE, separation_angle
 from .pictures import PALETTE, draw_binned, finish_binned, make_logarithmic, new_binned_axes
 from .point_source import OBS_TIME, SOURCE_SPECTRUM, Ring
+from .reference_curves import draw_references
 
 __all__ = ["MIN_EVENTS", "draw_sensitivity", "passes_cuts", "sensitivity"]
 
@@ -209,8 +211,11 @@ def passes_cuts(events: QTable, cuts: QTable) -> np.ndarray:
     return inside & kept & (separation_angle(events) <= cuts["theta_cut"][place])
 
 
-def draw_sensitivity(table: QTable) -> Figure:
-    """Picture of a table from `sensitivity`, with fractions of the source's flux."""
+def draw_sensitivity(table: QTable, references: Sequence[str] = ()) -> Figure:
+    """Picture of a table from `sensitivity`, with fractions of the source's flux.
+
+    ``references`` are the names of published curves to draw, see `draw_references`.
+    """
     figure, axes = new_binned_axes(
         table, "gamma", along="reco_energy", label="reconstructed energy (TeV)"
     )
@@ -218,7 +223,8 @@ def draw_sensitivity(table: QTable) -> Figure:
     axes.set_ylabel("E² dN/dE (TeV cm⁻² s⁻¹)")
     low, high = table["reco_energy_low"][0], table["reco_energy_high"][-1]
     energy = np.geomspace(low, high, 100)
-    source = (energy**2 * SOURCE_SPECTRUM(energy)).to_value(u.TeV / (u.cm**2 * u.s))
+    flux = u.TeV / (u.cm**2 * u.s)
+    source = (energy**2 * SOURCE_SPECTRUM(energy)).to_value(flux)
     for fraction, dashes in ((1, (0, (5, 2))), (0.1, (0, (3, 2))), (0.01, (0, (1, 2)))):
         axes.plot(
             energy.to_value(u.TeV),
@@ -229,6 +235,8 @@ def draw_sensitivity(table: QTable) -> Figure:
             zorder=1,
             label=f"{fraction:.0%} of the Crab Nebula",
         )
+    # In a colour, as the fractions of the source are dashed too.
+    draw_references(axes, references, "flux_sensitivity", flux, PALETTE[1])
     draw_binned(
         axes, table, "flux_sensitivity", "5 σ with 10 gammas", PALETTE[0], "o", along="reco_energy"
     )

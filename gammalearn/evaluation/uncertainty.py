@@ -20,7 +20,9 @@ __all__ = [
     "coverage",
     "direction_pulls",
     "draw_uncertainty",
+    "has_uncertainty",
     "energy_pulls",
+    "impact_pulls",
     "pull_moments",
     "select_uncertain",
 ]
@@ -33,13 +35,33 @@ NOMINAL = tuple(sorted([*np.round(np.arange(0.05, 1, 0.05), 2).tolist(), ONE_SIG
 PULL_RANGE, PULL_BINS = 5.0, 50
 
 
+#: Quantity → columns of its uncertainty.
+COLUMNS = {
+    "energy": ("energy_uncertainty",),
+    "direction": ("direction_uncertainty",),
+    "impact": ("core_x_uncertainty", "core_y_uncertainty"),
+}
+
+
+#: The impact itself, which not all files have.
+CORE = ("reco_core_x", "reco_core_y", "true_core_x", "true_core_y")
+
+
+def has_uncertainty(events: QTable, quantity: str) -> bool:
+    """Whether the uncertainty of the quantity was predicted for any event."""
+    needed = {*COLUMNS[quantity], *(CORE if quantity == "impact" else ())}
+    return needed <= set(events.colnames)
+
+
 def select_uncertain(events: QTable, quantity: str) -> QTable:
     """The events with a positive, finite uncertainty of the quantity."""
-    column = f"{quantity}_uncertainty"
-    if column not in events.colnames:
+    if not has_uncertainty(events, quantity):
         return events[:0]
-    values = events[column].value
-    return events[np.isfinite(values) & (values > 0)]
+    values = np.array([events[name].value for name in COLUMNS[quantity]])
+    selected = np.all(np.isfinite(values) & (values > 0), axis=0)
+    if quantity == "impact":
+        selected &= np.all([np.isfinite(events[name]) for name in CORE], axis=0)
+    return events[selected]
 
 
 def energy_pulls(events: QTable) -> np.ndarray:
@@ -86,6 +108,28 @@ def direction_pulls(events: QTable) -> np.ndarray:
     sigma = events["direction_uncertainty"] / np.sqrt(2)
     steps = (offset.fov_lon.wrap_at(180 * u.deg), offset.fov_lat)
     return np.column_stack([(step / sigma).to_value(u.one) for step in steps])
+
+
+def impact_pulls(events: QTable) -> np.ndarray:
+    """Errors of the impact point along both axes of the ground in units of the predicted ones.
+
+    Parameters
+    ----------
+    events : astropy.table.QTable
+        From `select_uncertain`.
+
+    Returns
+    -------
+    pulls : numpy.ndarray
+        Shape (n_events, 2), along x and y, each standard normal where uncertainties are right.
+    """
+    return np.column_stack(
+        [
+            (events[f"reco_core_{axis}"] - events[f"true_core_{axis}"])
+            / events[f"core_{axis}_uncertainty"]
+            for axis in "xy"
+        ]
+    ).to_value(u.one)
 
 
 def pull_moments(pulls: np.ndarray, shower: np.ndarray) -> dict[str, float]:

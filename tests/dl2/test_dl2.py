@@ -11,6 +11,7 @@ from gammalearn.data import EventDataset, EventIndex
 from gammalearn.dl2 import dl2_name, predict_outputs, write_dl2
 from gammalearn.dl2.prediction import read_ahead
 from gammalearn.errors import InputFileError, OutputError
+from gammalearn.experiment import RunOptions, predict
 from gammalearn.nn import ReconstructionNetwork
 from gammalearn.settings import Experiment
 from gammalearn.tasks import build_tasks
@@ -293,3 +294,32 @@ def test_every_event_is_predicted_whatever_the_batch_size(data_dir, batch_size):
                 outputs[name][row], value.detach().numpy()[0], rtol=1e-4, atol=1e-5
             )
     dataset.close()
+
+
+@pytest.mark.parametrize(("grouping", "multiplicity"), [("stereo", 2), ("mono", 1)])
+def test_files_have_each_trigger_once_whatever_the_batch_size(
+    data_dir, tmp_path, checkpoint, grouping, multiplicity
+):
+    """Of sizes that do not divide the number of events: 3 of 4, or 9 of 11 images, have results."""
+    source = data_dir / "dl1_ctapipe" / "gamma_lsts_run7_7.0.0.dl1.h5"
+    cuts = {"cuts": {"image": ["hillas_intensity > 80"]}, "min_multiplicity": multiplicity}
+    found = []
+    for batch_size in (1, 2, 100):
+        file = checkpoint(source, batch_size=batch_size, grouping=grouping, **cuts)
+        folder = tmp_path / str(batch_size)
+        (path,) = predict(file, [str(source)], folder, RunOptions(progress=False))
+        with load(source) as dl1, load(path) as dl2:
+            read = f"read_{'subarray' if grouping == 'stereo' else 'telescope'}_events"
+            triggers, events = getattr(dl1, read)(), getattr(dl2, read)()
+        keys = [name for name in ("obs_id", "event_id", "tel_id") if name in events.colnames]
+        assert np.array_equal(events[keys], triggers[keys])
+        assert len(np.unique(np.asarray(events[keys]))) == len(events)
+        found.append(events)
+    prefix = "Net" if grouping == "stereo" else "Net_tel"
+    for events in found:
+        valid = np.isfinite(events[f"{prefix}_energy"])
+        assert (valid.sum(), len(events)) == ((3, 4) if grouping == "stereo" else (9, 11))
+        assert np.all(events[f"{prefix}_prediction"][valid] > 0), "no row is left as it was made"
+        for name in ("energy", "prediction", "alt", "core_x"):
+            column = f"{prefix}_{name}"
+            np.testing.assert_allclose(events[column], found[0][column], rtol=2e-4, atol=1e-4)

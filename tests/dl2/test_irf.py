@@ -9,25 +9,21 @@ from ctapipe.io import TableLoader
 from ctapipe.tools.compute_irf import IrfTool
 from ctapipe.tools.merge import MergeTool
 from ctapipe.tools.optimize_event_selection import EventSelectionOptimizer
+from gammapy.irf import load_irf_dict_from_file
 
-from gammalearn.data import EventIndex
-from gammalearn.dl2 import dl2_name, write_dl2
-from gammalearn.settings import Experiment, read_simulation
+from gammalearn.experiment import RunOptions, predict
+from gammalearn.settings import read_simulation
 from gammalearn.simulation import simulate
-from gammalearn.tasks import build_tasks
 
 N_SHOWERS, REUSE, SCATTER = {"gamma": 20, "proton": 80}, 10, 200 * u.m
 ENERGY = (0.1, 2.0) * u.TeV
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory):
-    """DL2 of simulated gammas from a point and of protons, as a fair network would make it."""
+def files(tmp_path_factory, checkpoint):
+    """DL2 of simulated gammas from a point and of protons, by what a fair network would say."""
     folder = tmp_path_factory.mktemp("irf")
-    experiment = Experiment.model_validate({"data": {"grouping": "stereo", "min_multiplicity": 2}})
-    tasks = build_tasks(experiment.tasks)
-    random = np.random.default_rng(0)
-    paths = {}
+    dl1 = []
     for particle, spread in (("gamma", {"viewcone": 0, "offset": "0.4 deg"}), ("proton", {})):
         settings = {
             "particle": particle,
@@ -36,23 +32,30 @@ def files(tmp_path_factory):
             "reuse": REUSE,
             "energy": [str(energy) for energy in ENERGY],
             "scatter": str(SCATTER),
-            "run": len(paths) + 1,
+            "run": len(dl1) + 1,
             "viewcone": "2 deg",
             "output": str(folder / f"{particle}.dl1.h5"),
             **spread,
         }
-        dl1 = simulate(read_simulation(settings, "test"), processes=1, progress=False)
-        index = EventIndex.build([dl1], experiment.data)
-        outputs = {
-            name: task.truth(index.events) + random.normal(0, 0.1, (len(index), task.n_outputs))
-            for name, task in tasks.items()
-        }
-        outputs["particle_type"] = random.normal(
-            2 if particle == "gamma" else -2, 2, (len(index), 1)
-        )
-        paths[particle] = folder / dl2_name(dl1)
-        write_dl2(index, tasks, outputs, paths[particle], experiment)
-    return paths
+        dl1.append(simulate(read_simulation(settings, "test"), processes=1, progress=False))
+    file = checkpoint(dl1[0], "GammaLearn", grouping="stereo", min_multiplicity=2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gammalearn.experiment.predict_outputs", fair_outputs)
+        options = RunOptions(progress=False)
+        gamma, proton = predict(file, [str(path) for path in dl1], folder / "dl2", options)
+    return {"gamma": gamma, "proton": proton}
+
+
+def fair_outputs(network, tasks, index, *_, **__):
+    """The truth with Gaussian errors in place of what the network would say."""
+    random = np.random.default_rng(0)
+    outputs = {
+        name: task.truth(index.events) + random.normal(0, 0.1, (len(index), task.n_outputs))
+        for name, task in tasks.items()
+    }
+    is_gamma = np.asarray(index.events["particle"]) == "gamma"
+    score = np.where(is_gamma, 2, -2) + random.normal(0, 2, len(index))
+    return {**outputs, "particle_type": score[:, None]}
 
 
 def run(tool, *words):
@@ -84,6 +87,12 @@ def test_merged_files_hold_images_results_and_truth(files, tmp_path):
     known = np.isfinite(events["GammaLearn_energy"])
     error = np.log10(events["GammaLearn_energy"][known] / events["true_energy"][known])
     assert np.std(error) == pytest.approx(0.1, rel=0.2)
+    # The logits are 2 ± 2 for gammas and -2 ± 2 for protons.
+    for particle, low, high in ((0, 0.5, 1), (101, 0, 0.5)):
+        gammaness = events["GammaLearn_prediction"][
+            known & (events["true_shower_primary_id"] == particle)
+        ]
+        assert np.mean((gammaness > low) & (gammaness < high)) == pytest.approx(0.841, abs=0.08)
 
 
 def test_the_effective_area_is_that_by_hand(files, responses):
@@ -121,8 +130,13 @@ def test_the_angular_resolution_is_what_was_put_in(responses):
 
 
 def test_gammapy_opens_the_responses(responses):
-    irf = pytest.importorskip("gammapy.irf", exc_type=ImportError)
-    found = irf.load_irf_dict_from_file(responses / "irf.fits.gz")
+    found = load_irf_dict_from_file(responses / "irf.fits.gz")
     assert set(found) == {"aeff", "edisp", "psf", "bkg"}
     at = {"energy_true": 0.3 * u.TeV, "offset": 0.4 * u.deg}
     assert found["aeff"].evaluate(**at).to_value("m2") > 1e4
+    # Of the energies that events were simulated at, the angle is that which was put in.
+    energy = found["psf"].axes["energy_true"].center
+    angle = found["psf"].containment_radius(0.68, energy_true=energy, offset=at["offset"])
+    filled = angle > found["psf"].axes["rad"].edges[1]
+    assert filled.sum() > 5
+    assert np.median(angle[filled]).to_value("deg") == pytest.approx(0.151, rel=0.25)

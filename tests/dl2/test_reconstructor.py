@@ -1,30 +1,31 @@
 """The plug-in within ctapipe-process gives what `gammalearn predict` gives, value by value."""
 
+import shutil
+
 import astropy.units as u
 import numpy as np
 import pytest
 import torch
 import yaml
+from astropy.table import Table
+from astropy.time import Time
 from ctapipe.core import ToolConfigurationError, run_tool
 from ctapipe.instrument import SubarrayDescription
-from ctapipe.io import EventSource, TableLoader
+from ctapipe.io import EventSource, TableLoader, write_table
 from ctapipe.reco import Reconstructor
 from ctapipe.tools.process import ProcessorTool
 
-from gammalearn.checkpoint import KEY, build_network, describe, load_checkpoint
+from gammalearn.checkpoint import KEY, load_checkpoint
 from gammalearn.data import EventIndex
+from gammalearn.data.broken import COEFFICIENTS
 from gammalearn.data.ctapipe_event import CtapipeEventReader
 from gammalearn.dl2 import predict_outputs
 from gammalearn.dl2.reconstructor import GammaLearnReconstructor
 from gammalearn.errors import InputFileError
 from gammalearn.experiment import RunOptions, predict
-from gammalearn.settings import Experiment
-from gammalearn.tasks import build_tasks
 
 #: Of float32: a batch of many events is summed in another order than one event alone.
 RTOL, ATOL = 2e-4, 1e-5
-
-NETWORK = {"backbone": "conv4", "channels": [2] * 4, "embedding": 8, "head": 4}
 
 
 @pytest.fixture(scope="module")
@@ -35,30 +36,6 @@ def dl1(data_dir):
 @pytest.fixture(scope="module")
 def lsts(data_dir):
     return data_dir / "dl1_ctapipe" / "gamma_lsts_run7_7.0.0.dl1.h5"
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    """Function that saves a network of random weights for the cameras of a file."""
-
-    def make(path, name="Net", **data):
-        experiment = Experiment.model_validate(
-            {"data": data, "network": NETWORK, "output": {"algorithm": name}}
-        )
-        cameras = EventIndex.build([path], experiment.data).cameras
-        with torch.random.fork_rng():
-            torch.manual_seed(4)
-            network = build_network(experiment, cameras, build_tasks(experiment.tasks))
-        state = {
-            KEY: describe(experiment, cameras, {"files": [], "events": {}}),
-            "state_dict": {f"network.{k}": v for k, v in network.state_dict().items()},
-            "loops": {"fit_loop": {"epoch_progress": {"current": {"processed": 1}}}},
-        }
-        file = tmp_path_factory.mktemp("checkpoint") / "best.ckpt"
-        torch.save(state, file)
-        return file
-
-    return make
 
 
 @pytest.fixture
@@ -229,6 +206,25 @@ def test_broken_pixels_of_observed_events_are_missing(dl1):
         observed = CtapipeEventReader(event, source.subarray).pixels(tel_id, [0], ["charge"])
     assert np.flatnonzero(np.isnan(observed["charge"][0])).tolist() == [7]
     assert not np.isnan(image).any()
+
+
+def test_broken_pixels_of_a_file_are_missing_as_in_predict(lsts, checkpoint, process, tmp_path):
+    """A fifth of the pixels of one telescope, as ctapipe-merge would bring them into the file."""
+    flagged = tmp_path / "flagged.dl1.h5"
+    shutil.copyfile(lsts, flagged)
+    flagged.chmod(0o644)
+    mask = np.random.default_rng(0).uniform(size=(1, 1, 1855)) < 0.2
+    coefficients = Table({"time": Time([0], format="unix_tai"), "outlier_mask": mask})
+    write_table(coefficients, flagged, f"{COEFFICIENTS}/tel_001")
+
+    file = checkpoint(lsts, grouping="mono")
+    options = RunOptions(progress=False)
+    expected, whole = predict(file, [str(flagged), str(lsts)], tmp_path / "predict", options)
+    ours = events_of(process(flagged, file, shipped="mono"), "telescope")
+    theirs, whole = events_of(expected, "telescope"), events_of(whole, "telescope")
+    assert_same(ours, theirs, ["obs_id", "event_id", "tel_id"], "Net_tel", "Net_tel")
+    changed = ~np.isclose(theirs["Net_tel_energy"], whole["Net_tel_energy"], rtol=RTOL)
+    assert set(theirs["tel_id"][changed]) == {1}
 
 
 def test_ctapipe_knows_the_plug_in_by_its_name():

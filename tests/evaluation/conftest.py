@@ -127,10 +127,16 @@ GROUPS = {
 }
 
 
-#: Quantity → column here and name in the file of its uncertainty.
-UNCERTAINTIES = {
-    "energy": ("energy_uncertainty", "energy_uncert"),
-    "direction": ("direction_uncertainty", "ang_distance_uncert"),
+#: Quantity → column here → name in the file, of what only some files have.
+OPTIONAL = {
+    "energy": {"energy_uncertainty": "energy_uncert"},
+    "direction": {
+        "direction_uncertainty": "ang_distance_uncert",
+        "reco_core_x": "core_x",
+        "reco_core_y": "core_y",
+        "core_x_uncertainty": "core_uncert_x",
+        "core_y_uncertainty": "core_uncert_y",
+    },
 }
 
 
@@ -176,8 +182,9 @@ def write_dl2(
         write_table(images, file, "/dl1/event/telescope/trigger")
         if simulated:
             truth = keys.copy()
-            for name in ("true_energy", "true_alt", "true_az"):
-                truth[name] = events[name]
+            for name in ("true_energy", "true_alt", "true_az", "true_core_x", "true_core_y"):
+                if name in events.colnames:
+                    truth[name] = events[name]
             truth["true_shower_primary_id"] = [PRIMARY_IDS[p] for p in events["particle"]]
             write_table(truth[shower], file, "/simulation/event/subarray/shower")
         obs_ids = np.unique(keys["obs_id"])
@@ -208,11 +215,10 @@ def write_dl2(
             result = keys.copy()
             if level == "telescope":
                 result["tel_id"] = tel_ids.astype(np.int16)
-            for column, suffix in columns.items():
+            optional = OPTIONAL.get(quantity, {})
+            present = {name: optional[name] for name in set(optional) & set(events.colnames)}
+            for column, suffix in {**columns, **present}.items():
                 result[f"{prefix}_{suffix}"] = events[column]
-            uncertainty, suffix = UNCERTAINTIES.get(quantity, (None, None))
-            if uncertainty in events.colnames:
-                result[f"{prefix}_{suffix}"] = events[uncertainty]
             result[f"{prefix}_is_valid"] = events[f"{quantity}_is_valid"]
             if level == "subarray":
                 result[f"{prefix}_telescopes"] = triggered

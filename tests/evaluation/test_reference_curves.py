@@ -2,6 +2,7 @@
 
 import typing
 
+import astropy.units as u
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -25,10 +26,22 @@ def test_every_curve_of_the_settings_has_values_and_a_source(name):
 
 def test_four_telescopes_are_better_than_one():
     one, four = reference_curve("lst1_mono"), reference_curve("lst4_requirement")
+    _, of_one, of_four = np.intersect1d(one["energy"], four["energy"], return_indices=True)
+    one, four = one[of_one], four[of_four]
     # By a factor of two in angle at 100 GeV.
     ratio = one["angular_resolution_68"][1] / four["angular_resolution_68"][1]
     assert float(ratio) == pytest.approx(2, rel=0.05)
     assert np.all(four["energy_resolution"] < one["energy_resolution"])
+
+
+def test_the_sensitivity_is_drawn_where_it_is_known():
+    """In the unit of the axes: at 100 GeV 2.345e-12 erg/(cm² s), by hand 1.464e-12 TeV/(cm² s)."""
+    axes = Figure().add_subplot()
+    flux = u.TeV / (u.cm**2 * u.s)
+    assert draw_references(axes, NAMES, "flux_sensitivity", flux) == ["4 LST requirement"]
+    energy, values = axes.lines[0].get_data()
+    assert len(energy) == 17
+    assert values[np.isclose(energy, 0.1)] == pytest.approx(1.464e-12, rel=1e-3)
 
 
 def test_curves_are_drawn_where_they_have_the_column():

@@ -9,10 +9,12 @@ from scipy.stats import norm
 from gammalearn.evaluation import evaluate, read_events
 from gammalearn.evaluation.combination import combine_telescopes
 from gammalearn.evaluation.uncertainty import (
+    COLUMNS,
     coverage,
     direction_pulls,
     draw_uncertainty,
     energy_pulls,
+    impact_pulls,
     pull_moments,
     select_uncertain,
 )
@@ -34,13 +36,19 @@ def events(make_truth):
     across = random.normal(0, angle) * u.deg / np.cos(made["true_alt"])
     made["reco_az"] = (made["true_az"] + across) % (360 * u.deg)
     made["direction_uncertainty"] = np.sqrt(2) * angle * u.deg
+    for axis in "xy":
+        length = random.uniform(5, 50, N_EVENTS)
+        made[f"true_core_{axis}"] = random.uniform(-300, 300, N_EVENTS) * u.m
+        error = random.normal(0, length) * u.m
+        made[f"reco_core_{axis}"] = made[f"true_core_{axis}"] + error
+        made[f"core_{axis}_uncertainty"] = length * u.m
     for quantity in ("energy", "direction"):
         made[f"{quantity}_is_valid"] = np.ones(N_EVENTS, dtype=bool)
     made["shower"] = np.arange(N_EVENTS)
     return made
 
 
-PULLS = {"energy": energy_pulls, "direction": direction_pulls}
+PULLS = {"energy": energy_pulls, "direction": direction_pulls, "impact": impact_pulls}
 
 
 @pytest.mark.parametrize("quantity", PULLS)
@@ -48,7 +56,8 @@ PULLS = {"energy": energy_pulls, "direction": direction_pulls}
 def test_what_was_put_in_comes_out(events, quantity, factor):
     """With uncertainties that are wrong by a factor, pulls are as much wider or narrower."""
     changed = events.copy()
-    changed[f"{quantity}_uncertainty"] *= factor
+    for name in COLUMNS[quantity]:
+        changed[name] *= factor
     pulls = PULLS[quantity](changed)
     moments = pull_moments(pulls, changed["shower"])
     assert moments["mean"] == pytest.approx(0, abs=4 / np.sqrt(N_EVENTS) / factor)
@@ -98,6 +107,8 @@ def test_events_without_an_uncertainty_are_left_out(events):
     assert len(select_uncertain(some, "energy")) == 1
     some.remove_column("energy_uncertainty")
     assert len(select_uncertain(some, "energy")) == 0
+    some["core_y_uncertainty"][0] = np.nan
+    assert len(select_uncertain(some, "impact")) == 3
     nothing = np.zeros((0, 2))
     table, moments = coverage(nothing), pull_moments(nothing, np.zeros(0, dtype=int))
     assert np.all(np.isnan(table["coverage"])) and np.isnan(moments["mean"])
@@ -119,10 +130,13 @@ def test_they_are_read_from_files_and_evaluated(events, tmp_path, smear, make_tr
     metrics = evaluate(paths, tmp_path, EvaluationSettings())
     assert metrics["energy_pull_width"] == pytest.approx(1, abs=0.15)
     assert metrics["direction_coverage_68"] == pytest.approx(0.683, abs=0.09)
+    assert metrics["impact_pull_width"] == pytest.approx(1, abs=0.1)
+    assert metrics["impact_coverage_68"] == pytest.approx(0.683, abs=0.09)
     table = QTable.read(tmp_path / "evaluation" / "energy_uncertainty.ecsv")
     assert set(table["n_events"]) == {500}
     assert table.meta["width"] == metrics["energy_pull_width"]
     assert (tmp_path / "evaluation" / "direction_uncertainty.png").exists()
+    assert (tmp_path / "evaluation" / "impact_uncertainty.png").exists()
 
 
 def test_columns_without_values_are_no_uncertainties(tmp_path, smear, make_truth, write_dl2):

@@ -1,0 +1,40 @@
+"""Checkpoints of networks that learnt nothing."""
+
+import pytest
+import torch
+
+from gammalearn.checkpoint import KEY, build_network, describe
+from gammalearn.data import EventIndex
+from gammalearn.settings import Experiment
+from gammalearn.tasks import build_tasks
+
+NETWORK = {"backbone": "conv4", "channels": [2] * 4, "embedding": 8, "head": 4}
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory):
+    """Function that saves a network of random weights for the cameras of a file."""
+
+    def make(path, name="Net", batch_size=64, **data):
+        experiment = Experiment.model_validate(
+            {
+                "data": data,
+                "network": NETWORK,
+                "output": {"algorithm": name},
+                "training": {"batch_size": batch_size},
+            }
+        )
+        cameras = EventIndex.build([path], experiment.data).cameras
+        with torch.random.fork_rng():
+            torch.manual_seed(4)
+            network = build_network(experiment, cameras, build_tasks(experiment.tasks))
+        state = {
+            KEY: describe(experiment, cameras, {"files": [], "events": {}}),
+            "state_dict": {f"network.{k}": v for k, v in network.state_dict().items()},
+            "loops": {"fit_loop": {"epoch_progress": {"current": {"processed": 1}}}},
+        }
+        file = tmp_path_factory.mktemp("checkpoint") / "best.ckpt"
+        torch.save(state, file)
+        return file
+
+    return make

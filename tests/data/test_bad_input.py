@@ -20,6 +20,7 @@ from gammalearn.dl2 import writer
 from gammalearn.errors import EmptySelectionError, GammaLearnError, InputFileError
 from gammalearn.experiment import index_inputs, report_sections
 from gammalearn.settings import DataSettings, Experiment
+from gammalearn.show import show_event
 from gammalearn.tasks import build_tasks
 
 RUN202, RUN201, GAMMAS = "proton_run202_prod5", "proton_run201_prod5", "gamma_lsts_run7_7.0.0"
@@ -114,6 +115,9 @@ class TestDamageThatKillsTheProcess:
         path.write_bytes(data)
         with pytest.raises(InputFileError, match=f"'{path}' is damaged"):
             EventIndex.build([path], DataSettings())
+        with pytest.raises(InputFileError, match=f"'{path}' is damaged"):
+            show_event(path, 8615, tmp_path / "event.png")
+        assert not (tmp_path / "event.png").exists()
 
     @pytest.mark.parametrize("processes", [0, 2])
     def test_stops_the_run_by_name_or_is_skipped(self, crashing, dl1, tmp_path, processes):

@@ -280,8 +280,8 @@ def test_damage_that_kills_the_process_that_reads(data_dir, tmp_path):
     data[75886] = 0xCA
     path = tmp_path / "damaged.dl2.h5"
     path.write_bytes(data)
-    results = Table({"obs_id": [1], "event_id": [1], "Test_energy": [1.0], "Test_is_valid": [True]})
-    write_table(results, path, "/dl2/event/subarray/energy/Test", append=True)
+    results = Table({"obs_id": [201], "event_id": [8615], "tel_id": [7], "Test_tel_energy": [1.0]})
+    write_table(results, path, "/dl2/event/telescope/energy/Test/tel_007", append=True)
     with pytest.raises(InputFileError, match=f"'{path}' is damaged"):
         read_events([path])
 

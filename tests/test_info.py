@@ -78,7 +78,8 @@ def test_noise_is_what_the_augmentation_adds_to():
     settings = AugmentationSettings(nsb=2.0)
     brighter = augment({"charge": charge}, np.arange(20), settings, seed=1, epoch=0)["charge"]
     for images, expected in ((charge, 1.69), (brighter, 3.69)):
-        assert np.median(_noise(images)) == pytest.approx(expected, rel=0.03)
+        # Poisson's long tails make the middle narrower, by (excess kurtosis 2 / 3.69²) / 6 = 2 %.
+        assert np.median(_noise(images)) == pytest.approx(expected, rel=0.05)
         images[:, :20] += 100
         images[:, 20:30] = np.nan
         assert np.median(_noise(images)) == pytest.approx(expected, rel=0.08)

@@ -158,6 +158,8 @@ def _serve(function, connection: Connection, other_end: Connection) -> None:
             connection.send(answer)
         except BrokenPipeError:
             return
+        # It may be large; the next is made without it in memory.
+        del answer
 
 
 def _death(path: Path, exit_code: int) -> InputFileError:

@@ -483,8 +483,11 @@ def _cut_flow(what: str, indices: Sequence[EventIndex]) -> ReportSection:
         for label, n_events, n_images in index.cut_flow:
             before = flow.get(label, (0, 0))
             flow[label] = before[0] + n_events, before[1] + n_images
+    triggered = max(next(iter(flow.values()), (0, 0))[1], 1)
     return ReportSection(
         title=f"Selection of the {what} events",
-        text="Events and images left after each step.",
-        table={label: f"{n} events, {m} images" for label, (n, m) in flow.items()},
+        text="Events and images left after each step, and the share of the triggered telescopes' "
+        "images.",
+        heading=["Step", "Events", "Images", "Share"],
+        table={label: [n, m, f"{m / triggered:.1%}"] for label, (n, m) in flow.items()},
     )

@@ -26,6 +26,18 @@ TRIGGER = "/dl1/event/subarray/trigger"
 SHOWER = "/simulation/event/subarray/shower"
 LSTCHAIN_DL2 = "/dl2/event/telescope/parameters/LST_LSTCam"
 
+#: Images of each telescope that tell the noise.
+IMAGES_OF_NOISE = 100
+
+#: Of a normal distribution, one standard deviation to either side of its mean.
+ONE_SIGMA_PERCENTILES = (15.865, 84.135)
+
+#: Columns of the table of files.
+COLUMNS = (
+    "file", "format", "telescopes", "cameras", "noise (p.e.²)", "events", "energies (TeV)",
+    "pointing",
+)  # fmt: skip
+
 
 def describe(paths: Sequence[Path]) -> str:
     """Say what files hold: a table where there are several of events, else each by itself.
@@ -82,17 +94,21 @@ def describe_files(paths: Sequence[Path]) -> str:
 
 
 def _table(summaries: Sequence[dict]) -> str:
-    rows = [("file", "format", "telescopes", "cameras", "events", "energies (TeV)", "pointing")]
+    rows = [COLUMNS]
     particles, cameras, images, several = Counter(), [], Counter(), 0
     for summary in summaries:
-        names = set()
-        for camera, n_images in summary["cameras"]:
+        noise = {}
+        for camera, n_images, of_images in summary["cameras"]:
             known = next((other for other in cameras if other.same_camera(camera)), None)
             if known is None:
                 cameras.append(known := camera)
-            names.add(known.name)
+            noise.setdefault(known.name, []).extend(of_images)
             images[known.name] += n_images
-        row = summary["row"] | {"cameras": ", ".join(sorted(names))}
+        row = summary["row"] | {
+            "cameras": ", ".join(sorted(noise)),
+            # The median image: of bright showers there are few.
+            "noise": ", ".join(f"{np.median(noise[name]):.2g}" for name in sorted(noise)),
+        }
         rows.append(tuple(row.values()))
         particles.update(summary["particles"])
         several += summary["several"]
@@ -115,7 +131,10 @@ def _summary_of(reader: Reader) -> dict:
         telescope = reader.subarray.tel[tel_id]
         geometry, focal_length = telescope.camera.geometry, telescope.optics.equivalent_focal_length
         camera = CameraType.from_geometry(geometry, focal_length)
-        cameras.append((camera, reader.n_images(tel_id)))
+        n_images = reader.n_images(tel_id)
+        rows = np.arange(min(n_images, IMAGES_OF_NOISE))
+        charge = reader.pixels(tel_id, rows, ["charge"])["charge"]
+        cameras.append((camera, n_images, _noise(charge)))
         table = reader.images(tel_id)
         pointings += list(zip(table["pointing_alt"], table["pointing_az"], strict=True))
         seen.append(event_keys(table))
@@ -130,12 +149,25 @@ def _summary_of(reader: Reader) -> dict:
         "format": reader.format,
         "telescopes": ", ".join(f"{count} {name}" for name, count in sorted(types.items())),
         "cameras": "",
+        "noise": "",
         "events": ", ".join(f"{count} {name}" for name, count in particles.most_common()),
         "energies": _range(energy, "{:.3g}") if len(energy) else "-",
         "pointing": f"alt {_range(alt)}, az {_range(az)} deg",
     }
     several = int((multiplicity > 1).sum())
     return {"row": row, "particles": particles, "cameras": cameras, "several": several}
+
+
+def _noise(charge: np.ndarray) -> np.ndarray:
+    """Variance (p.e.²) of the charges of each image's dark pixels, shape (n_images,).
+
+    From what the middle two thirds of the pixels span: few hold light, and that a Poisson
+    distribution is skewed does not count.
+    """
+    charge = charge[np.isfinite(charge).any(axis=1)].astype(np.float32)
+    charge[~np.isfinite(charge)] = np.nan
+    low, high = np.nanpercentile(charge, ONE_SIGMA_PERCENTILES, axis=1)
+    return ((high - low) / 2) ** 2
 
 
 def _range(values: np.ndarray, form: str = "{:.1f}") -> str:

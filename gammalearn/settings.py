@@ -160,7 +160,8 @@ class AugmentationSettings(_Settings):
     nsb: float = Field(0.0, ge=0, le=100)
     """Photoelectrons of night-sky background to add to each pixel's integration window on average,
     Poisson-distributed and their mean subtracted, as a pedestal is: the difference between the
-    level that is aimed at and that of the simulation."""
+    level that is aimed at and that of the simulation, about that of the noise (p.e.²) that
+    ``gammalearn info`` tells of the files."""
 
     gain_jitter: float = Field(0.0, ge=0, lt=1)
     """Standard deviation of each pixel's relative gain."""

@@ -1,6 +1,7 @@
 """Pictures of an event: what each telescope saw."""
 
 import math
+from functools import partial
 from pathlib import Path
 
 import matplotlib
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure
 from .data.formats import open_reader
 from .data.reader import event_keys
 from .errors import DataError, OutputError
+from .expendable import read_expendably
 
 __all__ = ["show_event"]
 
@@ -52,21 +54,28 @@ def show_event(
     output = Path(output)
     if output.exists() and not overwrite:
         raise OutputError(f"'{output}' exists; give another name, or --overwrite to replace it.")
+    read = partial(_read, event_id=event_id, obs_id=obs_id, cache_directory=cache_directory)
+    figure = _draw(*read_expendably(read, Path(path)))
+    try:
+        figure.savefig(output, dpi=120)
+    except (OSError, ValueError) as error:
+        raise OutputError(f"'{output}' cannot be written: {error}.") from error
+    return output
+
+
+def _read(path: Path, event_id: int, obs_id: int | None, cache_directory: str | None):
+    """What is drawn: a title, and the id, the description and the charges of each telescope."""
     with open_reader(path, cache_directory) as reader:
         key = _key(reader, event_id, obs_id)
         panels = []
         for tel_id in reader.telescopes_with_images():
             rows = np.flatnonzero((event_keys(reader.images(tel_id)) == key).all(axis=1))
             if len(rows):
-                panels.append((tel_id, reader.pixels(tel_id, rows[:1], ["charge"])["charge"][0]))
+                charge = reader.pixels(tel_id, rows[:1], ["charge"])["charge"][0]
+                panels.append((tel_id, reader.subarray.tel[tel_id], charge))
         if not panels:
             raise DataError(f"'{path}' has no image of event {event_id}.")
-        figure = _draw(reader, key, panels)
-    try:
-        figure.savefig(output, dpi=120)
-    except (OSError, ValueError) as error:
-        raise OutputError(f"'{output}' cannot be written: {error}.") from error
-    return output
+        return _title(reader, key), panels
 
 
 def _key(reader, event_id: int, obs_id: int | None) -> tuple[int, int]:
@@ -89,15 +98,14 @@ def _key(reader, event_id: int, obs_id: int | None) -> tuple[int, int]:
     return int(found[0]), event_id
 
 
-def _draw(reader, key: tuple[int, int], panels) -> Figure:
+def _draw(title: str, panels) -> Figure:
     n_columns = min(len(panels), COLUMNS)
     n_rows = math.ceil(len(panels) / n_columns)
     figure = Figure(figsize=(PANEL * max(n_columns, 2), PANEL * n_rows + 0.6), layout="constrained")
-    figure.suptitle(_title(reader, key))
+    figure.suptitle(title)
     with matplotlib.rc_context({"font.size": 8}):
-        for number, (tel_id, charge) in enumerate(panels, 1):
+        for number, (tel_id, telescope, charge) in enumerate(panels, 1):
             axes = figure.add_subplot(n_rows, n_columns, number)
-            telescope = reader.subarray.tel[tel_id]
             light = np.where(np.isfinite(charge), charge, 0)
             display = CameraDisplay(telescope.camera.geometry, image=light, ax=axes)
             display.add_colorbar(label="p.e.")

@@ -2,11 +2,16 @@
 
 import numpy as np
 import pytest
+from ctapipe.io import read_table
 from ctapipe.visualization import CameraDisplay
 
+from gammalearn.data.augmentation import augment
+from gammalearn.data.ctapipe_dl1 import IMAGES
 from gammalearn.data.formats import open_reader
+from gammalearn.data.lstchain_dl1 import IMAGES as LSTCHAIN_IMAGES
 from gammalearn.errors import DataError, InputFileError, OutputError
-from gammalearn.info import describe, describe_files
+from gammalearn.info import _noise, describe, describe_files
+from gammalearn.settings import AugmentationSettings
 from gammalearn.show import show_event
 
 GAMMAS, PROTONS = "gamma_lsts_run7_7.0.0", "proton_run202_prod5"
@@ -27,16 +32,36 @@ def words(text):
     return [" ".join(line.split()) for line in text.splitlines()]
 
 
+def noise_of(path, images):
+    """Median over the images of the squared half width of the middle 68.27 % of the pixels."""
+    widths = []
+    for node in images:
+        for charge in np.sort(read_table(path, node)["image"].data.astype(float)):
+            place = np.arange(len(charge)) / (len(charge) - 1)
+            low, high = np.interp([0.15865, 0.84135], place, charge)
+            widths.append((high - low) / 2)
+    return f"{np.median(np.square(widths)):.2g}"
+
+
 def test_table_of_files(file):
-    text = words(describe([file(GAMMAS), file(PROTONS), file(f"{PROTONS}_1tel")]))
-    assert text[0] == "file format telescopes cameras events energies (TeV) pointing"
-    assert text[1:] == [
-        f"{GAMMAS}.dl1.h5 ctapipe DL1 4 LST LSTS-design 4 gamma 0.1 alt 50.0, az 180.0 deg",
+    files = [file(GAMMAS), file(PROTONS), file(f"{PROTONS}_1tel")]
+    noise = [
+        noise_of(files[0], [f"{IMAGES}/tel_{tel_id:03d}" for tel_id in (1, 2, 3, 4)]),
+        noise_of(files[1], [f"{IMAGES}/tel_{tel_id:03d}" for tel_id in range(5, 20)])
+        + ", "
+        + noise_of(files[1], [f"{IMAGES}/tel_{tel_id:03d}" for tel_id in (1, 2, 3, 4)]),
+        noise_of(files[2], [LSTCHAIN_IMAGES]),
+    ]
+    text = words(describe(files))
+    assert text == [
+        "file format telescopes cameras noise (p.e.²) events energies (TeV) pointing",
+        f"{GAMMAS}.dl1.h5 ctapipe DL1 4 LST LSTS-design {noise[0]} 4 gamma 0.1 alt 50.0, "
+        "az 180.0 deg",
         # One camera of two names goes by the first of them.
-        f"{PROTONS}.dl1.h5 ctapipe DL1 4 LST, 15 MST FlashCam, LSTS-design 6 proton "
+        f"{PROTONS}.dl1.h5 ctapipe DL1 4 LST, 15 MST FlashCam, LSTS-design {noise[1]} 6 proton "
         "0.0762 to 8.5 alt 70.0, az 0.0 deg",
-        f"dl1_{PROTONS}_1tel.h5 lstchain DL1 1 LST LSTS-design 2 proton 0.132 to 8.5 "
-        "alt 70.0, az 0.0 deg",
+        f"dl1_{PROTONS}_1tel.h5 lstchain DL1 1 LST LSTS-design {noise[2]} 2 proton "
+        "0.132 to 8.5 alt 70.0, az 0.0 deg",
         "",
         "Can be learnt from",
         "mono 21 images of LSTS-design, 30 images of FlashCam",
@@ -44,6 +69,20 @@ def test_table_of_files(file):
         "energy, direction, impact 4 gammas",
         "particle type 4 gammas, 8 others",
     ]
+
+
+def test_noise_is_what_the_augmentation_adds_to():
+    """Normal noise of 1.3 p.e., a share of lit pixels, and night sky of 2 p.e. on top."""
+    rng = np.random.default_rng(1)
+    charge = rng.normal(0, 1.3, (20, 1855)).astype(np.float32)
+    settings = AugmentationSettings(nsb=2.0)
+    brighter = augment({"charge": charge}, np.arange(20), settings, seed=1, epoch=0)["charge"]
+    for images, expected in ((charge, 1.69), (brighter, 3.69)):
+        # Poisson's long tails make the middle narrower, by (excess kurtosis 2 / 3.69²) / 6 = 2 %.
+        assert np.median(_noise(images)) == pytest.approx(expected, rel=0.05)
+        images[:, :20] += 100
+        images[:, 20:30] = np.nan
+        assert np.median(_noise(images)) == pytest.approx(expected, rel=0.08)
 
 
 def test_what_cannot_be_learnt(file):

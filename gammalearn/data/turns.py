@@ -2,7 +2,8 @@
 
 Images turn exactly, by permutation of pixels, and telescopes, direction and impact turn with them.
 What does not turn is the zenith and the magnetic field, so that a turned event is a little less
-true than the event that was simulated, the more so the lower the array points.
+true than the event that was simulated, the more so the lower the array points. Mirrors are left
+out: the cameras of one event need not be mirrored at one line.
 """
 
 from dataclasses import dataclass, replace

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ..expendable import read_expendably
 from ..files import open_hdf5, reading
 
 __all__ = ["ORIGIN", "origin", "read_origin"]
@@ -31,6 +32,10 @@ def read_origin(path: Path) -> str | None:
     InputFileError
         If the file cannot be read.
     """
+    return read_expendably(_origin, path)
+
+
+def _origin(path: Path) -> str | None:
     with open_hdf5(path) as file, reading(path, "its attributes"):
         attributes = file.root._v_attrs
         return str(attributes[ORIGIN]) if ORIGIN in attributes else None

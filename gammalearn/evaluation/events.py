@@ -10,6 +10,7 @@ Here they become one table with plain names, one row an event, whatever software
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +21,8 @@ from astropy.table import Column, QTable, Table, join, vstack
 from ctapipe.containers import CoordinateFrameType
 from ctapipe.io import TableLoader, read_table
 
-from ..errors import EvaluationError, InputFileError
+from ..errors import EvaluationError, GammaLearnError, InputFileError
+from ..expendable import expendable
 from ..files import open_hdf5, reading
 from ..particles import particle_names
 from . import lstchain
@@ -175,15 +177,25 @@ def read_events(
     wanted = None if algorithm is None else [name.strip() for name in algorithm.split(",")]
 
     contents, events = [], []
-    for index, path in enumerate(paths):
-        with open_hdf5(path) as h5file, reading(path, "its reconstructed events"):
-            contents.append(_find_contents(h5file, path, wanted, observed))
-            _check_alike(contents[0], contents[-1], paths[0], path)
-            table = _read_file(h5file, path, contents[-1], parameters)
+    read = partial(_read, wanted=wanted, parameters=parameters, observed=observed)
+    for index, (path, answer) in enumerate(zip(paths, expendable(read, paths), strict=True)):
+        if isinstance(answer, GammaLearnError):
+            raise answer
+        found, table = answer
+        contents.append(found)
+        _check_alike(contents[0], found, paths[0], path)
         table["file"] = np.full(len(table), index)
         events.append(table)
 
     return _combine(events, contents, paths)
+
+
+def _read(
+    path: Path, wanted: list[str] | None, parameters: Sequence[str], observed: bool
+) -> tuple[_Contents, QTable]:
+    with open_hdf5(path) as h5file, reading(path, "its reconstructed events"):
+        contents = _find_contents(h5file, path, wanted, observed)
+        return contents, _read_file(h5file, path, contents, parameters)
 
 
 def _find_contents(

@@ -12,6 +12,7 @@ from ctapipe.io import read_table
 from pyirf.simulations import SimulatedEventsInfo
 from pyirf.spectral import PowerLaw
 
+from ..expendable import read_expendably
 from ..files import open_hdf5, reading
 from ..particles import plural
 
@@ -78,7 +79,7 @@ def read_productions(
         particle = np.asarray(mine["particle"], dtype=str)
         of_run = dict(zip(np.asarray(mine["obs_id"]).tolist(), particle.tolist(), strict=True))
         of_file = sorted(set(of_run.values()))
-        runs = _read_runs(path)
+        runs = read_expendably(_read_runs, path)
         unknown = set(of_run) - {run["obs_id"] for run in runs}
         for name in {of_run[obs_id] for obs_id in unknown}:
             lacking[name] = f"{Path(path).name} does not tell how its {plural(name)} were simulated"

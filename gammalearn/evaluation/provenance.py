@@ -8,7 +8,8 @@ from pathlib import Path
 import yaml
 
 from .. import __version__
-from ..files import open_hdf5, sha256
+from ..expendable import read_expendably
+from ..files import open_hdf5, reading, sha256
 
 __all__ = ["InputFile", "describe_input", "versions"]
 
@@ -50,9 +51,7 @@ def describe_input(path: Path, label: str = "") -> InputFile:
     label : str
         What goes before its name.
     """
-    with open_hdf5(path) as h5file:
-        attributes = h5file.root._v_attrs
-        written = {name: str(attributes[name]) for name in attributes._v_attrnamesuser}
+    written = read_expendably(_attributes, path)
     makers = []
     if "GAMMALEARN VERSION" in written:
         makers.append(f"GammaLearn {written['GAMMALEARN VERSION']}")
@@ -64,6 +63,12 @@ def describe_input(path: Path, label: str = "") -> InputFile:
         ", ".join(makers),
         written.get("GAMMALEARN SETTINGS", ""),
     )
+
+
+def _attributes(path: Path) -> dict[str, str]:
+    with open_hdf5(path) as h5file, reading(path, "its attributes"):
+        attributes = h5file.root._v_attrs
+        return {name: str(attributes[name]) for name in attributes._v_attrnamesuser}
 
 
 def versions() -> dict[str, str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import tables
 import yaml
 
+from ..expendable import read_expendably
 from ..files import open_hdf5, reading
 from ..settings import SimulationSettings
 
@@ -32,6 +33,11 @@ def read_record(path: Path) -> dict | None:
     InputFileError
         If the file cannot be read.
     """
+    record = read_expendably(_record, path)
+    return None if record is None else yaml.safe_load(record)
+
+
+def _record(path: Path) -> str | None:
     with open_hdf5(path) as file, reading(path, "its attributes"):
         attributes = file.root._v_attrs
-        return yaml.safe_load(str(attributes[ATTRIBUTE])) if ATTRIBUTE in attributes else None
+        return str(attributes[ATTRIBUTE]) if ATTRIBUTE in attributes else None

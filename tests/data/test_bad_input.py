@@ -20,6 +20,7 @@ from gammalearn.dl2 import writer
 from gammalearn.errors import EmptySelectionError, GammaLearnError, InputFileError
 from gammalearn.experiment import index_inputs, report_sections
 from gammalearn.settings import DataSettings, Experiment
+from gammalearn.show import show_event
 from gammalearn.tasks import build_tasks
 
 RUN202, RUN201, GAMMAS = "proton_run202_prod5", "proton_run201_prod5", "gamma_lsts_run7_7.0.0"
@@ -114,6 +115,9 @@ class TestDamageThatKillsTheProcess:
         path.write_bytes(data)
         with pytest.raises(InputFileError, match=f"'{path}' is damaged"):
             EventIndex.build([path], DataSettings())
+        with pytest.raises(InputFileError, match=f"'{path}' is damaged"):
+            show_event(path, 8615, tmp_path / "event.png")
+        assert not (tmp_path / "event.png").exists()
 
     @pytest.mark.parametrize("processes", [0, 2])
     def test_stops_the_run_by_name_or_is_skipped(self, crashing, dl1, tmp_path, processes):
@@ -267,10 +271,10 @@ def test_what_is_left_out_of_the_test_files_is_reported(dl1, altered, tmp_path):
     told = report_sections(Experiment(data=settings), tmp_path, summary, tests[0], tests)
     sections = {section.title: section for section in told}
     one, both = (sections[f"Selection of the {kind} events"] for kind in ("training", "test"))
-    assert one.table["triggered"] == "6 events, 36 images"
+    assert one.heading == ["Step", "Events", "Images", "Share"]
+    assert one.table["triggered"] == [6, 36, "100.0%"]
     # The merged file holds the same six events and one more with two images.
-    assert both.table["triggered"] == "13 events, 74 images"
-    n_events, n_images = (
-        2 * int(number) for number in one.table["event: true_energy > 1"].split()[::2]
-    )
-    assert both.table["event: true_energy > 1"] == f"{n_events} events, {n_images} images"
+    assert both.table["triggered"] == [13, 74, "100.0%"]
+    n_events, n_images, share = one.table["event: true_energy > 1"]
+    assert share == f"{100 * n_images / 36:.1f}%"
+    assert both.table["event: true_energy > 1"][:2] == [2 * n_events, 2 * n_images]

@@ -1,6 +1,7 @@
 """The index of each file: kept in the cache, made in several processes, or left out."""
 
 import logging
+import os
 import shutil
 import tracemalloc
 
@@ -46,6 +47,15 @@ class TestCache:
         before = EventIndex.build([path], settings())
         shutil.copyfile(altered(RUN201, lambda file: None, copy="other"), path)
         assert len(EventIndex.build([path], settings())) < len(before)
+
+    def test_goes_with_the_time_of_the_files_change(self, altered, settings, tmp_path):
+        path = altered(RUN201, lambda file: None)
+        EventIndex.build([path], settings())
+        (before,) = (tmp_path / "cache").rglob("index.json")
+        os.utime(path, ns=(1, 1))
+        EventIndex.build([path], settings())
+        (after,) = (tmp_path / "cache").rglob("index.json")
+        assert after != before, "what is stale is removed"
 
     def test_damaged_is_made_anew(self, dl1, settings, tmp_path):
         first = EventIndex.build([dl1(RUN201)], settings())

@@ -25,6 +25,8 @@ FILES = [
 
 GAMMAS = "gamma_lsts_run7_7.0.0"
 
+PIXELS = ["charge", "peak_time", "cleaning_mask"]
+
 
 @pytest.fixture(scope="session")
 def lstchain(data_dir):
@@ -89,17 +91,19 @@ def test_everything_is_as_the_columns_say(lstchain, name):
             for angle in ("alt", "az"):
                 expected = np.rad2deg(parameters[f"{angle}_tel"][mine].astype(float)) % 360
                 np.testing.assert_allclose(table[f"pointing_{angle}"], expected, rtol=1e-12)
-            pixels = reader.pixels(tel_id, np.arange(len(mine)), ["charge", "cleaning_mask"])
+            pixels = reader.pixels(tel_id, np.arange(len(mine)), PIXELS)
             np.testing.assert_array_equal(pixels["charge"], images["image"][mine])
             np.testing.assert_array_equal(pixels["cleaning_mask"], images["image_mask"][mine])
             np.testing.assert_array_equal(event_keys(pixels), event_keys(table))
+            np.testing.assert_array_equal(pixels["peak_time"], images["peak_time"][mine])
             last = reader.pixels(tel_id, np.array([len(mine) - 1]), ["peak_time"])
             np.testing.assert_array_equal(last["peak_time"], images["peak_time"][mine[-1:]])
             row = match_rows(event_keys(table), event_keys(reader.events))
-            for ours, theirs in (("energy", "energy"), ("core_x", "core_x"), ("x_max", "x_max")):
-                np.testing.assert_array_equal(
-                    reader.events[f"true_{ours}"][row], parameters[f"mc_{theirs}"][mine]
-                )
+            for column in TRUTH_UNITS:
+                expected = parameters[column.replace("true_", "mc_")][mine].astype(float)
+                if column in ("true_alt", "true_az"):
+                    expected = np.rad2deg(expected)
+                np.testing.assert_array_equal(reader.events[column][row], expected)
         assert n_images == len(parameters)
         assert set(reader.events["particle"]) == {name.split("_")[0]}
 

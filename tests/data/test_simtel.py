@@ -1,11 +1,13 @@
 """sim_telarray files: what ctapipe makes of them, once."""
 
+import gzip
 import shutil
 import sys
 
 import numpy as np
 import pytest
 import tables
+import zstandard
 from ctapipe.calib import CameraCalibrator
 from ctapipe.io import EventSource
 
@@ -31,7 +33,17 @@ def simtel_file(data_dir):
 
 
 @pytest.mark.parametrize(
-    "name", ["gamma_lsts_run7_7.0.0", "proton_run201_prod5", "lst_with_photons"]
+    "name",
+    [
+        "aux_traces_2029",
+        "gamma_diffuse_run10_6.0.0",
+        "gamma_lsts_run7_7.0.0",
+        "gamma_with_obslevel_particles",
+        "lst_with_photons",
+        "proton_run1_6.0.2",
+        "proton_run201_prod5",
+        "proton_run202_prod5",
+    ],
 )
 def test_is_what_ctapipe_process_makes(simtel_file, dl1, cache, name):
     """The DL1 file of the same name was made by it, with the same settings."""
@@ -84,6 +96,21 @@ def test_names_do_not_matter(simtel_file, dl1, cache, tmp_path):
     index = EventIndex.build(files, DataSettings(cache_directory=cache))
     first, second = index.events["event_id"]
     assert first == second and index.events["file"].tolist() == [0, 1]
+
+
+def test_however_it_is_compressed(simtel_file, cache, tmp_path):
+    original = simtel_file("proton_run201_prod5")
+    with original.open("rb") as file:
+        content = zstandard.ZstdDecompressor().stream_reader(file).read()
+    plain, gz = tmp_path / "events.simtel", tmp_path / "events.simtel.gz"
+    plain.write_bytes(content)
+    gz.write_bytes(gzip.compress(content, 1))
+    charges = []
+    for path in (original, plain, gz):
+        with open_reader(path, cache) as reader:
+            charges.append(reader.pixels(7, np.array([0]), ["charge"])["charge"])
+    np.testing.assert_array_equal(charges[1], charges[0])
+    np.testing.assert_array_equal(charges[2], charges[0])
 
 
 def test_dl2_can_be_made(simtel_file, cache):

@@ -4,7 +4,7 @@ import astropy.units as u
 import numpy as np
 import pytest
 import tables
-from astropy.table import vstack
+from astropy.table import Table, vstack
 from ctapipe.core import run_tool
 from ctapipe.io import read_table, write_table
 from ctapipe.tools.process import ProcessorTool
@@ -271,6 +271,19 @@ def test_a_file_that_is_cut_short(dl2_file):
     dl2_file.write_bytes(content[: len(content) // 2])
     with pytest.raises(InputFileError, match=r"cannot be read as HDF5: it is truncated|is damaged"):
         read_events([dl2_file])
+
+
+def test_damage_that_kills_the_process_that_reads(data_dir, tmp_path):
+    """A letter of an attribute's name, of the table of triggers, that HDF5 1.14 stumbles over."""
+    data = bytearray((data_dir / "dl1_ctapipe/proton_run201_prod5.dl1.h5").read_bytes())
+    assert data[75880:75886] == b"FIELD_"
+    data[75886] = 0xCA
+    path = tmp_path / "damaged.dl2.h5"
+    path.write_bytes(data)
+    results = Table({"obs_id": [201], "event_id": [8615], "tel_id": [7], "Test_tel_energy": [1.0]})
+    write_table(results, path, "/dl2/event/telescope/energy/Test/tel_007", append=True)
+    with pytest.raises(InputFileError, match=f"'{path}' is damaged"):
+        read_events([path])
 
 
 def test_a_file_without_results(tmp_path, sample, write_dl2):

@@ -206,7 +206,7 @@ def _number(column) -> str:
 def _mark(axes, camera: CameraType, offset: np.ndarray, marker: str) -> None:
     """Mark an offset in the sky, (fov_lon, fov_lat) in deg from the telescope's pointing."""
     # ctapipe's camera frame has x along fov_lat and y along fov_lon.
-    y, x = np.tan(np.deg2rad(offset)) * camera.focal_length
+    y, x = np.deg2rad(offset) * camera.effective_focal_length
     if np.hypot(x, y) <= np.hypot(camera.pix_x, camera.pix_y).max():
         style = {"markerfacecolor": "none"} if marker == "o" else {}
         axes.plot(x, y, marker, color="#56B4E9", markersize=8, **style)

@@ -25,6 +25,9 @@ PANEL = 2.6
 #: Bins of the energy in each factor of ten.
 BINS_PER_DECADE = 5
 
+#: Factors of ten beyond the true energies that reconstructed ones are drawn to.
+MARGIN = 1
+
 
 class EpochPictures(lightning.Callback):
     """Sends to TensorBoard, every few epochs, the energies of the validation as a migration matrix
@@ -82,10 +85,14 @@ def draw_energy_migration(true: np.ndarray, reco: np.ndarray) -> Figure:
     Parameters
     ----------
     true, reco : ndarray, shape (n_events,)
-        log10(E/TeV).
+        log10(E/TeV). What is reconstructed more than a decade beyond all true energies counts in
+        the first or last bin.
     """
     figure = Figure(figsize=(4.4, 3.8), layout="constrained", dpi=100)
     axes = figure.add_subplot()
+    if len(true):
+        # A training that goes wrong gives any number: such events count at the edge.
+        reco = np.clip(reco, true.min() - MARGIN, true.max() + MARGIN)
     both = np.concatenate([true, reco])
     both = both[np.isfinite(both)]
     low, high = (both.min(), both.max()) if len(both) else (-1, 1)

@@ -43,6 +43,20 @@ def test_few_energies(energies):
     assert draw_energy_migration(np.array(energies), np.array(energies)).axes
 
 
+@pytest.mark.parametrize("wild", [400.0, 1e18, -1e18, np.inf, np.nan])
+def test_wild_energies_count_at_the_edge(wild):
+    """Of a training that goes wrong: a decade beyond the true ones, five bins, and their own."""
+    (axes, *_) = draw_energy_migration(np.array([0.05, 0.05]), np.array([0.05, wild])).axes
+    (mesh,) = [part for part in axes.collections if isinstance(part, QuadMesh)]
+    counts = mesh.get_array().filled(0)
+    assert counts.sum() == (1 if np.isnan(wild) else 2)
+    assert counts.shape == ((1, 1) if np.isnan(wild) else (6, 6))
+    true = 5 if wild < 0 else 0
+    assert counts[true, true] == 1
+    if not np.isnan(wild):
+        assert counts[5 - true, true] == 1
+
+
 @pytest.fixture(scope="module")
 def stereo(files, experiment):
     """Index and tasks of two cameras, and a batch of two events."""

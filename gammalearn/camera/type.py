@@ -35,7 +35,10 @@ class CameraType:
     lattice : {"hexagonal", "square"}
         Arrangement of the pixels.
     focal_length : float
-        Equivalent focal length of the telescope, in m.
+        Equivalent focal length of the telescope, in m, which its description is told by.
+    effective_focal_length : float, optional
+        That images follow, in m: a direction lies at its product with the angle. By default the
+        equivalent one.
     """
 
     name: str
@@ -43,9 +46,20 @@ class CameraType:
     pix_y: np.ndarray = field(repr=False)
     lattice: str
     focal_length: float
+    effective_focal_length: float | None = None
+
+    def __post_init__(self):
+        if self.effective_focal_length is None:
+            object.__setattr__(self, "effective_focal_length", self.focal_length)
 
     @classmethod
-    def from_geometry(cls, geometry: CameraGeometry, focal_length, name: str | None = None):
+    def from_geometry(
+        cls,
+        geometry: CameraGeometry,
+        focal_length,
+        name: str | None = None,
+        effective_focal_length=None,
+    ):
         """The type of a ctapipe camera.
 
         Parameters
@@ -55,7 +69,11 @@ class CameraType:
             Equivalent focal length of the telescope.
         name : str, optional
             By default the geometry's name.
+        effective_focal_length : astropy.units.Quantity, optional
+            NaN where it is not known.
         """
+        if effective_focal_length is None or not np.isfinite(effective_focal_length):
+            effective_focal_length = focal_length
         square = geometry.pix_type == PixelShape.SQUARE
         return cls(
             name=name or geometry.name,
@@ -63,6 +81,7 @@ class CameraType:
             pix_y=geometry.pix_y.to_value("m").astype(np.float64),
             lattice="square" if square else "hexagonal",
             focal_length=float(focal_length.to_value("m")),
+            effective_focal_length=float(effective_focal_length.to_value("m")),
         )
 
     @property
@@ -87,7 +106,8 @@ class CameraType:
         """
         cells = np.column_stack([self.grid.rows, self.grid.cols, np.ones(self.n_pixels)])
         # ctapipe's camera frame has x along fov_lat and y along fov_lon.
-        sky = np.rad2deg(np.column_stack([self.pix_y, self.pix_x]) / self.focal_length)
+        positions = np.column_stack([self.pix_y, self.pix_x])
+        sky = np.rad2deg(positions / self.effective_focal_length)
         return np.linalg.lstsq(cells, sky)[0]
 
     @cached_property
@@ -137,15 +157,21 @@ class CameraType:
             "pix_y": self.pix_y.tolist(),
             "lattice": self.lattice,
             "focal_length": self.focal_length,
+            "effective_focal_length": self.effective_focal_length,
         }
 
     @classmethod
     def from_dict(cls, values: dict) -> "CameraType":
-        """The camera that :meth:`to_dict` described."""
+        """The camera that :meth:`to_dict` described.
+
+        Descriptions that lack the effective focal length are of networks that have learnt with the
+        equivalent one.
+        """
         return cls(
             name=values["name"],
             pix_x=np.asarray(values["pix_x"], dtype=np.float64),
             pix_y=np.asarray(values["pix_y"], dtype=np.float64),
             lattice=values["lattice"],
             focal_length=float(values["focal_length"]),
+            effective_focal_length=values.get("effective_focal_length"),
         )

@@ -21,7 +21,7 @@ from .reader import TRUTH_UNITS, Reader, event_keys, match_rows
 __all__ = ["EVENT_COLUMNS", "IMAGE_COLUMNS", "FileIndex", "chosen_telescopes"]
 
 #: Changes when what is kept of a file does.
-FORMAT = 3
+FORMAT = 4
 
 DESCRIPTION = "index.json"
 
@@ -365,6 +365,7 @@ class _Selection:
             telescope.camera.geometry,
             telescope.optics.equivalent_focal_length,
             name=telescope.camera.name.replace(".", "_"),
+            effective_focal_length=telescope.optics.effective_focal_length,
         )
         for number, known in enumerate(self.cameras):
             if known.same_camera(camera):

@@ -287,9 +287,7 @@ class _Merged:
         name = camera.name
         while name in names:
             name, number = f"{camera.name}-{number}", number + 1
-        self.cameras.append(
-            CameraType(name, camera.pix_x, camera.pix_y, camera.lattice, camera.focal_length)
-        )
+        self.cameras.append(replace(camera, name=name))
         return len(self.cameras) - 1
 
     def _join(self) -> tuple[Table, Table]:

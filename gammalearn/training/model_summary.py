@@ -15,6 +15,9 @@ from ..tasks import Task
 
 __all__ = ["Part", "in_words", "summarise"]
 
+#: Events to count with: batch normalisation of the one pixel of a small grid wants two.
+N_EVENTS = 2
+
 
 @dataclass(frozen=True)
 class Part:
@@ -54,19 +57,22 @@ def summarise(experiment: Experiment, cameras, tasks: Mapping[str, Task]) -> lis
     gathered = {"network": experiment.network.model_copy(update={"backend": "gather"})}
     with torch.random.fork_rng(devices=[]):
         network = build_network(experiment.model_copy(update=gathered), cameras, tasks)
+    # Any telescope, of those with a slot where they are fixed.
+    tel_id = (experiment.network.telescopes or [1])[0]
     images = {
         camera.name: CameraImages(
-            torch.zeros(1, len(experiment.data.channels), camera.n_pixels),
-            torch.zeros(1, dtype=torch.int64),
-            torch.zeros(1, 3),
-            torch.zeros(1, 2),
+            torch.zeros(N_EVENTS, len(experiment.data.channels), camera.n_pixels),
+            torch.arange(N_EVENTS),
+            torch.zeros(N_EVENTS, 3),
+            torch.zeros(N_EVENTS, 2),
+            torch.full((N_EVENTS,), tel_id),
         )
         for camera in cameras
     }
     # As it trains, as torch fuses attention in evaluation to what it does not count.
     counter = FlopCounterMode(display=False)
     with sdpa_kernel(SDPBackend.MATH), counter:
-        network.requires_grad_(False).train()(images, 1)
+        network.requires_grad_(False).train()(images, N_EVENTS)
     counts = counter.get_flop_counts()
     parts = []
     for name, part in _parts(network):
@@ -77,7 +83,7 @@ def summarise(experiment: Experiment, cameras, tasks: Mapping[str, Task]) -> lis
         )
         n_parameters = sum(parameter.numel() for parameter in part.parameters())
         # torch counts a product and its sum as two.
-        parts.append(Part(name, n_parameters, operations // 2))
+        parts.append(Part(name, n_parameters, operations // (2 * N_EVENTS)))
     return parts
 
 

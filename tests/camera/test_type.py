@@ -139,6 +139,14 @@ def test_pitch_of_the_lst(real):
     assert real("proton_run202_prod5", 1).pitch == pytest.approx(0.05, abs=1e-4)
 
 
+def test_old_descriptions_keep_the_sky_that_a_network_has_learnt():
+    camera = hexagonal(focal_length=28.0)
+    values = moved(camera, effective_focal_length=29.3).to_dict()
+    assert CameraType.from_dict(values).effective_focal_length == 29.3
+    del values["effective_focal_length"]
+    np.testing.assert_array_equal(CameraType.from_dict(values).sky_of_cells, camera.sky_of_cells)
+
+
 def test_grid_has_the_pixels():
     camera = hexagonal(4)
     assert camera.grid.n_pixels == camera.n_pixels == 16

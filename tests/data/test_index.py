@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from astropy.table import Table
+from ctapipe.coordinates import TelescopeFrame
 from ctapipe.instrument import SubarrayDescription
 
 from gammalearn.data import EventIndex
@@ -181,6 +182,20 @@ class TestCameras:
         assert [c.name for c in cameras] == [
             "LSTCam", "FlashCam", "MSTx-NectarCam", "HESS-1U", "LSTCam-2",
         ]  # fmt: skip
+
+    @pytest.mark.parametrize("choice", ["effective", "equivalent"])
+    def test_pixels_look_where_ctapipe_has_them(self, index, dl1, choice):
+        """By the effective focal length, which one of the files does not know."""
+        name = RUN202 if choice == "effective" else "lst_with_photons"
+        subarray = SubarrayDescription.from_hdf(dl1(name), focal_length_choice=choice.upper())
+        found = index(name)
+        for number, camera in enumerate(found.cameras):
+            tel_id = found.images["tel_id"][found.images["camera"] == number][0]
+            sky = subarray.tel[tel_id].camera.geometry.transform_to(TelescopeFrame())
+            expected = np.column_stack([sky.pix_x.to_value("deg"), sky.pix_y.to_value("deg")])
+            cells = np.column_stack([camera.grid.rows, camera.grid.cols, np.ones(camera.n_pixels)])
+            apart = np.hypot(*(cells @ camera.sky_of_cells - expected).T)
+            assert apart.max() < 0.01 * np.hypot(*expected.T).max(), camera.name
 
     def test_a_network_keeps_to_its_cameras(self, index):
         known = index(RUN202, telescopes="LST").cameras

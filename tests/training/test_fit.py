@@ -128,6 +128,14 @@ def test_losses_of_an_epoch_are_means_over_its_events(train, files, tmp_path):
         assert run.history[f"validation/{name}"][-1] == (2, pytest.approx(expected, rel=1e-4))
 
 
+def test_fixed_telescopes(train, tmp_path):
+    """Each in its slot, of which there may be more than telescopes."""
+    network = {"fusion": "concatenation", "telescopes": [1, 2, 3, 4]}
+    run = train(tmp_path, data={"grouping": "stereo"}, network=network)
+    assert load_checkpoint(run.last).epoch == 2
+    assert run.summary["skipped_steps"] == 0
+
+
 # -- the same again --------------------------------------------------------------------------------
 
 

@@ -76,6 +76,20 @@ def test_attention_among_telescopes_by_hand(count):
     assert parts["fusion"][1] == 2 * (attention + 2 * 8 * 16) + attention
 
 
+def test_slots_of_telescopes_by_hand(count):
+    """Side by side are the features of all, whether they are there or not."""
+    parts = count(backbone="conv4", channels=[2] * 4, fusion="concatenation", telescopes=[3, 1, 7])
+    assert parts["fusion"] == (3 * 8 * 8 + 8, 3 * 8 * 8)
+
+
+def test_a_grid_that_ends_as_one_pixel(camera, count):
+    n = pixels(camera, 5)
+    assert n[5] == 1
+    parts = count(backbone="gammaphysnet", channels=[4] * 6, blocks=1, attention="none")
+    convolutions = 7 * (n[0] * (2 * 4 + 4 * 4 + 4 * 4) + sum(n[1:]) * (4 * 4 + 4 * 4))
+    assert parts["encoders.Small"][1] == convolutions + sum(n[1:]) * 4 * 4 + 4 * n[5] * 8
+
+
 def test_counting_changes_no_random_numbers(count):
     torch.manual_seed(0)
     expected = torch.rand(3)

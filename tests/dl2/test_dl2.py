@@ -300,7 +300,7 @@ def test_every_event_is_predicted_whatever_the_batch_size(data_dir, batch_size):
 def test_files_have_each_trigger_once_whatever_the_batch_size(
     data_dir, tmp_path, checkpoint, grouping, multiplicity
 ):
-    """Of sizes that do not divide the number of events: 3 of 4, or 10 of 13 images, have results."""
+    """Of sizes that do not divide the number: 3 of 4 events, or 10 of 13 images, have results."""
     source = data_dir / "dl1_ctapipe" / "gamma_lsts_run7_7.0.0.dl1.h5"
     cuts = {"cuts": {"image": ["hillas_intensity > 80"]}, "min_multiplicity": multiplicity}
     found = []

@@ -254,7 +254,7 @@ class ReconstructionModule(lightning.LightningModule):
         is_total = name.endswith("/loss")
         self.log(name, self.means[name], on_step=False, on_epoch=True, prog_bar=is_total)
 
-    def training_step(self, batch: Batch, _) -> Tensor:
+    def training_step(self, batch: Batch, number: int) -> Tensor:
         if self.turns is not None:
             batch = self.turns(batch, self.tasks)
         outputs, of_images, event = self.network.of_events_and_images(batch.images, batch.n_events)
@@ -272,7 +272,13 @@ class ReconstructionModule(lightning.LightningModule):
             total = total + self.image_losses * self.balancing(of_images)
         total = total + to_learn
         # A total that is not finite makes the whole gradient NaN, in all processes.
-        return total * (total.detach() - total.detach() + 1)
+        return total * (total.detach() - total.detach() + 1) * self._to_mean(number)
+
+    def _to_mean(self, number: int) -> float:
+        """What makes the sum over the batches of a step their mean: Lightning divides it by the
+        accumulation, of which the last step of an epoch may have fewer."""
+        most = self.trainer.accumulate_grad_batches
+        return most / min(most, self.trainer.num_training_batches - number // most * most)
 
     # -- steps that are left out -------------------------------------------------------------------
 

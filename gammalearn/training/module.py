@@ -342,9 +342,11 @@ class ReconstructionModule(lightning.LightningModule):
             seen.reset()
 
     def configure_optimizers(self):
-        optimizer = build_optimizer(
-            self.settings, [p for p in self.parameters() if p.requires_grad]
-        )
+        groups = [{"params": [p for p in self.network.parameters() if p.requires_grad]}]
+        if balancing := list(self.balancing.parameters()):
+            # Their zero means nothing that a decay should pull to.
+            groups.append({"params": balancing, "weight_decay": 0.0})
+        optimizer = build_optimizer(self.settings, groups)
         if self.settings.schedule == "constant":
             return optimizer
         n_steps = self.trainer.estimated_stepping_batches

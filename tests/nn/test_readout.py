@@ -54,7 +54,7 @@ def test_pixels_look_where_the_camera_frame_says():
 
 
 def test_moments_are_precise_where_the_network_is_not():
-    """A narrow image a degree off axis, where the square of its mean is 400 times its variance."""
+    """A narrow image off axis, whose variances are small differences of squares."""
     torch.manual_seed(0)
     camera = hexagon()
     layer = Readout(2, camera.grid, 8, n_keypoints=1, sky=SKY)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from textwrap import shorten
 
 import ctapipe
 import torch
@@ -12,7 +13,7 @@ import yaml
 
 from . import __version__
 from .camera import CameraType
-from .errors import CheckpointError
+from .errors import CheckpointError, MissingPackageError
 from .nn import ReconstructionNetwork
 from .settings import Experiment
 from .tasks import Task, build_tasks
@@ -87,6 +88,8 @@ def load_checkpoint(path: str | Path) -> TrainedNetwork:
     ------
     CheckpointError
         If it is missing, damaged, or not one of GammaLearn's.
+    MissingPackageError
+        If its network needs a package that is not installed.
     """
     path = Path(path)
     if not path.is_file():
@@ -102,12 +105,17 @@ def load_checkpoint(path: str | Path) -> TrainedNetwork:
         raise CheckpointError(f"'{path}' is not a checkpoint of GammaLearn.")
     try:
         return _rebuild(state, _digest(path))
+    except MissingPackageError:
+        raise
     except Exception as error:  # and so do other versions
         versions = state[KEY].get("versions") if isinstance(state[KEY], dict) else None
         made_by = versions.get("gammalearn") if isinstance(versions, dict) else None
+        cause = shorten(f"{type(error).__name__}: {error}", 200, placeholder=" …")
+        if made_by == __version__:
+            raise CheckpointError(f"'{path}' cannot be used ({cause}).") from error
         raise CheckpointError(
             f"'{path}' does not fit this version of GammaLearn: it was made by "
-            f"{made_by or 'an unknown one'}, this is {__version__}."
+            f"{made_by or 'an unknown one'}, this is {__version__} ({cause})."
         ) from error
 
 

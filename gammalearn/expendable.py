@@ -135,8 +135,9 @@ def _serve(function, connection: Connection, other_end: Connection) -> None:
     """What a child does: answer until nobody asks."""
     # Its copy, or it would never know that its parent is no more.
     other_end.close()
-    # Ctrl-C goes to all processes; the parent decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C and SLURM's signal before the time limit go to all processes; the parent decides.
+    for number in (signal.SIGINT, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
     if sys.platform == "linux":
         # No child goes on writing where its parent was killed.
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

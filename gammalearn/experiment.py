@@ -29,6 +29,7 @@ from .training import (
     draw_range_test,
     fit,
     range_test,
+    requeued_at_time_limit,
     was_requeued,
 )
 
@@ -57,6 +58,7 @@ class RunOptions:
     progress: bool = True
 
 
+@requeued_at_time_limit()
 def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()) -> dict:
     """Train a network, reconstruct the test events and evaluate them.
 

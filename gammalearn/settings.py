@@ -58,7 +58,9 @@ def _as_list(value):
 
 def _as_str_list(value):
     value = _as_list(value)
-    return [str(v) if isinstance(v, Path) else v for v in value] if value else value
+    if not isinstance(value, list | tuple):
+        return value
+    return [str(v) if isinstance(v, Path) else v for v in value]
 
 
 #: One file, glob or expression may stand for a list of one.

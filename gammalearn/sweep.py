@@ -105,11 +105,12 @@ class Sweep:
         if len(axes) < len(grid) or "training.seed" in axes:
             raise SettingsError("--grid: each setting once, and seeds by --seeds.")
         self.axes = list(axes)
+        words = {path: _words(values) for path, values in axes.items()}
         self.runs = []
         for values in itertools.product(*axes.values()):
             for seed in range(base.training.seed, base.training.seed + n_seeds):
                 chosen = dict(zip(axes, values, strict=True))
-                name = [f"{path}={_word(value)}" for path, value in chosen.items()]
+                name = [f"{path}={words[path][_text(value)]}" for path, value in chosen.items()]
                 sets = [f"{path}={json.dumps(value)}" for path, value in chosen.items()]
                 sets.append(f"training.seed={seed}")
                 experiment = base.override(sets)
@@ -150,10 +151,26 @@ def _axis(text: str) -> tuple[str, list]:
     return path.strip(), values
 
 
-def _word(value) -> str:
-    """A value as part of a file's name."""
-    text = value if isinstance(value, str) else json.dumps(value)
-    return re.sub(r"[^A-Za-z0-9.+-]+", "-", text).strip("-")
+def _text(value) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _word(text: str) -> str:
+    """A text as part of a file's name."""
+    return re.sub(r"[^A-Za-z0-9.+-]+", " ", text).strip().replace(" ", "-")
+
+
+def _words(values: Sequence) -> dict[str, str]:
+    """Texts of the values as parts of file names, numbered where they would be the same."""
+    texts = list(dict.fromkeys(map(_text, values)))
+    same: dict[str, list[str]] = {}
+    for text in texts:
+        same.setdefault(_word(text), []).append(text)
+    return {
+        text: word if len(alike) == 1 else f"{word}-{number}"
+        for word, alike in same.items()
+        for number, text in enumerate(alike, 1)
+    }
 
 
 def is_finished(run: Run, folder: Path) -> bool:
@@ -290,7 +307,7 @@ def summarise(sweep: Sweep, folder: Path, left_out: Container[str] = ()) -> QTab
     names = sorted({name for metrics in finished for name in metrics if _counts(name, metrics)})
     table = QTable()
     for path in sweep.axes:
-        table[path] = [_word(values_of[key][path]) for key in rows]
+        table[path] = [_text(values_of[key][path]) for key in rows]
     table["n_runs"] = [len(runs) for runs in rows.values()]
     for name in names:
         figures = [_finite(run.get(name) for run in runs) for runs in rows.values()]
@@ -375,13 +392,13 @@ def slurm_script(sweep: Sweep, folder: Path) -> str:
         Gets a folder for each run.
     """
     training = sweep.runs[0].experiment.training
-    devices = training.devices
+    devices = 1 if training.devices in ("auto", -1) else training.devices
     return SLURM_SCRIPT.format(
         n_runs=len(sweep.runs),
         last=len(sweep.runs) - 1,
         name=_word(sweep.settings.stem),
         nodes=training.nodes,
-        devices=len(devices) if isinstance(devices, list) else devices if devices != "auto" else 1,
+        devices=len(devices) if isinstance(devices, list) else devices,
         cpus=training.workers + 1,
         command=sweep.command(folder),
     )

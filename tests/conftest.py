@@ -35,3 +35,25 @@ def _own_cache(tmp_path_factory):
 def _own_logging():
     """No test starts with what the command line set for its process in another."""
     logging.getLogger("gammalearn").setLevel(logging.NOTSET)
+
+
+@pytest.fixture
+def slurm(monkeypatch, tmp_path):
+    """A job of SLURM, and what it is asked to do."""
+    asked = tmp_path / "asked"
+    scontrol = tmp_path / "bin" / "scontrol"
+    scontrol.parent.mkdir()
+    scontrol.write_text(f'#!/bin/sh\necho "$@" >> {asked}\n')
+    scontrol.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{scontrol.parent}:{os.environ['PATH']}")
+    for name, value in {
+        "SLURM_JOB_ID": "4711",
+        "SLURM_JOB_NAME": "training",
+        "SLURM_NTASKS": "1",
+        "SLURM_PROCID": "0",
+        "SLURM_LOCALID": "0",
+        "SLURM_NODEID": "0",
+        "SLURM_NTASKS_PER_NODE": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    return asked

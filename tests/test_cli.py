@@ -17,7 +17,7 @@ import yaml
 from astropy.table import QTable
 from ctapipe.io import TableLoader
 
-from gammalearn import __version__
+from gammalearn import __version__, experiment
 from gammalearn.cli import _with_command, main
 from gammalearn.settings import SimulationSettings, load_experiment
 from gammalearn.simulation.record import write_record
@@ -816,6 +816,27 @@ def test_a_run_that_is_told_to_end(run, tmp_path, monkeypatch, capsys):
     assert (tmp_path / "out" / "checkpoints" / "best.ckpt").stat().st_mtime_ns == before
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
     assert run(tmp_path / "out") == 0
+    assert (tmp_path / "out" / "report.html").exists()
+
+
+@pytest.mark.parametrize("stage", ["index_training", "reconstruct"])
+def test_a_job_is_queued_again_whatever_it_does(run, tmp_path, slurm, monkeypatch, capsys, stage):
+    """Before anything is learnt, and when all is; it then does what is missing."""
+    original = getattr(experiment, stage)
+
+    def late(*arguments):
+        os.kill(os.getpid(), signal.SIGUSR1)
+        return original(*arguments)
+
+    before = signal.getsignal(signal.SIGUSR1)
+    with monkeypatch.context() as patch:
+        patch.setattr(experiment, stage, late)
+        assert run(tmp_path / "out", settings=["training.epochs=1"]) == 128 + signal.SIGUSR1
+    assert "its job is queued again and goes on by itself" in capsys.readouterr().err
+    assert slurm.read_text() == "requeue 4711\n"
+    assert signal.getsignal(signal.SIGUSR1) is before
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    assert run(tmp_path / "out", settings=["training.epochs=1"]) == 0
     assert (tmp_path / "out" / "report.html").exists()
 
 

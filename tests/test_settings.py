@@ -103,6 +103,12 @@ def test_an_experiment_imports_the_files_beside_it(tmp_path, epochs):
     assert "beside_it" not in set(sys.modules) - modules
 
 
+@pytest.mark.parametrize("value", ["3.5", "{a: 1}", "5"])
+def test_what_is_no_list_of_names(value):
+    with pytest.raises(SettingsError, match=r"data\.train"):
+        Experiment().override([f"data.train={value}"])
+
+
 def test_a_name_stands_for_a_list_of_one():
     assert DataSettings(train="a.h5", telescopes="LST").telescopes == ["LST"]
     assert CutSettings(image="hillas_intensity > 50").image == ["hillas_intensity > 50"]

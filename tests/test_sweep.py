@@ -71,6 +71,17 @@ def test_all_combinations_with_each_seed(settings):
     assert len({run.name for run in runs}) == 8
 
 
+def test_names_keep_signs_and_tell_values_apart(settings):
+    """What a file's name cannot have is left out, and what is then the same is numbered."""
+    cuts = "data.cuts.image=hillas_intensity > 50,hillas_intensity < 50,hillas_width > 0"
+    runs = Sweep(settings, ["training.learning_rate=1,2", cuts]).runs
+    assert [run.name.split("image=")[1] for run in runs[:3]] == [
+        "hillas-intensity-50-1_seed=7", "hillas-intensity-50-2_seed=7", "hillas-width-0_seed=7"
+    ]  # fmt: skip
+    steep, _ = Sweep(settings, ["data.weights.spectral_index=-2.6,-2.0"]).runs
+    assert steep.name == "data.weights.spectral_index=-2.6_seed=7"
+
+
 def test_the_command_line_of_a_run_gives_its_settings(settings):
     """What another process is told is what this one has resolved."""
     from gammalearn.settings import load_experiment
@@ -146,6 +157,16 @@ def test_mean_and_spread_by_hand(settings, tmp_path, pretended):
     np.testing.assert_allclose(table["energy_resolution_std"], [1, np.nan])
     words = in_words(table)
     assert "9 ± 1" in words and "1e-3" in words and "±" not in words.splitlines()[-1]
+
+
+def test_the_table_has_the_values_as_they_are(settings, tmp_path, pretended):
+    cuts = ["hillas_intensity > 50", "hillas_intensity < 50"]
+    sweep = Sweep(settings, [f"data.cuts.image={','.join(cuts)}", "network.channels=[2, 2]"])
+    for run in sweep.runs:
+        leave(run, tmp_path, 1.0)
+    table = summarise(sweep, tmp_path)
+    assert list(table["data.cuts.image"]) == cuts
+    assert list(table["network.channels"]) == ["[2, 2]"] * 2
 
 
 def test_cli(settings, tmp_path, pretended, capsys):
@@ -251,6 +272,13 @@ def test_scripts_for_clusters(pytestconfig):
         assert int(asked["ntasks-per-node"]) == int(asked["gpus-per-node"]) == training.devices
         assert int(asked["cpus-per-task"]) > training.workers
         assert asked["signal"] == "USR1@120" and "requeue" in asked
+
+
+@pytest.mark.parametrize("devices", ["auto", "-1"])
+def test_all_devices_are_one_where_none_is_known(settings, tmp_path, devices):
+    script = slurm_script(Sweep(settings, GRID, 1, [f"training.devices={devices}"]), tmp_path)
+    asked = directives(script)
+    assert asked["ntasks-per-node"] == asked["gpus-per-node"] == "1"
 
 
 def test_the_script_of_a_sweep_does_its_runs(settings, tmp_path):

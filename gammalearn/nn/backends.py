@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..camera import PixelGrid
+from ..errors import MissingPackageError
 from . import native
 from .layout import (
     CellsToPixels,
@@ -111,9 +112,9 @@ class PackageBackend(nn.Module):
             import indexedconv.engine
             import indexedconv.utils
         except ImportError as error:
-            raise ImportError(
-                "backend='indexedconv' needs the IndexedConv package: "
-                "pip install --no-deps IndexedConv h5py"
+            raise MissingPackageError(
+                "network.backend=indexedconv needs the IndexedConv package; install it with "
+                "pip install --no-deps IndexedConv h5py, or set another backend."
             ) from error
         # The functions and not their module, which cannot be copied or sent to other processes.
         self._convolution = indexedconv.engine.IndexedConv.forward

@@ -45,8 +45,7 @@ class Keypoints(nn.Module):
         self.register_buffer("moments", moments.to(torch.get_default_dtype()), persistent=False)
 
     def forward(self, features: Tensor) -> Tensor:  # (n_images, channels, n_pixels)
-        # In full precision: moments are differences of numbers alike.
-        weights = self.maps(features).to(self.moments.dtype).softmax(dim=2)
+        weights = self.maps(features).softmax(dim=2)
         x, y, xx, xy, yy = (weights @ self.moments).unbind(dim=2)
         moments = [x, y, xx - x * x, xy - x * y, yy - y * y]
         return torch.stack(moments, dim=2)  # (n_images, n_keypoints, N_MOMENTS)
@@ -90,7 +89,7 @@ class SkyEstimate(nn.Module):
         others = (keypoints[:, 1:, :2] - place[:, None]).flatten(1)
         extents = keypoints[:, :, 2:]
         known = torch.cat([others, extents.flatten(1), features.mean(dim=2)], dim=1)
-        decided = self.decide(known.to(self.decide[0].weight.dtype)).to(place.dtype)
+        decided = self.decide(known)
         step, weight, (a, b, c) = decided[:, :2], decided[:, 2], decided[:, 3:6].unbind(dim=1)
         # The inverse of the extent's square, the extent as a matrix of trace 1.
         xx, xy, yy = extents[:, 0].unbind(dim=1)
@@ -164,9 +163,12 @@ class Readout(nn.Module):
         flat = features.flatten(1)
         if self.keypoints is None:
             return self.linear(flat)  # (n_images, embedding)
-        keypoints = self.keypoints(features)
+        # In full precision, whatever the network's: moments are differences of numbers alike.
+        with torch.autocast(features.device.type, enabled=False):
+            features = features.to(self.linear.weight.dtype)
+            keypoints = self.keypoints(features)
+            estimate = None if self.estimate is None else self.estimate(features, keypoints)
         embedding = self.linear(torch.cat([flat, keypoints.flatten(1)], dim=1))
-        if self.estimate is None:
+        if estimate is None:
             return embedding
-        # (n_images, embedding + N_SKY)
-        return torch.cat([embedding, self.estimate(features, keypoints)], dim=1)
+        return torch.cat([embedding, estimate], dim=1)  # (n_images, embedding + N_SKY)

@@ -234,8 +234,9 @@ def _made_elsewhere(
 
 @contextmanager
 def _uninterrupted():
-    """Start processes without Ctrl-C, which is for the one process that then ends them."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    """Start processes without Ctrl-C and SLURM's signal before the time limit, which are for the
+    one process that then ends them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGUSR1})
     try:
         yield
     finally:

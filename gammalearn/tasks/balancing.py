@@ -97,6 +97,8 @@ class UncertaintyBalancing(Balancing):
         return {name: torch.exp(-s.detach()) for name, s in self.log_variance.items()}
 
     def forward(self, losses: Losses) -> Tensor:
+        if not self.training:
+            return super().forward(losses)
         # Times 0 rather than left out, so that every parameter has a gradient.
         return sum(
             (torch.exp(-self.log_variance[name]) * loss + self.log_variance[name] / 2) * (count > 0)

@@ -5,7 +5,7 @@ from .fine_tuning import check_initial
 from .fit import check_events, check_slots, fit
 from .machine import check_machine
 from .range_test import draw_range_test, range_test
-from .stopping import was_requeued
+from .stopping import requeued_at_time_limit, was_requeued
 
 __all__ = [
     "TrainedNetwork",
@@ -17,5 +17,6 @@ __all__ = [
     "fit",
     "load_checkpoint",
     "range_test",
+    "requeued_at_time_limit",
     "was_requeued",
 ]

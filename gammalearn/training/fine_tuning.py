@@ -60,12 +60,15 @@ def begin_with(
         for name in MEANING
         if getattr(trained.experiment.data, name) != getattr(experiment.data, name)
     ]
+    other_slots = trained.experiment.network.telescopes != experiment.network.telescopes
     learnt, anew = [], {}
     for part, ours in _by_part(network.state_dict(), network).items():
         if part not in theirs:
             anew[part] = "new"
         elif part.startswith("encoders.") and other_meaning:
             anew[part] = f"other data.{other_meaning[0]}"
+        elif part == "fusion" and other_slots:
+            anew[part] = "other network.telescopes"
         elif _shapes(ours) != _shapes(theirs[part]):
             anew[part] = "of another shape"
         else:

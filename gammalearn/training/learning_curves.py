@@ -1,7 +1,7 @@
 """Learning curves: the losses and figures of each epoch, kept and drawn."""
 
+import logging
 import math
-import os
 import time
 from pathlib import Path
 
@@ -9,8 +9,11 @@ import lightning
 import numpy as np
 from matplotlib.figure import Figure
 
+from ..data.cache import whole_file
+
 __all__ = ["LearningCurves", "draw_learning_curves"]
 
+log = logging.getLogger(__name__)
 
 #: Least time between two drawings in a training.
 DRAWING_INTERVAL_S = 20
@@ -49,7 +52,11 @@ class LearningCurves(lightning.Callback):
     def _draw(self, trainer):
         # What called several processes knows nothing of their training.
         if trainer.is_global_zero and self.history:
-            draw_learning_curves(self.history, self.path)
+            try:
+                draw_learning_curves(self.history, self.path)
+            except OSError as error:
+                # No picture is worth a training, nor the error of one that ends.
+                log.warning("'%s' cannot be written (%s).", self.path, error.strerror)
             self._drawn_at = time.monotonic()
 
     def state_dict(self):
@@ -97,9 +104,8 @@ def draw_learning_curves(history, path: Path) -> None:
         axis.set_visible(False)
     if panels:
         axes[0].legend(fontsize=8)
-    part = path.with_name(path.name + ".part")
-    figure.savefig(part, format="png")
-    os.replace(part, path)
+    with whole_file(path) as part:
+        figure.savefig(part, format="png")
 
 
 def _title(name: str, is_loss: bool) -> str:

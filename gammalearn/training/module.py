@@ -254,7 +254,7 @@ class ReconstructionModule(lightning.LightningModule):
         is_total = name.endswith("/loss")
         self.log(name, self.means[name], on_step=False, on_epoch=True, prog_bar=is_total)
 
-    def training_step(self, batch: Batch, _) -> Tensor:
+    def training_step(self, batch: Batch, number: int) -> Tensor:
         if self.turns is not None:
             batch = self.turns(batch, self.tasks)
         outputs, of_images, event = self.network.of_events_and_images(batch.images, batch.n_events)
@@ -272,7 +272,13 @@ class ReconstructionModule(lightning.LightningModule):
             total = total + self.image_losses * self.balancing(of_images)
         total = total + to_learn
         # A total that is not finite makes the whole gradient NaN, in all processes.
-        return total * (total.detach() - total.detach() + 1)
+        return total * (total.detach() - total.detach() + 1) * self._to_mean(number)
+
+    def _to_mean(self, number: int) -> float:
+        """What makes the sum over the batches of a step their mean: Lightning divides it by the
+        accumulation, of which the last step of an epoch may have fewer."""
+        most = self.trainer.accumulate_grad_batches
+        return most / min(most, self.trainer.num_training_batches - number // most * most)
 
     # -- steps that are left out -------------------------------------------------------------------
 
@@ -336,9 +342,11 @@ class ReconstructionModule(lightning.LightningModule):
             seen.reset()
 
     def configure_optimizers(self):
-        optimizer = build_optimizer(
-            self.settings, [p for p in self.parameters() if p.requires_grad]
-        )
+        groups = [{"params": [p for p in self.network.parameters() if p.requires_grad]}]
+        if balancing := list(self.balancing.parameters()):
+            # Their zero means nothing that a decay should pull to.
+            groups.append({"params": balancing, "weight_decay": 0.0})
+        optimizer = build_optimizer(self.settings, groups)
         if self.settings.schedule == "constant":
             return optimizer
         n_steps = self.trainer.estimated_stepping_batches

@@ -16,7 +16,8 @@ def build_optimizer(settings, parameters) -> torch.optim.Optimizer:
     Parameters
     ----------
     settings : gammalearn.settings.TrainingSettings
-    parameters : iterable of torch.nn.Parameter
+    parameters : iterable of torch.nn.Parameter, or of dict
+        Or groups of them, as torch's optimisers take them.
     """
     options = {
         "lr": settings.learning_rate,

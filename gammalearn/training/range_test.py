@@ -42,7 +42,7 @@ class _Steps(lightning.Callback):
             group["lr"] = self.sizes[trainer.global_step]
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-        # Lightning has divided each batch of a step by their number.
+        # Each batch of a step is divided by their number.
         self._of_step += float(outputs["loss"])
         if trainer.global_step == len(self.losses):
             return
@@ -51,7 +51,8 @@ class _Steps(lightning.Callback):
         means = smoothed(self.losses)
         # Up by as much as a loss of nothing was below the first one.
         has_risen = means[-1] > means.min() + abs(means[0]) and len(means) > FIRST_STEPS
-        trainer.should_stop = bool(has_risen or pl_module.skipped or np.isnan(means[-1]))
+        # Half precision leaves out its first steps, while it looks for its scale.
+        trainer.should_stop = bool(has_risen or pl_module.has_diverged or np.isnan(means[-1]))
 
 
 def range_test(

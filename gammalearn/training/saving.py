@@ -69,6 +69,18 @@ class EpochCheckpoint(ModelCheckpoint):
         # Lightning's is the same for two that watch nothing.
         return f"{super().state_key}{self.filename}"
 
+    def load_state_dict(self, state_dict):
+        # Of a folder that has moved Lightning would forget which epoch was the best.
+        def here(path: str) -> str:
+            return path and os.path.join(self.dirpath, os.path.basename(path))
+
+        models = {here(path): score for path, score in state_dict["best_k_models"].items()}
+        if all(map(os.path.exists, models)):
+            paths = ("best_model_path", "kth_best_model_path", "last_model_path")
+            moved = {name: here(state_dict[name]) for name in paths}
+            state_dict = {**state_dict, **moved, "dirpath": self.dirpath, "best_k_models": models}
+        super().load_state_dict(state_dict)
+
 
 class MidEpochCheckpoint(EpochCheckpoint):
     """Writes ``checkpoints/last.ckpt`` within epochs, and before a training ends ahead of time.

@@ -5,12 +5,14 @@ import os
 import signal
 import subprocess
 import threading
+from contextlib import contextmanager
 
 from lightning import Trainer
 from lightning.fabric.plugins.environments import SLURMEnvironment
 from lightning.pytorch import callbacks
+from lightning.pytorch.utilities import rank_zero_only
 
-__all__ = ["EarlyStopping", "StopSignals", "Stopped", "was_requeued"]
+__all__ = ["EarlyStopping", "StopSignals", "Stopped", "requeued_at_time_limit", "was_requeued"]
 
 log = logging.getLogger(__name__)
 
@@ -66,10 +68,34 @@ class StopSignals:
 
     def stop(self) -> Stopped:
         """The exception that ends the training; its job is queued again where it was asked to."""
-        number = self.received or signal.SIGINT
-        if number == REQUEUE_SIGNAL and self._trainer.is_global_zero and _requeue():
-            return Stopped(number, "; its job is queued again and goes on by itself")
-        return Stopped(number)
+        return _stopped(self.received or signal.SIGINT)
+
+
+@contextmanager
+def requeued_at_time_limit():
+    """Have a job of SLURM stop and be queued again before its time limit, whatever it does.
+
+    At once where it does not train; in a training `StopSignals` takes over.
+    """
+    if not (SLURMEnvironment.detect() and threading.current_thread() is threading.main_thread()):
+        yield
+        return
+
+    def stop(number, _frame):
+        raise _stopped(number)
+
+    before = signal.signal(REQUEUE_SIGNAL, stop)
+    try:
+        yield
+    finally:
+        signal.signal(REQUEUE_SIGNAL, before)
+
+
+def _stopped(number: int) -> Stopped:
+    """The exception that a signal ends with; the first process has the job queued again."""
+    if number == REQUEUE_SIGNAL and rank_zero_only.rank == 0 and _requeue():
+        return Stopped(number, "; its job is queued again and goes on by itself")
+    return Stopped(number)
 
 
 def _requeue() -> bool:

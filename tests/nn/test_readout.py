@@ -53,6 +53,26 @@ def test_pixels_look_where_the_camera_frame_says():
     np.testing.assert_allclose(cells @ camera.sky_of_cells, lon_lat, atol=1e-9)
 
 
+def test_moments_are_precise_where_the_network_is_not():
+    """A narrow image off axis, whose variances are small differences of squares."""
+    torch.manual_seed(0)
+    camera = hexagon()
+    layer = Readout(2, camera.grid, 8, n_keypoints=1, sky=SKY)
+    seen = {}
+    layer.keypoints.register_forward_hook(lambda *parts: seen.update(keypoints=parts[-1]))
+    with torch.no_grad():
+        layer.keypoints.maps.weight.zero_()[0, 0] = 8
+    pixels = layer.keypoints.moments[:, :2]
+    shape = -((pixels - pixels[7]) ** 2).sum(dim=1) / (2 * 0.05**2) / 8
+    features = torch.stack([shape, torch.zeros_like(shape)])[None].bfloat16()
+    exact = layer(features.float())[0]
+    moments = seen["keypoints"]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = layer(features)[0]
+    torch.testing.assert_close(seen["keypoints"], moments, rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(rounded[-N_SKY:], exact[-N_SKY:], rtol=1e-4, atol=1e-5)
+
+
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 2**31), st.floats(-1, 1), st.floats(-1, 1))
 def test_a_shifted_image_gives_a_shifted_direction(seed, lon, lat):

@@ -53,6 +53,17 @@ def test_uncertainty_converges_to_its_optimum():
     assert balancing(losses(**constant)).item() == pytest.approx(least, abs=1e-4)
 
 
+@pytest.mark.parametrize("kind", ["fixed", "uncertainty", "dwa", "gradnorm", "pcgrad"])
+def test_epochs_are_validated_by_the_weights_of_the_settings(kind):
+    """Whatever the balancing has learnt meanwhile."""
+    balancing = build_balancing(kind, {"energy": 2.0, "direction": 0.5})
+    with torch.no_grad():
+        for value in (*balancing.parameters(), *balancing.buffers()):
+            value += 3
+    measured = balancing.eval()(losses(energy=3.0, direction=4.0))
+    assert measured.item() == pytest.approx(2 * 3 + 0.5 * 4)
+
+
 # -- dynamic weight averaging ----------------------------------------------------------------------
 
 

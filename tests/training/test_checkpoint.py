@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import yaml
 from gammalearn import __version__
 from gammalearn.checkpoint import build_network, describe, load_checkpoint
 from gammalearn.data import EventDataset, EventIndex
-from gammalearn.errors import CheckpointError
+from gammalearn.errors import CheckpointError, MissingPackageError
 from gammalearn.tasks import build_tasks
 
 
@@ -212,6 +213,24 @@ def test_of_another_version(tmp_path, state, change):
     change(state)
     sentence = refusal(save(state, tmp_path / "other.ckpt"))
     assert f"made by 9.8, this is {__version__}" in sentence
+
+
+def test_of_this_version_the_cause_is_told(tmp_path, state):
+    state = copy.deepcopy(state)
+    del state["state_dict"]["network.place.weight"]
+    sentence = refusal(save(state, tmp_path / "other.ckpt"))
+    assert "made by" not in sentence and 'Missing key(s) in state_dict: "place.weight"' in sentence
+
+
+def test_of_a_package_that_is_missing(tmp_path, state, monkeypatch):
+    """Nothing is wrong with the checkpoint."""
+    state = copy.deepcopy(state)
+    settings = yaml.safe_load(state["gammalearn"]["settings"])
+    settings["network"]["backend"] = "indexedconv"
+    state["gammalearn"]["settings"] = yaml.safe_dump(settings)
+    monkeypatch.setitem(sys.modules, "indexedconv.engine", None)
+    with pytest.raises(MissingPackageError, match="needs the IndexedConv package; install it with"):
+        load_checkpoint(save(state, tmp_path / "other.ckpt"))
 
 
 @pytest.mark.parametrize("ours", [None, "text", {}, {"versions": None}])

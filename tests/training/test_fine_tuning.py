@@ -89,6 +89,19 @@ def test_an_encoder_that_does_not_fit_begins_anew(before, build, sections, why):
         assert torch.equal(value, begun[name])
 
 
+def test_slots_of_other_telescopes_begin_anew(build, train, tmp_path):
+    """Weights of a slot belong to its telescope, in whatever order the slots are."""
+    network = {"fusion": "concatenation", "telescopes": [1, 2, 3, 4]}
+    run = train(tmp_path, network=network, training={"epochs": 1})
+    for telescopes, is_same in (([1, 2, 3, 4], True), ([2, 1, 3, 4], False)):
+        network, cameras, _, made = build(
+            network={"fusion": "concatenation", "telescopes": telescopes}
+        )
+        learnt, anew = begin_with(network, cameras, made, run.last)
+        assert anew == ({} if is_same else {"fusion": "other network.telescopes"})
+        assert ("fusion" in learnt) is is_same
+
+
 def test_what_fits_is_told(before, build, caplog):
     network, cameras, _, made = build(tasks={"energy": {}, "impact": {}})
     with caplog.at_level("INFO", "gammalearn"):

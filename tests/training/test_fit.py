@@ -136,6 +136,24 @@ def test_fixed_telescopes(train, tmp_path):
     assert run.summary["skipped_steps"] == 0
 
 
+def test_a_run_that_has_moved_keeps_its_best_epoch(train, tmp_path, monkeypatch):
+    """The first, as the loss rises from epoch to epoch."""
+    log = ReconstructionModule.log
+
+    def rising(self, name, value, **options):
+        if name == "validation/loss":
+            value = torch.tensor(float(self.current_epoch))
+        log(self, name, value, **options)
+
+    monkeypatch.setattr(ReconstructionModule, "log", rising)
+    train(tmp_path / "before", training={"epochs": 2})
+    (tmp_path / "before").rename(tmp_path / "after")
+    run = train(tmp_path / "after", resume=True, training={"epochs": 3})
+    assert load_checkpoint(run.last).epoch == 3
+    assert load_checkpoint(run.checkpoint).epoch == 1
+    assert not (tmp_path / "before").exists()
+
+
 # -- the same again --------------------------------------------------------------------------------
 
 

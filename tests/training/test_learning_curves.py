@@ -1,11 +1,14 @@
 """The picture of the learning curves."""
 
+import errno
+from types import SimpleNamespace
+
 import matplotlib.image
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from gammalearn.training.learning_curves import draw_learning_curves
+from gammalearn.training.learning_curves import LearningCurves, draw_learning_curves
 
 LOSSES = ["particle_type", "energy", "direction", "impact", "loss"]
 FIGURES = ["auc", "energy_bias", "energy_resolution", "angular_resolution", "impact_resolution"]
@@ -73,3 +76,21 @@ def test_epochs_are_whole_numbers(drawn):
 def test_no_epoch_yet(tmp_path):
     draw_learning_curves({}, tmp_path / "learning_curves.png")
     assert (tmp_path / "learning_curves.png").exists()
+
+
+def test_a_full_disk_ends_no_training(tmp_path, monkeypatch, caplog):
+    """The picture before is kept; what ends a training is not hidden by another error."""
+    curves = LearningCurves(tmp_path / "learning_curves.png")
+    curves.path.write_bytes(b"the one before")
+    curves.history = history(2)
+
+    def full(self, path, **_):
+        path.write_bytes(b"half of one")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Figure, "savefig", full)
+    trainer = SimpleNamespace(is_global_zero=True)
+    curves.on_exception(trainer, None, RuntimeError())
+    curves.on_fit_end(trainer, None)
+    assert "learning_curves.png' cannot be written (No space left on device)" in caplog.text
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"the one before"]

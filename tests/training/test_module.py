@@ -310,3 +310,14 @@ def test_optimiser_has_the_settings(index, experiment):
     (group,) = module.configure_optimizers().param_groups
     assert group["lr"] == 0.5 and group["weight_decay"] == 0.25
     assert len(group["params"]) == len(list(module.parameters()))
+
+
+@pytest.mark.parametrize("balancing", ["uncertainty", "gradnorm"])
+def test_weights_of_the_tasks_do_not_decay(index, experiment, balancing):
+    """Else they would all be drawn to a weight of one."""
+    settings = {"balancing": balancing, "weight_decay": 0.25}
+    module, _ = make_module(index, experiment(training=settings))
+    groups = module.configure_optimizers().param_groups
+    decay = {p: group["weight_decay"] for group in groups for p in group["params"]}
+    assert {decay.pop(p) for p in module.balancing.parameters()} == {0}
+    assert set(decay) == set(module.network.parameters()) and set(decay.values()) == {0.25}

@@ -156,6 +156,18 @@ def test_accumulated_gradients_are_the_mean(train, tmp_path, monkeypatch):
         torch.testing.assert_close(state["state_dict"][name], expected, rtol=1e-4, atol=1e-6)
 
 
+def test_the_last_step_of_an_epoch_is_the_mean_of_fewer_batches(train, tmp_path):
+    """The same whether four batches are a step, or all that is left of one of nine."""
+    settings = {"optimizer": "sgd", "momentum": 0, "learning_rate": 0.1, "epochs": 1}
+    settings |= {"batch_size": 3, "image_losses": 0.5}
+    whole, rest = (
+        train(tmp_path / str(n), training={**settings, "accumulation": n}).state() for n in (4, 9)
+    )
+    assert whole["global_step"] == rest["global_step"] == 1
+    for name, value in whole["state_dict"].items():
+        torch.testing.assert_close(rest["state_dict"][name], value, rtol=1e-5, atol=1e-7)
+
+
 @pytest.mark.parametrize("longest", [0.5, 1e6])
 def test_clipped_gradients(experiment, longest):
     """Of length 5: shortened to the longest that is allowed, the direction kept."""

@@ -1,13 +1,18 @@
 """The range test of the step size."""
 
+import itertools
+
 import numpy as np
 import pytest
+import torch
 from astropy.table import QTable
+from torch import nn
 
 from gammalearn.data import EventIndex
 from gammalearn.errors import SettingsError
 from gammalearn.nn import IndexedBatchNorm
 from gammalearn.tasks import build_tasks
+from gammalearn.training.module import DIVERGED_STEPS
 from gammalearn.training.range_test import (
     draw_range_test,
     range_test,
@@ -87,6 +92,18 @@ def test_several_processes_are_several_batches(run, monkeypatch):
         for n, size in ((1, 10), (2, 5))
     )
     np.testing.assert_allclose(two, one, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("precision", "n_steps"), [("16-mixed", 8), ("32-true", 3)])
+def test_ends_where_it_diverges(run, monkeypatch, precision, n_steps):
+    """Half precision leaves out steps, three here, while it looks for its scale; else it ends."""
+    lengths = itertools.chain([np.inf] * 3, itertools.repeat(1.0))
+    monkeypatch.setattr(
+        nn.utils, "get_total_norm", lambda *_: torch.tensor(next(lengths), dtype=torch.float32)
+    )
+    # A CPU has no 16-mixed: what is tried here is when to stop.
+    monkeypatch.setitem(DIVERGED_STEPS, "32-true", DIVERGED_STEPS.get(precision, 3))
+    assert len(run(lowest=1e-6, highest=1e-5, n_steps=8)) == n_steps
 
 
 def test_impossible_ranges(run):

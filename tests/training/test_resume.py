@@ -226,28 +226,6 @@ def test_a_signal_in_the_validation(train, whole, tmp_path, monkeypatch, assert_
     assert_same_run(train(tmp_path, resume=True, **EVERYTHING), whole)
 
 
-@pytest.fixture
-def slurm(monkeypatch, tmp_path):
-    """A job of SLURM, and what it is asked to do."""
-    asked = tmp_path / "asked"
-    scontrol = tmp_path / "bin" / "scontrol"
-    scontrol.parent.mkdir()
-    scontrol.write_text(f'#!/bin/sh\necho "$@" >> {asked}\n')
-    scontrol.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{scontrol.parent}:{os.environ['PATH']}")
-    for name, value in {
-        "SLURM_JOB_ID": "4711",
-        "SLURM_JOB_NAME": "training",
-        "SLURM_NTASKS": "1",
-        "SLURM_PROCID": "0",
-        "SLURM_LOCALID": "0",
-        "SLURM_NODEID": "0",
-        "SLURM_NTASKS_PER_NODE": "1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    return asked
-
-
 @pytest.mark.parametrize("array", [False, True])
 def test_before_its_time_limit_a_job_is_queued_again(
     train, whole, tmp_path, at, slurm, monkeypatch, array

@@ -182,7 +182,16 @@ def decode_outputs(index, tasks, outputs) -> dict[str, dict]:
     return decoded
 
 
-def _table(row, columns, algorithm, tel) -> Table:
+def _stem(kind: str, prefix: str) -> str:
+    """What the names of the columns begin with that tables of all kinds have.
+
+    ctapipe's TableLoader joins the tables, and three columns of one name at the most: its own kinds
+    have these names, others one of their own.
+    """
+    return prefix if kind in CONTAINERS else f"{prefix}_{kind}"
+
+
+def _table(row, kind, columns, algorithm, tel) -> Table:
     """A DL2 table with one row for each of ``row``, the event's row in the index or −1."""
     prefix = f"{algorithm}_tel" if tel else algorithm
     table = Table()
@@ -193,19 +202,20 @@ def _table(row, columns, algorithm, tel) -> Table:
         filled[known] = values[row[known]]
         valid &= np.isfinite(filled)
         table[f"{prefix}_{name}"] = filled
-    table[f"{prefix}_is_valid"] = valid
+    table[f"{_stem(kind, prefix)}_is_valid"] = valid
     return table
 
 
 def _write_subarray_table(file, reader, index, kind, columns, algorithm) -> None:
     all_events = reader.events
     row = match_rows(event_keys(all_events), event_keys(index.events))
-    table = _table(row, columns, algorithm, tel=False)
+    table = _table(row, kind, columns, algorithm, tel=False)
+    stem = _stem(kind, algorithm)
     used = np.zeros((len(all_events), len(reader.subarray.tel)), dtype=bool)
     trigger_row = match_rows(event_keys(index.events), event_keys(all_events))
     place = reader.subarray.tel_ids_to_indices(np.asarray(index.images["tel_id"]))
     used[trigger_row[index.images["event"]], place] = True
-    table[f"{algorithm}_telescopes"] = used & table[f"{algorithm}_is_valid"][:, None]
+    table[f"{stem}_telescopes"] = used & table[f"{stem}_is_valid"][:, None]
     keys = all_events["obs_id", "event_id"]
     _write(file, keys, table, kind, algorithm, f"/dl2/event/subarray/{kind}/{algorithm}")
 
@@ -216,7 +226,7 @@ def _write_telescope_tables(file, reader, index, kind, columns, algorithm) -> No
         mine = np.flatnonzero(index.events["tel_id"] == tel_id)
         found = match_rows(event_keys(images), event_keys(index.events[mine]))
         row = np.where(found >= 0, mine[found] if len(mine) else -1, -1)
-        table = _table(row, columns, algorithm, tel=True)
+        table = _table(row, kind, columns, algorithm, tel=True)
         keys = images["obs_id", "event_id"]
         keys["tel_id"] = tel_id
         path = f"/dl2/event/telescope/{kind}/{algorithm}/tel_{tel_id:03d}"

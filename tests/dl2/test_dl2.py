@@ -206,10 +206,14 @@ def test_three_classes_have_their_probabilities(make_dl2):
         np.testing.assert_allclose(events[name], expected, rtol=1e-5)
 
 
+ALL_TASKS = ["particle_type", "energy", "direction", "impact", "depth_of_maximum"]
+
+
 def test_what_ctapipe_has_no_container_for_is_read_and_merged(make_dl2, tmp_path):
+    """Beside all that it has one for."""
     made = {}
     for name in ("proton_run201_prod5", "proton_run202_prod5"):
-        _, made[name], index, outputs = make_dl2(name, "stereo", tasks=["depth_of_maximum"])
+        _, made[name], index, outputs = make_dl2(name, "stereo", tasks=ALL_TASKS)
     merged = tmp_path / "merged.dl2.h5"
     inputs = [str(path) for path in made.values()]
     assert run_tool(MergeTool(), [*inputs, "-o", str(merged)], cwd=tmp_path) == 0
@@ -218,7 +222,18 @@ def test_what_ctapipe_has_no_container_for_is_read_and_merged(make_dl2, tmp_path
     assert events["Net_x_max"].unit == "g / cm2"
     expected = 100 * outputs["depth_of_maximum"][:, 0]
     np.testing.assert_allclose(events["Net_x_max"][-len(index) :], expected)
-    assert events["Net_is_valid"].all()
+    assert events["Net_depth_of_maximum_is_valid"].all()
+    assert events["Net_depth_of_maximum_telescopes"].any(axis=1).all()
+
+
+def test_so_it_is_for_each_telescope(make_dl2):
+    _, path, index, outputs = make_dl2("proton_run202_prod5", "mono", tasks=ALL_TASKS)
+    with load(path) as dl2:
+        images = dl2.read_telescope_events()
+    valid = images["Net_tel_depth_of_maximum_is_valid"]
+    assert np.isfinite(images["Net_tel_x_max"][valid]).all() and valid.sum() == len(index)
+    expected = np.sort(100 * outputs["depth_of_maximum"][:, 0])
+    np.testing.assert_allclose(np.sort(images["Net_tel_x_max"][valid]), expected)
 
 
 def test_ctapipe_merges_the_files(make_dl2, tmp_path):

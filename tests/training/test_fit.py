@@ -3,6 +3,7 @@
 import copy
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -100,6 +101,19 @@ def test_tensorboard_has_the_steps(train, tmp_path):
     weights = [values[f"weight/{task}"][-1] for task in TASKS]
     np.testing.assert_allclose(weights, 4 * shares / shares.sum(), rtol=1e-5)
     assert not [name for name in run.history if name.startswith(("step/", "weight/"))]
+
+
+def test_the_screen_shows_the_network_and_how_the_training_goes(
+    experiment, files, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr("gammalearn.training.learning_curves.draw_learning_curves", lambda *_: None)
+    made = experiment(training={"epochs": 1, "batch_size": 2})
+    index = EventIndex.build(files, made.data)
+    fit(made, index, build_tasks(made.tasks), tmp_path)
+    shown = "".join(capsys.readouterr()).replace("\r", "\n")
+    assert re.search(r"^all +[\d,]+ parameters, .* multiply-adds$", shown, re.MULTILINE)
+    assert re.search(r"Epoch 0: 100%.*train/loss=\d.*events/s=\d", shown)
+    assert "v_num" not in shown
 
 
 def test_history_has_the_losses_and_the_figures(three_epochs):

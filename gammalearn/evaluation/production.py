@@ -56,7 +56,8 @@ def read_productions(
 ) -> tuple[list[Production], dict[str, str]]:
     """What the simulated events of some files were drawn from.
 
-    A run's particle is that of its events; a run without any has that of its file.
+    A run's particle is that of its events; a run without any has that of its file. Where the file
+    does not tell it either, any particle may lack the run's showers.
 
     Parameters
     ----------
@@ -74,6 +75,7 @@ def read_productions(
     """
     numbers: dict[tuple, float] = {}
     lacking: dict[str, str] = {}
+    present = sorted(set(np.asarray(events["particle"], dtype=str)))
     for index, path in enumerate(paths):
         mine = events[np.asarray(events["file"]) == index]
         particle = np.asarray(mine["particle"], dtype=str)
@@ -86,7 +88,7 @@ def read_productions(
         for run in runs:
             names = [of_run[run["obs_id"]]] if run["obs_id"] in of_run else of_file
             if len(names) != 1:
-                for name in of_file:
+                for name in of_file or present:
                     lacking[name] = (
                         f"run {run['obs_id']} of {Path(path).name} has no events that tell its "
                         "particle"

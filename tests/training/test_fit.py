@@ -145,7 +145,8 @@ def test_losses_of_an_epoch_are_means_over_its_events(train, files, tmp_path):
 def test_fixed_telescopes(train, tmp_path):
     """Each in its slot, of which there may be more than telescopes."""
     network = {"fusion": "concatenation", "telescopes": [1, 2, 3, 4]}
-    run = train(tmp_path, data={"grouping": "stereo"}, network=network)
+    training = {"epochs": 2, "batch_size": 2}
+    run = train(tmp_path, data={"grouping": "stereo"}, network=network, training=training)
     assert load_checkpoint(run.last).epoch == 2
     assert run.summary["skipped_steps"] == 0
 

@@ -18,15 +18,17 @@ import argparse
 import json
 import multiprocessing
 import os
-import platform
 import time
+import warnings
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import lightning
 import torch
+from engine import machine
 
 from gammalearn.data import EventIndex
+from gammalearn.files import find_files
 from gammalearn.settings import Experiment, SimulationSettings
 from gammalearn.tasks import build_tasks
 from gammalearn.training.fit import EventDataModule
@@ -65,6 +67,9 @@ class Clock(lightning.Callback):
         self.seconds, self.n_batches = seconds, 0
         self.n_events, self.n_images, self.busy = 0, 0, 0.0
 
+    def on_train_start(self, trainer, pl_module):
+        self.n_events_of_epoch = len(trainer.datamodule.training)
+
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
         self.step_begun = time.perf_counter()
 
@@ -72,13 +77,13 @@ class Clock(lightning.Callback):
         now = time.perf_counter()
         self.n_batches += 1
         if self.n_batches == WARM_UP:
-            self.begun = now
+            self.begun, self.cpu_begun = now, time.process_time()
         if self.n_batches <= WARM_UP:
             return
         self.busy += now - self.step_begun
         self.n_events += batch.n_events
         self.n_images += sum(len(images.event) for images in batch.images.values())
-        self.passed = now - self.begun
+        self.passed, self.cpu = now - self.begun, time.process_time() - self.cpu_begun
         trainer.should_stop = self.passed > self.seconds
 
 
@@ -101,8 +106,21 @@ def measure(file, device, threads, seconds, grouping, workers, batch_size, teles
             },
         }
     )
+    clock = clocked(experiment, seconds)
+    return {
+        "events_per_s": round(clock.n_events / clock.passed, 1),
+        "images_per_s": round(clock.n_images / clock.passed, 1),
+        "images_per_event": round(clock.n_images / clock.n_events, 2),
+        "waiting": round(1 - clock.busy / clock.passed, 4),
+        "peak_MB": round(peak(device) / 1e6),
+        "batches": clock.n_batches - WARM_UP,
+    }
+
+
+def clocked(experiment: Experiment, seconds: float) -> Clock:
+    """Train for some seconds after the warm-up, without validation."""
     settings, tasks = experiment.training, build_tasks(experiment.tasks)
-    index = EventIndex.build([file], experiment.data)
+    index = EventIndex.build(find_files(experiment.data.train, "data.train"), experiment.data)
     prepared = prepare(experiment, index, tasks, progress=False)
     clock = Clock(seconds)
     trainer = make_trainer(
@@ -115,18 +133,14 @@ def measure(file, device, threads, seconds, grouping, workers, batch_size, teles
         enable_model_summary=False,
         enable_progress_bar=False,
     )
-    trainer.fit(
-        prepared.module,
-        datamodule=EventDataModule(prepared.training, prepared.validation, settings),
-    )
-    return {
-        "events_per_s": round(clock.n_events / clock.passed, 1),
-        "images_per_s": round(clock.n_images / clock.passed, 1),
-        "images_per_event": round(clock.n_images / clock.n_events, 2),
-        "waiting": round(1 - clock.busy / clock.passed, 4),
-        "peak_MB": round(peak(device) / 1e6),
-        "batches": clock.n_batches - WARM_UP,
-    }
+    with warnings.catch_warnings():
+        # Lightning's advice on worker numbers.
+        warnings.filterwarnings("ignore", module=r"lightning\.pytorch")
+        trainer.fit(
+            prepared.module,
+            datamodule=EventDataModule(prepared.training, prepared.validation, settings),
+        )
+    return clock
 
 
 def peak(device) -> int:
@@ -208,13 +222,6 @@ def simulated(folder: Path, array: str, n_showers: int) -> Path:
         settings = SimulationSettings(output=path, array=array, n_showers=n_showers, **SIMULATION)
         simulate(settings, processes=os.cpu_count())
     return path
-
-
-def machine(device: str) -> str:
-    """What the figures were measured on."""
-    if device == "cuda":
-        return torch.cuda.get_device_name()
-    return f"{platform.machine()}, {os.cpu_count()} cores"
 
 
 def main():

@@ -282,8 +282,8 @@ def _is_done(path: Path, file: Path, digest: str) -> bool:
         return False
     if read_origin(path) != origin(file, digest):
         raise OutputError(
-            f"'{path}' exists, and was not made of '{file}' with this checkpoint; give another "
-            "folder, or --overwrite to replace it."
+            f"'{path}' exists, and was not made of all of '{file}' with this checkpoint; give "
+            "another folder, or --overwrite to replace it."
         )
     return True
 
@@ -342,11 +342,13 @@ def reconstruct(
         "cuda" if torch.cuda.is_available() and experiment.training.accelerator != "cpu" else "cpu"
     )
     folder.mkdir(parents=True, exist_ok=True)
+    # What one batch gives is not all of a file.
+    digest = None if options.fast_dev_run else trained.digest
     files = []
     with _noted("gammalearn-predict"):
         for index in indices:
             path = folder / dl2_name(index.files[0])
-            with dl2_file(index, path, experiment, trained.digest) as write:
+            with dl2_file(index, path, experiment, digest) as write:
                 outputs = predict_outputs(
                     trained.network,
                     trained.tasks,

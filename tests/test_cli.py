@@ -204,6 +204,14 @@ def test_fast_dev_run_tries_everything_once(run, tmp_path):
     assert (tmp_path / "out" / "report.html").exists()
 
 
+def test_dl2_of_one_batch_is_not_taken_for_done(run, real_files, tmp_path, capsys):
+    output = tmp_path / "out"
+    assert run(output, "--fast-dev-run") == 0
+    checkpoint = next((output / "checkpoints").glob("*.ckpt"))
+    assert gammalearn("predict", checkpoint, *real_files, "-o", output / "dl2") == 2
+    assert "exists, and was not made of all of" in capsys.readouterr().err
+
+
 def test_overwrite_replaces_results_and_nothing_else(run, tmp_path, capsys):
     output = tmp_path / "out"
     assert run(output, settings=["training.epochs=1", "tasks=[energy]"]) == 0

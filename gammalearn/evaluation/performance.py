@@ -27,8 +27,8 @@ EFFICIENCY = 0.7
 #: area by the cuts.
 MAX_WITHOUT_CUTS = 0.1
 NO_CUTS = (
-    f" There is none by the cuts where more than {MAX_WITHOUT_CUTS:.0%} of the gammas have a "
-    "reconstructed energy without cuts."
+    f" There is none by the cuts where more than {100 * MAX_WITHOUT_CUTS:.0f} % of the gammas have "
+    "a reconstructed energy without cuts."
 )
 
 

@@ -50,9 +50,7 @@ def test_a_run_whose_particle_nothing_tells(read):
     assert lacking["gamma"] == "run 7 of a.h5 has no events that tell its particle"
 
 
-def test_showers_of_a_file_without_events_are_not_forgotten(
-    tmp_path, make_truth, smear, write_dl2
-):
+def test_showers_of_a_file_without_events_are_not_forgotten(tmp_path, make_truth, smear, write_dl2):
     """They may be of any particle, and areas without them would come out too large."""
     gammas = smear(make_truth(20))
     paths = [

@@ -173,7 +173,7 @@ def test_without_cuts_there_is_no_effective_area_by_them(files):
         assert known == (without <= 0.1)
         some += without > 0.1
     assert 0 < some < np.sum(area["n_reconstructed"] > 0)
-    assert "There is none by the cuts where more than 10%" in findings.results[0].caption
+    assert "There is none by the cuts where more than 10 %" in findings.results[0].caption
 
 
 def test_a_small_production_says_why_there_is_none(files):

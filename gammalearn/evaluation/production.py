@@ -15,11 +15,12 @@ from pyirf.spectral import PowerLaw
 from ..expendable import read_expendably
 from ..files import open_hdf5, reading
 from ..particles import plural
+from . import lstchain
 
 __all__ = ["Production", "read_productions", "simulated_flux", "thrown_density"]
 
-#: Settings of each run of a simulation.
-RUNS = "/configuration/simulation/run"
+#: Settings of each run of a simulation, in files of ctapipe or of lstchain: their columns are alike.
+RUNS = ("/configuration/simulation/run", lstchain.RUNS)
 
 #: Columns of a run that say how its showers were drawn.
 LIMITS = {
@@ -108,10 +109,11 @@ def read_productions(
 
 
 def _read_runs(path: Path) -> list[dict]:
-    with open_hdf5(path) as h5file, reading(path, RUNS):
-        if RUNS not in h5file or not isinstance(h5file.get_node(RUNS), tables.Table):
+    with open_hdf5(path) as h5file, reading(path, "how its showers were simulated"):
+        place = next((place for place in RUNS if place in h5file), None)
+        if place is None or not isinstance(h5file.get_node(place), tables.Table):
             return []
-        table = read_table(h5file, RUNS)
+        table = read_table(h5file, place)
     if not {"obs_id", "n_showers", "spectral_index", *LIMITS} <= set(table.colnames):
         return []
     return [_run(row, table) for row in table]

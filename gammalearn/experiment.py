@@ -127,8 +127,7 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
             report_sections(experiment, output, summary, learnt, tests),
             [
                 *_shared_files(train_files, test_files),
-                *_repeated_events("training", [learnt]),
-                *_repeated_events("test", tests),
+                *_repeated_events(learnt),
                 *_unlearnt_tasks(summary),
                 *_skipped_files("training", learnt.skipped),
                 *_skipped_files("test", skipped),
@@ -395,14 +394,14 @@ def _skipped_files(what: str, skipped) -> list[str]:
     return [f"{len(skipped)} {what} file(s) were left out. The first one: {skipped[0][1]}"]
 
 
-def _repeated_events(what: str, indices) -> list[str]:
-    """A sentence where events come more than once."""
-    n_repeated = count_repeated(indices)
+def _repeated_events(learnt: EventIndex) -> list[str]:
+    """A sentence where events are learnt more than once."""
+    n_repeated = count_repeated([learnt])
     if not n_repeated:
         return []
     return [
-        f"{n_repeated} of the {what} events are there more than once, in the same file or another "
-        "(same ids, same truth): they count as often."
+        f"{n_repeated} of the training events are there more than once, in the same file or "
+        "another (same ids, same truth): they count as often."
     ]
 
 

@@ -345,6 +345,13 @@ def test_evaluate_gives_the_metrics_of_the_run(stereo, tmp_path):
     assert again == json.loads((stereo / "metrics.json").read_text())
 
 
+def test_evaluate_takes_globs_and_each_file_once(stereo, tmp_path):
+    inputs = [f"{stereo}/dl2/*.h5", next((stereo / "dl2").iterdir())]
+    assert gammalearn("evaluate", *inputs, "-o", tmp_path / "out") == 0
+    again = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert again == json.loads((stereo / "metrics.json").read_text())
+
+
 def test_info(stereo, dl1, capsys):
     assert gammalearn("info", dl1("proton_run202_prod5")) == 0
     text = capsys.readouterr().out

@@ -19,7 +19,7 @@ from . import lstchain
 
 __all__ = ["Production", "read_productions", "simulated_flux", "thrown_density"]
 
-#: Settings of each run of a simulation, in files of ctapipe or of lstchain: their columns are alike.
+#: Settings of each run of a simulation, in files of ctapipe or lstchain, whose columns are alike.
 RUNS = ("/configuration/simulation/run", lstchain.RUNS)
 
 #: Columns of a run that say how its showers were drawn.

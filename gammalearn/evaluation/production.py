@@ -12,6 +12,7 @@ from ctapipe.io import read_table
 from pyirf.simulations import SimulatedEventsInfo
 from pyirf.spectral import PowerLaw
 
+from ..errors import EvaluationError
 from ..expendable import read_expendably
 from ..files import open_hdf5, reading
 from ..particles import plural
@@ -30,6 +31,11 @@ LIMITS = {
     "min_viewcone_radius": u.deg,
     "max_viewcone_radius": u.deg,
 }
+
+
+#: The flattest spectrum that pyirf integrates: at −1, where logarithms take the place of powers, it
+#: divides by zero. So near, results differ from those of −1 by less than one in a million.
+FLATTEST = -1 - 2**-27
 
 
 @dataclass(frozen=True)
@@ -154,7 +160,7 @@ def _showers(number: float, index: float, limits: dict) -> SimulatedEventsInfo:
         energy_min=limits["energy_range_min"] * u.TeV,
         energy_max=limits["energy_range_max"] * u.TeV,
         max_impact=limits["max_scatter_range"] * u.m,
-        spectral_index=index,
+        spectral_index=min(index, FLATTEST),
         viewcone_min=limits["min_viewcone_radius"] * u.deg,
         viewcone_max=limits["max_viewcone_radius"] * u.deg,
     )
@@ -205,7 +211,12 @@ def simulated_flux(
     -------
     flux : astropy.units.Quantity
         Shape (n_events,), in 1/(TeV s m²), for diffuse particles by steradian unless of all
-        directions.
+        directions; 0 at energies that were not simulated.
+
+    Raises
+    ------
+    EvaluationError
+        If it is not finite, as what the files say of the simulation makes no sense.
     """
     diffuse = any(production.is_diffuse for production in productions)
     unit = 1 / (u.TeV * u.s * u.m**2)
@@ -218,4 +229,9 @@ def simulated_flux(
         if production.is_diffuse and of_all_directions:
             spectrum = spectrum.integrate_cone(showers.viewcone_min, showers.viewcone_max)
         flux += np.where(inside, spectrum(energy).to_value(unit), 0) * unit
+    if not np.all(np.isfinite(flux)):
+        raise EvaluationError(
+            f"The simulated flux of {plural(productions[0].particle)} is not finite; look at the "
+            "spectral index, energies, area and cone that their files tell."
+        )
     return flux

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from astropy.table import vstack
 
+from gammalearn.errors import EvaluationError
 from gammalearn.evaluation import read_events
 from gammalearn.evaluation.production import read_productions, simulated_flux, thrown_density
 
@@ -92,6 +93,26 @@ def test_thrown_showers_add_up_by_area(tmp_path, make_truth, smear, write_dl2):
     share = (1 / 0.1 - 1 / 1) / (1 / 0.05 - 1 / 20)
     expected = TOTAL / 2 * share * (1 / (np.pi * 300**2) + 1 / (np.pi * 600**2))
     np.testing.assert_allclose(density.to_value("m-2"), [expected])
+
+
+def test_a_spectrum_as_flat_as_that_of_the_logarithm(read):
+    """Of E⁻¹ each factor in energy has as many: ln(1/0.1) of ln(20/0.05) from 0.1 to 1 TeV."""
+    (production,), _ = read(runs={"spectral_index": -1.0})
+    circle, whole = np.pi * 500**2, np.log(20 / 0.05)
+    density = thrown_density([production], [0.1, 1] * u.TeV)
+    expected = TOTAL / 2 * np.log(10) / whole / circle
+    np.testing.assert_allclose(density.to_value("m-2"), [expected], rtol=1e-6)
+    energy = [0.1, 3] * u.TeV
+    flux = simulated_flux([production], energy, 1 * u.s, of_all_directions=True)
+    expected = TOTAL / 2 / (circle * whole * energy.value)
+    np.testing.assert_allclose(flux.to_value("TeV-1 s-1 m-2"), expected, rtol=1e-6)
+
+
+def test_a_flux_that_is_none(read):
+    (production,), _ = read(runs={})
+    production.showers.n_showers = np.nan
+    with pytest.raises(EvaluationError, match="flux of gammas is not finite; look at the spectral"):
+        simulated_flux([production], [1] * u.TeV, 1 * u.s)
 
 
 def test_the_flux_brings_as_many_showers_as_were_simulated(read):

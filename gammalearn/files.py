@@ -13,7 +13,7 @@ import tables
 
 from .errors import GammaLearnError, InputFileError
 
-__all__ = ["find_files", "is_meant", "open_hdf5", "reading", "sha256"]
+__all__ = ["find_files", "is_meant", "open_hdf5", "reading", "reason", "sha256"]
 
 
 #: What to do where there are no events to learn from or to reconstruct.
@@ -102,6 +102,14 @@ def sha256(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise InputFileError(f"'{path}' cannot be read: {error.strerror}.") from error
+
+
+def reason(error: OSError | tables.HDF5ExtError) -> str:
+    """Why a file could not be written, in words for an error."""
+    if isinstance(error, tables.HDF5ExtError):
+        # HDF5 keeps to itself what the system said, and a trace may stand before its own words.
+        return f"{str(error).splitlines()[-1].rstrip('.')} (is the disk full?)"
+    return str(error)
 
 
 def open_hdf5(path: Path) -> tables.File:

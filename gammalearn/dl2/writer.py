@@ -29,7 +29,7 @@ from ..data.index import EventIndex
 from ..data.reader import event_keys, match_rows
 from ..errors import InputFileError, OutputError
 from ..expendable import expendable, read_expendably
-from ..files import open_hdf5
+from ..files import open_hdf5, reason
 from ..tasks import Task
 from . import lstchain
 from .origin import ORIGIN, origin
@@ -135,8 +135,8 @@ def dl2_file(
             add = partial(_add_dl2, part, index, tasks, outputs, experiment, made_from)
             read_expendably(add, source)
             os.replace(part, path)
-        except OSError as error:
-            raise OutputError(f"'{path}' cannot be written: {error}.") from error
+        except (OSError, tables.HDF5ExtError) as error:
+            raise OutputError(f"'{path}' cannot be written: {reason(error)}.") from error
 
     try:
         yield write

@@ -15,9 +15,9 @@ from .data import EventIndex, check_weights, count_repeated
 from .dl2 import check_input, dl2_file, dl2_name, origin, predict_outputs, read_origin
 from .errors import EmptySelectionError, OutputError
 from .evaluation import ReportSection, evaluate
-from .evaluation.writing import write_whole
+from .evaluation.writing import make_folder, write_whole
 from .files import find_files, sha256
-from .folder import check_folder, open_folder, write_settings
+from .folder import check_folder, check_place, open_folder, write_settings
 from .settings import Experiment
 from .simulation.on_demand import make_missing
 from .tasks import build_tasks
@@ -246,6 +246,7 @@ def predict(
     GammaLearnError
         If the checkpoint, the inputs or the output folder cannot be used.
     """
+    check_place(output)
     trained = load_checkpoint(checkpoint)
     files = find_files(list(inputs), "INPUT")
     _check_names(files)
@@ -340,7 +341,7 @@ def reconstruct(
     device = (
         "cuda" if torch.cuda.is_available() and experiment.training.accelerator != "cpu" else "cpu"
     )
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     # What one batch gives is not all of a file.
     digest = None if options.fast_dev_run else trained.digest
     files = []

@@ -693,6 +693,22 @@ def test_output_that_is_a_file(run, tmp_path, capsys):
     assert "is a file" in capsys.readouterr().err
 
 
+def test_dl2_where_it_cannot_be_is_refused_before_anything_is_read(
+    stereo, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "text.dl1.h5").write_text("not read")
+    checkpoint = stereo / "checkpoints" / "best.ckpt"
+    predict = ["predict", checkpoint, tmp_path / "text.dl1.h5", "-o"]
+    for output in ("file", "file/dl2"):
+        assert gammalearn(*predict, tmp_path / output) == 2
+        assert "file' is a file; give another folder" in capsys.readouterr().err
+    # Root may write everywhere.
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert gammalearn(*predict, tmp_path / "new" / "dl2") == 2
+    assert f"as you may not write to '{tmp_path}'" in capsys.readouterr().err
+
+
 def test_wrong_setting(run, tmp_path, refused):
     status = run(tmp_path / "out", settings=["training.epochs=some"])
     refused(status, "training.epochs", "valid integer")

@@ -75,7 +75,7 @@ def check_folder(
         if not (folder / SETTINGS).is_file():
             raise OutputError(f"There is no run to resume in '{folder}': it has no {SETTINGS}.")
         if experiment is not None:
-            _check_same(yaml.safe_load((folder / SETTINGS).read_text()), experiment, folder)
+            _check_same(_read_settings(folder), experiment, folder)
         return
     if not folder.exists():
         return
@@ -139,6 +139,20 @@ def write_settings(folder: Path, experiment: Experiment) -> None:
     part = folder / (SETTINGS + ".part")
     part.write_text(experiment.to_yaml(), encoding="utf-8")
     part.replace(folder / SETTINGS)
+
+
+def _read_settings(folder: Path) -> dict:
+    """The settings that a run wrote into its folder."""
+    try:
+        settings = yaml.safe_load((folder / SETTINGS).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        settings = None
+    if not isinstance(settings, dict):
+        raise OutputError(
+            f"{SETTINGS} of '{folder}' is damaged, so that the run there cannot be resumed; begin "
+            "anew with --overwrite."
+        )
+    return settings
 
 
 def _flat(values, prefix=""):

@@ -729,6 +729,13 @@ def test_resume_with_other_settings(run, stereo, capsys):
     assert sorted(stereo.rglob("*")) == before
 
 
+@pytest.mark.parametrize("content", [b"", b"network: [8,", b"\xff\xfe", b"network"])
+def test_resume_with_damaged_settings(run, tmp_path, capsys, content):
+    (tmp_path / "settings.yaml").write_bytes(content)
+    assert run(tmp_path, "--resume") == 2
+    assert f"settings.yaml of '{tmp_path}' is damaged" in capsys.readouterr().err
+
+
 def test_another_camera_than_the_network_knows(run, stereo, dl1, tmp_path, refused):
     """A network of LSTs does not read a FlashCam, though the file has LSTs too."""
     checkpoint = stereo / "checkpoints" / "best.ckpt"

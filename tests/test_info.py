@@ -1,7 +1,10 @@
 """What is said of files, and the picture of an event."""
 
+import shutil
+
 import numpy as np
 import pytest
+import tables
 from ctapipe.io import read_table
 from ctapipe.visualization import CameraDisplay
 
@@ -99,6 +102,17 @@ def test_one_lstchain_file_is_described_too(file):
 def test_files_of_other_kinds_are_described_one_by_one(file):
     text = describe([file(GAMMAS), file("proton_run202_prod5.params_only")])
     assert text.count("data model") == 2
+
+
+def test_a_file_without_images_is_described_beside_others(file, tmp_path):
+    empty = tmp_path / "empty.h5"
+    shutil.copyfile(file(GAMMAS), empty)
+    with tables.open_file(empty, "a") as h5file:
+        for table in h5file.walk_nodes(IMAGES, "Table"):
+            table.remove_rows()
+    text = describe([empty, file(PROTONS)])
+    assert text.count("data model") == 2
+    assert "4 telescopes, 1855 pixels, 0 images" in text
 
 
 def test_a_damaged_file(tmp_path, file):

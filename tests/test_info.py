@@ -141,6 +141,29 @@ def test_picture_of_an_event(file, tmp_path, monkeypatch):
     assert len(shown) == 2
 
 
+def test_a_picture_without_ending_is_png(file, tmp_path):
+    """Under the name that is told, and looked for."""
+    output = show_event(file(PROTONS), 909, tmp_path / "event")
+    assert [output] == list(tmp_path.iterdir()) == [tmp_path / "event.png"]
+    with pytest.raises(OutputError, match=r"event\.png' exists"):
+        show_event(file(PROTONS), 909, tmp_path / "event")
+
+
+def test_a_picture_that_fails_half_way_leaves_the_old_one(file, tmp_path, monkeypatch):
+    output = tmp_path / "event.png"
+    output.write_text("mine")
+
+    def fail(self, path, **_):
+        path.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", fail)
+    with pytest.raises(OutputError, match=r"event\.png' cannot be written \(No space left"):
+        show_event(file(PROTONS), 909, output, overwrite=True)
+    assert [output] == list(tmp_path.iterdir())
+    assert output.read_text() == "mine"
+
+
 def test_no_picture(file, tmp_path):
     output = tmp_path / "event.png"
     with pytest.raises(DataError, match="has no event 7; it has 904, 909"):

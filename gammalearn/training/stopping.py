@@ -24,12 +24,12 @@ class Stopped(KeyboardInterrupt):
     Attributes
     ----------
     status : int
-        Exit status, as shells have it.
+        Exit status: as shells have it, 128 and the signal's number.
     """
 
-    def __init__(self, number: int, *words: str):
+    def __init__(self, status: int, *words: str):
         super().__init__(*words)
-        self.status = 128 + number
+        self.status = status
 
 
 class StopSignals:
@@ -67,9 +67,13 @@ class StopSignals:
     def stop(self) -> Stopped:
         """The exception that ends the training; its job is queued again where it was asked to."""
         number = self.received or signal.SIGINT
-        if number == REQUEUE_SIGNAL and self._trainer.is_global_zero and _requeue():
-            return Stopped(number, "; its job is queued again and goes on by itself")
-        return Stopped(number)
+        if number == REQUEUE_SIGNAL:
+            if not self._trainer.is_global_zero:
+                # Of a failure, srun --kill-on-bad-exit would end the first process at its request.
+                return Stopped(0)
+            if _requeue():
+                return Stopped(128 + number, "; its job is queued again and goes on by itself")
+        return Stopped(128 + number)
 
 
 def _requeue() -> bool:

@@ -9,6 +9,7 @@ import resource
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from gammalearn.errors import CheckpointError, OutputError
 from gammalearn.training import load_checkpoint
 from gammalearn.training.module import ReconstructionModule
 from gammalearn.training.saving import WholeFiles
-from gammalearn.training.stopping import Stopped
+from gammalearn.training.stopping import Stopped, StopSignals
 
 #: All that has a state, with a checkpoint after each step: five batches and three steps an epoch.
 EVERYTHING = {
@@ -261,6 +262,18 @@ def test_before_its_time_limit_a_job_is_queued_again(
     assert slurm.read_text() == ("requeue 4700_11\n" if array else "requeue 4711\n")
     run = type(whole)(tmp_path / "run", whole.checkpoint, {})
     assert place(run) == (1, 4)
+
+
+def test_only_the_first_process_fails_before_a_time_limit(slurm):
+    """srun --kill-on-bad-exit ends all when one fails: the first must have its time to ask."""
+    signals = StopSignals()
+    signals.received = signal.SIGUSR1
+    statuses = []
+    for is_first in (False, True):
+        signals._trainer = SimpleNamespace(is_global_zero=is_first)
+        statuses.append(signals.stop().status)
+        assert slurm.exists() == is_first
+    assert statuses == [0, 128 + signal.SIGUSR1]
 
 
 # -- checkpoints -----------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ __all__ = [
     "QUANTITIES",
     "SUBARRAY",
     "TELESCOPE",
+    "UNKNOWN",
     "Quantity",
     "read_events",
 ]

@@ -9,7 +9,7 @@ from astropy.table import QTable
 from ..settings import EvaluationSettings
 from .binning import energy_edges
 from .effective_area import draw_effective_area, effective_area
-from .events import TELESCOPE
+from .events import TELESCOPE, UNKNOWN
 from .pictures import FEW_IN_BIN, count_events
 from .point_source import choose_ring, weighted_background, weighted_gammas, why_no_sensitivity
 from .production import Production, read_productions
@@ -56,10 +56,11 @@ def evaluate_performance(
     findings = _sensitivity(events, productions, lacking, settings)
     cuts = next((result.table for result in findings.results), None)
     area = _effective_area(events, signal, productions, lacking, settings, cuts)
+    not_counted = [f"{lacking[UNKNOWN]}."] if UNKNOWN in lacking and area.results else []
     return Findings(
         {**area.metrics, **findings.metrics},
         [*area.results, *findings.results],
-        [*area.warnings, *findings.warnings],
+        [*not_counted, *area.warnings, *findings.warnings],
     )
 
 

@@ -17,6 +17,7 @@ from ..expendable import read_expendably
 from ..files import open_hdf5, reading
 from ..particles import plural
 from . import lstchain
+from .events import UNKNOWN
 
 __all__ = ["Production", "read_productions", "simulated_flux", "thrown_density"]
 
@@ -63,8 +64,8 @@ def read_productions(
 ) -> tuple[list[Production], dict[str, str]]:
     """What the simulated events of some files were drawn from.
 
-    A run's particle is that of its events; a run without any has that of its file. Where the file
-    does not tell it either, any particle may lack the run's showers.
+    A run's particle is that of its events; a run without any has that of its file. That of a file
+    without events is unknown.
 
     Parameters
     ----------
@@ -78,11 +79,12 @@ def read_productions(
     productions : list of Production
         Runs of the same particle and settings together.
     lacking : dict of str to str
-        Particle → why its simulation is not known well enough, in words.
+        Particle → why its simulation is not known well enough, in words; of those unknown, that
+        they are not counted.
     """
     numbers: dict[tuple, float] = {}
     lacking: dict[str, str] = {}
-    present = sorted(set(np.asarray(events["particle"], dtype=str)))
+    not_counted: dict[str, int] = {}
     for index, path in enumerate(paths):
         mine = events[np.asarray(events["file"]) == index]
         particle = np.asarray(mine["particle"], dtype=str)
@@ -92,10 +94,13 @@ def read_productions(
         unknown = set(of_run) - {run["obs_id"] for run in runs}
         for name in {of_run[obs_id] for obs_id in unknown}:
             lacking[name] = f"{Path(path).name} does not tell how its {plural(name)} were simulated"
+        if not of_file and runs:
+            not_counted[Path(path).name] = sum(max(run["n_showers"], 0) for run in runs)
+            continue
         for run in runs:
             names = [of_run[run["obs_id"]]] if run["obs_id"] in of_run else of_file
             if len(names) != 1:
-                for name in of_file or present:
+                for name in of_file:
                     lacking[name] = (
                         f"run {run['obs_id']} of {Path(path).name} has no events that tell its "
                         "particle"
@@ -107,6 +112,11 @@ def read_productions(
                 continue
             key = (names[0], run["spectral_index"], *(run[name] for name in LIMITS))
             numbers[key] = numbers.get(key, 0) + run["n_showers"]
+    if not_counted:
+        lacking[UNKNOWN] = (
+            f"{sum(not_counted.values())} simulated showers of {', '.join(not_counted)} are not "
+            "counted, as no event tells their particle: its effective area comes out too large"
+        )
     productions = [
         Production(particle, _showers(number, index, dict(zip(LIMITS, limits, strict=True))))
         for (particle, index, *limits), number in numbers.items()

@@ -7,7 +7,9 @@ from astropy.table import vstack
 
 from gammalearn.errors import EvaluationError
 from gammalearn.evaluation import read_events
+from gammalearn.evaluation.performance import evaluate_performance
 from gammalearn.evaluation.production import read_productions, simulated_flux, thrown_density
+from gammalearn.settings import EvaluationSettings
 
 TOTAL = 2 * 1000 * 10
 
@@ -52,15 +54,21 @@ def test_a_run_whose_particle_nothing_tells(read):
 
 
 def test_showers_of_a_file_without_events_are_not_forgotten(tmp_path, make_truth, smear, write_dl2):
-    """They may be of any particle, and areas without them would come out too large."""
+    """They may be of any particle."""
     gammas = smear(make_truth(20))
     paths = [
         write_dl2(tmp_path / "gamma.h5", gammas, runs={}),
         write_dl2(tmp_path / "empty.h5", gammas[:0], runs={"obs_id": [7]}),
     ]
-    productions, lacking = read_productions(paths, read_events(paths))
-    assert productions == []
-    assert lacking == {"gamma": "run 7 of empty.h5 has no events that tell its particle"}
+    events = read_events(paths)
+    (production,), lacking = read_productions(paths, events)
+    assert production.showers.n_showers == TOTAL / 2
+    assert lacking == {
+        "unknown": "10000 simulated showers of empty.h5 are not counted, as no event tells their "
+        "particle: its effective area comes out too large"
+    }
+    findings = evaluate_performance(paths, events, "gamma", EvaluationSettings())
+    assert f"{lacking['unknown']}." in findings.warnings
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ DIFFUSE = {
     "scatter": "350 m",
 }
 
-#: Gammas as in an observation, from a point beside the centre of the field of view.
+#: Gammas at the offset of a source in an observation, from all around: from a ring of 0.4 deg
+#: about the centre of the field of view.
 SOURCE = {**DIFFUSE, "viewcone": 0, "offset": "0.4 deg"}
 
 PROTONS = {

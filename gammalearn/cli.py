@@ -97,15 +97,17 @@ def predict(arguments) -> None:
 def evaluate(arguments) -> None:
     """Evaluate reconstructed events, whoever made them."""
     from .evaluation import evaluate
+    from .files import find_files
     from .folder import check_folder
     from .settings import Experiment
 
     settings = Experiment().override(arguments.set).evaluation
     if arguments.algorithm:
         settings = settings.model_copy(update={"algorithm": arguments.algorithm})
+    files = find_files(arguments.input, "DL2", "reconstruct events with `gammalearn predict`")
     output = Path(arguments.output)
     check_folder(output, arguments.overwrite)
-    evaluate([Path(path) for path in arguments.input], output, settings)
+    evaluate(files, output, settings)
     print(f"Results are in {output}; open {output / 'report.html'}.")
 
 
@@ -295,7 +297,7 @@ def _parser():
     sub.add_argument("--overwrite", action="store_true", help="replace DL2 files that exist")
 
     sub = command(evaluate)
-    sub.add_argument("input", metavar="DL2", nargs="+", help="DL2 files")
+    sub.add_argument("input", metavar="DL2", nargs="+", help="DL2 files or globs")
     sub.add_argument("-o", "--output", metavar="DIR", required=True, help="where results go")
     sub.add_argument("--algorithm", metavar="NAME", help="where the files hold several")
     _add_set(sub)

@@ -15,9 +15,9 @@ from .data import EventIndex, check_weights, count_repeated
 from .dl2 import check_input, dl2_file, dl2_name, origin, predict_outputs, read_origin
 from .errors import EmptySelectionError, OutputError
 from .evaluation import ReportSection, evaluate
-from .evaluation.writing import write_whole
+from .evaluation.writing import make_folder, write_whole
 from .files import find_files, sha256
-from .folder import check_folder, open_folder, write_settings
+from .folder import check_folder, check_place, open_folder, write_settings
 from .settings import Experiment
 from .simulation.on_demand import make_missing
 from .tasks import build_tasks
@@ -129,8 +129,7 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
             report_sections(experiment, output, summary, learnt, tests),
             [
                 *_shared_files(train_files, test_files),
-                *_repeated_events("training", [learnt]),
-                *_repeated_events("test", tests),
+                *_repeated_events(learnt),
                 *_unlearnt_tasks(summary),
                 *_skipped_files("training", learnt.skipped),
                 *_skipped_files("test", skipped),
@@ -249,6 +248,7 @@ def predict(
     GammaLearnError
         If the checkpoint, the inputs or the output folder cannot be used.
     """
+    check_place(output)
     trained = load_checkpoint(checkpoint)
     files = find_files(list(inputs), "INPUT")
     _check_names(files)
@@ -284,8 +284,8 @@ def _is_done(path: Path, file: Path, digest: str) -> bool:
         return False
     if read_origin(path) != origin(file, digest):
         raise OutputError(
-            f"'{path}' exists, and was not made of '{file}' with this checkpoint; give another "
-            "folder, or --overwrite to replace it."
+            f"'{path}' exists, and was not made of all of '{file}' with this checkpoint; give "
+            "another folder, or --overwrite to replace it."
         )
     return True
 
@@ -343,12 +343,14 @@ def reconstruct(
     device = (
         "cuda" if torch.cuda.is_available() and experiment.training.accelerator != "cpu" else "cpu"
     )
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
+    # What one batch gives is not all of a file.
+    digest = None if options.fast_dev_run else trained.digest
     files = []
     with _noted("gammalearn-predict"):
         for index in indices:
             path = folder / dl2_name(index.files[0])
-            with dl2_file(index, path, experiment, trained.digest) as write:
+            with dl2_file(index, path, experiment, digest) as write:
                 outputs = predict_outputs(
                     trained.network,
                     trained.tasks,
@@ -395,14 +397,14 @@ def _skipped_files(what: str, skipped) -> list[str]:
     return [f"{len(skipped)} {what} file(s) were left out. The first one: {skipped[0][1]}"]
 
 
-def _repeated_events(what: str, indices) -> list[str]:
-    """A sentence where events come more than once."""
-    n_repeated = count_repeated(indices)
+def _repeated_events(learnt: EventIndex) -> list[str]:
+    """A sentence where events are learnt more than once."""
+    n_repeated = count_repeated([learnt])
     if not n_repeated:
         return []
     return [
-        f"{n_repeated} of the {what} events are there more than once, in the same file or another "
-        "(same ids, same truth): they count as often."
+        f"{n_repeated} of the training events are there more than once, in the same file or "
+        "another (same ids, same truth): they count as often."
     ]
 
 

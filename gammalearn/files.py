@@ -13,10 +13,16 @@ import tables
 
 from .errors import GammaLearnError, InputFileError
 
-__all__ = ["find_files", "is_meant", "open_hdf5", "reading", "sha256"]
+__all__ = ["find_files", "is_meant", "open_hdf5", "reading", "reason", "sha256"]
 
 
-def find_files(patterns: Sequence[str], setting: str) -> list[Path]:
+#: What to do where there are no events to learn from or to reconstruct.
+MAKE_DL1 = (
+    "put ctapipe DL1 files (charge and peak time images) there, which `gammalearn simulate` makes"
+)
+
+
+def find_files(patterns: Sequence[str], setting: str, remedy: str = MAKE_DL1) -> list[Path]:
     """The files that names and globs stand for, each once, globs in sorted order.
 
     A file of several names (``a/b.h5`` and ``./a/b.h5``, links) goes by the first.
@@ -27,6 +33,8 @@ def find_files(patterns: Sequence[str], setting: str) -> list[Path]:
         File names or globs.
     setting : str
         Where they were given, for the error.
+    remedy : str
+        What to do where nothing matches a glob.
 
     Raises
     ------
@@ -43,7 +51,7 @@ def find_files(patterns: Sequence[str], setting: str) -> list[Path]:
         path = Path(os.path.expanduser(pattern))
         if path.is_dir():
             raise InputFileError(
-                f"{setting}: '{pattern}' is a directory; give its files, e.g. '{pattern}/*.dl1.h5'."
+                f"{setting}: '{pattern}' is a directory; give its files, e.g. '{pattern}/*.h5'."
             )
         if path.exists():
             found.setdefault(path.resolve(), path)
@@ -55,8 +63,7 @@ def find_files(patterns: Sequence[str], setting: str) -> list[Path]:
         ]
         if not matches:
             raise InputFileError(
-                f"{setting}: no file matches '{pattern}' in '{Path.cwd()}'; put ctapipe DL1 files "
-                f"(charge and peak time images) there, which `gammalearn simulate` makes, or set "
+                f"{setting}: no file matches '{pattern}' in '{Path.cwd()}'; {remedy}, or set "
                 f"{setting} to your own."
             )
         for match in matches:
@@ -95,6 +102,14 @@ def sha256(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise InputFileError(f"'{path}' cannot be read: {error.strerror}.") from error
+
+
+def reason(error: OSError | tables.HDF5ExtError) -> str:
+    """Why a file could not be written, in words for an error."""
+    if isinstance(error, tables.HDF5ExtError):
+        # HDF5 keeps to itself what the system said, and a trace may stand before its own words.
+        return f"{str(error).splitlines()[-1].rstrip('.')} (is the disk full?)"
+    return str(error)
 
 
 def open_hdf5(path: Path) -> tables.File:

@@ -1,5 +1,6 @@
 """The output folder of a run: never overwritten by accident."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import yaml
 from .errors import OutputError
 from .settings import Experiment
 
-__all__ = ["check_folder", "open_folder", "write_settings"]
+__all__ = ["check_folder", "check_place", "open_folder", "write_settings"]
 
 SETTINGS = "settings.yaml"
 
@@ -69,13 +70,12 @@ def check_folder(
         If the folder exists (without ``overwrite`` or ``resume``), is not a run's, or there is
         nothing to resume, or with other settings.
     """
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"The output '{folder}' is a file; give a folder.")
+    check_place(folder)
     if resume:
         if not (folder / SETTINGS).is_file():
             raise OutputError(f"There is no run to resume in '{folder}': it has no {SETTINGS}.")
         if experiment is not None:
-            _check_same(yaml.safe_load((folder / SETTINGS).read_text()), experiment, folder)
+            _check_same(_read_settings(folder), experiment, folder)
         return
     if not folder.exists():
         return
@@ -89,6 +89,27 @@ def check_folder(
         raise OutputError(
             f"'{folder}' is not replaced, as it holds other things than results of GammaLearn "
             f"({', '.join(strangers[:3])}); give another folder with --output."
+        )
+
+
+def check_place(folder: Path) -> None:
+    """Refuse a folder that is not there and cannot be made, or that nothing can be written to.
+
+    Raises
+    ------
+    OutputError
+        If it is a file or below one, or may not be written to.
+    """
+    # Not Path.exists, which fails where a folder may not be looked into.
+    there = next(path for path in (folder, *folder.parents) if os.path.exists(path))
+    if not there.is_dir():
+        raise OutputError(
+            f"The output '{folder}' cannot be made, as '{there}' is a file; give another folder."
+        )
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise OutputError(
+            f"The output '{folder}' cannot be made, as you may not write to '{there}'; give "
+            "another folder."
         )
 
 
@@ -118,6 +139,20 @@ def write_settings(folder: Path, experiment: Experiment) -> None:
     part = folder / (SETTINGS + ".part")
     part.write_text(experiment.to_yaml(), encoding="utf-8")
     part.replace(folder / SETTINGS)
+
+
+def _read_settings(folder: Path) -> dict:
+    """The settings that a run wrote into its folder."""
+    try:
+        settings = yaml.safe_load((folder / SETTINGS).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        settings = None
+    if not isinstance(settings, dict):
+        raise OutputError(
+            f"{SETTINGS} of '{folder}' is damaged, so that the run there cannot be resumed; begin "
+            "anew with --overwrite."
+        )
+    return settings
 
 
 def _flat(values, prefix=""):

@@ -59,7 +59,8 @@ def _holds_images(path: Path) -> bool:
     if not tables.is_hdf5_file(str(path)):
         return True
     with open_hdf5(path) as file, reading(path, "the table of contents"):
-        return any(group in file for group in (IMAGES, LSTCHAIN_IMAGES))
+        tables_of_images = file.walk_nodes(IMAGES, "Table") if IMAGES in file else ()
+        return LSTCHAIN_IMAGES in file or any(table.nrows for table in tables_of_images)
 
 
 def describe_file(path: Path) -> str:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from .data.formats import open_reader
 from .data.reader import event_keys
 from .errors import DataError, OutputError
+from .evaluation.writing import write_whole
 from .expendable import read_expendably
 
 __all__ = ["show_event"]
@@ -36,13 +37,18 @@ def show_event(
         DL1 file or one of sim_telarray.
     event_id : int
     output : Path
-        Picture to make; its ending decides the format.
+        Picture to make; its ending decides the format, PNG where it has none.
     obs_id : int, optional
         Needed where a file has several events of this id.
     overwrite : bool
         Replace a picture that exists.
     cache_directory : str, optional
         See ``data.cache_directory``.
+
+    Returns
+    -------
+    Path
+        Of the picture.
 
     Raises
     ------
@@ -52,13 +58,15 @@ def show_event(
         If the picture exists or cannot be written.
     """
     output = Path(output)
+    if not output.suffix:
+        output = output.with_name(f"{output.name}.png")
     if output.exists() and not overwrite:
         raise OutputError(f"'{output}' exists; give another name, or --overwrite to replace it.")
     read = partial(_read, event_id=event_id, obs_id=obs_id, cache_directory=cache_directory)
     figure = _draw(*read_expendably(read, Path(path)))
     try:
-        figure.savefig(output, dpi=120)
-    except (OSError, ValueError) as error:
+        write_whole(output, partial(figure.savefig, dpi=120))
+    except ValueError as error:  # of a format that matplotlib does not know
         raise OutputError(f"'{output}' cannot be written: {error}.") from error
     return output
 

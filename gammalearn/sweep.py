@@ -377,7 +377,7 @@ SLURM_SCRIPT = """\
 #SBATCH --time=12:00:00
 #SBATCH --requeue
 #SBATCH --signal=USR1@120
-srun {command} --index "$SLURM_ARRAY_TASK_ID"
+srun --kill-on-bad-exit=1 {command} --index "$SLURM_ARRAY_TASK_ID"
 # When all are done: {command} --summary
 """
 

@@ -204,6 +204,14 @@ def test_fast_dev_run_tries_everything_once(run, tmp_path):
     assert (tmp_path / "out" / "report.html").exists()
 
 
+def test_dl2_of_one_batch_is_not_taken_for_done(run, real_files, tmp_path, capsys):
+    output = tmp_path / "out"
+    assert run(output, "--fast-dev-run") == 0
+    checkpoint = next((output / "checkpoints").glob("*.ckpt"))
+    assert gammalearn("predict", checkpoint, *real_files, "-o", output / "dl2") == 2
+    assert "exists, and was not made of all of" in capsys.readouterr().err
+
+
 def test_overwrite_replaces_results_and_nothing_else(run, tmp_path, capsys):
     output = tmp_path / "out"
     assert run(output, settings=["training.epochs=1", "tasks=[energy]"]) == 0
@@ -333,6 +341,13 @@ main(sys.argv[1:])
 def test_evaluate_gives_the_metrics_of_the_run(stereo, tmp_path):
     files = sorted((stereo / "dl2").iterdir(), key=lambda path: path.name)
     assert gammalearn("evaluate", *files, "-o", tmp_path / "out") == 0
+    again = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert again == json.loads((stereo / "metrics.json").read_text())
+
+
+def test_evaluate_takes_globs_and_each_file_once(stereo, tmp_path):
+    inputs = [f"{stereo}/dl2/*.h5", next((stereo / "dl2").iterdir())]
+    assert gammalearn("evaluate", *inputs, "-o", tmp_path / "out") == 0
     again = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert again == json.loads((stereo / "metrics.json").read_text())
 
@@ -678,6 +693,22 @@ def test_output_that_is_a_file(run, tmp_path, capsys):
     assert "is a file" in capsys.readouterr().err
 
 
+def test_dl2_where_it_cannot_be_is_refused_before_anything_is_read(
+    stereo, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "text.dl1.h5").write_text("not read")
+    checkpoint = stereo / "checkpoints" / "best.ckpt"
+    predict = ["predict", checkpoint, tmp_path / "text.dl1.h5", "-o"]
+    for output in ("file", "file/dl2"):
+        assert gammalearn(*predict, tmp_path / output) == 2
+        assert "file' is a file; give another folder" in capsys.readouterr().err
+    # Root may write everywhere.
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert gammalearn(*predict, tmp_path / "new" / "dl2") == 2
+    assert f"as you may not write to '{tmp_path}'" in capsys.readouterr().err
+
+
 def test_wrong_setting(run, tmp_path, refused):
     status = run(tmp_path / "out", settings=["training.epochs=some"])
     refused(status, "training.epochs", "valid integer")
@@ -696,6 +727,13 @@ def test_resume_with_other_settings(run, stereo, capsys):
     assert run(stereo, "--resume", settings=["network.embedding=16"]) == 2
     assert "network.embedding was 8 and is now 16" in capsys.readouterr().err
     assert sorted(stereo.rglob("*")) == before
+
+
+@pytest.mark.parametrize("content", [b"", b"network: [8,", b"\xff\xfe", b"network"])
+def test_resume_with_damaged_settings(run, tmp_path, capsys, content):
+    (tmp_path / "settings.yaml").write_bytes(content)
+    assert run(tmp_path, "--resume") == 2
+    assert f"settings.yaml of '{tmp_path}' is damaged" in capsys.readouterr().err
 
 
 def test_another_camera_than_the_network_knows(run, stereo, dl1, tmp_path, refused):

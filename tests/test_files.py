@@ -63,7 +63,7 @@ def test_paths_are_returned_as_paths(folder):
         (["missing.h5"], "data.train: the file 'missing.h5' does not exist"),
         (["a.h5", "missing.h5"], "'missing.h5' does not exist"),
         (["~nobody_of_this_name/a.h5"], "does not exist"),
-        (["deep"], "'deep' is a directory; give its files, e.g. 'deep/\\*.dl1.h5'"),
+        (["deep"], "'deep' is a directory; give its files, e.g. 'deep/\\*.h5'"),
         (["~"], "is a directory"),
         (["nothing*.h5"], "no file matches 'nothing\\*.h5'"),
         (["folder*"], "no file matches 'folder\\*'"),

@@ -1,7 +1,10 @@
 """What is said of files, and the picture of an event."""
 
+import shutil
+
 import numpy as np
 import pytest
+import tables
 from ctapipe.io import read_table
 from ctapipe.visualization import CameraDisplay
 
@@ -101,6 +104,17 @@ def test_files_of_other_kinds_are_described_one_by_one(file):
     assert text.count("data model") == 2
 
 
+def test_a_file_without_images_is_described_beside_others(file, tmp_path):
+    empty = tmp_path / "empty.h5"
+    shutil.copyfile(file(GAMMAS), empty)
+    with tables.open_file(empty, "a") as h5file:
+        for table in h5file.walk_nodes(IMAGES, "Table"):
+            table.remove_rows()
+    text = describe([empty, file(PROTONS)])
+    assert text.count("data model") == 2
+    assert "4 telescopes, 1855 pixels, 0 images" in text
+
+
 def test_a_damaged_file(tmp_path, file):
     path = tmp_path / "cut.h5"
     path.write_bytes(file(GAMMAS).read_bytes()[:100_000])
@@ -125,6 +139,29 @@ def test_picture_of_an_event(file, tmp_path, monkeypatch):
             charge = reader.pixels(tel_id, row, ["charge"])["charge"][0]
             np.testing.assert_array_equal(shown[number], charge)
     assert len(shown) == 2
+
+
+def test_a_picture_without_ending_is_png(file, tmp_path):
+    """Under the name that is told, and looked for."""
+    output = show_event(file(PROTONS), 909, tmp_path / "event")
+    assert [output] == list(tmp_path.iterdir()) == [tmp_path / "event.png"]
+    with pytest.raises(OutputError, match=r"event\.png' exists"):
+        show_event(file(PROTONS), 909, tmp_path / "event")
+
+
+def test_a_picture_that_fails_half_way_leaves_the_old_one(file, tmp_path, monkeypatch):
+    output = tmp_path / "event.png"
+    output.write_text("mine")
+
+    def fail(self, path, **_):
+        path.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", fail)
+    with pytest.raises(OutputError, match=r"event\.png' cannot be written \(No space left"):
+        show_event(file(PROTONS), 909, output, overwrite=True)
+    assert [output] == list(tmp_path.iterdir())
+    assert output.read_text() == "mine"
 
 
 def test_no_picture(file, tmp_path):

@@ -231,7 +231,8 @@ def commands(script):
     """The command lines of GammaLearn in a script, as they are for one job."""
     script = re.sub(r"\\\n", " ", script)
     for line in script.splitlines():
-        if line.startswith("srun "):
+        # A process that fails leaves no others that wait for it.
+        if line.startswith("srun --kill-on-bad-exit=1 "):
             words = shlex.split(re.sub(r"\$\w+", "3", line))
             yield words[[word.endswith("gammalearn") for word in words].index(True) + 1 :]
 

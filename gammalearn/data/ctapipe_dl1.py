@@ -8,7 +8,6 @@ from pathlib import Path
 import astropy.units as u
 import numpy as np
 from astropy.table import Table
-from ctapipe.containers import EventType
 from ctapipe.instrument import FocalLengthKind, SubarrayDescription
 from ctapipe.io import read_table
 from ctapipe.io.hdf5tableio import get_column_attrs, get_column_transforms
@@ -19,7 +18,15 @@ from ..particles import particle_names
 from .broken import BrokenPixels, CalibrationRecord, without_broken
 from .chunks import TableChunks
 from .parameters import ParameterCalculator, computable_parameters
-from .reader import INSTEAD, KEYS, TRUTH_UNITS, event_keys, match_rows, spectral_indices
+from .reader import (
+    INSTEAD,
+    KEYS,
+    TRUTH_UNITS,
+    are_showers,
+    event_keys,
+    match_rows,
+    spectral_indices,
+)
 
 __all__ = ["CtapipeDL1Reader"]
 
@@ -34,9 +41,6 @@ SHOWER = "/simulation/event/subarray/shower"
 FIXED_POINTING = "/configuration/telescope/pointing"
 #: Pointing against time, by data model: 7.2 and later, 5.0 and earlier.
 MONITORED_POINTING = ("/dl0/monitoring/telescope/pointing", "/dl1/monitoring/telescope/pointing")
-
-#: Types of events that are showers, not calibration.
-SHOWERS = (EventType.SUBARRAY, EventType.LONG_EVENT, EventType.UNKNOWN)
 
 #: Images whose parameters are computed together.
 ROWS_AT_A_TIME = 256
@@ -178,7 +182,7 @@ class CtapipeDL1Reader:
 
     def is_shower(self) -> np.ndarray:
         """Which events are showers, not calibration; shape (n_events,) of bool."""
-        return np.isin(self.events["event_type"], [kind.value for kind in SHOWERS])
+        return are_showers(self.events)
 
     def telescope_triggers(self) -> Table:
         """All triggers of telescopes, with images or without: obs_id, event_id, tel_id."""

@@ -11,9 +11,9 @@ from ctapipe.instrument import SubarrayDescription
 from ..errors import InputFileError
 from ..particles import particle_names
 from .broken import CalibrationRecord
-from .ctapipe_dl1 import PIXEL_COLUMNS, SHOWERS
+from .ctapipe_dl1 import PIXEL_COLUMNS
 from .parameters import ParameterCalculator, computable_parameters, flat_parameters
-from .reader import INSTEAD, KEYS, TRUTH_UNITS
+from .reader import INSTEAD, KEYS, SHOWERS, TRUTH_UNITS
 
 __all__ = ["CtapipeEventReader"]
 

@@ -119,7 +119,8 @@ def passes(
             close = difflib.get_close_matches(unknown[0], known, n=3)
             hint = f"; did you mean {' or '.join(close)}?" if close else "."
             raise CutError(
-                f"The cut '{expression}' names '{unknown[0]}', which {source} does not have{hint}"
+                f"The cut '{expression}' names '{unknown[0]}', by which {source} cannot be cut"
+                f"{hint}"
             )
         values = {name: np.asarray(columns[name]) for name in names}
         # numexpr compares bytes, not text.

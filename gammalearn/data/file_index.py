@@ -270,7 +270,8 @@ class _Selection:
             if name not in columns.colnames:
                 columns[name] = events[name][images["event"]]
         columns = columns[[n for n in columns.colnames if n not in _PLUMBING]]
-        source, others = f"'{self.reader.path}'", self.reader.parameter_names()
+        source = f"'{self.reader.path}'"
+        others = [name for name in self.reader.parameter_names() if name not in _PLUMBING]
         for cut in cuts.image:
             keep = passes([cut], columns, source, others)
             images, columns = images[keep], columns[keep]

@@ -4,7 +4,6 @@ Everything but the pixels, for all files in one table of images and one of event
 grouping act on it, and what it leaves out it counts.
 """
 
-import hashlib
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ from ..expendable import expendable
 from .cleaning import cleanings
 from .file_index import EVENT_COLUMNS, IMAGE_COLUMNS, FileIndex
 from .reader import Reader
+from .split import random_rank
 
 __all__ = ["EventIndex", "count_repeated"]
 
@@ -155,7 +155,7 @@ class EventIndex:
         names, particle = np.unique(np.asarray(events["particle"]), return_inverse=True)
         showers = np.column_stack([events["obs_id"], events["shower_id"], particle])
         unique, number, count = np.unique(showers, axis=0, return_inverse=True, return_counts=True)
-        order = np.argsort([_order(seed, *shower) for shower in unique.tolist()])
+        order = np.argsort([random_rank(seed, *shower) for shower in unique.tolist()])
         kept = np.zeros(len(unique), dtype=bool)
         for p in range(len(names)):
             n_events = 0
@@ -200,10 +200,6 @@ def _key(events: Table) -> np.ndarray:
         key = (key ^ (key >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         key ^= key >> np.uint64(31)
     return key
-
-
-def _order(*key) -> bytes:
-    return hashlib.blake2b(":".join(map(str, key)).encode(), digest_size=8).digest()
 
 
 def _indices(files, settings, processes: int) -> Iterator[FileIndex | GammaLearnError]:

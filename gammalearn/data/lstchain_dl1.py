@@ -18,7 +18,7 @@ from ..files import open_hdf5, reading
 from ..particles import particle_names
 from .broken import BrokenPixels, without_broken
 from .chunks import TableChunks
-from .reader import INSTEAD, KEYS, TRUTH_UNITS, event_keys, spectral_indices
+from .reader import INSTEAD, KEYS, TRUTH_UNITS, are_showers, event_keys, spectral_indices
 
 __all__ = ["LstchainDL1Reader"]
 
@@ -168,8 +168,7 @@ class LstchainDL1Reader:
 
     def is_shower(self) -> np.ndarray:
         """Which events are showers, not calibration; shape (n_events,) of bool."""
-        showers = [EventType.SUBARRAY, EventType.LONG_EVENT, EventType.UNKNOWN]
-        return np.isin(self.events["event_type"], [kind.value for kind in showers])
+        return are_showers(self.events)
 
     @cached_property
     def _rows(self) -> dict[int, np.ndarray]:

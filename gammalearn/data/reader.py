@@ -7,13 +7,16 @@ from typing import Protocol
 import astropy.units as u
 import numpy as np
 from astropy.table import Table
+from ctapipe.containers import EventType
 from ctapipe.instrument import SubarrayDescription
 
 __all__ = [
     "INSTEAD",
     "KEYS",
+    "SHOWERS",
     "TRUTH_UNITS",
     "Reader",
+    "are_showers",
     "event_keys",
     "match_rows",
     "spectral_indices",
@@ -32,6 +35,9 @@ TRUTH_UNITS = {
     "true_h_first_int": u.m,
     "true_x_max": u.g / u.cm**2,
 }
+
+#: Types of events that are showers, not calibration.
+SHOWERS = (EventType.SUBARRAY, EventType.LONG_EVENT, EventType.UNKNOWN)
 
 #: What to do where a file lacks what pixels hold.
 INSTEAD = {
@@ -116,6 +122,11 @@ class Reader(Protocol):
     def __enter__(self) -> "Reader": ...
 
     def __exit__(self, *_) -> None: ...
+
+
+def are_showers(events: Table) -> np.ndarray:
+    """Which events are showers, by their ``event_type``; shape (n_events,) of bool."""
+    return np.isin(events["event_type"], [kind.value for kind in SHOWERS])
 
 
 def match_rows(wanted: np.ndarray, keys: np.ndarray) -> np.ndarray:

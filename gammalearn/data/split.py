@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 from astropy.table import Table
 
-__all__ = ["split_by_shower"]
+__all__ = ["random_rank", "split_by_shower"]
 
 
 def split_by_shower(events: Table, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -33,7 +33,7 @@ def split_by_shower(events: Table, fraction: float, seed: int) -> tuple[np.ndarr
     showers = np.column_stack([events["obs_id"], events["shower_id"], particle])
     unique, number = np.unique(showers, axis=0, return_inverse=True)
     number = number.reshape(-1)
-    order = np.argsort([_order(seed, obs, shower, names[p]) for obs, shower, p in unique])
+    order = np.argsort([random_rank(seed, obs, shower, names[p]) for obs, shower, p in unique])
     validation = np.zeros(len(unique), dtype=bool)
     for p in range(len(names)):
         members = order[unique[order, 2] == p]
@@ -42,5 +42,6 @@ def split_by_shower(events: Table, fraction: float, seed: int) -> tuple[np.ndarr
     return np.flatnonzero(~validation[number]), np.flatnonzero(validation[number])
 
 
-def _order(*key) -> bytes:
+def random_rank(*key) -> bytes:
+    """What to sort by for a random order that depends on the keys alone."""
     return hashlib.blake2b(":".join(map(str, key)).encode(), digest_size=8).digest()

@@ -29,7 +29,7 @@ from ..data.index import EventIndex
 from ..data.reader import event_keys, match_rows
 from ..errors import InputFileError, OutputError
 from ..expendable import expendable, read_expendably
-from ..files import open_hdf5
+from ..files import open_hdf5, reason
 from ..tasks import Task
 from . import lstchain
 from .origin import ORIGIN, origin
@@ -91,7 +91,7 @@ def write_dl2(
 
 @contextmanager
 def dl2_file(
-    index: EventIndex, path: Path, experiment, checkpoint: str = "unknown"
+    index: EventIndex, path: Path, experiment, checkpoint: str | None = None
 ) -> Iterator[Callable[[Mapping[str, Task], Mapping[str, np.ndarray]], None]]:
     """A DL2 file in the making; it appears under its name when it is complete.
 
@@ -102,8 +102,9 @@ def dl2_file(
     path : Path
     experiment : gammalearn.settings.Experiment
         Its grouping says at which level the events stand, telescope (mono) or subarray.
-    checkpoint : str
-        Digest of the checkpoint that the outputs are of.
+    checkpoint : str, optional
+        Digest of the checkpoint that all outputs are of. Without it the file names no origin, and
+        no rerun takes it for done.
 
     Yields
     ------
@@ -130,12 +131,12 @@ def dl2_file(
             (error,) = copying
             if error is not None:
                 raise error
-            made_from = origin(source, checkpoint)
+            made_from = origin(source, checkpoint) if checkpoint else None
             add = partial(_add_dl2, part, index, tasks, outputs, experiment, made_from)
             read_expendably(add, source)
             os.replace(part, path)
-        except OSError as error:
-            raise OutputError(f"'{path}' cannot be written: {error}.") from error
+        except (OSError, tables.HDF5ExtError) as error:
+            raise OutputError(f"'{path}' cannot be written: {reason(error)}.") from error
 
     try:
         yield write
@@ -156,7 +157,9 @@ def _copy_dl1(source: Path, part: Path, images: bool, cache: str | None) -> None
             merger(reader.dl1_path)
 
 
-def _add_dl2(part: Path, index, tasks, outputs, experiment, made_from: str, source: Path) -> None:
+def _add_dl2(
+    part: Path, index, tasks, outputs, experiment, made_from: str | None, source: Path
+) -> None:
     mono = experiment.data.grouping == "mono"
     write_tables = _write_telescope_tables if mono else _write_subarray_table
     decoded = decode_outputs(index, tasks, outputs)
@@ -256,10 +259,11 @@ def _write_levels(file, images: bool) -> None:
         file.root._v_attrs[name] = ",".join(dict.fromkeys([*levels, "DL2"]))
 
 
-def _write_provenance(file, experiment, made_from: str) -> None:
+def _write_provenance(file, experiment, made_from: str | None) -> None:
     attributes = file.root._v_attrs
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", tables.NaturalNameWarning)
         attributes["GAMMALEARN VERSION"] = __version__
         attributes["GAMMALEARN SETTINGS"] = experiment.to_yaml()
-        attributes[ORIGIN] = made_from
+        if made_from:
+            attributes[ORIGIN] = made_from

@@ -26,6 +26,7 @@ from .energy_resolution import (
     overall_energy_resolution,
 )
 from .events import QUANTITIES, read_events
+from .matching import IMAGE, number_alike
 from .migration import draw_migration, migration_matrix, migration_spread, relative_azimuth
 from .observed import evaluate_observed
 from .performance import evaluate_performance
@@ -163,7 +164,7 @@ def evaluate(
     else:
         judged = _without_results(events)
         signal, own_warnings = settings.signal, [NO_TRUTH]
-    warnings = [*warnings, *own_warnings]
+    warnings = [*warnings, *_warn_of_repeated(events), *own_warnings]
     metrics = event_numbers(events, signal, settings.signal)
     with picture_style():
         findings = [
@@ -205,6 +206,19 @@ def _without_results(events: QTable) -> QTable:
     bare = events[[name for name in events.colnames if name not in names]]
     bare.meta = {**events.meta, "algorithms": {}}
     return bare
+
+
+def _warn_of_repeated(events: QTable) -> list[str]:
+    """A sentence if events come more than once."""
+    (numbers,) = number_alike([events], IMAGE)
+    n_repeated = len(numbers) - len(np.unique(numbers))
+    if n_repeated == 0:
+        return []
+    return [
+        f"{n_repeated} of the {len(events)} events are there more than once, in the same file or "
+        "another (same ids, particle and true energy): they count as often, and errors come out "
+        "too small."
+    ]
 
 
 def _absent(quantity: str, metrics: Sequence[str]) -> Findings:

@@ -31,6 +31,7 @@ __all__ = [
     "QUANTITIES",
     "SUBARRAY",
     "TELESCOPE",
+    "UNKNOWN",
     "Quantity",
     "read_events",
 ]
@@ -44,7 +45,6 @@ NO_TELESCOPE = -1
 SUBARRAY_KEYS = ["obs_id", "event_id"]
 TELESCOPE_KEYS = ["obs_id", "event_id", "tel_id"]
 
-TRIGGER_TABLE = "/dl1/event/subarray/trigger"
 SHOWER_TABLE = "/simulation/event/subarray/shower"
 
 

@@ -5,9 +5,10 @@ import tables
 from astropy.table import Table
 from ctapipe.io import read_table
 
-__all__ = ["EVENTS", "algorithm", "is_simulated", "load", "reconstructed"]
+__all__ = ["EVENTS", "RUNS", "algorithm", "is_simulated", "load", "reconstructed"]
 
 EVENTS = "/dl2/event/telescope/parameters/LST_LSTCam"
+RUNS = "/simulation/run_config"
 
 #: Names in ctapipe's files, and lstchain's with the unit of what stands there.
 COLUMNS = {

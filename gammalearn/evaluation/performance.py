@@ -9,12 +9,12 @@ from astropy.table import QTable
 from ..settings import EvaluationSettings
 from .binning import energy_edges
 from .effective_area import draw_effective_area, effective_area
-from .events import TELESCOPE
+from .events import TELESCOPE, UNKNOWN
 from .pictures import FEW_IN_BIN, count_events
 from .point_source import choose_ring, weighted_background, weighted_gammas, why_no_sensitivity
 from .production import Production, read_productions
 from .results import Findings, Result
-from .sensitivity import MIN_EVENTS, draw_sensitivity, passes_cuts, sensitivity
+from .sensitivity import MIN_EVENTS, draw_sensitivity, has_cuts, passes_cuts, sensitivity
 from .separation import POSITIVE
 from .working_points import gammaness_threshold
 
@@ -22,6 +22,14 @@ __all__ = ["evaluate_performance"]
 
 #: Fraction of the gammas that the effective area after a cut on gammaness keeps.
 EFFICIENCY = 0.7
+
+#: Fraction of a bin's gammas whose reconstructed energy may be one without cuts, for an effective
+#: area by the cuts.
+MAX_WITHOUT_CUTS = 0.1
+NO_CUTS = (
+    f" There is none by the cuts where more than {100 * MAX_WITHOUT_CUTS:.0f} % of the gammas have "
+    "a reconstructed energy without cuts."
+)
 
 
 def evaluate_performance(
@@ -48,10 +56,11 @@ def evaluate_performance(
     findings = _sensitivity(events, productions, lacking, settings)
     cuts = next((result.table for result in findings.results), None)
     area = _effective_area(events, signal, productions, lacking, settings, cuts)
+    not_counted = [f"{lacking[UNKNOWN]}."] if UNKNOWN in lacking and area.results else []
     return Findings(
         {**area.metrics, **findings.metrics},
         [*area.results, *findings.results],
-        [*area.warnings, *findings.warnings],
+        [*not_counted, *area.warnings, *findings.warnings],
     )
 
 
@@ -85,6 +94,8 @@ def _effective_area(
     edges = energy_edges(settings.energy_range, settings.bins_per_decade)
     area = effective_area(stages, mine, edges)
     area.meta["particle"] = signal
+    if "selected" in stages:
+        _leave_out_without_cuts(area, stages["reconstructed"], cuts, edges)
     number = int(sum(production.showers.n_showers for production in mine))
     return Findings(
         {"n_simulated_signal": number},
@@ -95,11 +106,23 @@ def _effective_area(
                 f"Effective area by true energy, of {count_events(number, signal)} simulated "
                 f"{'within a cone' if any(p.is_diffuse for p in mine) else 'from one direction'}; "
                 f"hollow points stand for fewer than {FEW_IN_BIN} events. Errors: 68 % binomial "
-                "intervals.",
+                f"intervals.{NO_CUTS if 'selected' in stages else ''}",
                 area,
             )
         ],
     )
+
+
+def _leave_out_without_cuts(area: QTable, reconstructed: QTable, cuts: QTable, edges) -> None:
+    """Leave no area by the cuts in bins where there are too few cuts: nothing is known there."""
+    energy = reconstructed["true_energy"]
+    n_all, n_without = (
+        np.histogram(these.value, edges.to_value(these.unit))[0]
+        for these in (energy, energy[~has_cuts(reconstructed, cuts)])
+    )
+    unknown = n_without > MAX_WITHOUT_CUTS * n_all
+    for end in ("", "_low", "_high"):
+        area[f"effective_area_selected{end}"][unknown] = np.nan
 
 
 def _sensitivity(

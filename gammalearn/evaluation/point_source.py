@@ -178,4 +178,5 @@ def weighted_background(events: QTable, productions: Sequence[Production]) -> QT
 
 def _weights(events: QTable, spectrum, flux: u.Quantity) -> np.ndarray:
     weights = calculate_event_weights(events["true_energy"], spectrum, lambda _: flux)
-    return np.nan_to_num(u.Quantity(weights).to_value(u.one), posinf=0)
+    # Energies that were not simulated (a limit in single precision may be missed) do not count.
+    return np.where(flux > 0, weights, 0)

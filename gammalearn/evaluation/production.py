@@ -12,14 +12,17 @@ from ctapipe.io import read_table
 from pyirf.simulations import SimulatedEventsInfo
 from pyirf.spectral import PowerLaw
 
+from ..errors import EvaluationError
 from ..expendable import read_expendably
 from ..files import open_hdf5, reading
 from ..particles import plural
+from . import lstchain
+from .events import UNKNOWN
 
 __all__ = ["Production", "read_productions", "simulated_flux", "thrown_density"]
 
-#: Settings of each run of a simulation.
-RUNS = "/configuration/simulation/run"
+#: Settings of each run of a simulation, in files of ctapipe or lstchain, whose columns are alike.
+RUNS = ("/configuration/simulation/run", lstchain.RUNS)
 
 #: Columns of a run that say how its showers were drawn.
 LIMITS = {
@@ -29,6 +32,11 @@ LIMITS = {
     "min_viewcone_radius": u.deg,
     "max_viewcone_radius": u.deg,
 }
+
+
+#: The flattest spectrum that pyirf integrates: at −1, where logarithms take the place of powers, it
+#: divides by zero. So near, results differ from those of −1 by less than one in a million.
+FLATTEST = -1 - 2**-27
 
 
 @dataclass(frozen=True)
@@ -56,8 +64,8 @@ def read_productions(
 ) -> tuple[list[Production], dict[str, str]]:
     """What the simulated events of some files were drawn from.
 
-    A run's particle is that of its events; a run without any has that of its file. Where the file
-    does not tell it either, any particle may lack the run's showers.
+    A run's particle is that of its events; a run without any has that of its file. That of a file
+    without events is unknown.
 
     Parameters
     ----------
@@ -71,11 +79,12 @@ def read_productions(
     productions : list of Production
         Runs of the same particle and settings together.
     lacking : dict of str to str
-        Particle → why its simulation is not known well enough, in words.
+        Particle → why its simulation is not known well enough, in words; of those unknown, that
+        they are not counted.
     """
     numbers: dict[tuple, float] = {}
     lacking: dict[str, str] = {}
-    present = sorted(set(np.asarray(events["particle"], dtype=str)))
+    not_counted: dict[str, int] = {}
     for index, path in enumerate(paths):
         mine = events[np.asarray(events["file"]) == index]
         particle = np.asarray(mine["particle"], dtype=str)
@@ -85,10 +94,13 @@ def read_productions(
         unknown = set(of_run) - {run["obs_id"] for run in runs}
         for name in {of_run[obs_id] for obs_id in unknown}:
             lacking[name] = f"{Path(path).name} does not tell how its {plural(name)} were simulated"
+        if not of_file and runs:
+            not_counted[Path(path).name] = sum(max(run["n_showers"], 0) for run in runs)
+            continue
         for run in runs:
             names = [of_run[run["obs_id"]]] if run["obs_id"] in of_run else of_file
             if len(names) != 1:
-                for name in of_file or present:
+                for name in of_file:
                     lacking[name] = (
                         f"run {run['obs_id']} of {Path(path).name} has no events that tell its "
                         "particle"
@@ -100,6 +112,11 @@ def read_productions(
                 continue
             key = (names[0], run["spectral_index"], *(run[name] for name in LIMITS))
             numbers[key] = numbers.get(key, 0) + run["n_showers"]
+    if not_counted:
+        lacking[UNKNOWN] = (
+            f"{sum(not_counted.values())} simulated showers of {', '.join(not_counted)} are not "
+            "counted, as no event tells their particle: its effective area comes out too large"
+        )
     productions = [
         Production(particle, _showers(number, index, dict(zip(LIMITS, limits, strict=True))))
         for (particle, index, *limits), number in numbers.items()
@@ -108,10 +125,11 @@ def read_productions(
 
 
 def _read_runs(path: Path) -> list[dict]:
-    with open_hdf5(path) as h5file, reading(path, RUNS):
-        if RUNS not in h5file or not isinstance(h5file.get_node(RUNS), tables.Table):
+    with open_hdf5(path) as h5file, reading(path, "how its showers were simulated"):
+        place = next((place for place in RUNS if place in h5file), None)
+        if place is None or not isinstance(h5file.get_node(place), tables.Table):
             return []
-        table = read_table(h5file, RUNS)
+        table = read_table(h5file, place)
     if not {"obs_id", "n_showers", "spectral_index", *LIMITS} <= set(table.colnames):
         return []
     return [_run(row, table) for row in table]
@@ -152,7 +170,7 @@ def _showers(number: float, index: float, limits: dict) -> SimulatedEventsInfo:
         energy_min=limits["energy_range_min"] * u.TeV,
         energy_max=limits["energy_range_max"] * u.TeV,
         max_impact=limits["max_scatter_range"] * u.m,
-        spectral_index=index,
+        spectral_index=min(index, FLATTEST),
         viewcone_min=limits["min_viewcone_radius"] * u.deg,
         viewcone_max=limits["max_viewcone_radius"] * u.deg,
     )
@@ -203,7 +221,12 @@ def simulated_flux(
     -------
     flux : astropy.units.Quantity
         Shape (n_events,), in 1/(TeV s m²), for diffuse particles by steradian unless of all
-        directions.
+        directions; 0 at energies that were not simulated.
+
+    Raises
+    ------
+    EvaluationError
+        If it is not finite, as what the files say of the simulation makes no sense.
     """
     diffuse = any(production.is_diffuse for production in productions)
     unit = 1 / (u.TeV * u.s * u.m**2)
@@ -216,4 +239,9 @@ def simulated_flux(
         if production.is_diffuse and of_all_directions:
             spectrum = spectrum.integrate_cone(showers.viewcone_min, showers.viewcone_max)
         flux += np.where(inside, spectrum(energy).to_value(unit), 0) * unit
+    if not np.all(np.isfinite(flux)):
+        raise EvaluationError(
+            f"The simulated flux of {plural(productions[0].particle)} is not finite; look at the "
+            "spectral index, energies, area and cone that their files tell."
+        )
     return flux

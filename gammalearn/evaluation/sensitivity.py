@@ -16,7 +16,7 @@ from .pictures import PALETTE, draw_binned, finish_binned, make_logarithmic, new
 from .point_source import OBS_TIME, SOURCE_SPECTRUM, Ring
 from .reference_curves import draw_references
 
-__all__ = ["MIN_EVENTS", "draw_sensitivity", "passes_cuts", "sensitivity"]
+__all__ = ["MIN_EVENTS", "draw_sensitivity", "has_cuts", "passes_cuts", "sensitivity"]
 
 #: Area of the source's region by that of the regions without it.
 ALPHA = 0.2
@@ -197,18 +197,29 @@ def _propagated(n_signal, n_off, signal_error, off_error) -> np.ndarray:
     return np.sqrt(squares)
 
 
+def has_cuts(events: QTable, cuts: QTable) -> np.ndarray:
+    """Which events have an energy for which there are cuts in a table from `sensitivity`."""
+    return np.isfinite(_cut(events, cuts, "gammaness_cut"))
+
+
 def passes_cuts(events: QTable, cuts: QTable) -> np.ndarray:
     """Which events pass the cuts on gammaness and angle of a table from `sensitivity`.
 
     Events of energies for which there are no cuts do not.
     """
+    # NaN, where there are no cuts, lets nothing pass.
+    kept = np.asarray(events["gammaness"]) >= _cut(events, cuts, "gammaness_cut")
+    return kept & (separation_angle(events) <= _cut(events, cuts, "theta_cut"))
+
+
+def _cut(events: QTable, cuts: QTable, name: str):
+    """The cut at each event's energy, NaN where there is none."""
     edges = np.append(cuts["reco_energy_low"], cuts["reco_energy_high"][-1:]).to_value(u.TeV)
     place = np.digitize(events["reco_energy"].to_value(u.TeV), edges) - 1
     inside = (place >= 0) & (place < len(cuts))
-    place = np.clip(place, 0, len(cuts) - 1)
-    # NaN, of a bin without cuts, lets nothing pass.
-    kept = np.asarray(events["gammaness"]) >= cuts["gammaness_cut"][place]
-    return inside & kept & (separation_angle(events) <= cuts["theta_cut"][place])
+    found = u.Quantity(cuts[name])[np.clip(place, 0, len(cuts) - 1)]
+    found[~inside] = np.nan
+    return found
 
 
 def draw_sensitivity(table: QTable, references: Sequence[str] = ()) -> Figure:

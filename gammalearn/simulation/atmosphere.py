@@ -11,7 +11,14 @@ import math
 import numpy as np
 from numba import njit
 
-__all__ = ["density", "height_at", "refractivity", "thickness", "transmission"]
+__all__ = [
+    "density",
+    "height_at",
+    "refractivity",
+    "scale_height",
+    "thickness",
+    "transmission",
+]
 
 #: Lower edges of the layers (m) and their parameters a, b (g/cm²) and c (m); CORSIKA's guide.
 LAYER_HEIGHT = np.array([0.0, 4_000.0, 10_000.0, 40_000.0])
@@ -50,6 +57,12 @@ def _layer(height):
     if height < 10_000.0:
         return 0 if height < 4_000.0 else 1
     return 2 if height < 40_000.0 else 3
+
+
+@njit(cache=True, fastmath=True, error_model="numpy")
+def scale_height(height):
+    """Return the way (m) over which the air at a height (m) gets thinner by e."""
+    return LAYER_C[_layer(height)]
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")

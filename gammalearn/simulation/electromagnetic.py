@@ -16,7 +16,14 @@ import numpy as np
 from numba import njit
 
 from . import stack as st
-from .atmosphere import TOP, density, height_at, thickness, thickness_from_density
+from .atmosphere import (
+    TOP,
+    density,
+    height_at,
+    scale_height,
+    thickness,
+    thickness_from_density,
+)
 from .light import SPEED_OF_LIGHT, emit_scattered
 
 __all__ = ["CUTOFF", "Site", "follow_electron", "follow_photon", "new_site"]
@@ -239,7 +246,7 @@ def follow_electron(site, light, stack, n, rng):
             radiates = False
         # Density at the middle of the step, to first order.
         length = grams / rho
-        length /= max(1.0 - 0.5 * length * uz * rho / _scale(height, rho), 0.5)
+        length /= max(1.0 - 0.5 * length * uz * rho / scale_height(height), 0.5)
         grounded = z + length * uz < 0.0
         if grounded:
             part = z / (-uz * length)
@@ -309,14 +316,6 @@ def follow_electron(site, light, stack, n, rng):
             n = st.push(stack, n, st.GAMMA, energy * share, x, y, z, t, ux, uy, uz)
             energy *= rest
     return n
-
-
-@njit(cache=True, fastmath=True, error_model="numpy")
-def _scale(height, rho):
-    """Scale height of the air (m)."""
-    if height < 10_000.0:
-        return 9_941.86 if height < 4_000.0 else 8_781.54
-    return 6_361.43 if height < 40_000.0 else 7_721.70
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")

@@ -17,6 +17,7 @@ import tables
 from tqdm.auto import tqdm
 
 from ..errors import EmptySelectionError, OutputError, SettingsError
+from ..files import reason
 from ..settings import SimulationSettings
 from .image_parameters import Parametrizer, image_processor
 from .run import FIRST_SHOWER, SimulatedRun
@@ -102,7 +103,7 @@ def simulate(
                 )
         os.replace(part, path)
     except (OSError, tables.HDF5ExtError) as error:
-        raise OutputError(f"'{path}' cannot be written: {error}.") from error
+        raise OutputError(f"'{path}' cannot be written: {reason(error)}.") from error
     finally:
         with suppress(OSError):
             part.unlink()

@@ -26,12 +26,12 @@ class Stopped(KeyboardInterrupt):
     Attributes
     ----------
     status : int
-        Exit status, as shells have it.
+        Exit status: as shells have it, 128 and the signal's number.
     """
 
-    def __init__(self, number: int, *words: str):
+    def __init__(self, status: int, *words: str):
         super().__init__(*words)
-        self.status = 128 + number
+        self.status = status
 
 
 class StopSignals:
@@ -93,9 +93,13 @@ def requeued_at_time_limit():
 
 def _stopped(number: int) -> Stopped:
     """The exception that a signal ends with; the first process has the job queued again."""
-    if number == REQUEUE_SIGNAL and rank_zero_only.rank == 0 and _requeue():
-        return Stopped(number, "; its job is queued again and goes on by itself")
-    return Stopped(number)
+    if number != REQUEUE_SIGNAL:
+        return Stopped(128 + number)
+    if rank_zero_only.rank != 0:
+        # Of a failure, srun --kill-on-bad-exit would end the first process at its request.
+        return Stopped(0)
+    words = ["; its job is queued again and goes on by itself"] if _requeue() else []
+    return Stopped(128 + number, *words)
 
 
 def _requeue() -> bool:

@@ -1,5 +1,7 @@
 """DL2 files: what the network said of each event, beside the triggers, as ctapipe has it."""
 
+import resource
+
 import numpy as np
 import pytest
 import tables
@@ -257,6 +259,27 @@ def test_nothing_is_half_written(make_dl2, data_dir, tmp_path, monkeypatch):
     with pytest.raises(OutputError, match="No space left"):
         make_dl2("gamma_lsts_run7_7.0.0", "stereo")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("share", [0.1, 0.9])
+def test_a_full_disk_is_one_sentence(data_dir, tmp_path, share):
+    """While DL1 is copied, by another process, or when the events are added."""
+    source = data_dir / "dl1_ctapipe" / "proton_run202_prod5.dl1.h5"
+    experiment = experiment_for("stereo")
+    index = EventIndex.build([source], experiment.data)
+    tasks = build_tasks(experiment.tasks)
+    outputs = {name: np.zeros((len(index), task.n_outputs)) for name, task in tasks.items()}
+    whole, path = tmp_path / "whole.h5", tmp_path / "a.dl2.h5"
+    write_dl2(index, tasks, outputs, whole, experiment)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    room = int(share * whole.stat().st_size)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+    try:
+        with pytest.raises(OutputError, match="a.dl2.h5' cannot be written: Prob.*disk full"):
+            write_dl2(index, tasks, outputs, path, experiment)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == [whole]
 
 
 @pytest.mark.parametrize(

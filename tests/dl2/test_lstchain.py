@@ -17,6 +17,7 @@ from gammalearn.dl2.lstchain import EVENTS
 from gammalearn.errors import EvaluationError, InputFileError
 from gammalearn.evaluation import evaluate
 from gammalearn.evaluation.events import read_events
+from gammalearn.evaluation.production import read_productions
 from gammalearn.info import describe
 from gammalearn.settings import DataSettings, EvaluationSettings, Experiment
 from gammalearn.tasks import build_tasks
@@ -185,6 +186,19 @@ class TestEvaluation:
         )
         # Four showers of gammas and two of protons.
         assert len(np.unique(events["shower"])) == 6
+
+    def test_it_is_known_what_was_simulated(self, lstchain, make_dl2):
+        """100 protons, 20 times each, from within 10 deg, on a circle of 2 km."""
+        path, _ = make_dl2(lstchain(PROTONS))
+        (production,), lacking = read_productions([path], read_events([path]))
+        assert lacking == {}
+        assert production.particle == "proton"
+        showers = production.showers
+        assert (showers.n_showers, showers.spectral_index) == (2000, -2)
+        assert (showers.max_impact, showers.viewcone_max) == (2000 * u.m, 10 * u.deg)
+        np.testing.assert_allclose(
+            [showers.energy_min.value, showers.energy_max.value], [0.03, 600]
+        )
 
     def test_of_random_forests_of_lstchain(self, lstchain, make_dl2, tmp_path):
         """Their files do not name an algorithm, and have no rows of events that were cut."""

@@ -210,6 +210,21 @@ def test_few_events_are_warned_of(tmp_path, make_truth, smear, write_dl2):
     assert "The separation rests on 5 gammas and 4 of other particles" in html
 
 
+def test_repeated_events_are_warned_of(tmp_path, make_truth, smear, write_dl2):
+    """A copy has another name; an event of the same ids but another truth is another."""
+    gammas = smear(make_truth(5))
+    others = smear(make_truth(5, seed=3))
+    paths = [
+        write_dl2(tmp_path / f"{name}.h5", events)
+        for name, events in (("a", gammas), ("b", others), ("copy", gammas))
+    ]
+    sentence = "5 of the 15 events are there more than once"
+    for given, said in ((paths, True), (paths[:2], False)):
+        evaluate(given, tmp_path, SETTINGS)
+        html = (tmp_path / "report.html").read_text(encoding="utf-8")
+        assert (sentence in html.replace("\N{NO-BREAK SPACE}", " ")) == said
+
+
 def test_without_the_signal_the_most_frequent_particle_stands_in_loudly(
     tmp_path, make_truth, smear, write_dl2
 ):

@@ -5,8 +5,11 @@ import numpy as np
 import pytest
 from astropy.table import vstack
 
+from gammalearn.errors import EvaluationError
 from gammalearn.evaluation import read_events
+from gammalearn.evaluation.performance import evaluate_performance
 from gammalearn.evaluation.production import read_productions, simulated_flux, thrown_density
+from gammalearn.settings import EvaluationSettings
 
 TOTAL = 2 * 1000 * 10
 
@@ -57,9 +60,15 @@ def test_showers_of_a_file_without_events_are_not_forgotten(tmp_path, make_truth
         write_dl2(tmp_path / "gamma.h5", gammas, runs={}),
         write_dl2(tmp_path / "empty.h5", gammas[:0], runs={"obs_id": [7]}),
     ]
-    productions, lacking = read_productions(paths, read_events(paths))
-    assert productions == []
-    assert lacking == {"gamma": "run 7 of empty.h5 has no events that tell its particle"}
+    events = read_events(paths)
+    (production,), lacking = read_productions(paths, events)
+    assert production.showers.n_showers == TOTAL / 2
+    assert lacking == {
+        "unknown": "10000 simulated showers of empty.h5 are not counted, as no event tells their "
+        "particle: its effective area comes out too large"
+    }
+    findings = evaluate_performance(paths, events, "gamma", EvaluationSettings())
+    assert f"{lacking['unknown']}." in findings.warnings
 
 
 @pytest.mark.parametrize(
@@ -92,6 +101,26 @@ def test_thrown_showers_add_up_by_area(tmp_path, make_truth, smear, write_dl2):
     share = (1 / 0.1 - 1 / 1) / (1 / 0.05 - 1 / 20)
     expected = TOTAL / 2 * share * (1 / (np.pi * 300**2) + 1 / (np.pi * 600**2))
     np.testing.assert_allclose(density.to_value("m-2"), [expected])
+
+
+def test_a_spectrum_as_flat_as_that_of_the_logarithm(read):
+    """Of E⁻¹ each factor in energy has as many: ln(1/0.1) of ln(20/0.05) from 0.1 to 1 TeV."""
+    (production,), _ = read(runs={"spectral_index": -1.0})
+    circle, whole = np.pi * 500**2, np.log(20 / 0.05)
+    density = thrown_density([production], [0.1, 1] * u.TeV)
+    expected = TOTAL / 2 * np.log(10) / whole / circle
+    np.testing.assert_allclose(density.to_value("m-2"), [expected], rtol=1e-6)
+    energy = [0.1, 3] * u.TeV
+    flux = simulated_flux([production], energy, 1 * u.s, of_all_directions=True)
+    expected = TOTAL / 2 / (circle * whole * energy.value)
+    np.testing.assert_allclose(flux.to_value("TeV-1 s-1 m-2"), expected, rtol=1e-6)
+
+
+def test_a_flux_that_is_none(read):
+    (production,), _ = read(runs={})
+    production.showers.n_showers = np.nan
+    with pytest.raises(EvaluationError, match="flux of gammas is not finite; look at the spectral"):
+        simulated_flux([production], [1] * u.TeV, 1 * u.s)
 
 
 def test_the_flux_brings_as_many_showers_as_were_simulated(read):

@@ -149,6 +149,33 @@ def test_cuts_select_events(weighted):
     assert len(kept) == table["n_events"].sum()
 
 
+def test_without_cuts_there_is_no_effective_area_by_them(files):
+    """It is not 0 there, and not what the gammas that stray to energies with cuts leave of it."""
+    paths = files(3000, 4000, "area")
+    events = read_events(paths)
+    findings = evaluate_performance(paths, events, "gamma", EvaluationSettings())
+    area, cuts = (result.table for result in findings.results)
+    limits = [
+        (low.value, high.value)
+        for low, high, cut in cuts["reco_energy_low", "reco_energy_high", "gammaness_cut"]
+        if np.isfinite(cut)
+    ]
+    some = 0
+    for row in area[area["n_reconstructed"] > 0]:
+        gammas = events[
+            (events["particle"] == "gamma")
+            & (events["true_energy"] >= row["true_energy_low"])
+            & (events["true_energy"] < row["true_energy_high"])
+        ]
+        energies = gammas["reco_energy"].value
+        without = np.mean([not any(low <= e < high for low, high in limits) for e in energies])
+        known = np.isfinite(row["effective_area_selected"])
+        assert known == (without <= 0.1)
+        some += without > 0.1
+    assert 0 < some < np.sum(area["n_reconstructed"] > 0)
+    assert "There is none by the cuts where more than 10 %" in findings.results[0].caption
+
+
 def test_a_small_production_says_why_there_is_none(files):
     paths = files(12, 8, "small")
     findings = evaluate_performance(paths, read_events(paths), "gamma", EvaluationSettings())

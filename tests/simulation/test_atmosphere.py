@@ -12,6 +12,7 @@ from gammalearn.simulation.atmosphere import (
     density,
     height_at,
     refractivity,
+    scale_height,
     thickness,
     thickness_from_density,
     transmission,
@@ -41,6 +42,13 @@ def test_is_the_profile_of_corsika(ctapipe_profile, height):
     assert thickness(height) == pytest.approx(expected, rel=1e-5, abs=2e-3)
     expected = ctapipe_profile(height * u.m).to_value("g/cm3") * 100.0  # per m of g/cm²
     assert density(height) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("height", [0.0, 3999.0, 4001.0, 12e3, 39e3, 41e3, 90e3])
+def test_over_a_scale_height_the_air_gets_thinner_by_e(ctapipe_profile, height):
+    """As fast as it does there: by the derivative of the logarithm."""
+    near = [ctapipe_profile((height + step) * u.m).value for step in (0.0, 0.5)]
+    assert scale_height(height) == pytest.approx(0.5 / np.log(near[0] / near[1]), rel=1e-5)
 
 
 @settings(deadline=None)  # the first call compiles

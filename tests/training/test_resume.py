@@ -12,12 +12,13 @@ import sys
 
 import pytest
 import torch
+from lightning.pytorch.utilities import rank_zero_only
 
 from gammalearn.errors import CheckpointError, OutputError
 from gammalearn.training import load_checkpoint
 from gammalearn.training.module import ReconstructionModule
 from gammalearn.training.saving import WholeFiles
-from gammalearn.training.stopping import Stopped
+from gammalearn.training.stopping import Stopped, StopSignals
 
 #: All that has a state, with a checkpoint after each step: five batches and three steps an epoch.
 EVERYTHING = {
@@ -239,6 +240,18 @@ def test_before_its_time_limit_a_job_is_queued_again(
     assert slurm.read_text() == ("requeue 4700_11\n" if array else "requeue 4711\n")
     run = type(whole)(tmp_path / "run", whole.checkpoint, {})
     assert place(run) == (1, 4)
+
+
+def test_only_the_first_process_fails_before_a_time_limit(slurm, monkeypatch):
+    """srun --kill-on-bad-exit ends all when one fails: the first must have its time to ask."""
+    signals = StopSignals()
+    signals.received = signal.SIGUSR1
+    statuses = []
+    for rank in (1, 0):
+        monkeypatch.setattr(rank_zero_only, "rank", rank)
+        statuses.append(signals.stop().status)
+        assert slurm.exists() == (rank == 0)
+    assert statuses == [0, 128 + signal.SIGUSR1]
 
 
 # -- checkpoints -----------------------------------------------------------------------------------

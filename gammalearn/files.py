@@ -1,10 +1,11 @@
-"""Finding and opening input files."""
+"""Finding and opening files, and making them by one process alone."""
 
+import fcntl
 import fnmatch
 import glob
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import tables
 
 from .errors import GammaLearnError, InputFileError
 
-__all__ = ["find_files", "is_meant", "open_hdf5", "reading", "reason", "sha256"]
+__all__ = ["exclusive", "find_files", "is_meant", "open_hdf5", "reading", "reason", "sha256"]
 
 
 #: What to do where there are no events to learn from or to reconstruct.
@@ -131,6 +132,14 @@ def open_hdf5(path: Path) -> tables.File:
         raise InputFileError(
             f"'{path}' cannot be read as HDF5: it is truncated, corrupted or of another format."
         ) from error
+
+
+@contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Only one process at a time is here with the same folder; the others wait."""
+    with open(folder / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager

@@ -4,7 +4,6 @@ An entry belongs to one file as it is now, told by its size and the time of its 
 all that decides what the entry holds. Entries of the file as it was before are removed.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from ..errors import OutputError
 
-__all__ = ["cache_entry", "cache_folder", "exclusive", "whole_file"]
+__all__ = ["cache_entry", "cache_folder", "whole_file"]
 
 
 def cache_folder(directory: str | None) -> Path:
@@ -72,14 +71,6 @@ def cache_entry(folder: Path, kind: str, path: Path, content) -> Path:
 def _digest(content) -> str:
     text = json.dumps(content, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-
-
-@contextmanager
-def exclusive(entry: Path) -> Iterator[None]:
-    """Only one process at a time is here with the same entry; the others wait."""
-    with open(entry / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 @contextmanager

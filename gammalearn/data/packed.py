@@ -21,7 +21,8 @@ import torch
 from tqdm.auto import tqdm
 
 from ..errors import DataError, OutputError
-from .cache import cache_entry, cache_folder, exclusive, whole_file
+from ..files import exclusive
+from .cache import cache_entry, cache_folder, whole_file
 from .channels import pixel_columns
 from .formats import open_reader
 from .index import EventIndex

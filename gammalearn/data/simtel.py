@@ -11,8 +11,8 @@ from ctapipe.image import ImageProcessor
 from ctapipe.io import DataWriter, EventSource
 
 from ..errors import InputFileError
-from ..files import reading
-from .cache import cache_entry, cache_folder, exclusive, whole_file
+from ..files import exclusive, reading
+from .cache import cache_entry, cache_folder, whole_file
 from .ctapipe_dl1 import CtapipeDL1Reader
 from .parameters import by_type, image_processing
 

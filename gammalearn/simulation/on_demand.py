@@ -7,8 +7,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..errors import InputFileError, SettingsError
-from ..files import find_files, is_meant
+from ..errors import InputFileError, OutputError, SettingsError
+from ..files import exclusive, find_files, is_meant, reason
 from ..settings import SimulationSettings
 from .record import read_record
 
@@ -74,15 +74,28 @@ def make_missing(
                 file=sys.stderr,
                 flush=True,
             )
-        # What compiles comes with the first file that is missing.
-        from .production import simulate
+        _make(settings, progress)
 
-        try:
+
+def _make(settings: SimulationSettings, progress: bool) -> None:
+    """Simulate a file, or wait for another run that is at it."""
+    # What compiles comes with the first file that is missing.
+    from .production import simulate
+
+    output = Path(settings.output)
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with exclusive(output.parent):
+            if output.exists():
+                _check_same(settings)
+                return
             simulate(settings, processes=usable_cores(), progress=progress)
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(
-                f" while '{settings.output}' was simulated; run the same again to go on"
-            ) from None
+    except OSError as error:
+        raise OutputError(f"'{output}' cannot be written: {reason(error)}.") from error
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f" while '{settings.output}' was simulated; run the same again to go on"
+        ) from None
 
 
 def usable_cores() -> int:

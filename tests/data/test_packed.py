@@ -104,7 +104,7 @@ def test_batches_are_those_of_the_files(pack):
 
 
 def written(folder):
-    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.name != "lock"}
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.name != ".lock"}
 
 
 def test_packed_once(pack, altered, tmp_path):
@@ -164,7 +164,7 @@ def test_interrupted_packing_leaves_no_half_file(pack, altered, monkeypatch, tmp
     with pytest.raises(KeyboardInterrupt):
         pack(path)
     files = {p.name for p in (tmp_path / "cache" / "images").rglob("*") if p.is_file()}
-    assert files == {"lock"}
+    assert files == {".lock"}
     monkeypatch.undo()
     _, _, (folder,) = pack(path)
     assert PackedImages(folder).pixels(12, np.array([0]), ["charge"])["charge"].any()

@@ -4,6 +4,8 @@ import logging
 import os
 import shutil
 import threading
+import time
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,7 @@ def made(monkeypatch, tmp_path):
         path = Path(settings.output)
         assert processes == usable_cores()
         assert not path.exists()
+        time.sleep(0.05)
         path.parent.mkdir(parents=True, exist_ok=True)
         with tables.open_file(path, "w") as file:
             write_record(file, settings)
@@ -166,6 +169,27 @@ def test_other_processes_wait_for_the_first(made, experiment, monkeypatch):
     other.join(5)
     assert not other.is_alive()
     assert made == [GAMMA, PROTON, TEST]
+
+
+def test_two_runs_at_once_make_a_file_once(made, experiment):
+    """lst_mono.py and lst_stereo.py, started together in the same folder, share their events."""
+    context = get_context("fork")
+    with context.Manager() as manager:
+        made_by_all = manager.list()
+        begin = context.Barrier(2)
+
+        def run():
+            begin.wait()
+            make(experiment)
+            made_by_all.extend(made)
+
+        runs = [context.Process(target=run) for _ in range(2)]
+        for one in runs:
+            one.start()
+        for one in runs:
+            one.join()
+        assert [one.exitcode for one in runs] == [0, 0]
+        assert sorted(made_by_all) == sorted([GAMMA, PROTON, TEST])
 
 
 def test_an_interruption_says_how_to_go_on(made, experiment, monkeypatch):

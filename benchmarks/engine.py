@@ -26,6 +26,7 @@ import torch
 from torch import nn
 
 from gammalearn.camera import PixelGrid
+from gammalearn.memory import keep_freed_memory
 from gammalearn.nn import for_inference
 from gammalearn.nn.backbones import GammaPhysNet
 
@@ -162,6 +163,7 @@ def peak(device):
 def measure(backend, compiled, precision, mode, n_images, n_pixels, device, threads, seed, seconds):
     """Images per second, and what memory it took (GB)."""
     torch.set_num_threads(threads)
+    keep_freed_memory()  # as training and reconstruction do
     network, images = build(backend, n_pixels, n_images, device, seed)
     mixed = torch.autocast(device, torch.bfloat16, enabled=precision == torch.bfloat16)
     before = peak(device)

@@ -9,6 +9,7 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from ..data import Batch, EventDataset, EventIndex, event_loader
+from ..memory import keep_freed_memory
 from ..nn import for_inference
 from ..tasks import Task
 
@@ -58,6 +59,8 @@ def predict_outputs(
     }
     if len(index) == 0:
         return outputs
+    if device == "cpu":
+        keep_freed_memory()
     network = for_inference(network).to(device)
     dataset = EventDataset(index, data_settings)
     bar = tqdm(

@@ -15,6 +15,7 @@ from torch.multiprocessing import ProcessRaisedException
 
 from .. import errors
 from ..errors import SettingsError
+from ..memory import keep_freed_memory
 from .saving import WholeFiles
 
 __all__ = ["check_machine", "compile_encoders", "interruptible", "make_trainer"]
@@ -59,12 +60,14 @@ def make_trainer(settings, **options) -> lightning.Trainer:
             f"{settings.accelerator}, devices={settings.devices}, precision="
             f"{settings.precision}): {error}"
         ) from error
-    # Of GPUs Lightning knows how many there are.
-    if isinstance(trainer.accelerator, CPUAccelerator) and trainer.num_devices > os.cpu_count():
-        raise SettingsError(
-            f"training.devices={settings.devices} is more than the {os.cpu_count()} CPU cores of "
-            "this machine."
-        )
+    if isinstance(trainer.accelerator, CPUAccelerator):
+        # Of GPUs Lightning knows how many there are.
+        if trainer.num_devices > os.cpu_count():
+            raise SettingsError(
+                f"training.devices={settings.devices} is more than the {os.cpu_count()} CPU cores "
+                "of this machine."
+            )
+        keep_freed_memory()
     return trainer
 
 

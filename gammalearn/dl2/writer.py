@@ -134,6 +134,8 @@ def dl2_file(
             made_from = origin(source, checkpoint) if checkpoint else None
             add = partial(_add_dl2, part, index, tasks, outputs, experiment, made_from)
             read_expendably(add, source)
+            # HDF5 does not tell that a disk was full at the very end; it opens no file that is cut.
+            tables.open_file(part).close()
             os.replace(part, path)
         except (OSError, tables.HDF5ExtError) as error:
             raise OutputError(f"'{path}' cannot be written: {reason(error)}.") from error

@@ -1,6 +1,6 @@
 """What each network learns in minutes: all tasks, on events that it has not seen.
 
-    python benchmarks/networks.py -o DIR                               # two hours on two cores
+    python benchmarks/networks.py -o DIR                               # 80 minutes on two cores
     python benchmarks/networks.py -o DIR --networks conv4 --minutes 4
 
 Each network of `network.backbone`, in a size for minutes, is trained as `gammalearn` trains it with

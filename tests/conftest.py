@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# The same examples each time, so that a test fails for a change and not for the day. New ones are
-# looked for with PYTEST_ARGS=--hypothesis-profile=default.
-settings.register_profile("repeatable", derandomize=True)
+# The same examples each time and no limit of their time, so that a test fails for a change and not
+# for the day. New ones are looked for with PYTEST_ARGS=--hypothesis-profile=default.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 
 

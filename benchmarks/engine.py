@@ -7,12 +7,14 @@
 The network is GammaPhysNet on a round camera of 1855 pixels like LSTCam, two channels, blocks
 16/32/64 x 3 with dual attention. "floor" is the same network of plain torch layers (Conv2d,
 BatchNorm2d, AvgPool2d) on square images of as many pixels, 43 x 43. Each figure is measured in a
-process of its own; "memory" is what a training step adds to the process at its peak. Prints a table
-and writes DIR/engine.json.
+process of its own; "memory" is what a training step adds to the process at its peak. "Compiled" is
+torch.compile, on a GPU with graphs of CUDA calls; convolutions in single precision take TF32 there,
+as torch does by default. Prints a table and writes DIR/engine.json, on a GPU DIR/engine_cuda.json.
 """
 
 import argparse
 import json
+import math
 import multiprocessing
 import os
 import platform
@@ -36,7 +38,10 @@ FLOOR_SIDE = 43
 #: Seconds that a figure is measured for, after two runs to warm up.
 SECONDS = 6.0
 
-NETWORK_CASES = {
+#: Images of a batch, where a figure is not of their number.
+BATCH_SIZE = {"cpu": 64, "cuda": 1024}
+
+CASES = {
     # name: (backend, compiled, precision)
     "indexedconv": ("indexedconv", False, torch.float32),
     "floor": ("floor", False, torch.float32),
@@ -48,6 +53,14 @@ NETWORK_CASES = {
     "dense, bfloat16": ("dense", False, torch.bfloat16),
     "dense, compiled, bfloat16": ("dense", True, torch.bfloat16),
     "floor, compiled": ("floor", True, torch.float32),
+    "floor, compiled, bfloat16": ("floor", True, torch.bfloat16),
+    "indexedconv, compiled, bfloat16": ("indexedconv", True, torch.bfloat16),
+}
+
+#: Cases that a device has no use for: the native backend computes as the dense one on a GPU.
+WITHOUT = {
+    "cpu": ("floor, compiled, bfloat16", "indexedconv, compiled, bfloat16"),
+    "cuda": ("native", "native, compiled"),
 }
 
 
@@ -199,25 +212,32 @@ def measure(backend, compiled, precision, mode, n_images, n_pixels, device, thre
 class Benchmark:
     """What all figures share."""
 
-    def __init__(self, device, threads, seed, seconds):
-        self.common = device, threads, seed, seconds
+    def __init__(self, device, threads, seed, seconds, cases):
+        self.device, self.common = device, (device, threads, seed, seconds)
+        self.cases = [name for name in cases or CASES if name not in WITHOUT[device]]
 
-    def __call__(self, backend, compiled, precision, mode, n_images=64, n_pixels=1855):
+    def __call__(self, case, mode, n_images=None, n_pixels=1855):
+        backend, compiled, precision = CASES[case]
+        if backend == "floor":
+            n_pixels = FLOOR_SIDE**2
+        n_images = n_images or BATCH_SIZE[self.device]
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             arguments = backend, compiled, precision, mode, n_images, n_pixels, *self.common
             return pool.apply(measure, arguments)
 
+    @property
+    def backends(self):
+        """Backends as they are, from the slowest to the fastest."""
+        names = ("indexedconv", "gather", "dense", "native")
+        return [name for name in names if name not in WITHOUT[self.device]]
+
 
 def network(benchmark):
-    """Training and inference of each backend, batches of 64."""
+    """Training and inference of each backend."""
     figures = {}
-    print(f"{'':28s}{'training':>18s}{'memory':>9s}{'inference':>19s}   (images/s, ratio)")
-    for name, (backend, compiled, precision) in NETWORK_CASES.items():
-        n_pixels = FLOOR_SIDE**2 if backend == "floor" else 1855
-        figures[name] = {
-            mode: benchmark(backend, compiled, precision, mode, n_pixels=n_pixels)
-            for mode in ("train", "inference")
-        }
+    print(f"{'':32s}{'training':>18s}{'memory':>9s}{'inference':>19s}   (images/s, ratio)")
+    for name in benchmark.cases:
+        figures[name] = {mode: benchmark(name, mode) for mode in ("train", "inference")}
         for mode, figure in figures[name].items():
             for base in ("indexedconv", "floor"):
                 if base in figures:
@@ -226,9 +246,10 @@ def network(benchmark):
                     )
         train, inference = figures[name]["train"], figures[name]["inference"]
         print(
-            f"{name:28s}{train['images_per_second']:9.0f} x {train['over_indexedconv']:6.2f}"
+            f"{name:32s}{train['images_per_second']:9.0f} x "
+            f"{train.get('over_indexedconv', math.nan):6.2f}"
             f"{train['memory_gb']:6.2f} GB{inference['images_per_second']:10.0f} x "
-            f"{inference['over_indexedconv']:6.2f}",
+            f"{inference.get('over_indexedconv', math.nan):6.2f}",
             flush=True,
         )
     return figures
@@ -239,8 +260,8 @@ def pixels(benchmark):
     figures = {}
     for n_pixels in (7, 61, 271, 960, 1855, 4000, 8000):
         figures[n_pixels] = {
-            backend: benchmark(backend, False, torch.float32, "train", 16, n_pixels)["milliseconds"]
-            for backend in ("indexedconv", "gather", "dense", "native")
+            backend: benchmark(backend, "train", 16, n_pixels)["milliseconds"]
+            for backend in benchmark.backends
         }
         row = "  ".join(f"{name} {value:7.1f} ms" for name, value in figures[n_pixels].items())
         print(f"{n_pixels:5d} pixels: {row}", flush=True)
@@ -248,11 +269,11 @@ def pixels(benchmark):
 
 
 def batch(benchmark):
-    """Images per second of training against the size of the batch."""
+    """Images per second of the fastest backend, not compiled, against the size of the batch."""
     figures = {}
     for n_images in (1, 4, 16, 64, 256, 1024):
         figures[n_images] = {
-            mode: benchmark("auto", False, torch.float32, mode, n_images)["images_per_second"]
+            mode: benchmark(benchmark.backends[-1], mode, n_images)["images_per_second"]
             for mode in ("train", "inference")
         }
         train, inference = figures[n_images].values()
@@ -262,10 +283,8 @@ def batch(benchmark):
 
 def latency(benchmark):
     """Milliseconds from one event of four images to its features."""
-    figures = {
-        backend: benchmark(backend, False, torch.float32, "inference", 4)["milliseconds"]
-        for backend in ("indexedconv", "gather", "dense", "native")
-    }
+    names = [*benchmark.backends, *(["dense, compiled"] if benchmark.device == "cuda" else [])]
+    figures = {name: benchmark(name, "inference", 4)["milliseconds"] for name in names}
     print("one event of 4 images: " + ", ".join(f"{k} {v:.1f} ms" for k, v in figures.items()))
     return figures
 
@@ -295,12 +314,15 @@ def main():
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=SECONDS)
+    parser.add_argument("--cases", nargs="+", choices=CASES, help="of the figure network")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
 
-    benchmark = Benchmark(options.device, options.threads, options.seed, options.seconds)
+    benchmark = Benchmark(
+        options.device, options.threads, options.seed, options.seconds, options.cases
+    )
     options.output.mkdir(parents=True, exist_ok=True)
-    path = options.output / "engine.json"
+    path = options.output / ("engine.json" if options.device == "cpu" else "engine_cuda.json")
     results = json.loads(path.read_text()) if path.exists() else {}
     for name in options.figures:
         print(f"--- {FIGURES[name].__doc__}")

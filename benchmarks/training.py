@@ -11,7 +11,7 @@ end of a step: waiting for the next batch, the change of epochs included, and wh
 between. With 0 workers all of the loading is waiting. "peak" is of the training process, on a GPU
 what torch has had of its memory. Unless told otherwise: stereo, batches of 64, two workers, all
 telescopes, the network of experiment_settings/lst_stereo.py. Prints each figure and writes them to
-DIR/training.json.
+DIR/training.json, on a GPU DIR/training_cuda.json.
 """
 
 import argparse
@@ -87,7 +87,9 @@ class Clock(lightning.Callback):
         trainer.should_stop = self.passed > self.seconds
 
 
-def measure(file, device, threads, seconds, grouping, workers, batch_size, telescopes, network):
+def measure(
+    file, device, threads, seconds, grouping, workers, batch_size, telescopes, network, training
+):
     """Figures of one training."""
     torch.set_num_threads(threads)
     experiment = Experiment.model_validate(
@@ -103,6 +105,7 @@ def measure(file, device, threads, seconds, grouping, workers, batch_size, teles
                 "batch_size": batch_size,
                 "workers": workers,
                 "accelerator": "gpu" if device == "cuda" else "cpu",
+                **training,
             },
         }
     )
@@ -165,6 +168,7 @@ class Benchmark:
             "batch_size": 64,
             "telescopes": None,
             "network": SHIPPED,
+            "training": {},
             **changes,
         }
         # Its processes may start the loader's, which those of a Pool may not.
@@ -210,7 +214,27 @@ def network(benchmark):
     return {name: benchmark(name, network=settings) for name, settings in NETWORKS.items()}
 
 
-FIGURES = {f.__name__: f for f in (workers, telescopes, batch, network)}
+def precision(benchmark):
+    """Single and half precision and torch.compile, as published, with eight workers: for a GPU."""
+    modes = {
+        "single": {},
+        "bfloat16": {"precision": "bf16-mixed"},
+        "bfloat16, compiled": {"precision": "bf16-mixed", "compile": True},
+    }
+    return {
+        f"batches of {size}, {mode}": benchmark(
+            f"batches of {size}, {mode}",
+            batch_size=size,
+            network=NETWORKS["gammaphysnet, as published"],
+            training=training,
+            workers=8,
+        )
+        for size in (64, 512)
+        for mode, training in modes.items()
+    }
+
+
+FIGURES = {f.__name__: f for f in (workers, telescopes, batch, network, precision)}
 
 
 def simulated(folder: Path, array: str, n_showers: int) -> Path:
@@ -230,7 +254,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder to write to")
-    parser.add_argument("--figures", nargs="+", choices=FIGURES, default=list(FIGURES))
+    parser.add_argument("--figures", nargs="+", choices=FIGURES, help="by default all of a device")
     parser.add_argument("--file", type=Path, help="DL1 file to learn from, instead of simulating")
     parser.add_argument("--array", default="lst4", help="to simulate (default: %(default)s)")
     parser.add_argument("--n-showers", type=int, default=1000, help="to simulate")
@@ -242,9 +266,10 @@ def main():
     options.output.mkdir(parents=True, exist_ok=True)
     file = options.file or simulated(options.output, options.array, options.n_showers)
     benchmark = Benchmark(file, options.device, options.threads, options.seconds)
-    path = options.output / "training.json"
+    on_cpu = options.device == "cpu"
+    path = options.output / ("training.json" if on_cpu else "training_cuda.json")
     results = json.loads(path.read_text()) if path.exists() else {}
-    for name in options.figures:
+    for name in options.figures or [name for name in FIGURES if name != "precision" or not on_cpu]:
         print(f"--- {FIGURES[name].__doc__}")
         results[name] = {
             "figures": FIGURES[name](benchmark),

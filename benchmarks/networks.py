@@ -42,7 +42,8 @@ from sklearn.metrics import roc_auc_score
 from training import clocked
 
 from gammalearn.checkpoint import load_checkpoint
-from gammalearn.settings import NetworkSettings, load_experiment
+from gammalearn.settings import NetworkSettings
+from gammalearn.settings_reading import load_experiment, override
 from gammalearn.simulation.on_demand import make_missing
 
 #: Gammas to judge by, as those that are learnt from but for the seed.
@@ -98,7 +99,7 @@ def train(name: str, folder: Path, minutes: float, threads: int, seed: int) -> d
         f"training.batch_size={BATCH_SIZE}",
         f"training.seed={seed}",
     ]
-    experiment = load_experiment(SETTINGS).override([*changes, "training.schedule=constant"])
+    experiment = override(load_experiment(SETTINGS), [*changes, "training.schedule=constant"])
     torch.set_num_threads(threads)
     clock = clocked(experiment, SECONDS)
     speed = clock.n_events / clock.cpu * threads

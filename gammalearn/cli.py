@@ -35,9 +35,9 @@ examples:
 def run(arguments) -> None:
     """Train, reconstruct and evaluate an experiment."""
     from .experiment import RunOptions, run
-    from .settings import load_experiment
+    from .settings_reading import load_experiment, override
 
-    experiment = load_experiment(arguments.settings).override(arguments.set)
+    experiment = override(load_experiment(arguments.settings), arguments.set)
     default = Path("runs") / Path(arguments.settings).stem
     output = Path(arguments.output or experiment.output.directory or default)
     options = RunOptions(
@@ -70,9 +70,9 @@ def sweep(arguments) -> None:
 def lr_range(arguments) -> None:
     """Try step sizes from small to large, and suggest a learning rate."""
     from .experiment import RunOptions, find_learning_rate
-    from .settings import load_experiment
+    from .settings_reading import load_experiment, override
 
-    experiment = load_experiment(arguments.settings).override(arguments.set)
+    experiment = override(load_experiment(arguments.settings), arguments.set)
     output = Path(arguments.output)
     options = RunOptions(overwrite=arguments.overwrite, progress=not arguments.quiet)
     suggestion = find_learning_rate(
@@ -100,8 +100,9 @@ def evaluate(arguments) -> None:
     from .files import find_files
     from .folder import check_folder
     from .settings import Experiment
+    from .settings_reading import override
 
-    settings = Experiment().override(arguments.set).evaluation
+    settings = override(Experiment(), arguments.set).evaluation
     if arguments.algorithm:
         settings = settings.model_copy(update={"algorithm": arguments.algorithm})
     files = find_files(arguments.input, "DL2", "reconstruct events with `gammalearn predict`")
@@ -116,8 +117,9 @@ def compare(arguments) -> None:
     from .evaluation import compare
     from .folder import check_folder
     from .settings import Experiment
+    from .settings_reading import override
 
-    settings = Experiment().override(arguments.set).evaluation
+    settings = override(Experiment(), arguments.set).evaluation
     output = Path(arguments.output)
     check_folder(output, arguments.overwrite)
     compare(arguments.input, output, settings, arguments.labels, arguments.weights)
@@ -126,7 +128,8 @@ def compare(arguments) -> None:
 
 def simulate(arguments) -> None:
     """Simulate showers and telescopes into a DL1 file."""
-    from .settings import SimulationSettings, read_simulation
+    from .settings import SimulationSettings
+    from .settings_reading import read_simulation
     from .simulation import simulate
     from .simulation.on_demand import usable_cores
 

@@ -1,24 +1,15 @@
 """What an experiment is.
 
-An experiment is a Python file that defines ``experiment = Experiment(...)`` or a YAML file
-with the same keys. Both load to the same object, and :meth:`Experiment.to_yaml` writes the
-resolved settings, defaults included.
+All settings with their defaults and what they may be; :meth:`Experiment.to_yaml` writes them
+resolved, defaults included. :mod:`gammalearn.settings_reading` reads them.
 """
 
-import difflib
-import runpy
-import sys
-import traceback
-import typing
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import pydantic
 import yaml
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
-
-from .errors import SettingsError
 
 __all__ = [
     "AugmentationSettings",
@@ -29,13 +20,11 @@ __all__ = [
     "Experiment",
     "NetworkSettings",
     "OutputSettings",
+    "Settings",
     "SimulationSettings",
     "TaskSettings",
     "TrainingSettings",
     "WeightSettings",
-    "load_experiment",
-    "load_simulation",
-    "read_simulation",
 ]
 
 Particle = Literal["gamma", "electron", "proton"]
@@ -105,13 +94,15 @@ Metres = Annotated[float, _number_in("m"), Field(allow_inf_nan=False)]
 Number = bool | int | float | None
 
 
-class _Settings(pydantic.BaseModel):
+class Settings(pydantic.BaseModel):
+    """What all settings share: unknown keys are refused, defaults are checked, and none changes."""
+
     model_config = ConfigDict(
         extra="forbid", validate_default=True, use_attribute_docstrings=True, frozen=True
     )
 
 
-class CutSettings(_Settings):
+class CutSettings(Settings):
     """Which images and events enter, as expressions of DL1 parameters and truth."""
 
     image: Strings = []
@@ -127,7 +118,7 @@ class CutSettings(_Settings):
     or ``multiplicity_LST >= 2``; multiplicity counts the images left by the image cuts."""
 
 
-class CleaningSettings(_Settings):
+class CleaningSettings(Settings):
     """Which pixels hold light of the shower: the channel ``cleaning_mask``, which may also be
     applied to charge and time."""
 
@@ -151,7 +142,7 @@ class CleaningSettings(_Settings):
     """What the mask is applied to: pixels outside have no charge (0), or no time of their own."""
 
 
-class AugmentationSettings(_Settings):
+class AugmentationSettings(Settings):
     """Random changes of the training images, others in each epoch; those of validation and
     prediction stay as they are."""
 
@@ -183,7 +174,7 @@ class AugmentationSettings(_Settings):
 SpectralIndex = Annotated[float, Field(ge=-6, le=0)]
 
 
-class WeightSettings(_Settings):
+class WeightSettings(Settings):
     """How much each training event counts in the losses. The weights of the events that a task
     learns from have the mean 1; figures of validation and evaluation know none."""
 
@@ -196,7 +187,7 @@ class WeightSettings(_Settings):
     default they count as simulated."""
 
 
-class SimulationSettings(_Settings):
+class SimulationSettings(Settings):
     """One file of simulated events; a number may be text with another unit, such as `20 GeV`."""
 
     output: Annotated[str, BeforeValidator(_as_path)]
@@ -282,7 +273,7 @@ class SimulationSettings(_Settings):
         return self.model_dump(mode="json", exclude={"output"})
 
 
-class DataSettings(_Settings):
+class DataSettings(Settings):
     """Files, telescopes, grouping, cuts and channels."""
 
     train: Strings = []
@@ -365,7 +356,7 @@ class DataSettings(_Settings):
         return self
 
 
-class NetworkSettings(_Settings):
+class NetworkSettings(Settings):
     """The network: one encoder a camera type, telescope fusion, one head a task."""
 
     backbone: Literal[
@@ -451,7 +442,7 @@ class NetworkSettings(_Settings):
         return self
 
 
-class TaskSettings(_Settings):
+class TaskSettings(Settings):
     """One physical quantity to learn."""
 
     weight: float = Field(1.0, gt=0)
@@ -469,7 +460,7 @@ class TaskSettings(_Settings):
     (particle_type); gammaness is the probability of gamma in both."""
 
 
-class TrainingSettings(_Settings):
+class TrainingSettings(Settings):
     """Optimiser and machine."""
 
     initial: Annotated[str | None, BeforeValidator(_as_path)] = None
@@ -578,7 +569,7 @@ class TrainingSettings(_Settings):
         return self
 
 
-class EvaluationSettings(_Settings):
+class EvaluationSettings(Settings):
     """Binning and choices of the evaluation."""
 
     energy_range: tuple[float, float] = (0.01, 100.0)
@@ -607,7 +598,7 @@ class EvaluationSettings(_Settings):
         return value
 
 
-class OutputSettings(_Settings):
+class OutputSettings(Settings):
     """Where results go and how they are called."""
 
     directory: str | None = None
@@ -628,7 +619,7 @@ def _named_tasks(value):
     return value
 
 
-class Experiment(_Settings):
+class Experiment(Settings):
     """All settings of an experiment."""
 
     simulation: list[SimulationSettings] = []
@@ -715,189 +706,3 @@ class Experiment(_Settings):
     def to_yaml(self) -> str:
         """The resolved settings, defaults included, as YAML."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
-
-    def override(self, assignments: list[str]) -> "Experiment":
-        """A copy with ``a.b=value`` assignments applied, each value read as YAML.
-
-        Raises
-        ------
-        SettingsError
-            If an assignment has no ``=``, names no setting or gives a wrong value.
-        """
-        values = self.model_dump(mode="json")
-        for assignment in assignments:
-            path, equals, text = assignment.partition("=")
-            if not equals or not path.strip():
-                raise SettingsError(f"--set {assignment}: expected a.b=value")
-            try:
-                value = yaml.safe_load(text)
-            except yaml.YAMLError as error:
-                raise SettingsError(f"--set {assignment}: the value is not YAML") from error
-            *parents, last = path.strip().split(".")
-            node = values
-            for parent in parents:
-                if isinstance(node, list):
-                    node = node[int(parent)] if parent in map(str, range(len(node))) else None
-                    continue
-                child = node.get(parent) if isinstance(node, dict) else None
-                if child is None and isinstance(node, dict):
-                    child = node[parent] = {}
-                node = child
-            if not isinstance(node, dict):
-                raise SettingsError(f"--set {assignment}: '{'.'.join(parents)}' has no settings")
-            node[last] = value
-        return _validate(Experiment, values, "--set")
-
-
-def load_experiment(path: str | Path) -> Experiment:
-    """Read an experiment from a Python or YAML settings file.
-
-    A Python file is executed, and may import the Python files beside it; a YAML file only holds
-    data.
-
-    Raises
-    ------
-    SettingsError
-        If the file is missing, does not define an experiment, or has a wrong key or value.
-    """
-    path = Path(path)
-    if not path.is_file():
-        what = "is a directory" if path.is_dir() else "does not exist"
-        raise SettingsError(f"The settings file '{path}' {what}; give a .py or .yaml file.")
-    if path.suffix == ".py":
-        return _load_python(path)
-    if path.suffix in {".yaml", ".yml"}:
-        return _validate(Experiment, _read_yaml(path), path)
-    raise SettingsError(f"The settings file '{path}' must end in .py, .yaml or .yml.")
-
-
-def load_simulation(path: str | Path) -> SimulationSettings:
-    """Read the settings of a simulation from a YAML file.
-
-    Without ``output`` in it, ``gamma.simulation.yaml`` stands for ``gamma.dl1.h5`` beside it.
-
-    Raises
-    ------
-    SettingsError
-        If the file is missing or has a wrong key or value.
-    """
-    path = Path(path)
-    if not path.is_file():
-        what = "is a directory" if path.is_dir() else "does not exist"
-        raise SettingsError(f"The settings file '{path}' {what}; give a .yaml file.")
-    values = _read_yaml(path)
-    if isinstance(values, dict):
-        name = path.stem.removesuffix(".simulation") + ".dl1.h5"
-        values = {"output": path.with_name(name), **values}
-    return read_simulation(values, path)
-
-
-def read_simulation(values: dict, source: str | Path) -> SimulationSettings:
-    """The settings of a simulation from plain values.
-
-    Parameters
-    ----------
-    values : dict
-        By the names of the settings.
-    source : str or Path
-        Where they come from, for the error.
-
-    Raises
-    ------
-    SettingsError
-        If a key or value is wrong.
-    """
-    return _validate(SimulationSettings, values, source)
-
-
-def _read_yaml(path: Path):
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        where = getattr(error, "problem_mark", None)
-        line = f" (line {where.line + 1})" if where else ""
-        raise SettingsError(f"The settings file '{path}' is not YAML{line}.") from error
-
-
-@contextmanager
-def _importing_from(folder: Path):
-    """Let modules be imported from a folder, as Python does for a file that it runs; none stays,
-    as another folder may have one of the same name."""
-    before = set(sys.modules)
-    sys.path.insert(0, str(folder))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder))
-        for name in set(sys.modules) - before:
-            file = getattr(sys.modules[name], "__file__", None)
-            if file and Path(file).parent == folder:
-                del sys.modules[name]
-
-
-def _load_python(path: Path) -> Experiment:
-    try:
-        with _importing_from(path.parent.resolve()):
-            experiment = runpy.run_path(str(path)).get("experiment")
-    except pydantic.ValidationError as error:
-        raise SettingsError(_explain(error, path)) from error
-    except Exception as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        lines = [frame.lineno for frame in frames if frame.filename == str(path)]
-        line = lines[-1] if lines else getattr(error, "lineno", "?")
-        raise SettingsError(
-            f"The settings file '{path}' cannot be run: line {line}: "
-            f"{type(error).__name__}: {error}"
-        ) from error
-    if not isinstance(experiment, Experiment):
-        raise SettingsError(
-            f"The settings file '{path}' must define `experiment = Experiment(...)`."
-        )
-    return experiment
-
-
-def _validate(model: type[_Settings], values: Any, source):
-    try:
-        return model.model_validate(values)
-    except pydantic.ValidationError as error:
-        raise SettingsError(_explain(error, source)) from error
-
-
-def _explain(error: pydantic.ValidationError, source) -> str:
-    """One sentence a mistake: where in the settings, what was expected, what was given."""
-    sentences = []
-    for mistake in error.errors(include_url=False):
-        where = ".".join(str(part) for part in mistake["loc"]) or error.title
-        if mistake["type"] == "extra_forbidden":
-            known = _known_keys(error.title, mistake["loc"][:-1])
-            close = difflib.get_close_matches(str(mistake["loc"][-1]), known, n=1)
-            hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
-            sentences.append(f"{where}: no such setting; {hint}")
-            continue
-        if mistake["type"] == "missing":
-            sentences.append(f"{where}: is needed")
-            continue
-        message = mistake["msg"].removeprefix("Value error, ")
-        value = mistake["input"]
-        # A float of numpy's is a float to the reader.
-        given = repr(float(value) if isinstance(value, float) else value)
-        if len(given) > 60 or mistake["type"] == "value_error":
-            sentences.append(f"{where}: {message}")
-        else:
-            sentences.append(f"{where}: {message}, got {given}")
-    return f"Wrong settings ({source}): " + "; ".join(dict.fromkeys(sentences))
-
-
-def _known_keys(title: str, path: tuple) -> list[str]:
-    """Names of the settings at ``path`` below the model called ``title``."""
-    models = {model.__name__: model for model in _Settings.__subclasses__()}
-    model = models.get(title)
-    for part in path:
-        if model is None or part not in model.model_fields:
-            # A task's own name stands between `tasks` and its settings, a number in a list.
-            continue
-        annotation = model.model_fields[part].annotation
-        # Lists and dictionaries of settings name theirs as an argument.
-        inside = [annotation, *typing.get_args(annotation)]
-        model = next((kind for kind in inside if kind in models.values()), None)
-    return list(model.model_fields) if model else []

@@ -19,7 +19,8 @@ from astropy.table import QTable
 from .errors import GammaLearnError, SettingsError, SweepError
 from .evaluation.writing import make_folder, write_whole
 from .folder import SETTINGS, check_folder
-from .settings import Experiment, load_experiment
+from .settings import Experiment
+from .settings_reading import load_experiment, override
 
 __all__ = [
     "Run",
@@ -100,7 +101,7 @@ class Sweep:
             for text in texts:
                 self._words += [option, text]
         self._words += ["--seeds", str(n_seeds)]
-        base = load_experiment(settings).override(list(assignments))
+        base = override(load_experiment(settings), list(assignments))
         axes = dict(_axis(text) for text in grid)
         if len(axes) < len(grid) or "training.seed" in axes:
             raise SettingsError("--grid: each setting once, and seeds by --seeds.")
@@ -113,7 +114,7 @@ class Sweep:
                 name = [f"{path}={words[path][_text(value)]}" for path, value in chosen.items()]
                 sets = [f"{path}={json.dumps(value)}" for path, value in chosen.items()]
                 sets.append(f"training.seed={seed}")
-                experiment = base.override(sets)
+                experiment = override(base, sets)
                 self.runs.append(
                     Run(
                         "_".join([*name, f"seed={seed}"]),

@@ -19,7 +19,8 @@ from ctapipe.io import TableLoader
 
 from gammalearn import __version__, experiment
 from gammalearn.cli import _with_command, main
-from gammalearn.settings import SimulationSettings, load_experiment
+from gammalearn.settings import SimulationSettings
+from gammalearn.settings_reading import load_experiment
 from gammalearn.simulation.record import write_record
 from gammalearn.training.module import ReconstructionModule
 

@@ -67,6 +67,6 @@ def test_the_reference_of_the_settings_is_up_to_date(read, pytestconfig):
 
 
 def test_every_setting_says_what_it_is():
-    for model in (settings.Experiment, *settings._Settings.__subclasses__()):
+    for model in (settings.Experiment, *settings.Settings.__subclasses__()):
         for name, field in model.model_fields.items():
             assert field.description, f"{model.__name__}.{name}"

@@ -13,6 +13,7 @@ from astropy.table import QTable
 from gammalearn import sweep as sweeps
 from gammalearn.cli import _parser, _with_command, _with_values, main
 from gammalearn.errors import SettingsError, SweepError
+from gammalearn.settings_reading import load_experiment, override
 from gammalearn.sweep import Sweep, in_words, run_all, slurm_script, summarise
 
 GRID = ["training.learning_rate=1e-3,3e-4", "network.channels=[2, 2],[4, 4]"]
@@ -84,10 +85,8 @@ def test_names_keep_signs_and_tell_values_apart(settings):
 
 def test_the_command_line_of_a_run_gives_its_settings(settings):
     """What another process is told is what this one has resolved."""
-    from gammalearn.settings import load_experiment
-
     for run in Sweep(settings, GRID, 2, ["data.grouping=mono"]).runs:
-        assert load_experiment(settings).override(run.assignments) == run.experiment
+        assert override(load_experiment(settings), run.assignments) == run.experiment
 
 
 @pytest.mark.parametrize(
@@ -268,7 +267,7 @@ def test_scripts_for_clusters(pytestconfig):
             assert asked["array"] == f"0-{len(sweep.runs) - 1}" and arguments.index == 3
             training = sweep.runs[0].experiment.training
         else:
-            training = sweeps.load_experiment(experiment).override(arguments.set).training
+            training = override(load_experiment(experiment), arguments.set).training
         assert int(asked["nodes"]) == training.nodes
         assert int(asked["ntasks-per-node"]) == int(asked["gpus-per-node"]) == training.devices
         assert int(asked["cpus-per-task"]) > training.workers

@@ -41,7 +41,7 @@ class GammaLearnEventSource(EventSource):
 
     def __init__(self, input_url=None, config=None, parent=None, **kwargs):
         # Who only asks for compatibility does without the compiled simulation.
-        from ..settings import load_simulation
+        from ..settings_reading import load_simulation
         from .showers import ShowerSimulation
 
         super().__init__(input_url=input_url, config=config, parent=parent, **kwargs)

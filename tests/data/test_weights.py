@@ -12,6 +12,7 @@ from gammalearn.data import EventIndex, check_weights, describe_weights, event_w
 from gammalearn.data.ctapipe_dl1 import SIMULATION
 from gammalearn.errors import DataError, SettingsError
 from gammalearn.settings import DataSettings, Experiment, WeightSettings
+from gammalearn.settings_reading import override
 
 
 def index_of(particle, energy, simulated=-2.0):
@@ -126,7 +127,7 @@ def test_in_words():
 @pytest.mark.parametrize("wrong", ["2", "-7", "{muon: -2}", "{gamma: 1}"])
 def test_settings_that_are_no_spectrum(wrong):
     with pytest.raises(SettingsError, match="spectral_index"):
-        Experiment().override([f"data.weights.spectral_index={wrong}"])
+        override(Experiment(), [f"data.weights.spectral_index={wrong}"])
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from ctapipe.tools.optimize_event_selection import EventSelectionOptimizer
 from gammapy.irf import load_irf_dict_from_file
 
 from gammalearn.experiment import RunOptions, predict
-from gammalearn.settings import read_simulation
+from gammalearn.settings_reading import read_simulation
 from gammalearn.simulation import simulate
 
 N_SHOWERS, REUSE, SCATTER = {"gamma": 20, "proton": 80}, 10, 200 * u.m

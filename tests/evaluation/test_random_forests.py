@@ -15,7 +15,8 @@ from traitlets.config import Config
 from gammalearn.data import EventIndex
 from gammalearn.dl2 import write_dl2
 from gammalearn.evaluation import compare, evaluate
-from gammalearn.settings import EvaluationSettings, Experiment, read_simulation
+from gammalearn.settings import EvaluationSettings, Experiment
+from gammalearn.settings_reading import read_simulation
 from gammalearn.simulation import simulate
 from gammalearn.tasks import build_tasks
 

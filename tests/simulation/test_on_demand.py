@@ -13,6 +13,7 @@ import tables
 
 from gammalearn.errors import InputFileError, SettingsError
 from gammalearn.settings import Experiment
+from gammalearn.settings_reading import override
 from gammalearn.simulation import on_demand
 from gammalearn.simulation.on_demand import make_missing, usable_cores
 from gammalearn.simulation.record import read_record, write_record
@@ -131,21 +132,21 @@ def test_missing_data_are_missed_before_anything_is_simulated(made, experiment, 
 def test_a_file_of_other_settings_is_not_taken_for_what_is_asked(made, experiment):
     make(experiment)
     with pytest.raises(SettingsError) as raised:
-        make(experiment.override(["simulation.1.n_showers=7"]))
+        make(override(experiment, ["simulation.1.n_showers=7"]))
     assert str(raised.value) == (
         "'train/proton.h5' was simulated with other settings (n_showers was 5 and is now 7); "
         "delete it to have it made anew, or change simulation.output."
     )
     Path(PROTON).unlink()
-    make(experiment.override(["simulation.1.n_showers=7"]))
+    make(override(experiment, ["simulation.1.n_showers=7"]))
     assert read_record(Path(PROTON))["n_showers"] == 7
 
 
 def test_a_moved_file_is_still_known(made, experiment):
     make(experiment)
     os.rename("train", "moved")
-    moved = experiment.override(
-        ["simulation.0.output=moved/gamma.h5", "simulation.1.output=moved/proton.h5"]
+    moved = override(
+        experiment, ["simulation.0.output=moved/gamma.h5", "simulation.1.output=moved/proton.h5"]
     )
     make(moved, train="moved/*.h5")
     assert made == [GAMMA, PROTON, TEST]

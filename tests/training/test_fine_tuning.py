@@ -10,6 +10,7 @@ from gammalearn.checkpoint import build_network
 from gammalearn.data import EventIndex
 from gammalearn.errors import CheckpointError, SettingsError
 from gammalearn.settings import Experiment
+from gammalearn.settings_reading import override
 from gammalearn.tasks import build_tasks
 from gammalearn.training import check_initial, load_checkpoint
 from gammalearn.training.fine_tuning import begin_with, freeze
@@ -196,4 +197,4 @@ def test_something_must_be_left_to_learn(build):
 
 def test_frozen_parts_must_have_learnt_something():
     with pytest.raises(SettingsError, match="set initial to a checkpoint"):
-        Experiment().override(["training.frozen=encoders"])
+        override(Experiment(), ["training.frozen=encoders"])

@@ -619,6 +619,7 @@ from pathlib import Path
 import torch
 from gammalearn.data import EventIndex
 from gammalearn.settings import Experiment
+from gammalearn.settings_reading import override
 from gammalearn.tasks import build_tasks
 from gammalearn.training import fit
 
@@ -628,7 +629,7 @@ if __name__ == "__main__":
     experiment = Experiment.model_validate_json(settings)
     index = EventIndex.build([Path(file) for file in files], experiment.data)
     for name in names.split(","):
-        made = experiment.override([f"training.balancing={name}"])
+        made = override(experiment, [f"training.balancing={name}"])
         fit(made, index, build_tasks(made.tasks), Path(folder) / name, progress=False)
 """
 

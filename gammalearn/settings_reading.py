@@ -1,0 +1,209 @@
+"""Reading of settings: from files, from plain values and from ``--set`` on the command line.
+
+An experiment is a Python file that defines ``experiment = Experiment(...)`` or a YAML file
+with the same keys. Both load to the same object. A mistake is reported by its path.
+"""
+
+import difflib
+import runpy
+import sys
+import traceback
+import typing
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pydantic
+import yaml
+
+from .errors import SettingsError
+from .settings import Experiment, Settings, SimulationSettings
+
+__all__ = ["load_experiment", "load_simulation", "override", "read_simulation"]
+
+
+def load_experiment(path: str | Path) -> Experiment:
+    """Read an experiment from a Python or YAML settings file.
+
+    A Python file is executed, and may import the Python files beside it; a YAML file only holds
+    data.
+
+    Raises
+    ------
+    SettingsError
+        If the file is missing, does not define an experiment, or has a wrong key or value.
+    """
+    path = Path(path)
+    if not path.is_file():
+        what = "is a directory" if path.is_dir() else "does not exist"
+        raise SettingsError(f"The settings file '{path}' {what}; give a .py or .yaml file.")
+    if path.suffix == ".py":
+        return _load_python(path)
+    if path.suffix in {".yaml", ".yml"}:
+        return _validate(Experiment, _read_yaml(path), path)
+    raise SettingsError(f"The settings file '{path}' must end in .py, .yaml or .yml.")
+
+
+def load_simulation(path: str | Path) -> SimulationSettings:
+    """Read the settings of a simulation from a YAML file.
+
+    Without ``output`` in it, ``gamma.simulation.yaml`` stands for ``gamma.dl1.h5`` beside it.
+
+    Raises
+    ------
+    SettingsError
+        If the file is missing or has a wrong key or value.
+    """
+    path = Path(path)
+    if not path.is_file():
+        what = "is a directory" if path.is_dir() else "does not exist"
+        raise SettingsError(f"The settings file '{path}' {what}; give a .yaml file.")
+    values = _read_yaml(path)
+    if isinstance(values, dict):
+        name = path.stem.removesuffix(".simulation") + ".dl1.h5"
+        values = {"output": path.with_name(name), **values}
+    return read_simulation(values, path)
+
+
+def read_simulation(values: dict, source: str | Path) -> SimulationSettings:
+    """The settings of a simulation from plain values.
+
+    Parameters
+    ----------
+    values : dict
+        By the names of the settings.
+    source : str or Path
+        Where they come from, for the error.
+
+    Raises
+    ------
+    SettingsError
+        If a key or value is wrong.
+    """
+    return _validate(SimulationSettings, values, source)
+
+
+def override(experiment: Experiment, assignments: list[str]) -> Experiment:
+    """A copy with ``a.b=value`` assignments applied, each value read as YAML.
+
+    Raises
+    ------
+    SettingsError
+        If an assignment has no ``=``, names no setting or gives a wrong value.
+    """
+    values = experiment.model_dump(mode="json")
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        if not equals or not path.strip():
+            raise SettingsError(f"--set {assignment}: expected a.b=value")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise SettingsError(f"--set {assignment}: the value is not YAML") from error
+        *parents, last = path.strip().split(".")
+        node = values
+        for parent in parents:
+            if isinstance(node, list):
+                node = node[int(parent)] if parent in map(str, range(len(node))) else None
+                continue
+            child = node.get(parent) if isinstance(node, dict) else None
+            if child is None and isinstance(node, dict):
+                child = node[parent] = {}
+            node = child
+        if not isinstance(node, dict):
+            raise SettingsError(f"--set {assignment}: '{'.'.join(parents)}' has no settings")
+        node[last] = value
+    return _validate(Experiment, values, "--set")
+
+
+def _read_yaml(path: Path):
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" (line {where.line + 1})" if where else ""
+        raise SettingsError(f"The settings file '{path}' is not YAML{line}.") from error
+
+
+@contextmanager
+def _importing_from(folder: Path):
+    """Let modules be imported from a folder, as Python does for a file that it runs; none stays,
+    as another folder may have one of the same name."""
+    before = set(sys.modules)
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        for name in set(sys.modules) - before:
+            file = getattr(sys.modules[name], "__file__", None)
+            if file and Path(file).parent == folder:
+                del sys.modules[name]
+
+
+def _load_python(path: Path) -> Experiment:
+    try:
+        with _importing_from(path.parent.resolve()):
+            experiment = runpy.run_path(str(path)).get("experiment")
+    except pydantic.ValidationError as error:
+        raise SettingsError(_explain(error, path)) from error
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+        line = lines[-1] if lines else getattr(error, "lineno", "?")
+        raise SettingsError(
+            f"The settings file '{path}' cannot be run: line {line}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(experiment, Experiment):
+        raise SettingsError(
+            f"The settings file '{path}' must define `experiment = Experiment(...)`."
+        )
+    return experiment
+
+
+def _validate(model: type[Settings], values: Any, source):
+    try:
+        return model.model_validate(values)
+    except pydantic.ValidationError as error:
+        raise SettingsError(_explain(error, source)) from error
+
+
+def _explain(error: pydantic.ValidationError, source) -> str:
+    """One sentence a mistake: where in the settings, what was expected, what was given."""
+    sentences = []
+    for mistake in error.errors(include_url=False):
+        where = ".".join(str(part) for part in mistake["loc"]) or error.title
+        if mistake["type"] == "extra_forbidden":
+            known = _known_keys(error.title, mistake["loc"][:-1])
+            close = difflib.get_close_matches(str(mistake["loc"][-1]), known, n=1)
+            hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
+            sentences.append(f"{where}: no such setting; {hint}")
+            continue
+        if mistake["type"] == "missing":
+            sentences.append(f"{where}: is needed")
+            continue
+        message = mistake["msg"].removeprefix("Value error, ")
+        value = mistake["input"]
+        # A float of numpy's is a float to the reader.
+        given = repr(float(value) if isinstance(value, float) else value)
+        if len(given) > 60 or mistake["type"] == "value_error":
+            sentences.append(f"{where}: {message}")
+        else:
+            sentences.append(f"{where}: {message}, got {given}")
+    return f"Wrong settings ({source}): " + "; ".join(dict.fromkeys(sentences))
+
+
+def _known_keys(title: str, path: tuple) -> list[str]:
+    """Names of the settings at ``path`` below the model called ``title``."""
+    models = {model.__name__: model for model in Settings.__subclasses__()}
+    model = models.get(title)
+    for part in path:
+        if model is None or part not in model.model_fields:
+            # A task's own name stands between `tasks` and its settings, a number in a list.
+            continue
+        annotation = model.model_fields[part].annotation
+        # Lists and dictionaries of settings name theirs as an argument.
+        inside = [annotation, *typing.get_args(annotation)]
+        model = next((kind for kind in inside if kind in models.values()), None)
+    return list(model.model_fields) if model else []

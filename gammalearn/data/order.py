@@ -10,8 +10,13 @@ __all__ = ["EpochPlan", "EventOrder"]
 #: that few are unpacked for a part of their rows.
 ROWS_OF_A_BLOCK = 64
 
-#: A window holds this many blocks at least, or a batch would be of neighbours.
-BLOCKS_OF_A_WINDOW = 16
+#: Lanes that the blocks of a shuffle are dealt to. Processes whose number divides it do together,
+#: step by step, what one does alone.
+LANES = 16
+
+#: A window holds this many blocks at least: in each lane the one that was read last, and as many
+#: images of those before.
+BLOCKS_OF_A_WINDOW = 2 * LANES
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,7 @@ class EpochPlan:
     Attributes
     ----------
     blocks : list of ndarray of int
-        Items of the data set that are read together, in the order of reading.
+        Items of the data set that are read together, in the order in which they are needed.
     batches : list of ndarray of int
         Items that come out together; the same items as in ``blocks``.
     """
@@ -34,14 +39,16 @@ class EventOrder:
     """The order of a data set's events for one of some processes, different in each epoch.
 
     Events that lie side by side in a file are read together, in blocks. Shuffling permutes the
-    blocks, and then the events within a window of them: each event waits for a random time, up
-    to the length of the window, after its block is read. Where all events fit into the window
-    they are shuffled at once, as a list of them would be.
+    blocks and deals them to lanes, as many events to each. In its lane an event waits for a random
+    time after its block is read, and what comes out is an event of each lane in turn. Where all
+    events fit into the window they are shuffled at once, as a list of them would be.
 
-    The processes divide the permuted blocks among themselves, each a run of as many events as
-    the others' or one fewer, and cut it into equally many batches of nearly equal size. No event
-    comes twice in an epoch, and no process waits for one that has more batches; only where there
-    are fewer events than processes, some of these see the same.
+    Of several processes each takes every so many-th event, and so all of its own lanes. Their
+    batches together are those of one process with batches as large as theirs together, for as many
+    processes as divide `LANES`, or for any where all events fit into the window. Without shuffling,
+    each has a run of the events. No event comes twice in an epoch, and no process waits for one
+    that has more batches; only where there are fewer events than processes, some of these see the
+    same.
 
     Parameters
     ----------
@@ -96,24 +103,44 @@ class EventOrder:
 
     def plan(self) -> EpochPlan:
         """This process's part of the epoch."""
-        everything = np.arange(len(self.multiplicity), dtype=np.int32)
+        n_events, n_batches = len(self.multiplicity), len(self)
+        everything = np.arange(n_events, dtype=np.int32)
         blocks = np.split(everything, self._first[1:])
-        rng = None if self.seed is None else np.random.default_rng([self.seed, self.epoch])
-        if rng is not None:
-            blocks = [blocks[number] for number in rng.permutation(len(blocks))]
-            rng = np.random.default_rng([self.seed, self.epoch, self.rank])
-        blocks = _part(blocks, self.rank, self.world_size)
+        steps = np.arange(n_batches + 1)
+        if self.seed is None:
+            blocks = _part(blocks, self.rank, self.world_size)
+            items = np.concatenate(blocks)
+            return EpochPlan(blocks, np.split(items, (steps * len(items) // n_batches)[1:-1]))
+        rng = np.random.default_rng([self.seed, self.epoch])
+        blocks = [blocks[number] for number in rng.permutation(len(blocks))]
+        if self.multiplicity.sum() <= self.window:
+            items = rng.permutation(everything)
+        else:
+            items = self._shuffled(blocks, rng)
+        # Where the batches of all processes end, and how many of the events before are of this one.
+        first = self.rank % n_events
+        ends = -(-(steps * n_events // n_batches - first) // self.world_size)
+        mine = items[first :: self.world_size]
+        return EpochPlan(_as_needed(blocks, mine, n_events), np.split(mine, ends[1:-1]))
+
+    def _shuffled(self, blocks: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+        """All events, one of each lane in turn."""
         items = np.concatenate(blocks)
-        if rng is not None:
-            images = np.cumsum(self.multiplicity[items])
-            wait = rng.random(len(items)) * self.window
-            if images[-1] > self.window:
-                block = np.repeat(np.arange(len(blocks)), [len(block) for block in blocks])
-                before = np.array([0, *images[np.cumsum([len(block) for block in blocks]) - 1]])
-                wait += before[block]
-            items = items[np.argsort(wait, kind="stable")]
-        bounds = np.arange(len(self) + 1) * len(items) // len(self)
-        return EpochPlan(blocks, np.split(items, bounds[1:-1]))
+        block = np.repeat(np.arange(len(blocks)), [len(block) for block in blocks])
+        n_lanes = -(-LANES // self.world_size) * self.world_size
+        # The first lanes have one event more where they cannot have as many.
+        fewest, more = divmod(len(items), n_lanes)
+        lane = np.repeat(np.arange(n_lanes), fewest + (np.arange(n_lanes) < more))
+        images = self.multiplicity[items]
+        before = np.cumsum(images) - images
+        is_first = np.diff(lane, prepend=-1) > 0
+        before -= before[is_first][np.cumsum(is_first) - 1]
+        is_first |= np.diff(block, prepend=-1) != 0
+        read = before[is_first][np.cumsum(is_first) - 1]
+        wait = rng.random(len(items)) * self.window / BLOCKS_OF_A_WINDOW
+        in_lane = np.lexsort((read + wait, lane))
+        turn = np.arange(len(items)) - np.searchsorted(lane, lane)
+        return items[in_lane][np.lexsort((lane, turn))]
 
 
 def _first_of_blocks(multiplicity, file, images_of_a_block) -> np.ndarray:
@@ -138,3 +165,12 @@ def _part(blocks: list[np.ndarray], rank: int, world_size: int) -> list[np.ndarr
     mine[-1] = mine[-1][: stop - (end[last] - len(blocks[last]))]
     mine[0] = mine[0][start - (end[first] - len(blocks[first])) :]
     return mine
+
+
+def _as_needed(blocks: list[np.ndarray], items: np.ndarray, n_events: int) -> list[np.ndarray]:
+    """What the blocks hold of some items, from the block whose first item comes first."""
+    place = np.full(n_events, len(items))
+    place[items] = np.arange(len(items))
+    blocks = [block[place[block] < len(items)] for block in blocks]
+    blocks = [block for block in blocks if len(block)]
+    return sorted(blocks, key=lambda block: place[block].min())

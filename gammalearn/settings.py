@@ -329,7 +329,7 @@ class DataSettings(Settings):
     """Random changes of the training images."""
 
     shuffle_window: int = Field(8192, ge=1)
-    """Images kept in memory in each process to shuffle the training events among (15 kB for two
+    """Images kept in memory by all processes to shuffle the training events among (15 kB for two
     channels of an LST image). Where there are no more than these, the shuffle is complete."""
 
     packed_cache: bool = False

@@ -148,6 +148,8 @@ class ReconstructionNetwork(nn.Module):
 def _head(settings, n_outputs: int) -> nn.Sequential:
     """From the description of an image or an event to outputs."""
     return nn.Sequential(
+        # Else a step too long can leave ReLUs without a single event that they let through.
+        nn.LayerNorm(settings.embedding),
         nn.Linear(settings.embedding, settings.head),
         nn.ReLU(),
         nn.Dropout(settings.dropout),

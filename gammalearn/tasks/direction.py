@@ -2,6 +2,7 @@
 
 import astropy.units as u
 import numpy as np
+import torch
 from astropy.coordinates import AltAz
 from ctapipe.coordinates import TelescopeFrame
 from torch import Tensor
@@ -17,8 +18,14 @@ def _pointing(events) -> AltAz:
     )
 
 
+def _on_the_sphere(offset: Tensor) -> Tensor:
+    """Unit vectors at offsets (fov_lon, fov_lat) in deg, shape (n_events, 3)."""
+    lon, lat = torch.deg2rad(offset).unbind(dim=1)
+    return torch.stack([lat.cos() * lon.cos(), lat.cos() * lon.sin(), lat.sin()], dim=1)
+
+
 class DirectionTask(Regression):
-    """Offset from the pointing, learnt with the distance in the tangent plane."""
+    """Offset from the pointing, learnt with the angle on the sphere."""
 
     name = "direction"
     n_values = 2
@@ -32,6 +39,16 @@ class DirectionTask(Regression):
         )
         offset = true.transform_to(TelescopeFrame(telescope_pointing=_pointing(events)))
         return np.column_stack([offset.fov_lon.wrap_at(180 * u.deg).deg, offset.fov_lat.deg])
+
+    def distance(self, output: Tensor, target: Tensor) -> Tensor:
+        """Angle between estimates and truth in deg, shape (n_events,).
+
+        From the chord between the two, whose gradient is 0 and not NaN where they are the same.
+        """
+        chord = _on_the_sphere(output[:, :2].to(target.dtype)) - _on_the_sphere(target)
+        half = torch.linalg.vector_norm(chord, dim=1) / 2
+        # At the antipodes, which an estimate never comes near, the gradient has no end.
+        return 2 * torch.rad2deg(torch.asin(half.clamp(max=1 - 1e-6)))
 
     def turned(self, target: Tensor, turn) -> Tensor:
         return turn.sky(target)
@@ -54,5 +71,5 @@ class DirectionTask(Regression):
         return columns
 
     def metrics(self, output: Tensor, target: Tensor) -> dict[str, float]:
-        """Angle (deg, in the tangent plane) that holds 68 % of the events."""
+        """Angle (deg) that holds 68 % of the events."""
         return {"angular_resolution": self.resolution(output, target)}

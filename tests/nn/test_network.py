@@ -258,7 +258,7 @@ def test_encoders_are_one_a_camera_and_heads_one_a_task(network):
     assert list(network.encoders) == ["LSTCam", "NectarCam"]
     assert {task: head[-1].out_features for task, head in network.heads.items()} == OUTPUTS
     for head in network.heads.values():
-        assert (head[0].in_features, head[0].out_features) == (16, 32)
+        assert (head[1].in_features, head[1].out_features) == (16, 32)
 
 
 def test_a_camera_that_was_not_trained_on_has_no_encoder(network, images):

@@ -4,7 +4,7 @@ import astropy.units as u
 import numpy as np
 import pytest
 import torch
-from astropy.coordinates import AltAz, SkyCoord
+from astropy.coordinates import AltAz, SkyCoord, angular_separation
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -112,18 +112,36 @@ def test_no_events(task, event_table):
     assert len(task.decode(np.zeros((0, 2), dtype=np.float32), none)["alt"]) == 0
 
 
-def test_loss_is_the_distance(task):
-    output = torch.tensor([[3.0, 4.0], [1.0, 1.0]], requires_grad=True)
-    loss = task.loss(output, torch.tensor([[0.0, 0.0], [1.0, 1.0]]))
-    assert loss.tolist() == [5, 0]
-    loss.sum().backward()
-    torch.testing.assert_close(output.grad, torch.tensor([[0.6, 0.8], [0.0, 0.0]]))
+def separation(output, target):
+    """Of astropy, in deg."""
+    (lon, lat), (true_lon, true_lat) = np.deg2rad(output).T, np.deg2rad(target).T
+    return np.rad2deg(angular_separation(lon, lat, true_lon, true_lat))
+
+
+def test_loss_is_the_angle_on_the_sphere(task):
+    rng = np.random.default_rng(1)
+    target = rng.uniform(-5, 5, (200, 2))
+    output = target + rng.normal(size=(200, 2)) * 10.0 ** rng.uniform(-3, 1, (200, 1))
+    loss = task.loss(torch.from_numpy(output), torch.from_numpy(target))
+    np.testing.assert_allclose(loss, separation(output, target), rtol=1e-9)
+    single = task.loss(torch.from_numpy(output).float(), torch.from_numpy(target).float())
+    np.testing.assert_allclose(single, loss, rtol=1e-4, atol=2e-5)
+    # A degree of longitude is less the nearer to the pole.
+    high = task.loss(torch.tensor([[1.0, 60.0]]), torch.tensor([[0.0, 60.0]]))
+    assert high.item() == pytest.approx(0.5, rel=1e-3)
+
+
+def test_gradient_of_the_loss_points_away_from_the_truth(task):
+    output = torch.tensor([[0.03, 0.04], [1.0, 1.0]], requires_grad=True)
+    task.loss(output, torch.tensor([[0.0, 0.0], [1.0, 1.0]])).sum().backward()
+    expected = torch.tensor([[0.6, 0.8], [0.0, 0.0]])
+    torch.testing.assert_close(output.grad, expected, rtol=1e-3, atol=1e-6)
 
 
 @pytest.mark.parametrize("n_events", [1, 2, 50])
 def test_metrics(task, n_events):
     output, target = np.random.default_rng(n_events).normal(size=(2, n_events, 2))
-    expected = np.quantile(np.hypot(*(output - target).T), 0.68)
+    expected = np.quantile(separation(output, target), 0.68)
     metrics = task.metrics(torch.from_numpy(output), torch.from_numpy(target))
     assert metrics == {"angular_resolution": pytest.approx(expected)}
 

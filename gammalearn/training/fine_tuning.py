@@ -1,8 +1,9 @@
 """Fine-tuning: a network that begins with what another one has learnt.
 
 What goes from one network to the other are whole *parts*: the encoder of a camera, the head of a
-task, the fusion and what else a network has. A camera or task that the other network did not know
-begins anew.
+task, the fusion and what else a network has. A task that the other network did not know begins
+anew; the encoder of a camera that it did not know begins with what another camera's has learnt,
+but for the layers that have weights for each pixel.
 """
 
 import logging
@@ -46,7 +47,7 @@ def begin_with(
     learnt : list of str
         Parts that have weights of the checkpoint.
     anew : dict of str to str
-        The other parts, and why.
+        The other parts, and why; encoders of a camera that the checkpoint does not know among them.
 
     Raises
     ------
@@ -55,6 +56,12 @@ def begin_with(
     """
     trained = load_checkpoint(path)
     theirs = _by_part(_renamed(trained, cameras), network)
+    known = next(iter(trained.cameras)).name
+    of_a_camera = {
+        name.removeprefix(f"encoders.{known}."): value
+        for name, value in trained.network.state_dict().items()
+        if name.startswith(f"encoders.{known}.")
+    }
     other_meaning = [
         name
         for name in MEANING
@@ -63,10 +70,18 @@ def begin_with(
     other_slots = trained.experiment.network.telescopes != experiment.network.telescopes
     learnt, anew = [], {}
     for part, ours in _by_part(network.state_dict(), network).items():
-        if part not in theirs:
-            anew[part] = "new"
-        elif part.startswith("encoders.") and other_meaning:
+        if part.startswith("encoders.") and other_meaning:
             anew[part] = f"other data.{other_meaning[0]}"
+        elif part.startswith("encoders.") and part not in theirs:
+            n_taken = 0
+            for name, value in ours.items():
+                other = of_a_camera.get(name.removeprefix(f"{part}."))
+                if other is not None and other.shape == value.shape:
+                    value.copy_(other)
+                    n_taken += 1
+            anew[part] = f"new, with {n_taken} of {len(ours)} tensors from {known}"
+        elif part not in theirs:
+            anew[part] = "new"
         elif part == "fusion" and other_slots:
             anew[part] = "other network.telescopes"
         elif _shapes(ours) != _shapes(theirs[part]):

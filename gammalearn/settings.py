@@ -525,7 +525,7 @@ class TrainingSettings(Settings):
 
     picture_epochs: int = Field(5, ge=1)
     """Epochs from one picture of the validation in TensorBoard to the next: some events with what
-    the network makes of them, and the migration matrix of the energy."""
+    the network makes of them, and migration matrices of energy and direction."""
 
     image_losses: float = Field(1.0, ge=0, allow_inf_nan=False)
     """What the losses of each image's own estimates count beside those of its event (stereo): that

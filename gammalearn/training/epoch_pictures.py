@@ -14,7 +14,7 @@ from ..camera import CameraType
 from ..data import Batch, EventIndex
 from ..tasks import Task
 
-__all__ = ["EpochPictures", "draw_energy_migration", "draw_events"]
+__all__ = ["EpochPictures", "draw_direction_migration", "draw_energy_migration", "draw_events"]
 
 #: Events that are drawn, and images of each at the most.
 N_EVENTS, N_IMAGES = 3, 4
@@ -28,10 +28,13 @@ BINS_PER_DECADE = 5
 #: Factors of ten beyond the true energies that reconstructed ones are drawn to.
 MARGIN = 1
 
+#: Bins of each coordinate of the direction.
+DIRECTION_BINS = 24
+
 
 class EpochPictures(lightning.Callback):
-    """Sends to TensorBoard, every few epochs, the energies of the validation as a migration matrix
-    and some of its events with what the network says of them.
+    """Sends to TensorBoard, every few epochs, migration matrices of the validation's energies and
+    directions, and some of its events with what the network says of them.
 
     Of several processes the first draws, from its share of the validation.
 
@@ -64,10 +67,17 @@ class EpochPictures(lightning.Callback):
             self._send(trainer, "validation/events", figure)
 
     def on_validation_epoch_end(self, trainer, pl_module):
-        if "energy" in pl_module.seen and self._is_due(trainer):
+        if not self._is_due(trainer):
+            return
+        if "energy" in pl_module.seen:
             true, reco = pl_module.seen["energy"].values()
             figure = draw_energy_migration(true[:, 0].numpy(), reco[:, 0].numpy())
             self._send(trainer, "validation/energy_migration", figure)
+        for name, task in pl_module.tasks.items():
+            if task.in_the_sky:
+                true, reco = pl_module.seen[name].values()
+                figure = draw_direction_migration(true.numpy(), reco[:, :2].numpy())
+                self._send(trainer, f"validation/{name}_migration", figure)
 
     def _send(self, trainer, name: str, figure: Figure) -> None:
         figure.suptitle(f"epoch {trainer.current_epoch + 1}", fontsize=9)
@@ -117,6 +127,39 @@ def draw_energy_migration(true: np.ndarray, reco: np.ndarray) -> Figure:
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_minor_formatter(NullFormatter())
+    return figure
+
+
+def draw_direction_migration(true: np.ndarray, reco: np.ndarray) -> Figure:
+    """Numbers of events by each coordinate of the true and the reconstructed direction.
+
+    Parameters
+    ----------
+    true, reco : ndarray, shape (n_events, 2)
+        (fov_lon, fov_lat) in deg. What is reconstructed beyond all true directions counts in the
+        first or last bin.
+    """
+    figure = Figure(figsize=(7.4, 3.6), layout="constrained", dpi=100)
+    reach = max(float(np.abs(true).max(initial=0)), 0.1)
+    edges = np.linspace(-reach, reach, DIRECTION_BINS + 1)
+    counts = [
+        np.histogram2d(of_true, np.clip(of_reco, -reach, reach), bins=[edges, edges])[0]
+        for of_true, of_reco in zip(true.T, reco.T, strict=True)
+    ]
+    most = max(1, *(numbers.max() for numbers in counts))
+    for axes, numbers, name in zip(
+        figure.subplots(1, 2), counts, ("longitude", "latitude"), strict=True
+    ):
+        mesh = axes.pcolormesh(
+            edges, edges, np.ma.masked_equal(numbers, 0).T, cmap="YlGnBu", vmin=0, vmax=most
+        )
+        axes.plot(edges[[0, -1]], edges[[0, -1]], "--", color="0.35", linewidth=1)
+        axes.set(
+            xlabel=f"true field-of-view {name} (deg)",
+            ylabel=f"reconstructed field-of-view {name} (deg)",
+            aspect="equal",
+        )
+    figure.colorbar(mesh, ax=figure.axes, label="events")
     return figure
 
 

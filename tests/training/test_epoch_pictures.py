@@ -11,14 +11,18 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from gammalearn.data import EventDataset, EventIndex
 from gammalearn.tasks import build_tasks
-from gammalearn.training.epoch_pictures import draw_energy_migration, draw_events
+from gammalearn.training.epoch_pictures import (
+    draw_direction_migration,
+    draw_energy_migration,
+    draw_events,
+)
 
 
 def test_tensorboard_has_pictures(train, tmp_path):
     train(tmp_path, training={"epochs": 5, "picture_epochs": 2})
     board = EventAccumulator(str(tmp_path / "tensorboard"))
     board.Reload()
-    names = {"validation/events", "validation/energy_migration"}
+    names = {"validation/events", "validation/energy_migration", "validation/direction_migration"}
     assert set(board.Tags()["images"]) == names
     for name in names:
         images = board.Images(name)
@@ -55,6 +59,23 @@ def test_wild_energies_count_at_the_edge(wild):
     assert counts[true, true] == 1
     if not np.isnan(wild):
         assert counts[5 - true, true] == 1
+
+
+def test_directions_by_hand():
+    """24 bins in each coordinate; what is beyond all true ones counts at the edge."""
+    true = np.array([[2.4, -2.4], [0.1, 0.1], [0.1, 0.1]])
+    reco = np.array([[2.3, 2.3], [0.1, -0.1], [9.0, np.nan]])
+    figure = draw_direction_migration(true, reco)
+    lon, lat = (
+        mesh.get_array().filled(0).T
+        for axes in figure.axes[:2]
+        for mesh in axes.collections
+        if isinstance(mesh, QuadMesh)
+    )
+    assert lon.shape == (24, 24) and lon.sum() == 3 and lat.sum() == 2
+    assert lon[23, 23] == 1 and lon[12, 12] == 1 and lon[12, 23] == 1
+    assert lat[0, 23] == 1 and lat[12, 11] == 1
+    assert draw_direction_migration(true[:0], reco[:0]).axes
 
 
 @pytest.fixture(scope="module")

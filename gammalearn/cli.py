@@ -90,7 +90,10 @@ def predict(arguments) -> None:
 
     options = RunOptions(overwrite=arguments.overwrite, progress=not arguments.quiet)
     output = Path(arguments.output)
-    for path in predict(arguments.checkpoint, arguments.input, output, options, arguments.shard):
+    files = predict(
+        arguments.checkpoint, arguments.input, output, options, arguments.shard, arguments.format
+    )
+    for path in files:
         print(path)
 
 
@@ -296,6 +299,12 @@ def _parser():
         metavar="I/N",
         type=_shard,
         help="the I-th of N parts of the inputs, for array jobs: 1/8 to 8/8",
+    )
+    sub.add_argument(
+        "--format",
+        choices=["ctapipe", "lstchain"],
+        help="layout of the DL2 files; lstchain's of lstchain DL1 only (default: as in the "
+        "settings of the training, which is ctapipe unless they say otherwise)",
     )
     sub.add_argument("--overwrite", action="store_true", help="replace DL2 files that exist")
 

@@ -610,6 +610,10 @@ class OutputSettings(Settings):
     dl1_images: bool = False
     """Copy the DL1 images into the DL2 files."""
 
+    dl2_format: Literal["ctapipe", "lstchain"] = "ctapipe"
+    """Layout of the DL2 files: ctapipe's data model, or of lstchain DL1, by networks of single
+    telescopes, lstchain's."""
+
 
 def _named_tasks(value):
     if isinstance(value, list | tuple) and all(isinstance(v, str) for v in value):

@@ -1,4 +1,4 @@
-"""Writer of DL2 HDF5 files, in ctapipe's data model; of lstchain DL1 files in lstchain's layout.
+"""Writer of DL2 HDF5 files, in ctapipe's data model; of lstchain DL1 in lstchain's layout too.
 
 A DL2 file holds what its DL1 file does but for the images (instrument, triggers, truth, image
 parameters) and, row by row beside the triggers, what the network says of each event.
@@ -31,7 +31,7 @@ from ..errors import InputFileError, OutputError
 from ..expendable import expendable, read_expendably
 from ..files import open_hdf5, reason
 from ..tasks import Task
-from . import lstchain
+from . import from_lstchain, lstchain
 from .origin import ORIGIN, origin
 
 __all__ = ["CONTAINERS", "check_input", "decode_outputs", "dl2_file", "dl2_name", "write_dl2"]
@@ -53,27 +53,32 @@ def dl2_name(path: Path) -> str:
     return name.removesuffix(".dl1").removesuffix(".simtel") + ".dl2.h5"
 
 
-def check_input(path: Path, settings) -> None:
-    """Refuse a file of whose events no DL2 file can be made.
+def check_input(path: Path, experiment) -> None:
+    """Refuse a file of whose events no DL2 file can be made as it is asked for.
 
     Parameters
     ----------
     path : Path
-    settings : gammalearn.settings.DataSettings
+    experiment : gammalearn.settings.Experiment
 
     Raises
     ------
     InputFileError
-        If it is lstchain's, and whole events are asked for.
+        If lstchain's layout is asked for, and the file is not lstchain's or whole events are
+        reconstructed.
     """
-    if settings.grouping == "mono":
+    if experiment.output.dl2_format == "ctapipe":
         return
-    with open_reader(path, settings.cache_directory) as reader:
-        if reader.dl1_path is None:
+    if experiment.data.grouping != "mono":
+        raise InputFileError(
+            f"'{path}' cannot become DL2 in lstchain's layout, which is of single telescopes: take "
+            "a network that was trained with data.grouping=mono, or ctapipe's DL2."
+        )
+    with open_reader(path, experiment.data.cache_directory) as reader:
+        if reader.dl1_path is not None:
             raise InputFileError(
-                f"'{path}' is lstchain DL1, of which DL2 files are made of single telescopes only: "
-                "take a network that was trained with data.grouping=mono, or give ctapipe DL1 or "
-                "the file of sim_telarray that the events come from."
+                f"'{path}' is {reader.format}, of which DL2 is made in ctapipe's data model only; "
+                "leave out what asks for lstchain's layout (--format, output.dl2_format)."
             )
 
 
@@ -121,9 +126,9 @@ def dl2_file(
         If the DL1 file is damaged where nothing was read so far.
     """
     source, part = index.files[0], path.with_name(path.name + ".part")
-    cache_directory, images = experiment.data.cache_directory, experiment.output.dl1_images
+    output, cache_directory = experiment.output, experiment.data.cache_directory
     copying = expendable(
-        partial(_copy_dl1, part=part, images=images, cache=cache_directory), [source]
+        partial(_copy_dl1, part=part, output=output, cache=cache_directory), [source]
     )
 
     def write(tasks, outputs):
@@ -131,7 +136,7 @@ def dl2_file(
             (error,) = copying
             if error is not None:
                 raise error
-            made_from = origin(source, checkpoint) if checkpoint else None
+            made_from = origin(source, checkpoint, output.dl2_format) if checkpoint else None
             add = partial(_add_dl2, part, index, tasks, outputs, experiment, made_from)
             read_expendably(add, source)
             # HDF5 does not tell that a disk was full at the very end; it opens no file that is cut.
@@ -147,16 +152,20 @@ def dl2_file(
         part.unlink(missing_ok=True)
 
 
-def _copy_dl1(source: Path, part: Path, images: bool, cache: str | None) -> None:
+def _copy_dl1(source: Path, part: Path, output, cache: str | None) -> None:
+    images = output.dl1_images
     with open_reader(source, cache) as reader:
-        if reader.dl1_path is None:
+        if output.dl2_format == "lstchain":
             with open_hdf5(source) as dl1, tables.open_file(part, mode="w") as file:
                 lstchain.copy_dl1(dl1, file, images)
-            return
-        with HDF5Merger(
-            part, overwrite=True, dl1_images=images, true_images=images, dl2_subarray=True
-        ) as merger:
-            merger(reader.dl1_path)
+        elif reader.dl1_path is None:
+            with open_hdf5(source) as dl1:
+                from_lstchain.copy_dl1(reader, dl1, part, images)
+        else:
+            with HDF5Merger(
+                part, overwrite=True, dl1_images=images, true_images=images, dl2_subarray=True
+            ) as merger:
+                merger(reader.dl1_path)
 
 
 def _add_dl2(
@@ -169,7 +178,7 @@ def _add_dl2(
         open_reader(source, experiment.data.cache_directory) as reader,
         tables.open_file(part, mode="a") as file,
     ):
-        if reader.dl1_path is None:
+        if experiment.output.dl2_format == "lstchain":
             with open_hdf5(source) as dl1:
                 lstchain.add_events(dl1, file, index, decoded)
         else:

@@ -90,8 +90,10 @@ def predict(arguments) -> None:
 
     options = RunOptions(overwrite=arguments.overwrite, progress=not arguments.quiet)
     output = Path(arguments.output)
+    given = {"dl2_format": arguments.format, "truth": "link" if arguments.link_truth else None}
+    changes = {name: value for name, value in given.items() if value is not None}
     files = predict(
-        arguments.checkpoint, arguments.input, output, options, arguments.shard, arguments.format
+        arguments.checkpoint, arguments.input, output, options, arguments.shard, changes
     )
     for path in files:
         print(path)
@@ -305,6 +307,12 @@ def _parser():
         choices=["ctapipe", "lstchain"],
         help="layout of the DL2 files; lstchain's of lstchain DL1 only (default: as in the "
         "settings of the training, which is ctapipe unless they say otherwise)",
+    )
+    sub.add_argument(
+        "--link-truth",
+        action="store_true",
+        help="link the truth of ctapipe DL1 instead of copying it: the files need their DL1 files "
+        "where these are now",
     )
     sub.add_argument("--overwrite", action="store_true", help="replace DL2 files that exist")
 

@@ -1,6 +1,6 @@
 """The run: simulate, fit, predict, evaluate."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -220,7 +220,7 @@ def predict(
     output: Path,
     options: RunOptions = RunOptions(),
     shard: tuple[int, int] | None = None,
-    dl2_format: str | None = None,
+    changes: Mapping[str, str] | None = None,
 ) -> list[Path]:
     """Reconstruct DL1 files with a trained network.
 
@@ -238,8 +238,8 @@ def predict(
     shard : tuple of int, optional
         Which part of the inputs to do, and of how many: (1, 8) is the first of eight. Each input is
         in one part, whatever the order that they are given in.
-    dl2_format : str, optional
-        In place of the setting ``output.dl2_format`` of the training.
+    changes : mapping of str to str, optional
+        Of the settings ``output.…`` of the training, by name.
 
     Returns
     -------
@@ -253,9 +253,9 @@ def predict(
     """
     check_place(output)
     trained = load_checkpoint(checkpoint)
-    experiment = trained.experiment
-    if dl2_format is not None:
-        experiment = experiment.override([f"output.dl2_format={dl2_format}"])
+    experiment = trained.experiment.override(
+        [f"output.{name}={value}" for name, value in (changes or {}).items()]
+    )
     files = find_files(list(inputs), "INPUT")
     _check_names(files)
     if shard is not None:

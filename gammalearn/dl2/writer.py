@@ -43,6 +43,9 @@ CONTAINERS = {
     "particle_type": ParticleClassificationContainer,
 }
 
+#: Groups of what is known of simulations only.
+SIMULATION = ("/simulation", "/configuration/simulation")
+
 
 def dl2_name(path: Path) -> str:
     """Name of the DL2 file made from a file: ``gamma.dl1.h5`` and ``gamma.simtel.zst`` give
@@ -65,21 +68,28 @@ def check_input(path: Path, experiment) -> None:
     ------
     InputFileError
         If lstchain's layout is asked for, and the file is not lstchain's or whole events are
-        reconstructed.
+        reconstructed; or if truth is to be linked that no ctapipe DL1 has.
     """
-    if experiment.output.dl2_format == "ctapipe":
+    output = experiment.output
+    if output.dl2_format == "ctapipe" and output.truth == "copy":
         return
-    if experiment.data.grouping != "mono":
+    with open_reader(path, experiment.data.cache_directory) as reader:
+        is_lstchain, is_ctapipe = reader.dl1_path is None, reader.dl1_path == reader.path
+    if output.truth == "link" and not (is_ctapipe and output.dl2_format == "ctapipe"):
+        raise InputFileError(
+            f"'{path}' is {reader.format}: truth is linked from ctapipe DL1 to ctapipe's DL2 only; "
+            "leave out what asks for it (--link-truth, output.truth)."
+        )
+    if output.dl2_format == "lstchain" and not is_lstchain:
+        raise InputFileError(
+            f"'{path}' is {reader.format}, of which DL2 is made in ctapipe's data model only; "
+            "leave out what asks for lstchain's layout (--format, output.dl2_format)."
+        )
+    if output.dl2_format == "lstchain" and experiment.data.grouping != "mono":
         raise InputFileError(
             f"'{path}' cannot become DL2 in lstchain's layout, which is of single telescopes: take "
             "a network that was trained with data.grouping=mono, or ctapipe's DL2."
         )
-    with open_reader(path, experiment.data.cache_directory) as reader:
-        if reader.dl1_path is not None:
-            raise InputFileError(
-                f"'{path}' is {reader.format}, of which DL2 is made in ctapipe's data model only; "
-                "leave out what asks for lstchain's layout (--format, output.dl2_format)."
-            )
 
 
 def write_dl2(
@@ -162,10 +172,22 @@ def _copy_dl1(source: Path, part: Path, output, cache: str | None) -> None:
             with open_hdf5(source) as dl1:
                 from_lstchain.copy_dl1(reader, dl1, part, images)
         else:
-            with HDF5Merger(
-                part, overwrite=True, dl1_images=images, true_images=images, dl2_subarray=True
-            ) as merger:
+            copied = {"dl1_images": images, "true_images": images, "dl2_subarray": True}
+            copied["simulation"] = output.truth == "copy"
+            with HDF5Merger(part, overwrite=True, **copied) as merger:
                 merger(reader.dl1_path)
+            if output.truth == "link":
+                _link_truth(reader.dl1_path, part)
+
+
+def _link_truth(dl1_path: Path, part: Path) -> None:
+    """Have groups point to those of the DL1 file: of tables, ctapipe follows no links."""
+    with open_hdf5(dl1_path) as dl1, tables.open_file(part, mode="a") as file:
+        for path in SIMULATION:
+            if path in dl1:
+                where, name = path.rsplit("/", 1)
+                target = f"{dl1_path.resolve()}:{path}"
+                file.create_external_link(where or "/", name, target, createparents=True)
 
 
 def _add_dl2(

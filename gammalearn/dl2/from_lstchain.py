@@ -93,7 +93,7 @@ def copy_dl1(reader: LstchainDL1Reader, dl1: tables.File, target: Path, images: 
     Raises
     ------
     InputFileError
-        If the file has no truth of some kind, or no times where the pointing goes by them.
+        If simulated events lack their particle, or moving telescopes the times of their events.
     """
     source = _Source(reader, dl1)
     with HDF5TableWriter(target, mode="w") as writer:

@@ -19,6 +19,7 @@ from .evaluation.writing import make_folder, write_whole
 from .files import find_files, sha256
 from .folder import check_folder, check_place, open_folder, write_settings
 from .settings import Experiment
+from .settings_reading import override
 from .simulation.on_demand import make_missing
 from .tasks import build_tasks
 from .training import (
@@ -253,9 +254,8 @@ def predict(
     """
     check_place(output)
     trained = load_checkpoint(checkpoint)
-    experiment = trained.experiment.override(
-        [f"output.{name}={value}" for name, value in (changes or {}).items()]
-    )
+    assignments = [f"output.{name}={value}" for name, value in (changes or {}).items()]
+    experiment = override(trained.experiment, assignments)
     files = find_files(list(inputs), "INPUT")
     _check_names(files)
     if shard is not None:

@@ -254,18 +254,17 @@ def test_ctapipe_merges_the_files(make_dl2, tmp_path):
         np.testing.assert_array_equal(both.read_subarray_events()["Net_energy"], expected)
 
 
-def linked_and_copied(make_dl2, grouping, name="proton_run202_prod5"):
+def linked_and_copied(make_dl2, name="proton_run202_prod5"):
     """Two DL2 files of one DL1 file."""
-    source, path, _, _ = make_dl2(name, grouping, output={"truth": "link"})
+    source, path, _, _ = make_dl2(name, "stereo", output={"truth": "link"})
     linked = path.rename(path.with_name(f"{name}.linked.dl2.h5"))
-    return source, linked, make_dl2(name, grouping)[1]
+    return source, linked, make_dl2(name, "stereo")[1]
 
 
-@pytest.mark.parametrize("grouping", ["stereo", "mono"])
-def test_linked_truth_is_read_and_merged_like_a_copy(make_dl2, tmp_path, grouping):
-    _, linked, copied = linked_and_copied(make_dl2, grouping)
+def test_linked_truth_is_read_and_merged_like_a_copy(make_dl2, tmp_path):
+    _, linked, copied = linked_and_copied(make_dl2)
     assert linked.stat().st_size < 0.7 * copied.stat().st_size
-    _, other, _ = linked_and_copied(make_dl2, grouping, "proton_run201_prod5")
+    _, other, _ = linked_and_copied(make_dl2, "proton_run201_prod5")
     merged = tmp_path / "merged.dl2.h5"
     assert run_tool(MergeTool(), [str(linked), str(other), "-o", str(merged)], cwd=tmp_path) == 0
     with load(linked) as a, load(copied) as b, load(merged) as both:
@@ -297,7 +296,7 @@ def test_truth_is_linked_by_an_option(data_dir, checkpoint, tmp_path):
 
 def test_truth_that_is_linked_and_gone_is_missed(data_dir, make_dl2, tmp_path):
     """What has no truth of ctapipe's is refused beforehand."""
-    source, linked, _ = linked_and_copied(make_dl2, "stereo")
+    source, linked, _ = linked_and_copied(make_dl2)
     with tables.open_file(linked, "a") as file:
         file.remove_node("/simulation")
         file.create_external_link("/", "simulation", f"{tmp_path}/gone.h5:/simulation")

@@ -90,7 +90,12 @@ def predict(arguments) -> None:
 
     options = RunOptions(overwrite=arguments.overwrite, progress=not arguments.quiet)
     output = Path(arguments.output)
-    for path in predict(arguments.checkpoint, arguments.input, output, options, arguments.shard):
+    given = {"dl2_format": arguments.format, "truth": "link" if arguments.link_truth else None}
+    changes = {name: value for name, value in given.items() if value is not None}
+    files = predict(
+        arguments.checkpoint, arguments.input, output, options, arguments.shard, changes
+    )
+    for path in files:
         print(path)
 
 
@@ -296,6 +301,18 @@ def _parser():
         metavar="I/N",
         type=_shard,
         help="the I-th of N parts of the inputs, for array jobs: 1/8 to 8/8",
+    )
+    sub.add_argument(
+        "--format",
+        choices=["ctapipe", "lstchain"],
+        help="layout of the DL2 files; lstchain's of lstchain DL1 only (default: as in the "
+        "settings of the training, which is ctapipe unless they say otherwise)",
+    )
+    sub.add_argument(
+        "--link-truth",
+        action="store_true",
+        help="link the truth of ctapipe DL1 instead of copying it: the files need their DL1 files "
+        "where these are now",
     )
     sub.add_argument("--overwrite", action="store_true", help="replace DL2 files that exist")
 

@@ -1,6 +1,6 @@
 """The run: simulate, fit, predict, evaluate."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -19,6 +19,7 @@ from .evaluation.writing import make_folder, write_whole
 from .files import find_files, sha256
 from .folder import check_folder, check_place, open_folder, write_settings
 from .settings import Experiment
+from .settings_reading import override
 from .simulation.on_demand import make_missing
 from .tasks import build_tasks
 from .training import (
@@ -102,7 +103,7 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
     learnt = index_training(train_files, experiment, tasks, n_processes)
     if not resume:
         check_initial(experiment, learnt.cameras, tasks)
-    tests, skipped = index_inputs(test_files, experiment.data, learnt.cameras)
+    tests, skipped = index_inputs(test_files, experiment, learnt.cameras)
     check_slots(experiment.network, tests)
 
     if first_process:
@@ -220,6 +221,7 @@ def predict(
     output: Path,
     options: RunOptions = RunOptions(),
     shard: tuple[int, int] | None = None,
+    changes: Mapping[str, str] | None = None,
 ) -> list[Path]:
     """Reconstruct DL1 files with a trained network.
 
@@ -237,6 +239,8 @@ def predict(
     shard : tuple of int, optional
         Which part of the inputs to do, and of how many: (1, 8) is the first of eight. Each input is
         in one part, whatever the order that they are given in.
+    changes : mapping of str to str, optional
+        Of the settings ``output.…`` of the training, by name.
 
     Returns
     -------
@@ -250,6 +254,8 @@ def predict(
     """
     check_place(output)
     trained = load_checkpoint(checkpoint)
+    assignments = [f"output.{name}={value}" for name, value in (changes or {}).items()]
+    experiment = override(trained.experiment, assignments)
     files = find_files(list(inputs), "INPUT")
     _check_names(files)
     if shard is not None:
@@ -258,22 +264,22 @@ def predict(
     missing = [
         file
         for file in files
-        if options.overwrite or not _is_done(output / dl2_name(file), file, trained.digest)
+        if options.overwrite or not _is_done(output / dl2_name(file), file, trained, experiment)
     ]
     usable = set(files) - set(missing)
     if missing:
         # Of other files, done or in other parts, there may be events to reconstruct.
         indices, _ = index_inputs(
-            missing, trained.experiment.data, trained.cameras, len(missing) < len(files) or shard
+            missing, experiment, trained.cameras, len(missing) < len(files) or shard
         )
-        check_slots(trained.experiment.network, indices)
+        check_slots(experiment.network, indices)
         usable.update(index.files[0] for index in indices)
-        reconstruct(trained, indices, output, trained.experiment, options)
+        reconstruct(trained, indices, output, experiment, options)
     return [output / dl2_name(file) for file in files if file in usable]
 
 
-def _is_done(path: Path, file: Path, digest: str) -> bool:
-    """Whether a DL2 file is there, of the same checkpoint and input.
+def _is_done(path: Path, file: Path, trained: TrainedNetwork, experiment: Experiment) -> bool:
+    """Whether a DL2 file is there, of the same checkpoint and input, in the same layout.
 
     Raises
     ------
@@ -282,10 +288,10 @@ def _is_done(path: Path, file: Path, digest: str) -> bool:
     """
     if not path.exists():
         return False
-    if read_origin(path) != origin(file, digest):
+    if read_origin(path) != origin(file, trained.digest, experiment.output.dl2_format):
         raise OutputError(
-            f"'{path}' exists, and was not made of all of '{file}' with this checkpoint; give "
-            "another folder, or --overwrite to replace it."
+            f"'{path}' exists, and was not made of all of '{file}' with this checkpoint in this "
+            "layout; give another folder, or --overwrite to replace it."
         )
     return True
 
@@ -302,7 +308,7 @@ def _check_names(files: Sequence[Path]) -> None:
 
 
 def index_inputs(
-    files: Sequence[Path], settings, cameras, allow_empty: bool = False
+    files: Sequence[Path], experiment: Experiment, cameras, allow_empty: bool = False
 ) -> tuple[list[EventIndex], list[tuple[Path, str]]]:
     """One index a file, as each gets its DL2 file; and the files that were skipped, with why.
 
@@ -318,10 +324,10 @@ def index_inputs(
     _check_names(files)
     indices, skipped = [], []
     for file in files:
-        index = EventIndex.build([file], settings, cameras, allow_empty=True)
+        index = EventIndex.build([file], experiment.data, cameras, allow_empty=True)
         skipped += index.skipped
         if index.files:
-            check_input(file, settings)
+            check_input(file, experiment)
             indices.append(index)
     if not allow_empty and not any(len(index) for index in indices):
         raise EmptySelectionError(

@@ -610,6 +610,14 @@ class OutputSettings(Settings):
     dl1_images: bool = False
     """Copy the DL1 images into the DL2 files."""
 
+    truth: Literal["copy", "link"] = "copy"
+    """Have the truth of simulated events in the DL2 files, or a link to the DL1 file that has it:
+    they are smaller, and need it where it is."""
+
+    dl2_format: Literal["ctapipe", "lstchain"] = "ctapipe"
+    """Layout of the DL2 files: ctapipe's data model, or of lstchain DL1, by networks of single
+    telescopes, lstchain's."""
+
 
 def _named_tasks(value):
     if isinstance(value, list | tuple) and all(isinstance(v, str) for v in value):

@@ -76,7 +76,7 @@ class LstchainDL1Reader:
 
     format = "lstchain DL1"
 
-    #: ctapipe's data model needs tables that lstchain does not write.
+    #: There is no ctapipe file of it: tables for DL2 are made when they are needed.
     dl1_path = None
 
     def __init__(self, path: Path):

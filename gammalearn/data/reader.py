@@ -58,7 +58,7 @@ class Reader(Protocol):
         The file, as it was given.
     dl1_path : Path or None
         The ctapipe DL1 file that a DL2 file is made from: the file itself, or what it was
-        converted to.
+        converted to; None where there is none.
     subarray : SubarrayDescription
         The telescopes, their positions and cameras, with equivalent focal lengths.
     events : Table

@@ -11,7 +11,7 @@ __all__ = ["ORIGIN", "origin", "read_origin"]
 ORIGIN = "GAMMALEARN ORIGIN"
 
 
-def origin(source: Path, checkpoint: str) -> str:
+def origin(source: Path, checkpoint: str, dl2_format: str = "ctapipe") -> str:
     """What tells DL2 files apart that have the same name.
 
     Parameters
@@ -20,8 +20,11 @@ def origin(source: Path, checkpoint: str) -> str:
         The input: its name and size count, not where it lies.
     checkpoint : str
         Digest of the checkpoint.
+    dl2_format : str
+        Setting ``output.dl2_format``.
     """
-    return f"checkpoint {checkpoint}, {source.name} of {source.stat().st_size} bytes"
+    made_from = f"checkpoint {checkpoint}, {source.name} of {source.stat().st_size} bytes"
+    return made_from if dl2_format == "ctapipe" else f"{made_from}, in {dl2_format}'s layout"
 
 
 def read_origin(path: Path) -> str | None:

@@ -1,4 +1,4 @@
-"""Writer of DL2 HDF5 files, in ctapipe's data model; of lstchain DL1 files in lstchain's layout.
+"""Writer of DL2 HDF5 files, in ctapipe's data model; of lstchain DL1 in lstchain's layout too.
 
 A DL2 file holds what its DL1 file does but for the images (instrument, triggers, truth, image
 parameters) and, row by row beside the triggers, what the network says of each event.
@@ -31,7 +31,7 @@ from ..errors import InputFileError, OutputError
 from ..expendable import expendable, read_expendably
 from ..files import open_hdf5, reason
 from ..tasks import Task
-from . import lstchain
+from . import from_lstchain, lstchain
 from .origin import ORIGIN, origin
 
 __all__ = ["CONTAINERS", "check_input", "decode_outputs", "dl2_file", "dl2_name", "write_dl2"]
@@ -43,6 +43,9 @@ CONTAINERS = {
     "particle_type": ParticleClassificationContainer,
 }
 
+#: Groups of what is known of simulations only.
+SIMULATION = ("/simulation", "/configuration/simulation")
+
 
 def dl2_name(path: Path) -> str:
     """Name of the DL2 file made from a file: ``gamma.dl1.h5`` and ``gamma.simtel.zst`` give
@@ -53,28 +56,40 @@ def dl2_name(path: Path) -> str:
     return name.removesuffix(".dl1").removesuffix(".simtel") + ".dl2.h5"
 
 
-def check_input(path: Path, settings) -> None:
-    """Refuse a file of whose events no DL2 file can be made.
+def check_input(path: Path, experiment) -> None:
+    """Refuse a file of whose events no DL2 file can be made as it is asked for.
 
     Parameters
     ----------
     path : Path
-    settings : gammalearn.settings.DataSettings
+    experiment : gammalearn.settings.Experiment
 
     Raises
     ------
     InputFileError
-        If it is lstchain's, and whole events are asked for.
+        If lstchain's layout is asked for, and the file is not lstchain's or whole events are
+        reconstructed; or if truth is to be linked that no ctapipe DL1 has.
     """
-    if settings.grouping == "mono":
+    output = experiment.output
+    if output.dl2_format == "ctapipe" and output.truth == "copy":
         return
-    with open_reader(path, settings.cache_directory) as reader:
-        if reader.dl1_path is None:
-            raise InputFileError(
-                f"'{path}' is lstchain DL1, of which DL2 files are made of single telescopes only: "
-                "take a network that was trained with data.grouping=mono, or give ctapipe DL1 or "
-                "the file of sim_telarray that the events come from."
-            )
+    with open_reader(path, experiment.data.cache_directory) as reader:
+        is_lstchain, is_ctapipe = reader.dl1_path is None, reader.dl1_path == reader.path
+    if output.truth == "link" and not (is_ctapipe and output.dl2_format == "ctapipe"):
+        raise InputFileError(
+            f"'{path}' is {reader.format}: truth is linked from ctapipe DL1 to ctapipe's DL2 only; "
+            "leave out what asks for it (--link-truth, output.truth)."
+        )
+    if output.dl2_format == "lstchain" and not is_lstchain:
+        raise InputFileError(
+            f"'{path}' is {reader.format}, of which DL2 is made in ctapipe's data model only; "
+            "leave out what asks for lstchain's layout (--format, output.dl2_format)."
+        )
+    if output.dl2_format == "lstchain" and experiment.data.grouping != "mono":
+        raise InputFileError(
+            f"'{path}' cannot become DL2 in lstchain's layout, which is of single telescopes: take "
+            "a network that was trained with data.grouping=mono, or ctapipe's DL2."
+        )
 
 
 def write_dl2(
@@ -121,9 +136,9 @@ def dl2_file(
         If the DL1 file is damaged where nothing was read so far.
     """
     source, part = index.files[0], path.with_name(path.name + ".part")
-    cache_directory, images = experiment.data.cache_directory, experiment.output.dl1_images
+    output, cache_directory = experiment.output, experiment.data.cache_directory
     copying = expendable(
-        partial(_copy_dl1, part=part, images=images, cache=cache_directory), [source]
+        partial(_copy_dl1, part=part, output=output, cache=cache_directory), [source]
     )
 
     def write(tasks, outputs):
@@ -131,7 +146,7 @@ def dl2_file(
             (error,) = copying
             if error is not None:
                 raise error
-            made_from = origin(source, checkpoint) if checkpoint else None
+            made_from = origin(source, checkpoint, output.dl2_format) if checkpoint else None
             add = partial(_add_dl2, part, index, tasks, outputs, experiment, made_from)
             read_expendably(add, source)
             # HDF5 does not tell that a disk was full at the very end; it opens no file that is cut.
@@ -147,16 +162,32 @@ def dl2_file(
         part.unlink(missing_ok=True)
 
 
-def _copy_dl1(source: Path, part: Path, images: bool, cache: str | None) -> None:
+def _copy_dl1(source: Path, part: Path, output, cache: str | None) -> None:
+    images = output.dl1_images
     with open_reader(source, cache) as reader:
-        if reader.dl1_path is None:
+        if output.dl2_format == "lstchain":
             with open_hdf5(source) as dl1, tables.open_file(part, mode="w") as file:
                 lstchain.copy_dl1(dl1, file, images)
-            return
-        with HDF5Merger(
-            part, overwrite=True, dl1_images=images, true_images=images, dl2_subarray=True
-        ) as merger:
-            merger(reader.dl1_path)
+        elif reader.dl1_path is None:
+            with open_hdf5(source) as dl1:
+                from_lstchain.copy_dl1(reader, dl1, part, images)
+        else:
+            copied = {"dl1_images": images, "true_images": images, "dl2_subarray": True}
+            copied["simulation"] = output.truth == "copy"
+            with HDF5Merger(part, overwrite=True, **copied) as merger:
+                merger(reader.dl1_path)
+            if output.truth == "link":
+                _link_truth(reader.dl1_path, part)
+
+
+def _link_truth(dl1_path: Path, part: Path) -> None:
+    """Have groups point to those of the DL1 file: of tables, ctapipe follows no links."""
+    with open_hdf5(dl1_path) as dl1, tables.open_file(part, mode="a") as file:
+        for path in SIMULATION:
+            if path in dl1:
+                where, name = path.rsplit("/", 1)
+                target = f"{dl1_path.resolve()}:{path}"
+                file.create_external_link(where or "/", name, target, createparents=True)
 
 
 def _add_dl2(
@@ -169,7 +200,7 @@ def _add_dl2(
         open_reader(source, experiment.data.cache_directory) as reader,
         tables.open_file(part, mode="a") as file,
     ):
-        if reader.dl1_path is None:
+        if experiment.output.dl2_format == "lstchain":
             with open_hdf5(source) as dl1:
                 lstchain.add_events(dl1, file, index, decoded)
         else:

@@ -208,7 +208,7 @@ def _find_contents(
             f"The file '{path}' holds no DL2 energy, direction or particle type; reconstruct its "
             "events first."
         )
-    simulated = _is_simulated(h5file)
+    simulated = _is_simulated(h5file, path)
     if not (simulated or observed):
         raise EvaluationError(
             f"The DL2 file '{path}' holds no simulated truth; only simulated events can be "
@@ -253,10 +253,19 @@ def _find_contents(
     return _Contents(level, groups, algorithms, notes, simulated)
 
 
-def _is_simulated(h5file: tables.File) -> bool:
+def _is_simulated(h5file: tables.File, path: Path) -> bool:
     if lstchain.EVENTS in h5file:
         return lstchain.is_simulated(h5file)
-    return SHOWER_TABLE in h5file
+    if SHOWER_TABLE in h5file:
+        return True
+    # What is linked and missing looks like what was never there.
+    if "simulation" in h5file.root._v_links:
+        target = h5file.get_node("/simulation").target.rpartition(":")[0]
+        raise InputFileError(
+            f"The DL2 file '{path}' has its truth in '{target}', which is not there; put that file "
+            "back, or reconstruct without --link-truth."
+        )
+    return False
 
 
 def _words(quantity: str) -> str:

@@ -264,7 +264,7 @@ def test_what_is_left_out_of_the_test_files_is_reported(dl1, altered, tmp_path):
     empty = altered(RUN201, lambda file: file.get_node(TRIGGER).remove_rows(), copy="empty")
     settings = DataSettings(on_error="skip", cuts={"event": "true_energy > 1"})
     files = [dl1(RUN202), empty, dl1("protons_prod5_merged")]
-    tests, skipped = index_inputs(files, settings, None)
+    tests, skipped = index_inputs(files, Experiment(data=settings), None)
     assert [path for path, _ in skipped] == [empty]
     summary = {"training_events": 1, "validation_events": 0, "events": {}, "events_by_task": {},
                "skipped_steps": 0, "network": {}, "weights": {}}  # fmt: skip

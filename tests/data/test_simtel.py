@@ -17,7 +17,7 @@ from gammalearn.data.reader import TRUTH_UNITS, event_keys
 from gammalearn.data.simtel import SimtelReader
 from gammalearn.dl2 import check_input, dl2_name
 from gammalearn.errors import InputFileError
-from gammalearn.settings import DataSettings
+from gammalearn.settings import DataSettings, Experiment
 
 COLUMNS = ["charge", "peak_time", "cleaning_mask"]
 
@@ -114,7 +114,8 @@ def test_however_it_is_compressed(simtel_file, cache, tmp_path):
 
 
 def test_dl2_can_be_made(simtel_file, cache):
-    check_input(simtel_file("lst_with_photons"), DataSettings(cache_directory=cache))
+    settings = DataSettings(cache_directory=cache)
+    check_input(simtel_file("lst_with_photons"), Experiment(data=settings))
     assert dl2_name(simtel_file("lst_with_photons")) == "lst_with_photons.dl2.h5"
 
 

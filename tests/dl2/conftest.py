@@ -1,4 +1,4 @@
-"""Checkpoints of networks that learnt nothing."""
+"""Checkpoints of networks that learnt nothing, and files of lstchain."""
 
 import pytest
 import torch
@@ -9,6 +9,12 @@ from gammalearn.settings import Experiment
 from gammalearn.tasks import build_tasks
 
 NETWORK = {"backbone": "conv4", "channels": [2] * 4, "embedding": 8, "head": 4}
+
+
+@pytest.fixture(scope="session")
+def lstchain(data_dir):
+    """Path of an lstchain DL1 file."""
+    return lambda name: data_dir / "dl1_lstchain" / f"dl1_{name}.h5"
 
 
 @pytest.fixture(scope="session")

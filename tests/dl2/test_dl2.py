@@ -9,10 +9,13 @@ from ctapipe.core import run_tool
 from ctapipe.io import TableLoader
 from ctapipe.tools.merge import MergeTool
 
+from gammalearn.cli import main
 from gammalearn.data import EventDataset, EventIndex
-from gammalearn.dl2 import dl2_name, predict_outputs, write_dl2
+from gammalearn.dl2 import check_input, dl2_name, predict_outputs, write_dl2
 from gammalearn.dl2.prediction import read_ahead
 from gammalearn.errors import InputFileError, OutputError
+from gammalearn.evaluation.events import read_events
+from gammalearn.evaluation.production import read_productions
 from gammalearn.experiment import RunOptions, predict
 from gammalearn.nn import ReconstructionNetwork
 from gammalearn.settings import Experiment
@@ -249,6 +252,61 @@ def test_ctapipe_merges_the_files(make_dl2, tmp_path):
             *b.read_subarray_events()["Net_energy"],
         ]
         np.testing.assert_array_equal(both.read_subarray_events()["Net_energy"], expected)
+
+
+def linked_and_copied(make_dl2, name="proton_run202_prod5"):
+    """Two DL2 files of one DL1 file."""
+    source, path, _, _ = make_dl2(name, "stereo", output={"truth": "link"})
+    linked = path.rename(path.with_name(f"{name}.linked.dl2.h5"))
+    return source, linked, make_dl2(name, "stereo")[1]
+
+
+def test_linked_truth_is_read_and_merged_like_a_copy(make_dl2, tmp_path):
+    _, linked, copied = linked_and_copied(make_dl2)
+    assert linked.stat().st_size < 0.7 * copied.stat().st_size
+    _, other, _ = linked_and_copied(make_dl2, "proton_run201_prod5")
+    merged = tmp_path / "merged.dl2.h5"
+    assert run_tool(MergeTool(), [str(linked), str(other), "-o", str(merged)], cwd=tmp_path) == 0
+    with load(linked) as a, load(copied) as b, load(merged) as both:
+        for read in ("read_subarray_events", "read_telescope_events"):
+            ours, expected, of_both = (getattr(loader, read)() for loader in (a, b, both))
+            assert ours.colnames == expected.colnames
+            for column in ("event_id", "true_energy", "true_az"):
+                assert np.array_equal(ours[column], expected[column])
+            found = of_both[of_both["obs_id"] == 202]
+            assert np.array_equal(found["true_energy"], expected["true_energy"])
+            assert len(of_both) > len(found)
+        for read in ("read_simulation_configuration", "read_shower_distribution"):
+            assert getattr(a, read)().colnames == getattr(b, read)().colnames
+    events = read_events([linked])
+    assert np.array_equal(events["true_energy"], read_events([copied])["true_energy"])
+    (production,), _ = read_productions([linked], events)
+    assert production.showers.n_showers == 2000
+
+
+def test_truth_is_linked_by_an_option(data_dir, checkpoint, tmp_path):
+    source = data_dir / "dl1_ctapipe" / "gamma_lsts_run7_7.0.0.dl1.h5"
+    file = checkpoint(source)
+    command = ["predict", str(file), str(source), "-q", "--link-truth", "-o", str(tmp_path)]
+    assert main(command) == 0
+    with tables.open_file(tmp_path / dl2_name(source)) as made:
+        for group in ("/simulation", "/configuration/simulation"):
+            assert made.get_node(group).target == f"{source.resolve()}:{group}"
+
+
+def test_truth_that_is_linked_and_gone_is_missed(data_dir, make_dl2, tmp_path):
+    """What has no truth of ctapipe's is refused beforehand."""
+    source, linked, _ = linked_and_copied(make_dl2)
+    with tables.open_file(linked, "a") as file:
+        file.remove_node("/simulation")
+        file.create_external_link("/", "simulation", f"{tmp_path}/gone.h5:/simulation")
+    with pytest.raises(InputFileError, match="its truth in '.*gone.h5', which is not there"):
+        read_events([linked])
+    experiment = Experiment.model_validate({"output": {"truth": "link"}})
+    check_input(source, experiment)
+    lstchain = data_dir / "dl1_lstchain" / "dl1_proton_run202_prod5_4tel.h5"
+    with pytest.raises(InputFileError, match="is lstchain DL1: .*--link-truth, output.truth"):
+        check_input(lstchain, experiment)
 
 
 def test_nothing_is_half_written(make_dl2, data_dir, tmp_path, monkeypatch):

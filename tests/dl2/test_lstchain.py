@@ -19,7 +19,7 @@ from gammalearn.evaluation import evaluate
 from gammalearn.evaluation.events import read_events
 from gammalearn.evaluation.production import read_productions
 from gammalearn.info import describe
-from gammalearn.settings import DataSettings, EvaluationSettings, Experiment
+from gammalearn.settings import EvaluationSettings, Experiment
 from gammalearn.tasks import build_tasks
 
 GAMMAS, DIFFUSE, PROTONS = (
@@ -28,11 +28,7 @@ GAMMAS, DIFFUSE, PROTONS = (
     "proton_run202_prod5_4tel",
 )
 
-
-@pytest.fixture(scope="session")
-def lstchain(data_dir):
-    """Path of an lstchain DL1 file."""
-    return lambda name: data_dir / "dl1_lstchain" / f"dl1_{name}.h5"
+LAYOUT = {"output": {"dl2_format": "lstchain"}}
 
 
 @pytest.fixture
@@ -40,7 +36,7 @@ def make_dl2(tmp_path):
     """The DL2 file of a perfect network."""
 
     def make(path, **data):
-        experiment = Experiment.model_validate({"data": {"grouping": "mono", **data}})
+        experiment = Experiment.model_validate({"data": {"grouping": "mono", **data}, **LAYOUT})
         index = EventIndex.build([path], experiment.data)
         tasks = build_tasks(experiment.tasks)
         outputs = {name: task.truth(index.events) for name, task in tasks.items()}
@@ -136,7 +132,7 @@ def test_observation_of_lst1(lstchain, tmp_path):
         file.remove_node(PARAMETERS)
         file.create_table(*PARAMETERS.rsplit("/", 1), obj=observed)
         file.remove_node("/simulation", recursive=True)
-    experiment = Experiment.model_validate({"data": {"grouping": "mono"}})
+    experiment = Experiment.model_validate({"data": {"grouping": "mono"}, **LAYOUT})
     index = EventIndex.build([path], experiment.data)
     tasks = build_tasks(experiment.tasks)
     outputs = {name: np.full((len(index), task.n_outputs), 0.1) for name, task in tasks.items()}
@@ -162,11 +158,18 @@ def test_info(lstchain, make_dl2):
     assert f"DL2 reco_energy {n_chosen} images" in said
 
 
-def test_whole_events_are_refused(lstchain, data_dir):
-    check_input(data_dir / "dl1_ctapipe" / "gamma_lsts_run7_7.0.0.dl1.h5", DataSettings())
-    check_input(lstchain(GAMMAS), DataSettings(grouping="mono"))
-    with pytest.raises(InputFileError, match="single telescopes only.*data.grouping=mono"):
-        check_input(lstchain(GAMMAS), DataSettings(grouping="stereo"))
+def test_what_has_no_such_layout_is_refused(lstchain, data_dir):
+    """Whole events, and files of other formats; ctapipe's DL2 is made of them all."""
+    ctapipe = data_dir / "dl1_ctapipe" / "gamma_lsts_run7_7.0.0.dl1.h5"
+    mono, stereo = ({"data": {"grouping": grouping}} for grouping in ("mono", "stereo"))
+    for path in (ctapipe, lstchain(GAMMAS)):
+        for data in (mono, stereo):
+            check_input(path, Experiment.model_validate(data))
+    check_input(lstchain(GAMMAS), Experiment.model_validate({**mono, **LAYOUT}))
+    with pytest.raises(InputFileError, match="single telescopes: .*data.grouping=mono"):
+        check_input(lstchain(GAMMAS), Experiment.model_validate({**stereo, **LAYOUT}))
+    with pytest.raises(InputFileError, match="is ctapipe DL1, .*--format, output.dl2_format"):
+        check_input(ctapipe, Experiment.model_validate({**mono, **LAYOUT}))
 
 
 class TestEvaluation:

@@ -1,0 +1,408 @@
+"""lstchain DL1 in ctapipe's data model: what a DL2 file holds beside what was reconstructed.
+
+lstchain keeps the telescopes of a file as ctapipe does, and everything else in two tables, a row
+an image, where triggers, pointing and truth stand beside the parameters of the image.
+"""
+
+import uuid
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import astropy.units as u
+import numpy as np
+import tables
+from astropy.table import Table
+from astropy.time import Time
+from ctapipe.containers import (
+    ConcentrationContainer,
+    CoordinateFrameType,
+    DL1CameraContainer,
+    EventType,
+    HillasParametersContainer,
+    LeakageContainer,
+    MorphologyContainer,
+    ObservationBlockContainer,
+    ObservationBlockState,
+    PointingMode,
+    SchedulingBlockContainer,
+    SchedulingBlockType,
+    SimulatedShowerContainer,
+    TelescopeImpactParameterContainer,
+    TelescopePointingContainer,
+    TelescopeTriggerContainer,
+    TelEventIndexContainer,
+    TriggerContainer,
+)
+from ctapipe.instrument import SubarrayDescription
+from ctapipe.io import DataLevel, HDF5TableWriter, metadata, read_table, write_table
+from ctapipe.io.datawriter import DATA_MODEL_VERSION
+
+from .. import __version__
+from ..data.lstchain_dl1 import (
+    CTAPIPE_PARAMETERS,
+    IMAGES,
+    PARAMETERS,
+    SIMULATION,
+    LstchainDL1Reader,
+)
+from ..data.reader import KEYS, TRUTH_UNITS, event_keys, match_rows
+from ..errors import InputFileError
+
+__all__ = ["copy_dl1"]
+
+TRIGGER = "/dl1/event/subarray/trigger"
+THROWN = "/simulation/thrown_event_distribution"
+
+#: Times of the images of LST-1, the ones that lstchain trusts most first: s since 1970, UTC.
+TIMES = ("dragon_time", "ucts_time", "trigger_time")
+
+#: Parameters that have the same name and meaning in ctapipe.
+SAME = (
+    "leakage_intensity_width_1",
+    "leakage_intensity_width_2",
+    "leakage_pixels_width_1",
+    "leakage_pixels_width_2",
+    "concentration_cog",
+    "concentration_core",
+    "concentration_pixel",
+)
+
+#: The integers of ctapipe's tables.
+INTEGERS = {"obs_id": np.int32, "event_id": np.int64, "tel_id": np.int16}
+
+IMAGE_COLUMNS = ("image", "peak_time", "image_mask", "is_valid")
+
+#: Images read at a time: some tens of MB of the largest cameras.
+ROWS_AT_A_TIME = 1000
+
+
+def copy_dl1(reader: LstchainDL1Reader, dl1: tables.File, target: Path, images: bool) -> None:
+    """Write a ctapipe file with all that it has a place for, but nothing reconstructed.
+
+    Parameters
+    ----------
+    reader : LstchainDL1Reader
+    dl1 : tables.File
+        The same file, open.
+    target : Path
+        Is replaced where it exists.
+    images : bool
+        Write the images too.
+
+    Raises
+    ------
+    InputFileError
+        If simulated events lack their particle, or moving telescopes the times of their events.
+    """
+    source = _Source(reader, dl1)
+    with HDF5TableWriter(target, mode="w") as writer:
+        _write_blocks(source, writer)
+        file = writer.h5file
+        source.subarray.to_hdf(file)
+        _write_triggers(source, file)
+        _write_pointing(source, file)
+        _write_parameters(source, file)
+        if images:
+            _write_images(source, file)
+        if source.simulated:
+            _write_simulation(source, file)
+        _write_metadata(source, file, images)
+
+
+class _Source:
+    """What the file holds, by image and by event."""
+
+    def __init__(self, reader: LstchainDL1Reader, dl1: tables.File):
+        self.path = reader.path
+        self.dl1 = dl1
+        self.subarray: SubarrayDescription = reader.subarray
+        self.events: Table = reader.events
+        self.images: Table = read_table(dl1, PARAMETERS)
+        self.event: np.ndarray = match_rows(event_keys(self.images), event_keys(self.events))
+        """Row of each image's event."""
+
+        self.tel_id = np.asarray(self.images["tel_id"], dtype=np.int64)
+        self.telescopes = reader.telescopes_with_images()
+        self.simulated = "mc_energy" in self.images.colnames
+        self.pointing = {
+            tel_id: reader.images(tel_id)["obs_id", "pointing_alt", "pointing_az"]
+            for tel_id in self.telescopes
+        }
+        """Of each image, by telescope (deg)."""
+
+        self.pointings = {
+            tel_id: Table(np.unique(table.as_array())) for tel_id, table in self.pointing.items()
+        }
+        """The different ones of each run, by telescope."""
+
+        times = self._find_times()
+        self.has_times = times is not None
+        # ctapipe has no missing times; it too writes 1970 for those that it does not know.
+        epoch = Time(np.zeros(len(self.events)), format="unix_tai", scale="tai")
+        self.time: Time = times if self.has_times else epoch
+        """Of each event."""
+
+    def _find_times(self) -> Time | None:
+        if TRIGGER in self.dl1:
+            trigger = read_table(self.dl1, TRIGGER)
+            if {*KEYS, "time"} <= set(trigger.colnames) and isinstance(trigger["time"], Time):
+                row = match_rows(event_keys(self.events), event_keys(trigger))
+                if np.all(row >= 0):
+                    return trigger["time"][row].tai
+        first = np.zeros(len(self.events), dtype=np.int64)
+        first[self.event[::-1]] = np.arange(len(self.event))[::-1]
+        for name in TIMES:
+            if name in self.images.colnames:
+                seconds = np.asarray(self.images[name], dtype=np.float64)[first]
+                if np.all(np.isfinite(seconds) & (seconds > 0)):
+                    return Time(seconds, format="unix", scale="utc").tai
+        return None
+
+    def by_telescope(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Each telescope with the rows of its images."""
+        for tel_id in self.telescopes:
+            yield tel_id, np.flatnonzero(self.tel_id == tel_id)
+
+    def keys(self, rows: np.ndarray) -> Table:
+        """obs_id, event_id and tel_id of images."""
+        names = ("obs_id", "event_id", "tel_id")
+        return Table({name: _integers(self.images, name)[rows] for name in names})
+
+    def runs(self) -> np.ndarray:
+        """The obs_id of each run."""
+        return np.unique(np.asarray(self.events["obs_id"]))
+
+
+def _integers(table: Table, name: str) -> np.ndarray:
+    return np.asarray(table[name]).astype(INTEGERS[name])
+
+
+def _write(file: tables.File, path: str, table: Table, *containers, prefix=None) -> None:
+    """Write or append a table, its columns described as ctapipe's containers of them do.
+
+    ``prefix`` stands before the containers' names of columns, in place of their own.
+    """
+    known = [("", TelEventIndexContainer)]
+    known += [(c.default_prefix if prefix is None else prefix, c) for c in containers]
+    for before, container in known:
+        for name, field in container.fields.items():
+            column = f"{before}_{name}" if before else name
+            if column in table.colnames:
+                info = table[column].info
+                info.description = field.description
+                # By which ctapipe fills its containers.
+                info.meta = {**(info.meta or {}), "NAME": name}
+    write_table(table, file, path, append=path in file)
+
+
+def _add_event_type(table: Table, event_type) -> None:
+    table["event_type"] = np.asarray(event_type, dtype=np.int64)
+    table["event_type"].meta = {"ENUM": EventType, "TRANSFORM": "enum"}
+
+
+def _write_blocks(source: _Source, writer: HDF5TableWriter) -> None:
+    """Each run is a scheduling block of one observation."""
+    block, observation = {"producer_id": "unknown"}, {}
+    if source.simulated:
+        # What ctapipe says of any simulated run.
+        block = {
+            "producer_id": "simulation",
+            "sb_type": SchedulingBlockType.OBSERVATION,
+            "pointing_mode": PointingMode.DRIFT,
+        }
+        observation = {"state": ObservationBlockState.COMPLETED_SUCCEDED}
+    pointings = defaultdict(set)
+    for table in source.pointings.values():
+        for obs_id, alt, az in table.iterrows():
+            pointings[obs_id].add((alt, az))
+    for obs_id in source.runs():
+        pointing = {"subarray_pointing_frame": CoordinateFrameType.UNKNOWN}
+        # Where telescopes move, or look apart, ctapipe has nothing to write of the array.
+        if len(pointings[obs_id]) == 1:
+            ((alt, az),) = pointings[obs_id]
+            pointing = {
+                "subarray_pointing_lat": alt * u.deg,
+                "subarray_pointing_lon": az * u.deg,
+                "subarray_pointing_frame": CoordinateFrameType.ALTAZ,
+            }
+        number = np.uint64(obs_id)
+        writer.write(
+            "configuration/observation/scheduling_block",
+            SchedulingBlockContainer(sb_id=number, **block),
+            time_format="mjd",
+        )
+        writer.write(
+            "configuration/observation/observation_block",
+            ObservationBlockContainer(
+                obs_id=number,
+                sb_id=number,
+                producer_id=block["producer_id"],
+                **observation,
+                **pointing,
+            ),
+            time_format="mjd",
+        )
+
+
+def _write_triggers(source: _Source, file: tables.File) -> None:
+    """Telescopes that have an image count as those that triggered."""
+    events = Table({name: _integers(source.events, name) for name in KEYS})
+    events["time"] = source.time
+    triggered = np.zeros((len(events), len(source.subarray)), dtype=bool)
+    triggered[source.event, source.subarray.tel_ids_to_indices(source.tel_id)] = True
+    events["tels_with_trigger"] = triggered
+    events["tels_with_trigger"].meta = {"TRANSFORM": "tel_list_to_mask"}
+    _add_event_type(events, source.events["event_type"])
+    _write(file, TRIGGER, events, TriggerContainer)
+
+    order = np.lexsort((source.tel_id, source.event))
+    images = source.keys(order)
+    images["time"] = source.time[source.event[order]]
+    _add_event_type(images, source.events["event_type"][source.event[order]])
+    # Unknown, in ctapipe's way.
+    images["n_trigger_pixels"] = np.full(len(images), -1)
+    _write(file, "/dl1/event/telescope/trigger", images, TelescopeTriggerContainer)
+
+
+def _write_pointing(source: _Source, file: tables.File) -> None:
+    """Once a run where it is constant, as in simulations, else over time."""
+    constant = all(len(set(t["obs_id"])) == len(t) for t in source.pointings.values())
+    if constant:
+        for tel_id, table in source.pointings.items():
+            pointing = Table({"obs_id": _integers(table, "obs_id")})
+            pointing["tel_id"] = np.full(len(table), tel_id)
+            for name, angle in (("azimuth", "pointing_az"), ("altitude", "pointing_alt")):
+                pointing[f"telescope_pointing_{name}"] = np.deg2rad(table[angle]) * u.rad
+            path = f"/configuration/telescope/pointing/tel_{tel_id:03d}"
+            _write(file, path, pointing, TelescopePointingContainer)
+        return
+    if not source.has_times:
+        raise InputFileError(
+            f"'{source.path}': the telescopes move, and there are no times of events (in "
+            f"{TRIGGER}, or {', '.join(TIMES)}) by which ctapipe could tell where they point; "
+            "take --format lstchain."
+        )
+    for tel_id, rows in source.by_telescope():
+        time = source.time[source.event[rows]]
+        _, one_each = np.unique(time.mjd, return_index=True)
+        pointing = Table({"time": time[one_each]})
+        for name, angle in (("azimuth", "pointing_az"), ("altitude", "pointing_alt")):
+            angles = np.asarray(source.pointing[tel_id][angle])[one_each]
+            pointing[name] = np.deg2rad(angles) * u.rad
+        path = f"/dl0/monitoring/telescope/pointing/tel_{tel_id:03d}"
+        _write(file, path, pointing, TelescopePointingContainer, prefix="")
+
+
+def _write_parameters(source: _Source, file: tables.File) -> None:
+    """Those that mean the same in ctapipe."""
+    names = CTAPIPE_PARAMETERS | {name: name for name in SAME}
+    for tel_id, rows in source.by_telescope():
+        table = source.keys(rows)
+        for ours, theirs in names.items():
+            if theirs in source.images.colnames:
+                table[ours] = np.asarray(source.images[theirs])[rows]
+                if ours in ("hillas_length", "hillas_width"):
+                    table[ours].unit = source.images[theirs].unit or u.deg
+        path = f"/dl1/event/telescope/parameters/tel_{tel_id:03d}"
+        described = (
+            HillasParametersContainer,
+            LeakageContainer,
+            ConcentrationContainer,
+            MorphologyContainer,
+        )
+        _write(file, path, table, *described)
+
+
+def _write_images(source: _Source, file: tables.File) -> None:
+    for start in range(0, len(source.images), ROWS_AT_A_TIME):
+        stop = min(start + ROWS_AT_A_TIME, len(source.images))
+        found = read_table(source.dl1, IMAGES, start=start, stop=stop)
+        for tel_id in np.unique(source.tel_id[start:stop]):
+            mine = np.flatnonzero(source.tel_id[start:stop] == tel_id)
+            table = source.keys(start + mine)
+            for name in IMAGE_COLUMNS:
+                if name in found.colnames:
+                    table[name] = np.asarray(found[name])[mine]
+            path = f"/dl1/event/telescope/images/tel_{tel_id:03d}"
+            _write(file, path, table, DL1CameraContainer)
+
+
+def _write_simulation(source: _Source, file: tables.File) -> None:
+    if "mc_type" not in source.images.colnames:
+        raise InputFileError(f"'{source.path}': {PARAMETERS} has no column mc_type.")
+    showers = Table({name: _integers(source.events, name) for name in KEYS})
+    for name, unit in TRUTH_UNITS.items():
+        showers[name] = np.asarray(source.events[name]) * unit
+    # lstchain does not tell where in the atmosphere a particle began.
+    showers["true_starting_grammage"] = np.full(len(showers), np.nan) * u.g / u.cm**2
+    primary = np.zeros(len(showers), dtype=np.int64)
+    primary[source.event] = np.asarray(source.images["mc_type"], dtype=np.int64)
+    showers["true_shower_primary_id"] = primary
+    path = "/simulation/event/subarray/shower"
+    _write(file, path, showers, SimulatedShowerContainer)
+
+    for tel_id, rows in source.by_telescope():
+        impact = source.keys(rows)
+        distance = _impact_distance(showers[source.event[rows]], source.subarray, tel_id)
+        impact["true_impact_distance"] = distance
+        impact["true_impact_distance_uncert"] = np.zeros(len(rows)) * u.m
+        path = f"/simulation/event/telescope/impact/tel_{tel_id:03d}"
+        _write(file, path, impact, TelescopeImpactParameterContainer, prefix="true_impact")
+
+    if SIMULATION in source.dl1:
+        runs = read_table(source.dl1, SIMULATION)
+        runs.meta.clear()
+        write_table(runs, file, "/configuration/simulation/run")
+    if THROWN in source.dl1:
+        thrown = read_table(source.dl1, THROWN)
+        thrown.meta.clear()
+        if "num_entries" in thrown.colnames:
+            thrown.rename_column("num_entries", "n_entries")
+        for name, unit in (("bins_energy", u.TeV), ("bins_core_dist", u.m)):
+            thrown[name].unit = thrown[name].unit or unit
+        write_table(thrown, file, "/simulation/service/shower_distribution")
+
+
+def _impact_distance(showers: Table, subarray: SubarrayDescription, tel_id: int) -> u.Quantity:
+    """Distance of a telescope to the axes of showers, shape (n,)."""
+    alt, az = (showers[name].quantity.to_value(u.rad) for name in ("true_alt", "true_az"))
+    # x points to the north, y to the west, z up.
+    axis = np.stack([np.cos(alt) * np.cos(az), -np.cos(alt) * np.sin(az), np.sin(alt)], axis=1)
+    core = np.stack(
+        [np.asarray(showers["true_core_x"]), np.asarray(showers["true_core_y"]), 0 * alt], axis=1
+    )
+    place = subarray.positions[tel_id].to_value(u.m)
+    return np.linalg.norm(np.cross(place - core, axis), axis=1) * u.m
+
+
+def _write_metadata(source: _Source, file: tables.File, images: bool) -> None:
+    """Of contact, product and process, as ctapipe asks for them."""
+    attributes = source.dl1.root._v_attrs
+    contact = str(attributes["CONTACT"]) if "CONTACT" in attributes else "unknown"
+    levels = [*([DataLevel.DL1_IMAGES] if images else []), DataLevel.DL1_PARAMETERS]
+    reference = metadata.Reference(
+        contact=metadata.Contact(name="unknown", organization=contact),
+        product=metadata.Product(
+            description="Events of an lstchain DL1 file in ctapipe's data model",
+            data_category="Sim" if source.simulated else "Other",
+            data_levels=levels,
+            data_association="Subarray",
+            data_model_name="ASWG",
+            data_model_version=DATA_MODEL_VERSION,
+            data_model_url="",
+            format="hdf5",
+        ),
+        process=metadata.Process(
+            type_="Simulation" if source.simulated else "Observation",
+            id_=",".join(map(str, source.runs())),
+        ),
+        activity=metadata.Activity(
+            name="gammalearn-predict",
+            id_=str(uuid.uuid4()),
+            software_name="gammalearn",
+            software_version=__version__,
+        ),
+        instrument=metadata.Instrument(id_=source.subarray.name),
+    )
+    metadata.write_to_hdf5(reference.to_dict(), file)

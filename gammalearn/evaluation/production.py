@@ -65,7 +65,8 @@ def read_productions(
     """What the simulated events of some files were drawn from.
 
     A run's particle is that of its events; a run without any has that of its file. That of a file
-    without events is unknown.
+    without events is unknown. Of a run with several particles it is not known how many showers
+    were of each.
 
     Parameters
     ----------
@@ -88,23 +89,30 @@ def read_productions(
     for index, path in enumerate(paths):
         mine = events[np.asarray(events["file"]) == index]
         particle = np.asarray(mine["particle"], dtype=str)
-        of_run = dict(zip(np.asarray(mine["obs_id"]).tolist(), particle.tolist(), strict=True))
-        of_file = sorted(set(of_run.values()))
+        of_run: dict[int, set[str]] = {}
+        for obs_id, name in zip(
+            np.asarray(mine["obs_id"]).tolist(), particle.tolist(), strict=True
+        ):
+            of_run.setdefault(obs_id, set()).add(name)
+        of_file = set(particle.tolist())
         runs = read_expendably(_read_runs, path)
         unknown = set(of_run) - {run["obs_id"] for run in runs}
-        for name in {of_run[obs_id] for obs_id in unknown}:
+        for name in set().union(*(of_run[obs_id] for obs_id in unknown)):
             lacking[name] = f"{Path(path).name} does not tell how its {plural(name)} were simulated"
         if not of_file and runs:
             not_counted[Path(path).name] = sum(max(run["n_showers"], 0) for run in runs)
             continue
         for run in runs:
-            names = [of_run[run["obs_id"]]] if run["obs_id"] in of_run else of_file
+            names = sorted(of_run.get(run["obs_id"], of_file))
             if len(names) != 1:
-                for name in of_file:
-                    lacking[name] = (
-                        f"run {run['obs_id']} of {Path(path).name} has no events that tell its "
-                        "particle"
+                of_what = f"run {run['obs_id']} of {Path(path).name}"
+                why_not = f"{of_what} has no events that tell its particle"
+                if run["obs_id"] in of_run:
+                    why_not = (
+                        f"{of_what} holds {' and '.join(plural(name) for name in names)}, and "
+                        "nothing tells how many of each were simulated"
                     )
+                lacking.update(dict.fromkeys(names, why_not))
                 continue
             why_not = _why_not(run)
             if why_not:

@@ -53,6 +53,26 @@ def test_a_run_whose_particle_nothing_tells(read):
     assert lacking["gamma"] == "run 7 of a.h5 has no events that tell its particle"
 
 
+@pytest.mark.parametrize("order", [("gamma", "proton"), ("proton", "gamma")])
+@pytest.mark.parametrize("n_rows", [1, 2])
+def test_a_run_of_several_particles(tmp_path, make_truth, smear, write_dl2, order, n_rows):
+    """Under one obs_id, merged or not: how many of each were simulated nothing tells."""
+    truth = vstack([make_truth(20, particle=particle) for particle in order])
+    truth["obs_id"], truth["event_id"] = 1, np.arange(40)
+    path = write_dl2(tmp_path / "a.h5", smear(truth), runs={"obs_id": [1] * n_rows})
+    events = read_events([path])
+    why = (
+        "run 1 of a.h5 holds gammas and protons, and nothing tells how many of each were simulated"
+    )
+    assert read_productions([path], events) == ([], {"gamma": why, "proton": why})
+    findings = evaluate_performance([path], events, "gamma", EvaluationSettings())
+    assert findings.metrics == {"n_simulated_signal": None, "best_relative_sensitivity": None}
+    assert findings.warnings == [
+        f"There is no effective area: {why}.",
+        f"There is no sensitivity: {why}.",
+    ]
+
+
 def test_showers_of_a_file_without_events_are_not_forgotten(tmp_path, make_truth, smear, write_dl2):
     """They may be of any particle, and areas without them would come out too large."""
     gammas = smear(make_truth(20))

@@ -293,7 +293,7 @@ def _evaluate_energy(events: QTable, signal: str, settings: EvaluationSettings) 
             "energy_resolution",
             draw_energy_resolution(resolution, signal, settings.references),
             f"Bias and resolution of the energy of {plural(signal)} by true energy; hollow points "
-            f"stand for fewer than {FEW_IN_BIN} events. Errors: bootstrap over showers.",
+            f"stand for fewer than {FEW_IN_BIN} events or showers. Errors: bootstrap over showers.",
             resolution,
         ),
     ]
@@ -344,8 +344,8 @@ def _evaluate_direction(events: QTable, signal: str, settings: EvaluationSetting
             "angular_resolution",
             draw_angular_resolution(resolution, signal, settings.references),
             f"Angles around the true direction that contain 68 % and 95 % of the {plural(signal)} "
-            f"by true energy; hollow points stand for fewer than {FEW_IN_BIN} events. Errors: "
-            "bootstrap over showers.",
+            f"by true energy; hollow points stand for fewer than {FEW_IN_BIN} events or showers. "
+            "Errors: bootstrap over showers.",
             resolution,
         )
     )
@@ -380,7 +380,8 @@ def _resolution_along(selected: QTable, signal: str) -> list[Result]:
                 f"angular_resolution_by_{name}",
                 draw_angular_resolution(resolution, signal, along=name, label=AXES[name]),
                 f"Angles that contain 68 % and 95 % of the {plural(signal)}, {label}; hollow "
-                f"points stand for fewer than {FEW_IN_BIN} events. Errors: bootstrap over showers.",
+                f"points stand for fewer than {FEW_IN_BIN} events or showers. Errors: bootstrap "
+                "over showers.",
                 resolution,
             )
         )
@@ -442,7 +443,8 @@ def _evaluate_particle_type(events: QTable, settings: EvaluationSettings) -> Fin
         Result(
             "auc_by_energy",
             draw_area_by_energy(by_energy),
-            "Area under the ROC curve of the gammas and other particles of a true energy. Errors: "
+            "Area under the ROC curve of the gammas and other particles of a true energy; hollow "
+            f"points stand for fewer than {FEW_IN_BIN} events, or showers of a kind. Errors: "
             "bootstrap over showers.",
             by_energy,
         ),

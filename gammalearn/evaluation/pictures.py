@@ -35,7 +35,8 @@ PICTURE_DPI = 150
 
 DIAGONAL_STYLE = {"color": "0.35", "linestyle": "--", "linewidth": 1}
 
-#: Bins with fewer events are drawn hollow: their quantiles say little.
+#: Bins with fewer events are drawn hollow, as their quantiles say little; so are those without
+#: an error, which are of fewer showers, however often these were used.
 FEW_IN_BIN = 10
 
 #: What the bins of most curves are of.
@@ -182,14 +183,15 @@ def draw_binned(
     """Draw a column along true energy, hollow where a bin has few events, nothing where NaN.
 
     A column of the same name and ``_error`` gives the error bars, or ``_low`` and ``_high`` their
-    ends.
+    ends. Where there is one and it is NaN, points are hollow too: they would look exact.
     """
     low, high = _ends(table, along)
     values = np.asarray(getattr(table[name], "value", table[name]), dtype=float)
     centre = np.sqrt(low * high) if along.endswith("energy") else (low + high) / 2
     known = np.isfinite(values)
-    errors = np.nan_to_num(_errors(table, name, values))
-    few = known & (np.asarray(table["n_events"]) < FEW_IN_BIN)
+    errors = _errors(table, name, values)
+    few = known & ((np.asarray(table["n_events"]) < FEW_IN_BIN) | np.isnan(errors).any(axis=0))
+    errors = np.nan_to_num(errors)
     style = {"fmt": marker, "color": color, "markersize": 6, "linewidth": 1.2}
     for chosen, face, text in ((known & ~few, color, label), (few, "white", None)):
         axes.errorbar(
@@ -217,12 +219,24 @@ def _errors(table: QTable, name: str, values: np.ndarray) -> np.ndarray:
     return np.zeros((2, len(values)))
 
 
+def _lacks_error(table: QTable) -> np.ndarray:
+    """The bins in which a column has a value without its error."""
+    lacks = np.zeros(len(table), dtype=bool)
+    for name in table.colnames:
+        if f"{name}_error" in table.colnames:
+            lacks |= np.isfinite(table[name]) & np.isnan(table[f"{name}_error"])
+    return lacks
+
+
 def finish_binned(axes: Axes, table: QTable) -> None:
     """Leave space around what was drawn, and explain it."""
     # The few points of a small sample would else lie on the frame.
     axes.margins(y=0.15)
     n_events = np.asarray(table["n_events"])
-    if np.any((n_events > 0) & (n_events < FEW_IN_BIN)):
-        few = f"hollow: fewer than {FEW_IN_BIN} events"
+    few_events = (n_events > 0) & (n_events < FEW_IN_BIN)
+    few_showers = (n_events >= FEW_IN_BIN) & _lacks_error(table)
+    if np.any(few_events | few_showers):
+        what = "events or showers" if np.any(few_showers) else "events"
+        few = f"hollow: fewer than {FEW_IN_BIN} {what}"
         axes.plot([], [], "o", color="0.35", markerfacecolor="white", label=few)
     axes.legend()

@@ -99,3 +99,17 @@ def test_along_any_quantity_it_is_that_of_the_events_of_a_bin():
     assert np.isnan(table["angular_resolution_68"][2])
     # Rayleigh: √(−2 ln 0.32) σ.
     assert table["angular_resolution_68"][1].value == pytest.approx(0.2 * 1.51, rel=0.1)
+
+
+@pytest.mark.parametrize("error", [0.01, np.nan])
+def test_a_point_without_error_is_hollow(error):
+    """100 events of fewer than 10 showers have no error: a filled point would look exact."""
+    events = directions(np.zeros(100), np.zeros(100), np.linspace(0.1, 0.2, 100), np.zeros(100))
+    table = angular_resolution(events, EDGES)
+    for name in ("angular_resolution_68", "angular_resolution_95"):
+        table[f"{name}_error"] = np.full(2, error) * u.deg
+    axes = draw_angular_resolution(table, "gamma").axes[0]
+    drawn = [line for line in axes.lines if line.get_marker() == "o" and len(line.get_xdata())]
+    assert [line.get_markerfacecolor() == "white" for line in drawn] == [bool(np.isnan(error))]
+    texts = [text.get_text() for text in axes.get_legend().texts]
+    assert ("hollow: fewer than 10 events or showers" in texts) == bool(np.isnan(error))

@@ -281,7 +281,8 @@ def _caption(statistic, particle: str, labels: Sequence[str]) -> str:
     return (
         f"{statistic.title} {of}by true energy on the same events (hollow: fewer than "
         f"{MIN_SHOWERS} showers, too few for an error); in the middle {relation}, filled beyond "
-        f"{SIGNIFICANT} σ. Errors: bootstrap over showers, paired in the middle."
+        f"{SIGNIFICANT} σ. Errors: bootstrap over showers, in the middle paired and with the "
+        "scatter of runs of one label."
     )
 
 
@@ -396,7 +397,8 @@ def _explain(contenders: Sequence[Contender], weights: str) -> dict[str, str]:
     explained = {
         "Error": "standard deviation of a bootstrap over showers, the same for all sets",
         "Relative to reference": "difference of biases, ratio of resolutions and of 1 − AUC, the "
-        "chance of the wrong order (below 1: better than the reference)",
+        "chance of the wrong order (below 1: better than the reference); the runs' scatter is part "
+        "of its error",
         "σ": "value less that of the reference, over its error, which the runs' scatter is part of",
     }
     if any(contender.of_images for contender in contenders):

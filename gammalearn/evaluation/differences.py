@@ -59,6 +59,16 @@ class Statistic:
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(reference == 0, np.nan, value / reference)
 
+    def error_of_relation(self, value, reference, value_error, reference_error):
+        """Error of `relate`, in first order, where the errors of both are independent."""
+        if self.relation == "difference":
+            return np.hypot(value_error, reference_error)
+        ratio = self.relate(value, reference)
+        if self.relation == "ratio of 1 − x":
+            reference = 1 - reference
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.hypot(value_error, ratio * reference_error) / np.abs(reference)
+
 
 #: Quantity → its statistics, in the order of the arrays below.
 STATISTICS = {
@@ -106,7 +116,8 @@ def differences(
     Errors are standard deviations of a bootstrap over showers, the same for all contenders. The
     significance of a difference d is d / √(σ² + s²/n + s₀²/n₀), where σ is the bootstrap's
     standard deviation of d, and s that of the contender's n runs (0 for a single one, whose
-    scatter is unknown), s₀ and n₀ those of the first contender.
+    scatter is unknown), s₀ and n₀ those of the first contender. The error of a relation holds the
+    same scatter of the runs, in first order.
 
     Parameters
     ----------
@@ -165,10 +176,13 @@ def differences(
             }
             if contender > 0:
                 relations = statistic.relate(value_draws, reference_draws)
-                row["relation_error"] = np.std(relations, ddof=1)
+                scatter = [_error_of_mean(values[runs]) for runs in (mine, of_contender == 0)]
+                row["relation_error"] = np.hypot(
+                    np.std(relations, ddof=1),
+                    statistic.error_of_relation(value, reference, *scatter),
+                )
                 variance = np.var(value_draws - reference_draws, ddof=1)
-                for chosen in (mine, of_contender == 0):
-                    variance += np.nan_to_num(_spread(values[chosen])) ** 2 / chosen.sum()
+                variance += np.sum(np.square(scatter))
                 if variance > 0:
                     row["significance"] = (value - reference) / np.sqrt(variance)
             rows.append(row)
@@ -181,6 +195,11 @@ def _of_runs(values: np.ndarray, draws: np.ndarray, chosen: np.ndarray):
 
 def _spread(values: np.ndarray) -> float:
     return float(np.std(values, ddof=1)) if len(values) > 1 else np.nan
+
+
+def _error_of_mean(values: np.ndarray) -> float:
+    """What the runs' scatter makes of the error of their mean; 0 where it is unknown."""
+    return float(np.nan_to_num(_spread(values))) / np.sqrt(len(values))
 
 
 def _showers(tables: Sequence[QTable], quantity: str) -> tuple[list[np.ndarray], np.ndarray]:

@@ -202,6 +202,38 @@ def test_runs_of_one_label_are_averaged_and_their_spread_is_known(runs):
     assert abs(together["worse"]["significance"]) < difference / np.sqrt(variance)
 
 
+@pytest.mark.parametrize("reference_has_runs", [False, True])
+@pytest.mark.parametrize(
+    ("quantity", "statistic"),
+    [("energy", "energy_bias"), ("direction", "angular_resolution_68"), ("particle_type", "auc")],
+)
+def test_the_spread_of_the_runs_is_in_the_error_of_the_relation(
+    make_truth, smear, quantity, statistic, reference_has_runs
+):
+    """Runs so far apart that hardly anything but their spread s/√2 matters, first order."""
+    truth = vstack([make_truth(600), make_truth(600, particle="proton")])
+    truth["shower"] = np.arange(len(truth))
+    alone, one, other = (
+        smear(truth, bias=bias, angle=angle, seed=seed)
+        for seed, (bias, angle) in enumerate([(0.3, 0.2), (0.5, 0.3), (0.9, 0.6)], 1)
+    )
+    one["gammaness"] = np.where(np.arange(len(truth)) % 3, one["gammaness"], 0.5)
+    other["gammaness"] = np.where(np.arange(len(truth)) % 3, 0.5, other["gammaness"])
+    contenders = [[one, other], [alone]] if reference_has_runs else [[alone], [one, other]]
+    table = differences(contenders, quantity, n_resamples=100)
+    first, second = table[table["statistic"] == statistic]
+    part = (first if reference_has_runs else second)["spread"] / np.sqrt(2)
+    if statistic == "energy_bias":
+        expected = part
+    else:
+        value, reference = (
+            1 - row["value"] if statistic == "auc" else row["value"] for row in (second, first)
+        )
+        expected = part / reference * (value / reference if reference_has_runs else 1)
+    assert second["relation_error"] == pytest.approx(expected, rel=0.1)
+    assert second["relation_error"] > expected
+
+
 def test_a_quantity_without_a_common_event_is_no_crash(tmp_path, make_truth, smear, write_dl2):
     words = []
     for number, chosen in enumerate((slice(0, 20), slice(20, 40))):

@@ -1,15 +1,15 @@
-"""Separation by energy: the area under the ROC curve in bins of true energy."""
+"""The area under the ROC curve with its error, in bins of true energy and of all events."""
 
 import astropy.units as u
 import numpy as np
 from astropy.table import QTable
 from matplotlib.figure import Figure
 
-from .differences import N_RESAMPLES_OF_CURVE, differences_by_energy
+from .differences import N_RESAMPLES, N_RESAMPLES_OF_CURVE, differences, differences_by_energy
 from .pictures import PALETTE, count_events, draw_binned, finish_binned, new_binned_axes, say_empty
 from .separation import POSITIVE
 
-__all__ = ["area_by_energy", "draw_area_by_energy"]
+__all__ = ["area_by_energy", "draw_area_by_energy", "overall_area"]
 
 
 def area_by_energy(events: QTable, energy_bins: u.Quantity) -> QTable:
@@ -37,6 +37,20 @@ def area_by_energy(events: QTable, energy_bins: u.Quantity) -> QTable:
     table["n_other"] = np.histogram(energy[~is_gamma], edges)[0]
     table["auc"], table["auc_error"] = found["value"], found["error"]
     return table
+
+
+def overall_area(events: QTable) -> dict[str, float]:
+    """Area under the ROC curve, with its error as in `area_by_energy`, of all events together.
+
+    Returns
+    -------
+    overall : dict
+        ``auc`` and ``auc_uncertainty``; NaN as in `area_by_energy`. The error of a perfect
+        separation (or of its reverse) is NaN too: all resamples of it are alike.
+    """
+    (found,) = differences([[events]], "particle_type", N_RESAMPLES)
+    area, error = float(found["value"]), float(found["error"])
+    return {"auc": area, "auc_uncertainty": error if error > 0 else np.nan}
 
 
 def draw_area_by_energy(table: QTable) -> Figure:

@@ -16,6 +16,7 @@ from .separation import POSITIVE, area_under_curve, roc_curve
 
 __all__ = [
     "MIN_SHOWERS",
+    "N_RESAMPLES",
     "N_RESAMPLES_OF_CURVE",
     "STATISTICS",
     "Statistic",

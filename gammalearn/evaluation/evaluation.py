@@ -16,7 +16,7 @@ from .angular_resolution import (
     draw_angular_resolution,
     overall_angular_resolution,
 )
-from .area_by_energy import area_by_energy, draw_area_by_energy
+from .area_by_energy import area_by_energy, draw_area_by_energy, overall_area
 from .binning import angle_edges, energy_edges, offset_edges
 from .counting import choose_signal, event_numbers, metric_names, present_particles, select
 from .differences import bootstrap_errors, bootstrap_errors_along
@@ -35,7 +35,6 @@ from .provenance import describe_input
 from .report import ReportSection, render_report
 from .results import Findings, Result, write_numbers, write_results
 from .separation import (
-    area_under_curve,
     draw_gammaness,
     draw_roc_curve,
     mean_gammaness,
@@ -421,7 +420,7 @@ def _evaluate_particle_type(events: QTable, settings: EvaluationSettings) -> Fin
         return _absent("particle_type", ["auc", "auc_uncertainty", *means.values()])
     selected = events[events["particle_type_is_valid"]]
     curve = roc_curve(selected)
-    area = area_under_curve(selected)
+    area = overall_area(selected)
     edges = energy_edges(settings.energy_range, settings.bins_per_decade)
     by_energy = area_by_energy(selected, edges)
     matrix, points = confusion_matrix(selected), working_points(selected)

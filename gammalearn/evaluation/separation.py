@@ -85,11 +85,7 @@ def _evenly_along(length: np.ndarray) -> np.ndarray:
 
 
 def area_under_curve(events: QTable) -> dict[str, float]:
-    """Area under the ROC curve and its standard error.
-
-    The area is the probability that a gamma has a higher gammaness than another particle. Its
-    error follows Hanley & McNeil, Radiology 143 (1982) 29: with Q1 = A/(2−A), Q2 = 2A²/(1+A),
-    σ² = [A(1−A) + (n_gamma−1)(Q1−A²) + (n_other−1)(Q2−A²)] / (n_gamma n_other).
+    """Area under the ROC curve: the chance that a gamma has more gammaness than another particle.
 
     Parameters
     ----------
@@ -99,20 +95,12 @@ def area_under_curve(events: QTable) -> dict[str, float]:
     Returns
     -------
     area : dict
-        ``auc`` and ``auc_uncertainty``; NaN unless there are gammas and others. The error of a
-        perfect separation (or of its reverse) is NaN: the formula gives none.
+        ``auc``, NaN unless there are gammas and others.
     """
     is_gamma = _is_gamma(events)
-    n_gamma, n_other = int(is_gamma.sum()), int((~is_gamma).sum())
-    if n_gamma == 0 or n_other == 0:
-        return {"auc": np.nan, "auc_uncertainty": np.nan}
-    area = float(roc_auc_score(is_gamma, events["gammaness"]))
-    if area in (0.0, 1.0):
-        return {"auc": area, "auc_uncertainty": np.nan}
-    q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)
-    variance = area * (1 - area)
-    variance += (n_gamma - 1) * (q1 - area**2) + (n_other - 1) * (q2 - area**2)
-    return {"auc": area, "auc_uncertainty": float(np.sqrt(variance / (n_gamma * n_other)))}
+    if np.all(is_gamma) or not np.any(is_gamma):
+        return {"auc": np.nan}
+    return {"auc": float(roc_auc_score(is_gamma, events["gammaness"]))}
 
 
 def mean_gammaness(events: QTable, particle: str) -> float:
@@ -151,7 +139,7 @@ def gammaness_histogram(events: QTable, edges: np.ndarray) -> QTable:
 
 
 def draw_roc_curve(curve: QTable, area: dict[str, float]) -> Figure:
-    """Picture of a curve from `roc_curve` with the area from `area_under_curve`."""
+    """Picture of a curve from `roc_curve` with the area ``auc`` and its ``auc_uncertainty``."""
     n_gamma, n_other = curve.meta["n_gamma"], curve.meta["n_other"]
     figure = Figure(figsize=(5.6, 5.6), layout="constrained")
     axes = figure.add_subplot()

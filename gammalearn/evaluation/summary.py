@@ -105,7 +105,7 @@ def _describe_metrics(metrics: dict[str, object]) -> list[ReportMetric]:
             + (
                 "."
                 if metrics["auc_uncertainty"] is None
-                else f"; standard error {metrics['auc_uncertainty']:.2g} (Hanley & McNeil)."
+                else f"; standard error {metrics['auc_uncertainty']:.2g} (bootstrap over showers)."
             ),
         ),
         ReportMetric(

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from astropy.table import QTable, vstack
 from matplotlib.figure import Figure
+from scipy.stats import norm
+from sklearn.metrics import roc_auc_score
 
 from gammalearn.errors import EvaluationError, InputFileError, OutputError
 from gammalearn.evaluation import ReportSection, evaluate
@@ -197,6 +199,43 @@ def test_azimuth_migration_across_north_lies_on_the_diagonal(
     limit = 5 * 0.05 / np.cos(truth["true_alt"].max()) + 0.2
     assert np.abs(filled["true_low"] - filled["reco_low"]).max().to_value("deg") < limit
     assert filled["counts"].sum() == 300
+
+
+@pytest.mark.parametrize("n_uses", [1, 10])
+def test_the_error_of_the_area_is_that_of_repeated_samples(
+    tmp_path, make_truth, smear, write_dl2, n_uses
+):
+    """40 gammas and 40 protons, each used several times with almost the same gammaness."""
+    random = np.random.default_rng(0)
+
+    def gammaness():
+        showers = np.concatenate([random.normal(0.6, 0.1, 40), random.normal(0.5, 0.1, 40)])
+        return np.repeat(showers, n_uses) + random.normal(0, 0.02, 80 * n_uses)
+
+    is_gamma = np.repeat([True, False], 40 * n_uses)
+    scatter = np.std([roc_auc_score(is_gamma, gammaness()) for _ in range(300)])
+    truth = vstack([make_truth(40), make_truth(40, particle="proton")])
+    truth = truth[np.repeat(np.arange(80), n_uses)]
+    truth["event_id"] = np.arange(len(truth))
+    errors = []
+    for number in range(3):
+        events = smear(truth)
+        events["gammaness"] = gammaness()
+        path = write_dl2(tmp_path / f"{number}.h5", events, quantities=["particle_type"])
+        errors.append(evaluate([path], tmp_path, SETTINGS)["auc_uncertainty"])
+    assert np.mean(errors) == pytest.approx(scatter, rel=0.2)
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert f"standard error {errors[-1]:.2g} (bootstrap over showers)" in html
+
+
+@pytest.mark.parametrize("n_protons", [5, 20])
+def test_an_area_without_a_known_error(tmp_path, make_truth, smear, write_dl2, n_protons):
+    """Of too few showers, or of a perfect separation, whose resamples are all alike."""
+    events = smear(vstack([make_truth(20), make_truth(n_protons, particle="proton")]))
+    events["gammaness"] = (events["particle"] == "gamma") * 1.0
+    path = write_dl2(tmp_path / "a.h5", events, quantities=["particle_type"])
+    metrics = evaluate([path], tmp_path, SETTINGS)
+    assert (metrics["auc"], metrics["auc_uncertainty"]) == (1, None)
 
 
 def test_few_events_are_warned_of(tmp_path, make_truth, smear, write_dl2):

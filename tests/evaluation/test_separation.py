@@ -46,22 +46,6 @@ def test_all_other_particles_are_background():
     assert roc_curve(events).meta == {"n_gamma": 1, "n_other": 2}
 
 
-def test_uncertainty_is_that_of_repeated_samples():
-    random = np.random.default_rng(1)
-    areas = []
-    for _ in range(300):
-        events = scores(random.normal(0.6, 0.1, 60), random.normal(0.5, 0.1, 40))
-        areas.append(area_under_curve(events))
-    spread = np.std([area["auc"] for area in areas])
-    assert np.mean([area["auc_uncertainty"] for area in areas]) == pytest.approx(spread, rel=0.15)
-
-
-def test_a_perfect_separation_has_no_known_uncertainty():
-    area = area_under_curve(scores([0.9, 0.8], [0.1, 0.2]))
-    assert area["auc"] == 1
-    assert np.isnan(area["auc_uncertainty"])
-
-
 def test_curve_by_hand():
     curve = roc_curve(scores([0.9, 0.4], [0.6, 0.1]))
     np.testing.assert_allclose(curve["false_positive_rate"], [0, 0, 0.5, 0.5, 1])

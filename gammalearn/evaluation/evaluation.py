@@ -43,6 +43,7 @@ from .separation import (
 from .summary import compose_report
 from .uncertainty import (
     ONE_SIGMA,
+    count_without_logarithm,
     coverage,
     direction_pulls,
     draw_uncertainty,
@@ -396,7 +397,8 @@ def _evaluate_uncertainty(events: QTable, signal: str, quantity: str) -> Finding
         return Findings(metrics)
     # The impact stands in the table of the direction, and is valid with it.
     table_of = "direction" if quantity == "impact" else quantity
-    selected = select_uncertain(select(events, signal, table_of), quantity)
+    reconstructed = select(events, signal, table_of)
+    selected = select_uncertain(reconstructed, quantity)
     pulls = PULLS[quantity](selected)
     table = coverage(pulls)
     moments = pull_moments(pulls, np.asarray(selected["shower"]))
@@ -411,7 +413,19 @@ def _evaluate_uncertainty(events: QTable, signal: str, quantity: str) -> Finding
         "diagonal uncertainties are too large, below too small. Errors: 68 % binomial intervals.",
         table,
     )
-    return Findings(metrics, [result])
+    return Findings(metrics, [result], _warn_of_lost_pulls(reconstructed, signal, quantity))
+
+
+def _warn_of_lost_pulls(reconstructed: QTable, signal: str, quantity: str) -> list[str]:
+    number = count_without_logarithm(reconstructed) if quantity == "energy" else 0
+    if number == 0:
+        return []
+    verb, pronoun, be = ("has", "it", "is") if number == 1 else ("have", "they", "are")
+    return [
+        f"{count_events(number, signal)} with a predicted uncertainty {verb} a reconstructed "
+        f"energy that is not positive: it has no logarithm, and {pronoun} {be} left out of pulls "
+        "and coverage."
+    ]
 
 
 def _evaluate_particle_type(events: QTable, settings: EvaluationSettings) -> Findings:

@@ -17,6 +17,7 @@ from .resampling import bootstrap
 
 __all__ = [
     "ONE_SIGMA",
+    "count_without_logarithm",
     "coverage",
     "direction_pulls",
     "draw_uncertainty",
@@ -54,14 +55,30 @@ def has_uncertainty(events: QTable, quantity: str) -> bool:
 
 
 def select_uncertain(events: QTable, quantity: str) -> QTable:
-    """The events with a positive, finite uncertainty of the quantity."""
+    """The events with a positive, finite uncertainty of the quantity, and with a pull.
+
+    Energies that are not positive have none, as they have no logarithm.
+    """
     if not has_uncertainty(events, quantity):
         return events[:0]
     values = np.array([events[name].value for name in COLUMNS[quantity]])
     selected = np.all(np.isfinite(values) & (values > 0), axis=0)
     if quantity == "impact":
         selected &= np.all([np.isfinite(events[name]) for name in CORE], axis=0)
+    if quantity == "energy":
+        selected &= ~_lacks_logarithm(events)
     return events[selected]
+
+
+def count_without_logarithm(events: QTable) -> int:
+    """How many events with an uncertainty of the energy have no pull."""
+    uncertainty = events["energy_uncertainty"].value
+    uncertain = np.isfinite(uncertainty) & (uncertainty > 0)
+    return int(np.sum(uncertain & _lacks_logarithm(events)))
+
+
+def _lacks_logarithm(events: QTable) -> np.ndarray:
+    return np.asarray(events["reco_energy"].value <= 0)
 
 
 def energy_pulls(events: QTable) -> np.ndarray:

@@ -115,6 +115,27 @@ def test_events_without_an_uncertainty_are_left_out(events):
     assert draw_uncertainty(nothing, table, moments, "direction", "gamma").axes
 
 
+def test_energies_without_a_logarithm_are_left_out_and_counted(events, tmp_path, write_dl2):
+    """Energies that are not positive have no pull, and do not spoil those of the others."""
+    gammas = events[:200].copy()
+    evaluated = []
+    for name in ("all", "some"):
+        path = write_dl2(tmp_path / f"{name}.h5", gammas, quantities=["energy"])
+        evaluated.append(evaluate([path], tmp_path / name, EvaluationSettings()))
+        gammas["reco_energy"][[3, 7]] = [-0.1, 0] * u.TeV
+    table = QTable.read(tmp_path / "some" / "evaluation" / "energy_uncertainty.ecsv")
+    assert set(table["n_events"]) == {198}
+    for metric in ("energy_pull_mean", "energy_pull_width", "energy_coverage_68"):
+        assert evaluated[1][metric] == pytest.approx(evaluated[0][metric], abs=0.05)
+    sentence = (
+        "2 gammas with a predicted uncertainty have a reconstructed energy that is not positive: "
+        "it has no logarithm, and they are left out of pulls and coverage."
+    )
+    for name, said in (("all", False), ("some", True)):
+        html = (tmp_path / name / "report.html").read_text(encoding="utf-8")
+        assert (sentence in html.replace("\N{NO-BREAK SPACE}", " ")) == said
+
+
 def test_they_are_read_from_files_and_evaluated(events, tmp_path, smear, make_truth, write_dl2):
     """One file has them, the other does not; protons do not count."""
     gammas = events[:500].copy()

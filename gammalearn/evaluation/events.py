@@ -176,14 +176,18 @@ def read_events(
         raise EvaluationError("No DL2 file was given; give at least one to evaluate.")
     wanted = None if algorithm is None else [name.strip() for name in algorithm.split(",")]
 
-    contents, events = [], []
+    contents, events, models = [], [], []
     read = partial(_read, wanted=wanted, parameters=parameters, observed=observed)
     for index, (path, answer) in enumerate(zip(paths, expendable(read, paths), strict=True)):
         if isinstance(answer, GammaLearnError):
             raise answer
         found, table = answer
+        for other, other_path in models:
+            _check_alike(other, found, other_path, path)
+        # What the first file lacks, the second and the third may have by different algorithms.
+        if not models or found.algorithms.keys() - set().union(*(m.algorithms for m, _ in models)):
+            models.append((found, path))
         contents.append(found)
-        _check_alike(contents[0], found, paths[0], path)
         table["file"] = np.full(len(table), index)
         events.append(table)
 

@@ -334,6 +334,29 @@ def test_files_by_different_algorithms(tmp_path, sample, write_dl2):
         read_events([first, second])
 
 
+def test_files_by_different_algorithms_after_one_without(tmp_path, sample, write_dl2):
+    """The first file knows no energy to compare with; the second and the third differ."""
+    paths = [
+        write_dl2(
+            tmp_path / f"{name}.h5",
+            sample,
+            algorithm={"energy": name, "direction": "Test"},
+            quantities=quantities,
+        )
+        for name, quantities in (
+            ("none", ["direction"]),
+            ("Forest", ["energy", "direction"]),
+            ("Other", ["energy", "direction"]),
+        )
+    ]
+    with pytest.raises(
+        EvaluationError,
+        match=r"'.*Forest.h5' and '.*Other.h5' hold the energy by different .* \(Forest, Other\)",
+    ):
+        read_events(paths)
+    assert read_events(paths[:2]).meta["algorithms"] == {"energy": "Forest", "direction": "Test"}
+
+
 def test_two_results_for_one_event(dl2_file):
     where = "/dl2/event/subarray/energy/Test"
     rewrite(dl2_file, where, lambda table: table[[0, 0, 1, 2, 3, 4, 5, 6]])

@@ -86,6 +86,13 @@ def why_no_sensitivity(
             return f"the {plural(particle)} come from one direction, not from a cone around it"
     if not np.all(np.isfinite(events["pointing_alt"]) & np.isfinite(events["pointing_az"])):
         return "the files do not tell the pointing"
+    gammas, reach = events[np.asarray(events["particle"] == "gamma")], _reach(productions)
+    if choose_ring(gammas, productions).low >= reach:
+        return (
+            f"the gammas come from {np.min(_offset(gammas, 'true')).value:.3g} deg from the "
+            f"pointing, and the cone of the background of {reach.value:.3g} deg does not reach "
+            "there"
+        )
     return None
 
 
@@ -94,16 +101,16 @@ def choose_ring(gammas: QTable, productions: Sequence[Production]) -> Ring:
 
     For gammas from one direction up to 0.5 deg beside it, for diffuse ones where they come from.
     """
-    by_particle = {}
-    for production in productions:
-        by_particle.setdefault(production.particle, []).append(production.showers)
     offset = _offset(gammas, "true")
     low, high = np.min(offset), np.max(offset)
     if not any(p.is_diffuse for p in productions if p.particle == "gamma"):
         low, high = low - RING_HALF_WIDTH, high + RING_HALF_WIDTH
-    for particle in set(BACKGROUND_SPECTRA) & set(by_particle):
-        high = min(high, *(showers.viewcone_max for showers in by_particle[particle]))
-    return Ring(max(low, 0 * u.deg), high)
+    return Ring(max(low, 0 * u.deg), min(high, _reach(productions)))
+
+
+def _reach(productions: Sequence[Production]) -> u.Quantity:
+    """Up to which angle from the pointing all of the background was simulated."""
+    return min(p.showers.viewcone_max for p in productions if p.particle in BACKGROUND_SPECTRA)
 
 
 def _offset(events: QTable, which: str) -> u.Quantity:

@@ -186,6 +186,22 @@ def test_a_small_production_says_why_there_is_none(files):
     assert "of 12 reconstructed gammas" in warning and "simulate more" in warning
 
 
+def test_a_source_beyond_the_background(tmp_path, make_truth, smear, write_dl2):
+    """More showers of the same cone would not help."""
+    truth = make_truth(50)
+    truth["true_alt"], truth["true_az"] = 73 * u.deg, 180 * u.deg
+    protons = smear(make_truth(50, particle="proton"))
+    paths = [
+        write_dl2(tmp_path / "gamma.h5", smear(truth), runs={"max_viewcone_radius": 0.0}),
+        write_dl2(tmp_path / "proton.h5", protons, runs={}),
+    ]
+    findings = evaluate_performance(paths, read_events(paths), "gamma", EvaluationSettings())
+    assert findings.warnings == [
+        "There is no sensitivity: the gammas come from 3 deg from the pointing, and the cone of "
+        "the background of 2 deg does not reach there."
+    ]
+
+
 def test_diffuse_gammas_are_a_source_everywhere_in_turn(tmp_path, make_truth, smear, write_dl2):
     gammas = smear(make_truth(3000))
     protons = smear(make_truth(3000, particle="proton"), seed=2)

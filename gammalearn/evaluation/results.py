@@ -109,9 +109,9 @@ def write_numbers(numbers: Mapping[str, object], path: Path) -> dict[str, object
 
 
 def _plain(value):
-    """A value as JSON has it: NaN is null."""
+    """A value as JSON has it: what is no finite number is null."""
     if isinstance(value, Mapping):
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

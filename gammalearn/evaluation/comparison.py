@@ -335,8 +335,8 @@ def _compare_migration(
         f"migration_matrix_{name}",
         draw_migrations(matrices, spreads, labels, name, signal, name == "energy"),
         f"The {name} that {plural(signal)} of a true {name} were reconstructed to, as fractions of "
-        "the true bin, on the same events and one scale of colours; points: median and central "
-        "68 %.",
+        "all events of the true bin, on the same events and one scale of colours; points: median "
+        "and central 68 %.",
         vstack(tables, metadata_conflicts="silent"),
     )
 

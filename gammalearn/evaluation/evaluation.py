@@ -70,6 +70,9 @@ FOLDER = "evaluation"
 #: What the axes of further resolution curves are called.
 AXES = {"offset": "true offset from the pointing (deg)", "multiplicity": "telescopes used"}
 
+#: What is to be known of an error in azimuth.
+OF_AZIMUTH = " A degree of azimuth is, at the altitude h, cos h of a degree on the sky."
+
 #: Quantity → errors in units of the predicted ones.
 PULLS = {"energy": energy_pulls, "direction": direction_pulls, "impact": impact_pulls}
 
@@ -285,7 +288,7 @@ def _evaluate_energy(events: QTable, signal: str, settings: EvaluationSettings) 
             "migration_matrix_energy",
             draw_migration(matrix, spread, "energy", signal, logarithmic=True),
             f"Energies that {plural(signal)} of a true energy were reconstructed to, as fractions "
-            f"of the true bin; {_out_of_range(matrix, 'energy')}.",
+            f"of all events of the true bin; {_out_of_range(matrix, 'energy')}.",
             matrix,
             as_fits=True,
         ),
@@ -328,7 +331,8 @@ def _evaluate_direction(events: QTable, signal: str, settings: EvaluationSetting
                 f"migration_matrix_{name}",
                 draw_migration(matrix, spread, name, signal),
                 f"The {name} that {plural(signal)} of a true {name} were reconstructed to, as "
-                f"fractions of the true bin; {_out_of_range(matrix, name)}.",
+                f"fractions of all events of the true bin; {_out_of_range(matrix, name)}."
+                f"{OF_AZIMUTH if name == 'azimuth' else ''}",
                 matrix,
                 as_fits=True,
             )

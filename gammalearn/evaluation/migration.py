@@ -47,20 +47,21 @@ def migration_matrix(events: QTable, edges: u.Quantity, true: str, reco: str) ->
     -------
     matrix : astropy.table.QTable
         One row a cell, n_bins² rows, reco running fastest: ``true_low``, ``true_high``,
-        ``reco_low``, ``reco_high``, ``counts``, and ``probability``: counts over the events of
-        the same true bin within the axis, as in pyirf's migration matrices; NaN where there are
-        none. ``meta``: ``n_events``, ``n_out_of_range``.
+        ``reco_low``, ``reco_high``, ``counts``, and ``probability``: counts over all events of
+        the same true bin, NaN where there are none. Those that were reconstructed off the axis
+        are part of them, so that what is lacking to a sum of 1 went there; pyirf's migration
+        matrix and energy dispersion divide by the events within the axis. ``meta``:
+        ``n_events``, ``n_out_of_range``.
     """
     n_bins = len(edges) - 1
     unit = edges.unit
     if len(events):
-        counts, _, _ = np.histogram2d(
-            events[true].to_value(unit), events[reco].to_value(unit), bins=[edges.value] * 2
-        )
+        true_value, reco_value = events[true].to_value(unit), events[reco].to_value(unit)
+        counts, _, _ = np.histogram2d(true_value, reco_value, bins=[edges.value] * 2)
+        per_true_bin = np.histogram(true_value, edges.value)[0][:, None]
     else:
-        counts = np.zeros((n_bins, n_bins))
+        counts, per_true_bin = np.zeros((n_bins, n_bins)), np.zeros((n_bins, 1))
 
-    per_true_bin = counts.sum(axis=1, keepdims=True)
     probability = np.full_like(counts, np.nan)
     np.divide(counts, per_true_bin, out=probability, where=per_true_bin > 0)
 

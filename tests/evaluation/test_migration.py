@@ -4,6 +4,7 @@ import astropy.units as u
 import numpy as np
 import pytest
 from astropy.table import QTable
+from pyirf.irf.energy_dispersion import energy_migration_matrix
 
 from gammalearn.evaluation import migration_matrix, migration_spread, relative_azimuth
 from gammalearn.evaluation.migration import draw_migration
@@ -38,6 +39,25 @@ def test_events_off_the_axis_are_counted_apart():
     assert matrix.meta["n_events"] == 3
     assert matrix.meta["n_out_of_range"] == 2
     assert matrix["counts"].sum() == 1
+
+
+def test_events_that_fall_off_the_axis_are_of_their_true_bin():
+    """Two of four stay on the axis in the first bin, none of one in the second."""
+    events = energies([0.2, 0.2, 0.3, 0.4, 2.0], [0.2, 20.0, 3.0, 0.01, 30.0])
+    matrix = migration_matrix(events, EDGES, **ENERGY)
+    assert matrix["counts"].tolist() == [1, 1, 0, 0]
+    np.testing.assert_array_equal(matrix["probability"], [1 / 4, 1 / 4, 0, 0])
+
+
+def test_within_a_wide_axis_fractions_are_those_of_pyirf():
+    random = np.random.default_rng(0)
+    true = 10 ** random.uniform(-1, 1, 500)
+    events = energies(true, true * random.uniform(0.5, 2, 500))
+    events["true_source_fov_offset"] = np.zeros(500) * u.deg
+    edges = np.geomspace(0.04, 25, 8) * u.TeV
+    expected = energy_migration_matrix(events, edges, edges, [0, 1] * u.deg)[:, :, 0]
+    found = migration_matrix(events, edges, **ENERGY)["probability"].reshape(7, 7)
+    np.testing.assert_allclose(np.nan_to_num(found), expected)
 
 
 def test_a_true_bin_without_events_has_no_probability():

@@ -155,7 +155,8 @@ def write_dl2(
     ``runs`` are settings of the simulation, see `SIMULATION`, of each run; with them the pointing
     stands in the file.
 
-    At telescope level each event is one image, of the telescope in ``tel_id``.
+    At telescope level each event is one image, of the telescope in ``tel_id``; at subarray level
+    events are of all telescopes, or of the first so many with a column ``multiplicity``.
     """
     n_events = len(events)
     keys = Table({name: np.asarray(events[name]) for name in ("obs_id", "event_id")})
@@ -221,7 +222,10 @@ def write_dl2(
                 result[f"{prefix}_{suffix}"] = events[column]
             result[f"{prefix}_is_valid"] = events[f"{quantity}_is_valid"]
             if level == "subarray":
-                result[f"{prefix}_telescopes"] = triggered
+                used = triggered
+                if "multiplicity" in events.colnames:
+                    used = np.arange(N_TELESCOPES) < np.asarray(events["multiplicity"])[:, None]
+                result[f"{prefix}_telescopes"] = used
                 write_table(result, file, f"/dl2/event/subarray/{group}/{name}")
                 continue
             for tel_id in np.unique(tel_ids):

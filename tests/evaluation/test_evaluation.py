@@ -8,6 +8,7 @@ import sys
 import astropy.units as u
 import numpy as np
 import pytest
+from astropy.coordinates import SkyCoord
 from astropy.table import QTable, vstack
 from matplotlib.figure import Figure
 from scipy.stats import norm
@@ -162,6 +163,55 @@ def test_curves_have_errors(evaluated):
     angle = QTable.read(output / "evaluation" / "angular_resolution.ecsv")
     assert angle["angular_resolution_68_error"].unit == "deg"
     assert np.all(angle["angular_resolution_68_error"][known] > 0)
+
+
+def angles(events):
+    true, reco = (SkyCoord(events[f"{w}_az"], events[f"{w}_alt"]) for w in ("true", "reco"))
+    return true.separation(reco).to_value("deg")
+
+
+def error_of_68(sigma, n_events):
+    """Of the quantile p of n events √(p (1 − p) / n) / f, with the Rayleigh density f there."""
+    p = 2 * norm.cdf(1) - 1
+    density = (1 - p) * np.sqrt(-2 * np.log(1 - p)) / sigma
+    return np.sqrt(p * (1 - p) / n_events) / density
+
+
+def test_angular_resolution_by_multiplicity(tmp_path, make_truth, smear, write_dl2):
+    """Smeared by 0.6 deg over the number of telescopes; none used three."""
+    used = {1: 300, 2: 500, 4: 400}
+    parts = []
+    for multiplicity, number in used.items():
+        events = smear(make_truth(number, seed=multiplicity), angle=0.6 / multiplicity)
+        events["multiplicity"] = multiplicity
+        parts.append(events)
+    events = vstack(parts)
+    events["event_id"] = np.arange(len(events))
+    evaluate([write_dl2(tmp_path / "a.h5", events)], tmp_path, SETTINGS)
+    table = QTable.read(tmp_path / "evaluation" / "angular_resolution_by_multiplicity.ecsv")
+    assert table["multiplicity_low"].tolist() == [0.5, 1.5, 2.5, 3.5]
+    assert table["multiplicity_high"].tolist() == [1.5, 2.5, 3.5, 4.5]
+    assert table["n_events"].tolist() == [300, 500, 0, 400]
+    for row, multiplicity in zip(table[[0, 1, 3]], used, strict=True):
+        theta = angles(events[events["multiplicity"] == multiplicity])
+        for name, percent in (("68", 100 * (2 * norm.cdf(1) - 1)), ("95", 95)):
+            found = row[f"angular_resolution_{name}"].to_value("deg")
+            assert found == pytest.approx(np.percentile(theta, percent), rel=1e-6)
+        error = row["angular_resolution_68_error"].to_value("deg")
+        expected = error_of_68(0.6 / multiplicity, row["n_events"])
+        assert error == pytest.approx(expected, rel=0.3)
+        assert row["angular_resolution_95_error"].to_value("deg") > error
+    assert np.isnan(table["angular_resolution_68"][2])
+    assert np.isnan(table["angular_resolution_68_error"][2])
+
+
+def test_angular_resolution_by_offset_has_errors(evaluated):
+    output, _ = evaluated
+    table = QTable.read(output / "evaluation" / "angular_resolution_by_offset.ecsv")
+    known = table["n_events"] >= 200
+    assert table["offset_low"][known].to_value("deg").tolist() == [0, 0.5, 1, 1.5]
+    found = table["angular_resolution_68_error"][known].to_value("deg")
+    np.testing.assert_allclose(found / error_of_68(0.1, table["n_events"][known]), 1, atol=0.3)
 
 
 def test_the_report_says_what_is_in_it(evaluated):

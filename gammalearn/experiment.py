@@ -14,7 +14,7 @@ from .checkpoint import TrainedNetwork, load_checkpoint
 from .data import EventIndex, check_weights, count_repeated
 from .dl2 import check_input, dl2_file, dl2_name, origin, predict_outputs, read_origin
 from .errors import EmptySelectionError, OutputError
-from .evaluation import ReportSection, evaluate
+from .evaluation import ReportSection, Worded, evaluate
 from .evaluation.writing import make_folder, write_whole
 from .files import find_files, sha256
 from .folder import check_folder, check_place, open_folder, write_settings
@@ -499,5 +499,8 @@ def _cut_flow(what: str, indices: Sequence[EventIndex]) -> ReportSection:
         text="Events and images left after each step, and the share of the triggered telescopes' "
         "images.",
         heading=["Step", "Events", "Images", "Share"],
-        table={label: [n, m, f"{m / triggered:.1%}"] for label, (n, m) in flow.items()},
+        table={
+            label: [n, m, Worded(m / triggered, f"{m / triggered:.1%}")]
+            for label, (n, m) in flow.items()
+        },
     )

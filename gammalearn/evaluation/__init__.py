@@ -13,11 +13,12 @@ from .energy_resolution import energy_resolution, overall_energy_resolution
 from .evaluation import evaluate
 from .events import read_events
 from .migration import migration_matrix, migration_spread, relative_azimuth
-from .report import ReportSection
+from .report import ReportSection, Worded
 from .separation import area_under_curve, gammaness_histogram, mean_gammaness, roc_curve
 
 __all__ = [
     "ReportSection",
+    "Worded",
     "angular_resolution",
     "area_under_curve",
     "combine_telescopes",

@@ -26,7 +26,7 @@ from .migration import migration_matrix, migration_spread, relative_azimuth
 from .pictures import picture_style
 from .provenance import describe_input, versions
 from .reference_curves import reference_sources
-from .report import Report, format_value, render_report
+from .report import Report, Worded, render_report
 from .results import Result, write_numbers, write_results
 from .side_by_side import SIGNIFICANT, draw_differences, draw_migrations, draw_roc_curves
 from .writing import make_folder, write_whole
@@ -412,7 +412,7 @@ def _explain(contenders: Sequence[Contender], weights: str) -> dict[str, str]:
 
 def _tabulate_results(findings: dict[str, _Findings]) -> list[list[object]]:
     several = any(n > 1 for finding in findings.values() for n in finding.n_runs.values())
-    heading = ["", "Set", "Value", "Relative to reference", "σ", "Events or images", "Showers"]
+    heading = ["Result", "Set", "Value", "Relative to reference", "σ", "Events or images", "Showers"]
     rows = [heading + ["Runs", "Their spread"] * several]
     for quantity, finding in findings.items():
         titles = {
@@ -423,11 +423,11 @@ def _tabulate_results(findings: dict[str, _Findings]) -> list[list[object]]:
             label = finding.labels[row["contender"]]
             relation = float(row["relation"]), float(row["relation_error"])
             cells = [
-                # Each title stands once, at the first of its sets.
-                titles.pop(str(row["statistic"]), ""),
+                # In every row, as a table may be sorted.
+                titles[str(row["statistic"])],
                 label,
                 _with_error(float(row["value"]), float(row["error"])),
-                _with_error(*relation) if row["contender"] else "reference",
+                _with_error(*relation) if row["contender"] else Worded(relation[0], "reference"),
                 round(float(row["significance"]), 1),
                 int(row["n_events"]),
                 int(row["n_showers"]),
@@ -438,13 +438,13 @@ def _tabulate_results(findings: dict[str, _Findings]) -> list[list[object]]:
     return rows
 
 
-def _with_error(value: float, error: float) -> str:
+def _with_error(value: float, error: float) -> float | Worded:
     """The value to the second digit of its error."""
     if not (np.isfinite(value) and error > 0):
-        return format_value(value)
+        return value
     digits = max(0, 1 - int(np.floor(np.log10(error))))
     text = f"{value:.{digits}f} ± {error:.{digits}f}".replace("-", "\N{MINUS SIGN}")
-    return text.replace(" ", "\N{NO-BREAK SPACE}")
+    return Worded(value, text.replace(" ", "\N{NO-BREAK SPACE}"))
 
 
 def _tabulate_matching(matching: Sequence[dict[str, object]]) -> list[list[object]]:

@@ -18,6 +18,7 @@ __all__ = [
     "ReportFigure",
     "ReportMetric",
     "ReportSection",
+    "Worded",
     "format_value",
     "render_report",
 ]
@@ -37,6 +38,16 @@ CHECKSUM = re.compile("[0-9a-f]{64}")
 
 #: What stands in a table where there is no value.
 NO_VALUE = "–"
+
+
+@dataclass(frozen=True)
+class Worded:
+    """A number that stands in words of its own in a table, such as with its error."""
+
+    value: float
+    """What the table is sorted by."""
+
+    text: str
 
 
 @dataclass(frozen=True)
@@ -121,6 +132,8 @@ def render_report(report: Report) -> str:
 
 def format_value(value: object) -> str:
     """A value as text: four digits of a number, – for none."""
+    if isinstance(value, Worded):
+        return value.text
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return NO_VALUE
     if isinstance(value, bool):
@@ -133,7 +146,7 @@ def format_value(value: object) -> str:
 
 
 def _is_number(value: object) -> bool:
-    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+    return value is None or (isinstance(value, int | float | Worded) and not isinstance(value, bool))
 
 
 def _cell(value: object) -> str:
@@ -142,8 +155,9 @@ def _cell(value: object) -> str:
         kind = "hash" if CHECKSUM.fullmatch(str(value)) else "name"
         return f'<td class="{kind}">{text}</td>'
     # What tables are sorted by; where there is no value, nothing.
-    known = value is not None and not math.isnan(value)
-    return f'<td class="number"{f" data-value={float(value)!r}" if known else ""}>{text}</td>'
+    number = value.value if isinstance(value, Worded) else value
+    known = number is not None and not math.isnan(number)
+    return f'<td class="number"{f" data-value={float(number)!r}" if known else ""}>{text}</td>'
 
 
 def _render_table(heading: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
@@ -173,18 +187,22 @@ def _render_results(report: Report) -> str:
 
 
 def _render_metrics(metrics: Sequence[ReportMetric]) -> str:
+    head = "<tr><th>Result</th><th class=number>Value</th><th>Definition</th></tr>"
     rows = "".join(
         f"<tr><td>{escape(metric.label)}</td>"
-        f'<td class="number">{escape(format_value(metric.value))}'
-        f"{escape(_unit(metric))}</td>"
+        f"{_cell(_with_unit(metric))}"
         f'<td class="note">{escape(metric.definition)}</td></tr>'
         for metric in metrics
     )
-    return f'<div class="scroll metrics"><table><tbody>{rows}</tbody></table></div>'
+    table = f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
+    return f'<div class="scroll metrics">{table}</div>'
 
 
-def _unit(metric: ReportMetric) -> str:
-    return f" {metric.unit}" if metric.unit and format_value(metric.value) != NO_VALUE else ""
+def _with_unit(metric: ReportMetric) -> object:
+    text = format_value(metric.value)
+    if not metric.unit or text == NO_VALUE:
+        return metric.value
+    return Worded(metric.value, f"{text} {metric.unit}")
 
 
 def _render_figure(picture: Path, alt: str, caption: str = "") -> str:

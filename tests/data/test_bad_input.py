@@ -18,6 +18,7 @@ from gammalearn.data.ctapipe_dl1 import IMAGES, TEL_TRIGGER, TRIGGER
 from gammalearn.data.formats import open_reader
 from gammalearn.dl2 import writer
 from gammalearn.errors import EmptySelectionError, GammaLearnError, InputFileError
+from gammalearn.evaluation import Worded
 from gammalearn.experiment import index_inputs, report_sections
 from gammalearn.settings import DataSettings, Experiment
 from gammalearn.show import show_event
@@ -272,9 +273,9 @@ def test_what_is_left_out_of_the_test_files_is_reported(dl1, altered, tmp_path):
     sections = {section.title: section for section in told}
     one, both = (sections[f"Selection of the {kind} events"] for kind in ("training", "test"))
     assert one.heading == ["Step", "Events", "Images", "Share"]
-    assert one.table["triggered"] == [6, 36, "100.0%"]
+    assert one.table["triggered"] == [6, 36, Worded(1.0, "100.0%")]
     # The merged file holds the same six events and one more with two images.
-    assert both.table["triggered"] == [13, 74, "100.0%"]
+    assert both.table["triggered"] == [13, 74, Worded(1.0, "100.0%")]
     n_events, n_images, share = one.table["event: true_energy > 1"]
-    assert share == f"{100 * n_images / 36:.1f}%"
+    assert share == Worded(n_images / 36, f"{100 * n_images / 36:.1f}%")
     assert both.table["event: true_energy > 1"][:2] == [2 * n_events, 2 * n_images]

@@ -1,6 +1,7 @@
 """Reconstructions with known errors, on identical events."""
 
 import json
+import re
 
 import astropy.units as u
 import numpy as np
@@ -98,6 +99,27 @@ def test_events_that_one_lacks_are_counted_and_left_out(compared):
         assert row["n_events"] == 1350
     for row in numbers["results"]["direction"]["angular_resolution_68"].values():
         assert row["n_events"] == 1400
+
+
+def test_rows_of_the_results_stand_for_themselves_and_sort_as_numbers(compared):
+    """However the table is sorted, each row tells what it is of, and its numbers their order."""
+    output, numbers = compared
+    html = (output / "compare.html").read_text(encoding="utf-8")
+    head, body = html.split("<h2>Results</h2>")[1].split("</table>")[0].split("<tbody>")
+    assert "<th>Result</th><th>Set</th><th class=number>Value</th>" in head
+    cells = [re.findall("<td.*?</td>", row) for row in body.split("<tr>")[1:]]
+    found = {
+        tuple(re.sub("<.*?>", "", cell) for cell in row[:2]): [
+            float(re.search("data-value=([^>]*)", cell)[1]) for cell in row[2:4]
+        ]
+        for row in cells
+    }
+    angle = numbers["results"]["direction"]["angular_resolution_68"]
+    for label in ("good", "worse"):
+        row = angle[label]
+        expected = [row["value"], row["relation"]]
+        assert found["Angular resolution, 68 % (deg)", label] == expected
+    assert angle["good"]["relation"] == 1
 
 
 def test_what_was_put_in_comes_out(compared):

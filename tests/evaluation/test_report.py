@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from gammalearn.errors import EvaluationError
-from gammalearn.evaluation import ReportSection
+from gammalearn.evaluation import ReportSection, Worded
 from gammalearn.evaluation.provenance import InputFile
 from gammalearn.evaluation.report import Report, ReportFigure, ReportMetric, render_report
 
@@ -96,6 +96,17 @@ def test_numbers_carry_what_they_are_sorted_by():
     assert '<td class="number" data-value=0.123456>0.1235</td>' in html
     assert '<td class="number" data-value=1.0>1</td>' in html
     assert html.count('<td class="number">–</td>') == 2 + 1  # and the seed of the file
+
+
+def test_numbers_in_words_are_sorted_as_numbers():
+    """With an error, a unit or as a share: the words are for the eye alone."""
+    table = {"a": Worded(-0.008, "−0.0080 ± 0.0075"), "b": Worded(0.052, "5.2%")}
+    metrics = [ReportMetric("Angle", 0.25, "deg", "What it is.")]
+    html = page(metrics=metrics, sections=[ReportSection("Title", table=table)])
+    assert '<td class="number" data-value=-0.008>−0.0080 ± 0.0075</td>' in html
+    assert '<td class="number" data-value=0.052>5.2%</td>' in html
+    assert '<td class="number" data-value=0.25>0.25 deg</td>' in html
+    assert "<th>Result</th><th class=number>Value</th><th>Definition</th>" in html
 
 
 def test_a_section_has_text_table_and_picture(picture):

@@ -36,10 +36,20 @@ addEventListener("load", () => {
   found.down = [column(0), sorts()];
   buttons[0].click();
   found.names = [column(0), sorts()];
-  found.plain = inside.querySelectorAll(".metrics button").length;
+  const metrics = inside.querySelector(".metrics table");
+  metrics.querySelectorAll("button")[1].click();
+  found.metrics = Array.from(metrics.tBodies[0].rows, (row) => row.cells[1].textContent);
   found.width = inside.documentElement.scrollWidth;
   found.images = Array.from(inside.images, (i) => [i.naturalWidth > 0, i.alt]);
   found.hash = inside.querySelector("td.hash").getBoundingClientRect().width;
+  const open = () => Array.from(inside.querySelectorAll("details"), (d) => d.open);
+  const tell = (what) => inside.defaultView.dispatchEvent(new Event(what));
+  inside.querySelectorAll("details")[1].open = true;
+  found.folded = [open()];
+  for (const what of ["beforeprint", "afterprint"]) {
+    tell(what);
+    found.folded.push(open());
+  }
   const out = document.createElement("pre");
   out.id = "found";
   out.textContent = JSON.stringify(found);
@@ -66,11 +76,18 @@ def page(tmp_path_factory):
         title="Title",
         lead="Lead.",
         warnings=["A warning."],
-        metrics=[ReportMetric("Bias", 0.1, "deg", "What it is, in a sentence of some length.")],
+        metrics=[
+            ReportMetric("Angle", 10.0, "deg", "What it is, in a sentence of some length."),
+            ReportMetric("Bias", 0.1, "", ""),
+            ReportMetric("Difference", -2.0, "deg", ""),
+        ],
         figures=[ReportFigure(picture, "What it shows", "Caption.")],
         events=[["Particle", "Events"], ["gamma", 12345], ["proton", 2]],
         provenance={"GammaLearn": "1.0"},
-        files=[InputFile("gamma.dl2.h5", "0123456789abcdef" * 4, "GammaLearn", "seed: 1")],
+        files=[
+            InputFile(f"{name}.dl2.h5", "0123456789abcdef" * 4, "GammaLearn", f"name: {name}")
+            for name in ("gamma", "proton")
+        ],
         sections=[ReportSection("Points", table=rows, heading=["Name", "Value", "Number"])],
     )
     path = folder / "report.html"
@@ -99,7 +116,15 @@ def test_tables_sort_by_a_click_on_their_headings(found):
 def test_headings_are_buttons_of_the_keyboard(found):
     """Buttons that can have the focus: the browser presses them with space and return."""
     assert found["focused"]
-    assert found["plain"] == 0
+
+
+def test_the_results_sort_as_numbers_whatever_their_words(found):
+    assert found["metrics"] == ["−2 deg", "0.1", "10 deg"]
+
+
+def test_what_is_folded_away_is_unfolded_for_the_printer_alone(found):
+    """But for what the reader had unfolded."""
+    assert found["folded"] == [[False, True], [True, True], [False, True]]
 
 
 def test_a_phone_needs_no_scrolling_to_the_side(found):

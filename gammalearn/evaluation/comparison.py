@@ -24,7 +24,7 @@ from .differences import (
 from .events import QUANTITIES
 from .migration import migration_matrix, migration_spread, relative_azimuth
 from .pictures import picture_style
-from .provenance import describe_input, versions
+from .provenance import describe_input, describe_settings, versions
 from .reference_curves import reference_sources
 from .report import Report, Worded, render_report
 from .results import Result, write_numbers, write_results
@@ -145,7 +145,11 @@ def compare(
         warnings += finding.warnings
     for source in sources:
         warnings += [f"{source.label}: {note}" for note in source.events.meta["notes"]]
-    explained = {**_explain(contenders, weights), **reference_sources(settings.references)}
+    explained = {
+        **_explain(contenders, weights),
+        **describe_settings(settings),
+        **reference_sources(settings.references),
+    }
     report = _compose_report(sources, matching, findings, warnings, figures, explained)
     page = render_report(report)
     write_whole(output / "compare.html", lambda path: path.write_text(page, encoding="utf-8"))

@@ -195,9 +195,7 @@ def evaluate(
     own_sections = [section for finding in findings for section in finding.sections]
     sections = [*own_sections, *sections]
     inputs = [describe_input(Path(path)) for path in paths]
-    report = compose_report(
-        events, inputs, metrics, warnings, figures, sections, settings.references
-    )
+    report = compose_report(events, inputs, metrics, warnings, figures, sections, settings)
     page = render_report(report)
     write_whole(output / "report.html", lambda path: path.write_text(page, encoding="utf-8"))
     return metrics

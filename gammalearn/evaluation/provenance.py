@@ -1,6 +1,7 @@
 """Where events come from: the files, by their content, and who made them with which settings."""
 
 import platform
+import re
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -10,11 +11,15 @@ import yaml
 from .. import __version__
 from ..expendable import read_expendably
 from ..files import open_hdf5, reading, sha256
+from ..settings import EvaluationSettings
 
-__all__ = ["InputFile", "describe_input", "versions"]
+__all__ = ["InputFile", "describe_input", "describe_settings", "versions"]
 
 #: Who wrote a file, in ctapipe's metadata.
 SOFTWARE, SOFTWARE_VERSION = "CTA ACTIVITY SOFTWARE NAME", "CTA ACTIVITY SOFTWARE VERSION"
+
+#: The digest in what a file of ours says of its origin, see `gammalearn.dl2.origin`.
+CHECKPOINT = re.compile("checkpoint ([0-9a-f]+),")
 
 #: Packages that results depend on.
 PACKAGES = ("ctapipe", "pyirf", "astropy", "numpy", "scikit-learn")
@@ -34,6 +39,9 @@ class InputFile:
 
     settings: str = ""
     """Settings of the network that reconstructed its events, as YAML, where it is one of ours."""
+
+    checkpoint: str = ""
+    """Digest of the checkpoint that reconstructed its events, where it says one."""
 
     @property
     def seed(self) -> int | None:
@@ -57,11 +65,13 @@ def describe_input(path: Path, label: str = "") -> InputFile:
         makers.append(f"GammaLearn {written['GAMMALEARN VERSION']}")
     if SOFTWARE in written:
         makers.append(f"{written[SOFTWARE]} {written.get(SOFTWARE_VERSION, '')}".rstrip())
+    made_from = CHECKPOINT.match(written.get("GAMMALEARN ORIGIN", ""))
     return InputFile(
         f"{label}: {path.name}" if label else path.name,
         sha256(path),
         ", ".join(makers),
         written.get("GAMMALEARN SETTINGS", ""),
+        made_from[1] if made_from else "",
     )
 
 
@@ -69,6 +79,17 @@ def _attributes(path: Path) -> dict[str, str]:
     with open_hdf5(path) as h5file, reading(path, "its attributes"):
         attributes = h5file.root._v_attrs
         return {name: str(attributes[name]) for name in attributes._v_attrnamesuser}
+
+
+def describe_settings(settings: EvaluationSettings) -> dict[str, str]:
+    """The choices that results depend on, in words."""
+    low, high = settings.energy_range
+    return {
+        "Energy bins": f"{settings.bins_per_decade} a decade from {low:g} to {high:g} TeV",
+        "Signal": settings.signal,
+        "Algorithm asked for": settings.algorithm or "any",
+        "Published curves": ", ".join(settings.references) or "none",
+    }
 
 
 def versions() -> dict[str, str]:

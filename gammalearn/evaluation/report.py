@@ -34,7 +34,7 @@ MEDIA_TYPES = {
 MANY_FILES = 8
 
 #: What is set in a typeface of its own.
-CHECKSUM = re.compile("[0-9a-f]{64}")
+CHECKSUM = re.compile("[0-9a-f]{16}|[0-9a-f]{64}")
 
 #: What stands in a table where there is no value.
 NO_VALUE = "–"
@@ -226,10 +226,15 @@ def _render_figure(picture: Path, alt: str, caption: str = "") -> str:
 def _render_provenance(provenance: Mapping[str, object], files: Sequence[InputFile]) -> str:
     rows = _render_table(["", ""], provenance.items())
     heading = f"{len(files)} DL2 file{'' if len(files) == 1 else 's'}"
-    inputs = _render_table(
-        ["File", "Made by", "Seed", "SHA-256"],
-        [[file.name, file.software or NO_VALUE, file.seed, file.sha256] for file in files],
-    )
+    columns = {
+        "File": [file.name for file in files],
+        "Made by": [file.software or NO_VALUE for file in files],
+        "Seed": [file.seed for file in files],
+        "SHA-256": [file.sha256 for file in files],
+    }
+    if any(file.checkpoint for file in files):
+        columns["Checkpoint (BLAKE2b)"] = [file.checkpoint or NO_VALUE for file in files]
+    inputs = _render_table([*columns], zip(*columns.values(), strict=True))
     if len(files) > MANY_FILES:
         inputs = f"<details><summary>{heading}</summary>{inputs}</details>"
     else:

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from astropy.table import QTable
 
 from ..particles import plural
+from ..settings import EvaluationSettings
 from .counting import tabulate_events
 from .events import SUBARRAY
-from .provenance import InputFile, versions
+from .provenance import InputFile, describe_settings, versions
 from .reference_curves import reference_sources
 from .report import Report, ReportFigure, ReportMetric, ReportSection
 
@@ -21,7 +22,7 @@ def compose_report(
     warnings: Sequence[str],
     figures: Sequence[ReportFigure],
     sections: Sequence[ReportSection],
-    references: Sequence[str] = (),
+    settings: EvaluationSettings,
 ) -> Report:
     """The report of evaluated events.
 
@@ -39,8 +40,8 @@ def compose_report(
         Pictures in their order.
     sections : sequence of ReportSection
         Further sections.
-    references : sequence of str
-        Names of the published curves that are drawn.
+    settings : EvaluationSettings
+        Those of the evaluation.
     """
     algorithms = events.meta["algorithms"]
     unit = "event" if events.meta["level"] == SUBARRAY else "image"
@@ -63,7 +64,8 @@ def compose_report(
                 for quantity, name in algorithms.items()
             },
             "Level": "subarray" if unit == "event" else "telescope",
-            **reference_sources(references),
+            **describe_settings(settings),
+            **reference_sources(settings.references),
         },
         files=inputs,
         sections=sections,

@@ -220,6 +220,7 @@ def test_the_report_says_what_is_in_it(evaluated):
     assert "<title>Evaluation of Test</title>" in html
     assert html.count("<img ") == len(WITH_TABLE + WITH_SIMULATION) + 1
     assert "gamma.dl2.h5" in html
+    assert ">Energy bins</td>" in html and ">5 a decade from 0.01 to 100 TeV</td>" in html
     assert "<h2>Training</h2><p>It learnt.</p>" in html
     assert str(output.parent) not in html
     assert "Read with care" not in html

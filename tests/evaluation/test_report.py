@@ -89,6 +89,14 @@ def test_files_are_told_by_their_content_their_makers_and_seeds():
     assert "network that made a.h5, b.h5</summary><pre>training:\n  seed: 42\n</pre>" in html
 
 
+def test_checkpoints_are_named_where_files_say_theirs():
+    files = [InputFile("a.h5", "a" * 64, checkpoint="c" * 16), InputFile("b.h5", "b" * 64)]
+    html = page(files=files)
+    assert "<th>Checkpoint (BLAKE2b)</th>" in html
+    assert f'<td class="hash">{"c" * 16}</td>' in html
+    assert "Checkpoint" not in page(files=files[1:])
+
+
 def test_numbers_carry_what_they_are_sorted_by():
     """Rounded for the eye, whole for the order."""
     table = {"a": [np.float64(0.123456), 1, None, float("nan")]}

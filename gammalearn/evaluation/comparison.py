@@ -416,7 +416,15 @@ def _explain(contenders: Sequence[Contender], weights: str) -> dict[str, str]:
 
 def _tabulate_results(findings: dict[str, _Findings]) -> list[list[object]]:
     several = any(n > 1 for finding in findings.values() for n in finding.n_runs.values())
-    heading = ["Result", "Set", "Value", "Relative to reference", "σ", "Events or images", "Showers"]
+    heading = [
+        "Result",
+        "Set",
+        "Value",
+        "Relative to reference",
+        "σ",
+        "Events or images",
+        "Showers",
+    ]
     rows = [heading + ["Runs", "Their spread"] * several]
     for quantity, finding in findings.items():
         titles = {

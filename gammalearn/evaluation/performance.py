@@ -6,12 +6,20 @@ from pathlib import Path
 import numpy as np
 from astropy.table import QTable
 
+from ..particles import plural
 from ..settings import EvaluationSettings
 from .binning import energy_edges
 from .effective_area import draw_effective_area, effective_area
 from .events import TELESCOPE, UNKNOWN
 from .pictures import FEW_IN_BIN, count_events
-from .point_source import choose_ring, weighted_background, weighted_gammas, why_no_sensitivity
+from .point_source import (
+    background_particles,
+    choose_ring,
+    describe_spectra,
+    weighted_background,
+    weighted_gammas,
+    why_no_sensitivity,
+)
 from .production import Production, read_productions
 from .results import Findings, Result
 from .sensitivity import MIN_EVENTS, draw_sensitivity, has_cuts, passes_cuts, sensitivity
@@ -159,18 +167,39 @@ def _sensitivity(
             ],
         )
     table.meta["ring_deg"] = [float(ring.low.value), float(ring.high.value)]
+    table.meta |= describe_spectra(background_particles(events, productions))
     return Findings(
         {"best_relative_sensitivity": float(np.nanmin(table["relative_sensitivity"]))},
         [
             Result(
                 "sensitivity",
                 draw_sensitivity(table, settings.references),
-                "Flux of a point source that is detected in 50 h with 5 σ, 10 gammas and 5 % of "
-                "the background, with the best cut on gammaness in each bin, found with the same "
-                f"events. Background: between {between}. Errors: scatter of the simulated showers. "
-                f"Bins with fewer than {MIN_EVENTS} gammas or background events after cuts have "
-                "none. Published curves are of five bins a decade.",
+                f"{_describe_conditions(table.meta)} Background is counted between {between}. "
+                "Errors: scatter of the simulated showers. Bins with fewer than "
+                f"{MIN_EVENTS} gammas or background events after cuts have none. Published curves "
+                "are of five bins a decade.",
                 table,
             )
         ],
+    )
+
+
+def _describe_conditions(meta: Mapping[str, object]) -> str:
+    """What detects a source of which spectrum over what background, from a sensitivity's meta."""
+    low, high = meta["theta_limits_deg"]
+    spectra = "; ".join(
+        f"{plural(particle)}: {spectrum}"
+        for particle, spectrum in {
+            "gamma": meta["source_spectrum"],
+            **meta["background_spectra"],
+        }.items()
+    )
+    return (
+        f"Flux of a point source that is detected in {meta['obs_time_h']:g} h with "
+        f"{meta['min_significance']:g} σ (Li & Ma, α = {meta['alpha']:g}), {meta['min_gammas']} "
+        f"gammas and {100 * meta['min_gammas_by_background']:g} % of the background, with the best "
+        "cut on gammaness in each bin, found with the same events. The cut on the angle contains "
+        f"{100 * meta['theta_containment']:.0f} % of the gammas and lies between {low:g} and "
+        f"{high:g} deg. Spectra that events are weighted to: {spectra}. Missing in the background: "
+        f"{', '.join(meta['background_missing'])}."
     )

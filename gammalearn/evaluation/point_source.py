@@ -26,7 +26,9 @@ __all__ = [
     "OBS_TIME",
     "SOURCE_SPECTRUM",
     "Ring",
+    "background_particles",
     "choose_ring",
+    "describe_spectra",
     "weighted_background",
     "weighted_gammas",
     "why_no_sensitivity",
@@ -38,6 +40,19 @@ OBS_TIME = 50 * u.h
 #: Spectrum of the source, and of the particles that are its background.
 SOURCE_SPECTRUM = CRAB_HEGRA
 BACKGROUND_SPECTRA = {"proton": IRFDOC_PROTON_SPECTRUM, "electron": IRFDOC_ELECTRON_SPECTRUM}
+
+#: Where these spectra are published.
+IRFDOC = (
+    "Description of CTA Instrument Response Functions (Production 3b Simulation), section 4.3.1"
+)
+PUBLISHED = {
+    "gamma": "Crab Nebula of HEGRA (Aharonian et al. 2004, ApJ 614, 897)",
+    "proton": f"IRFDOC ({IRFDOC})",
+    "electron": f"IRFDOC ({IRFDOC})",
+}
+
+#: What else makes showers, and has no spectrum here.
+NEVER_COUNTED = "helium and heavier nuclei"
 
 #: Background counts up to this angle nearer to the pointing or further from it than the source.
 RING_HALF_WIDTH = 0.5 * u.deg
@@ -161,20 +176,50 @@ def weighted_gammas(events: QTable, productions: Sequence[Production]) -> QTable
     return table
 
 
+def background_particles(events: QTable, productions: Sequence[Production]) -> list[str]:
+    """The particles that `weighted_background` counts, as they were simulated and reconstructed."""
+    simulated = {production.particle for production in productions}
+    return [
+        particle
+        for particle in BACKGROUND_SPECTRA
+        if particle in simulated and len(_all_valid(events, particle))
+    ]
+
+
+def describe_spectra(background: Sequence[str]) -> dict[str, object]:
+    """What events are weighted to, and what is missing of the background.
+
+    Parameters
+    ----------
+    background : sequence of str
+        From `background_particles`.
+
+    Returns
+    -------
+    spectra : dict
+        ``source_spectrum``, ``background_spectra`` (particle → where its spectrum is published)
+        and ``background_missing``, a list of what is not counted, in words.
+    """
+    missing = [plural(name) for name in BACKGROUND_SPECTRA if name not in background]
+    return {
+        "source_spectrum": PUBLISHED["gamma"],
+        "background_spectra": {name: PUBLISHED[name] for name in background},
+        "background_missing": [*missing, NEVER_COUNTED],
+    }
+
+
 def weighted_background(events: QTable, productions: Sequence[Production]) -> QTable:
     """The background with how often each event comes in the time of observation.
 
     Parameters, columns as in `weighted_gammas`; protons and, where there are any, electrons.
     """
     parts = []
-    for particle, spectrum in BACKGROUND_SPECTRA.items():
+    for particle in background_particles(events, productions):
         mine = [p for p in productions if p.particle == particle]
         chosen = _all_valid(events, particle)
-        if not mine or len(chosen) == 0:
-            continue
         flux = simulated_flux(mine, chosen["true_energy"], OBS_TIME)
         part = _cut_quantities(chosen)
-        part["weight"] = _weights(chosen, spectrum, flux)
+        part["weight"] = _weights(chosen, BACKGROUND_SPECTRA[particle], flux)
         parts.append(part)
     if not parts:
         empty = _cut_quantities(_all_valid(events, "proton"))

@@ -146,7 +146,9 @@ def format_value(value: object) -> str:
 
 
 def _is_number(value: object) -> bool:
-    return value is None or (isinstance(value, int | float | Worded) and not isinstance(value, bool))
+    return value is None or (
+        isinstance(value, int | float | Worded) and not isinstance(value, bool)
+    )
 
 
 def _cell(value: object) -> str:

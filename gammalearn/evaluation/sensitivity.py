@@ -18,6 +18,10 @@ from .reference_curves import draw_references
 
 __all__ = ["MIN_EVENTS", "draw_sensitivity", "has_cuts", "passes_cuts", "sensitivity"]
 
+#: What detects the source: a significance (Li & Ma, ApJ 272 (1983) 317, formula 17), gammas, and
+#: gammas as a part of the background.
+MIN_SIGNIFICANCE, MIN_GAMMAS, MIN_OF_BACKGROUND = 5, 10, 0.05
+
 #: Area of the source's region by that of the regions without it.
 ALPHA = 0.2
 
@@ -59,7 +63,8 @@ def sensitivity(gammas: QTable, background: QTable, energy_bins: u.Quantity, rin
         ``expected_gamma``, ``expected_background`` (expected in 50 h within the angle of
         the cut, of the source and beside it), ``relative_sensitivity`` (to the
         source's flux), ``flux_sensitivity`` (E² dN/dE, TeV/(cm² s)) and ``_error`` of it: from the
-        scatter of simulated showers, propagated. NaN in bins with too few events.
+        scatter of simulated showers, propagated. NaN in bins with too few events. ``meta``: the
+        conditions of a detection and the limits of the cut on the angle.
     """
     n_bins = len(energy_bins) - 1
     best = _empty(energy_bins)
@@ -115,6 +120,16 @@ def _empty(energy_bins: u.Quantity) -> QTable:
         table[name] = np.full(n_bins, np.nan)
     for name in ("flux_sensitivity", "flux_sensitivity_error"):
         table[name] = np.full(n_bins, np.nan) * u.TeV / (u.cm**2 * u.s)
+    table.meta |= {
+        "obs_time_h": float(OBS_TIME.to_value(u.h)),
+        "min_significance": MIN_SIGNIFICANCE,
+        "min_gammas": MIN_GAMMAS,
+        "min_gammas_by_background": MIN_OF_BACKGROUND,
+        "alpha": ALPHA,
+        "theta_containment": float(ONE_SIGMA_QUANTILE),
+        "theta_limits_deg": THETA_LIMITS.to_value(u.deg).tolist(),
+        "min_simulated_events": MIN_EVENTS,
+    }
     return table
 
 
@@ -170,7 +185,14 @@ def _with_cuts(gammas, background, energy_bins, theta_cuts, ring: Ring) -> QTabl
 
 def _relative(n_signal: np.ndarray, n_off: np.ndarray) -> np.ndarray:
     """The part of the source's flux that is detected."""
-    return relative_sensitivity(n_on=n_signal + ALPHA * n_off, n_off=n_off, alpha=ALPHA)
+    return relative_sensitivity(
+        n_on=n_signal + ALPHA * n_off,
+        n_off=n_off,
+        alpha=ALPHA,
+        min_significance=MIN_SIGNIFICANCE,
+        min_signal_events=MIN_GAMMAS,
+        min_excess_over_background=MIN_OF_BACKGROUND,
+    )
 
 
 def _scatter(events: QTable, energy_bins: u.Quantity) -> np.ndarray:

@@ -5,7 +5,7 @@ import operator
 import astropy.units as u
 import numpy as np
 import pytest
-from astropy.table import vstack
+from astropy.table import QTable, vstack
 from pyirf.cut_optimization import optimize_gh_cut
 from pyirf.spectral import CRAB_HEGRA
 
@@ -174,6 +174,41 @@ def test_without_cuts_there_is_no_effective_area_by_them(files):
         some += without > 0.1
     assert 0 < some < np.sum(area["n_reconstructed"] > 0)
     assert "There is none by the cuts where more than 10 %" in findings.results[0].caption
+
+
+@pytest.mark.parametrize("electrons", [False, True])
+def test_spectra_and_conditions_stand_with_the_result(
+    files, tmp_path, make_truth, smear, write_dl2, electrons
+):
+    """In the table and the caption, with what the background lacks."""
+    paths = files(6000, 8000, f"spectra_{electrons}")
+    if electrons:
+        truth = make_truth(500, seed=9, particle="electron")
+        paths.append(write_dl2(tmp_path / "electron.h5", smear(truth), runs={}))
+    findings = evaluate_performance(paths, read_events(paths), "gamma", EvaluationSettings())
+    result = next(result for result in findings.results if result.name == "sensitivity")
+    result.table.write(tmp_path / "table.ecsv")
+    meta = QTable.read(tmp_path / "table.ecsv").meta
+    conditions = {
+        "obs_time_h": 50,
+        "min_significance": 5,
+        "min_gammas": 10,
+        "min_gammas_by_background": 0.05,
+        "alpha": 0.2,
+        "theta_limits_deg": [0.02, 0.4],
+    }
+    assert {name: meta[name] for name in conditions} == conditions
+    assert "HEGRA" in meta["source_spectrum"]
+    missing = [] if electrons else ["electrons"]
+    assert sorted(meta["background_spectra"]) == ["electron"] * electrons + ["proton"]
+    assert meta["background_missing"] == [*missing, "helium and heavier nuclei"]
+    for words in (
+        "in 50 h with 5 σ (Li & Ma, α = 0.2), 10 gammas and 5 % of the background",
+        "contains 68 % of the gammas and lies between 0.02 and 0.4 deg",
+        "gammas: Crab Nebula of HEGRA",
+        f"Missing in the background: {', '.join([*missing, 'helium and heavier nuclei'])}.",
+    ):
+        assert words in result.caption
 
 
 def test_a_small_production_says_why_there_is_none(files):

@@ -15,6 +15,7 @@ from .binning import angle_edges, energy_edges
 from .contenders import EACH, MEAN, Contender, Source, in_common, line_up, read_sources
 from .counting import choose_signal
 from .differences import (
+    BANDS_PER_DECADE,
     MIN_SHOWERS,
     STATISTICS,
     differences,
@@ -35,9 +36,6 @@ __all__ = ["compare"]
 
 #: Folder of tables and pictures in the output.
 FOLDER = "comparison"
-
-#: Bands of a separation: half decades, as each needs many events of two kinds.
-BANDS_PER_DECADE = 2
 
 MIGRATIONS = {"energy": ("energy",), "direction": ("altitude", "azimuth"), "particle_type": ()}
 

@@ -15,6 +15,7 @@ from .resampling import bootstrap, repeated_area_under_curve, repeated_quantiles
 from .separation import POSITIVE, area_under_curve, roc_curve
 
 __all__ = [
+    "BANDS_PER_DECADE",
     "MIN_SHOWERS",
     "N_RESAMPLES",
     "N_RESAMPLES_OF_CURVE",
@@ -35,6 +36,9 @@ N_RESAMPLES, N_RESAMPLES_OF_CURVE = 500, 200
 MIN_SHOWERS = 10
 
 MEDIAN = 0.5
+
+#: Bands of a separation: half decades, as each needs many events of two kinds.
+BANDS_PER_DECADE = 2
 
 #: Fractions of other particles at which ROC curves are compared.
 N_ROC_POINTS = 201

@@ -19,7 +19,13 @@ from .angular_resolution import (
 from .area_by_energy import area_by_energy, draw_area_by_energy, overall_area
 from .binning import angle_edges, energy_edges, offset_edges
 from .counting import choose_signal, event_numbers, metric_names, present_particles, select
-from .differences import bootstrap_errors, bootstrap_errors_along
+from .differences import (
+    BANDS_PER_DECADE,
+    MIN_SHOWERS,
+    bootstrap_errors,
+    bootstrap_errors_along,
+    roc_curves_by_energy,
+)
 from .energy_resolution import (
     draw_energy_resolution,
     energy_resolution,
@@ -37,6 +43,7 @@ from .results import Findings, Result, write_numbers, write_results
 from .separation import (
     draw_gammaness,
     draw_roc_curve,
+    draw_roc_curves_by_energy,
     mean_gammaness,
     roc_curve,
 )
@@ -98,6 +105,7 @@ RESULT_NAMES = (
     "angular_resolution_by_offset",
     "angular_resolution_by_multiplicity",
     "roc_curve",
+    "roc_curves_by_energy",
     "auc_by_energy",
     "gammaness",
     "working_points",
@@ -122,7 +130,8 @@ def evaluate(
 
     - ``evaluation/migration_matrix_{energy,altitude,azimuth}``, ``energy_resolution``,
       ``angular_resolution``, also ``_by_offset`` and ``_by_multiplicity``, ``roc_curve``,
-      ``auc_by_energy``, ``working_points``, ``confusion_matrix``, ``effective_area``,
+      ``roc_curves_by_energy``, ``auc_by_energy``, ``working_points``, ``confusion_matrix``,
+      ``effective_area``,
       ``sensitivity``, ``energy_uncertainty``, ``direction_uncertainty``, ``impact_uncertainty``,
       each as ``.png`` and ``.ecsv`` (matrices as ``.fits`` too), and ``gammaness.png``, as far as
       the files have what they need; of events without simulated truth ``reco_energy``,
@@ -439,6 +448,10 @@ def _evaluate_particle_type(events: QTable, settings: EvaluationSettings) -> Fin
     area = overall_area(selected)
     edges = energy_edges(settings.energy_range, settings.bins_per_decade)
     by_energy = area_by_energy(selected, edges)
+    bands = energy_edges(settings.energy_range, BANDS_PER_DECADE)
+    by_band = roc_curves_by_energy([[selected]], bands)
+    # What relates several contenders.
+    by_band.remove_columns([name for name in ("contender", "ratio") if name in by_band.colnames])
     matrix, points = confusion_matrix(selected), working_points(selected)
     metrics = {**area, **{key: mean_gammaness(selected, name) for name, key in means.items()}}
 
@@ -449,6 +462,13 @@ def _evaluate_particle_type(events: QTable, settings: EvaluationSettings) -> Fin
             "Fraction of the gammas against that of the other particles above a threshold of the "
             "gammaness; the band is the 68 % binomial interval of the gammas' fraction.",
             curve,
+        ),
+        Result(
+            "roc_curves_by_energy",
+            draw_roc_curves_by_energy(by_band),
+            "The same by true energy, of half decades with at least "
+            f"{MIN_SHOWERS} gammas and {MIN_SHOWERS} other particles.",
+            by_band,
         ),
         Result(
             "gammaness",

@@ -3,6 +3,8 @@
 import numpy as np
 from astropy.stats import binom_conf_interval
 from astropy.table import QTable
+from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import roc_auc_score
 from sklearn.metrics import roc_curve as sklearn_roc_curve
@@ -19,6 +21,7 @@ __all__ = [
     "area_under_curve",
     "draw_gammaness",
     "draw_roc_curve",
+    "draw_roc_curves_by_energy",
     "gammaness_histogram",
     "mean_gammaness",
     "ordered_particles",
@@ -138,20 +141,27 @@ def gammaness_histogram(events: QTable, edges: np.ndarray) -> QTable:
     return histogram
 
 
-def draw_roc_curve(curve: QTable, area: dict[str, float]) -> Figure:
-    """Picture of a curve from `roc_curve` with the area ``auc`` and its ``auc_uncertainty``."""
-    n_gamma, n_other = curve.meta["n_gamma"], curve.meta["n_other"]
+def _new_roc_axes(title: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(5.6, 5.6), layout="constrained")
     axes = figure.add_subplot()
     axes.set_box_aspect(1)
     axes.grid(True)
-    others = f"{n_other:,}".replace(",", "\N{NO-BREAK SPACE}")
-    axes.set_title(f"Gamma separation, {count_events(n_gamma, POSITIVE)} from {others} others")
+    axes.set_title(title)
     axes.set_xlabel("fraction of other particles kept")
     axes.set_ylabel("fraction of gammas kept")
     axes.set_xlim(-0.01, 1.01)
     axes.set_ylim(-0.01, 1.01)
     axes.plot([0, 1], [0, 1], label="no separation", **DIAGONAL_STYLE)
+    return figure, axes
+
+
+def draw_roc_curve(curve: QTable, area: dict[str, float]) -> Figure:
+    """Picture of a curve from `roc_curve` with the area ``auc`` and its ``auc_uncertainty``."""
+    n_gamma, n_other = curve.meta["n_gamma"], curve.meta["n_other"]
+    others = f"{n_other:,}".replace(",", "\N{NO-BREAK SPACE}")
+    figure, axes = _new_roc_axes(
+        f"Gamma separation, {count_events(n_gamma, POSITIVE)} from {others} others"
+    )
     if n_gamma == 0 or n_other == 0:
         lacking = "gammas" if n_gamma == 0 else "other particles"
         say_empty(axes, f"no curve: there are no {lacking}")
@@ -171,6 +181,27 @@ def draw_roc_curve(curve: QTable, area: dict[str, float]) -> Figure:
         curve["false_positive_rate"], curve["true_positive_rate"], color=PALETTE[0], label=label
     )
     axes.legend(loc="lower right")
+    return figure
+
+
+def draw_roc_curves_by_energy(table: QTable) -> Figure:
+    """Picture of the curves of `differences.roc_curves_by_energy`, of one contender."""
+    figure, axes = _new_roc_axes("Gamma separation by true energy")
+    lows = np.unique(table["true_energy_low"])
+    if len(lows) == 0:
+        say_empty(axes, "no energy band has gammas and others enough")
+        return figure
+    # The last colours of the map are too light for lines.
+    for low, color in zip(lows, colormaps["viridis"](np.linspace(0, 0.9, len(lows))), strict=True):
+        band = table[table["true_energy_low"] == low]
+        ends = " – ".join(f"{band[f'true_energy_{end}'][0].value:.3g}" for end in ("low", "high"))
+        numbers = f"{count_events(int(band['n_gamma'][0]), POSITIVE)}, {band['n_other'][0]} others"
+        kept = np.asarray(band["false_positive_rate"])
+        intervals = [np.asarray(band[f"true_positive_rate_{end}"]) for end in ("low", "high")]
+        axes.fill_between(kept, *intervals, color=color, alpha=0.18, linewidth=0)
+        label = f"{ends} TeV ({numbers})"
+        axes.plot(kept, band["true_positive_rate"], color=color, label=label)
+    axes.legend(loc="lower right", fontsize="small")
     return figure
 
 

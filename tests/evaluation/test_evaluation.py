@@ -15,7 +15,7 @@ from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
 from gammalearn.errors import EvaluationError, InputFileError, OutputError
-from gammalearn.evaluation import ReportSection, evaluate
+from gammalearn.evaluation import ReportSection, evaluate, read_events
 from gammalearn.settings import EvaluationSettings
 
 WITH_TABLE = [
@@ -27,6 +27,7 @@ WITH_TABLE = [
     "migration_matrix_azimuth",
     "migration_matrix_energy",
     "roc_curve",
+    "roc_curves_by_energy",
     "working_points",
 ]
 
@@ -212,6 +213,25 @@ def test_angular_resolution_by_offset_has_errors(evaluated):
     assert table["offset_low"][known].to_value("deg").tolist() == [0, 0.5, 1, 1.5]
     found = table["angular_resolution_68_error"][known].to_value("deg")
     np.testing.assert_allclose(found / error_of_68(0.1, table["n_events"][known]), 1, atol=0.3)
+
+
+def test_roc_curves_of_energy_bands_are_those_of_their_events(evaluated, files):
+    output, _ = evaluated
+    table = QTable.read(output / "evaluation" / "roc_curves_by_energy.ecsv")
+    assert "contender" not in table.colnames
+    # Half decades of 0.05 to 20 TeV.
+    lows = np.unique(table["true_energy_low"].to_value("TeV"))
+    np.testing.assert_allclose(lows, 10 ** np.arange(-1.5, 1.1, 0.5))
+    events = read_events(files)
+    energy = events["true_energy"].to_value("TeV")
+    for low in lows:
+        band = table[table["true_energy_low"].to_value("TeV") == low]
+        inside = events[(energy >= low) & (energy < low * 10**0.5)]
+        is_gamma = inside["particle"] == "gamma"
+        area = np.trapezoid(band["true_positive_rate"], band["false_positive_rate"])
+        assert area == pytest.approx(roc_auc_score(is_gamma, inside["gammaness"]), abs=0.005)
+        assert band["n_gamma"][0] == is_gamma.sum()
+        assert band["n_other"][0] == (~is_gamma).sum()
 
 
 def test_the_report_says_what_is_in_it(evaluated):

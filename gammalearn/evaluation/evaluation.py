@@ -44,6 +44,7 @@ from .separation import (
     draw_gammaness,
     draw_roc_curve,
     draw_roc_curves_by_energy,
+    gammaness_histogram,
     mean_gammaness,
     roc_curve,
 )
@@ -130,12 +131,12 @@ def evaluate(
 
     - ``evaluation/migration_matrix_{energy,altitude,azimuth}``, ``energy_resolution``,
       ``angular_resolution``, also ``_by_offset`` and ``_by_multiplicity``, ``roc_curve``,
-      ``roc_curves_by_energy``, ``auc_by_energy``, ``working_points``, ``confusion_matrix``,
-      ``effective_area``,
-      ``sensitivity``, ``energy_uncertainty``, ``direction_uncertainty``, ``impact_uncertainty``,
-      each as ``.png`` and ``.ecsv`` (matrices as ``.fits`` too), and ``gammaness.png``, as far as
-      the files have what they need; of events without simulated truth ``reco_energy``,
-      ``reco_offset`` and ``gammaness.png``. Those of an earlier evaluation are replaced or removed;
+      ``roc_curves_by_energy``, ``auc_by_energy``, ``gammaness``, ``working_points``,
+      ``confusion_matrix``, ``effective_area``, ``sensitivity``, ``energy_uncertainty``,
+      ``direction_uncertainty``, ``impact_uncertainty``, each as ``.png`` and ``.ecsv`` (matrices
+      as ``.fits`` too), as far as the files have what they need; of events without simulated truth
+      ``reco_energy``, ``reco_offset`` and ``gammaness``. Those of an earlier evaluation are
+      replaced or removed;
     - ``metrics.json``: the numbers, sorted, null where there is none;
     - ``report.html``: all of it on one page.
 
@@ -448,6 +449,7 @@ def _evaluate_particle_type(events: QTable, settings: EvaluationSettings) -> Fin
     area = overall_area(selected)
     edges = energy_edges(settings.energy_range, settings.bins_per_decade)
     by_energy = area_by_energy(selected, edges)
+    histogram = gammaness_histogram(selected)
     bands = energy_edges(settings.energy_range, BANDS_PER_DECADE)
     by_band = roc_curves_by_energy([[selected]], bands)
     # What relates several contenders.
@@ -472,8 +474,10 @@ def _evaluate_particle_type(events: QTable, settings: EvaluationSettings) -> Fin
         ),
         Result(
             "gammaness",
-            draw_gammaness(selected),
-            "Gammaness of each kind of particle, as fractions of its events.",
+            draw_gammaness(histogram),
+            "Gammaness of each kind of particle, as fractions of its events. Errors: 68 % binomial "
+            "intervals.",
+            histogram,
         ),
         Result(
             "auc_by_energy",

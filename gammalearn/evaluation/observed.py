@@ -10,7 +10,7 @@ from ..settings import EvaluationSettings
 from .binning import energy_edges, offset_edges
 from .pictures import PALETTE, count_events, make_logarithmic, say_empty
 from .results import Findings, Result
-from .separation import draw_gammaness
+from .separation import draw_gammaness, gammaness_histogram
 
 __all__ = ["distribution", "evaluate_observed"]
 
@@ -66,8 +66,9 @@ def evaluate_observed(events: QTable, settings: EvaluationSettings) -> Findings:
             caption = "Angles of the reconstructed directions to the pointing"
             results.append(_result(table, "reco_offset", "angle to the pointing (deg)", caption))
     if "particle_type" in algorithms:
-        figure = draw_gammaness(events[events["particle_type_is_valid"]])
-        results.append(Result("gammaness", figure, "Gammaness of the events."))
+        histogram = gammaness_histogram(events[events["particle_type_is_valid"]])
+        caption = "Gammaness of the events. Errors: 68 % binomial intervals."
+        results.append(Result("gammaness", draw_gammaness(histogram), caption, histogram))
     return Findings({}, results)
 
 

@@ -18,6 +18,7 @@ from .pictures import (
 )
 
 __all__ = [
+    "add_fraction",
     "area_under_curve",
     "draw_gammaness",
     "draw_roc_curve",
@@ -118,26 +119,49 @@ def ordered_particles(events: QTable) -> list[str]:
     return sorted(present, key=lambda name: (name != POSITIVE, name))
 
 
-def gammaness_histogram(events: QTable, edges: np.ndarray) -> QTable:
+def add_fraction(table: QTable, name: str, kept, number) -> None:
+    """Add columns of a fraction and its 68 % binomial (Wilson) interval, NaN of none."""
+    kept, number = np.broadcast_arrays(np.asarray(kept, dtype=int), np.asarray(number, dtype=int))
+    known = number > 0
+    values = np.full((3, len(kept)), np.nan)
+    if known.any():
+        values[0, known] = kept[known] / number[known]
+        values[1:, known] = binom_conf_interval(kept[known], number[known], interval="wilson")
+    for ending, column in zip(("", "_low", "_high"), values, strict=True):
+        table[f"{name}{ending}"] = column
+
+
+def gammaness_histogram(events: QTable, edges: np.ndarray | None = None) -> QTable:
     """Numbers of events of each particle by gammaness.
 
     Parameters
     ----------
     events : astropy.table.QTable
         Reconstructed events with ``particle`` and ``gammaness``.
-    edges : numpy.ndarray
-        Bin edges, shape (n_bins + 1,).
+    edges : numpy.ndarray, optional
+        Bin edges, shape (n_bins + 1,); by default 50 bins (20 of few events) that cover 0 to 1 and
+        whatever values lie outside.
 
     Returns
     -------
     histogram : astropy.table.QTable
         One row a bin: ``low``, ``high`` and, for each particle, gammas first, the number of its
-        events.
+        events, and its ``PARTICLE_fraction`` of all of the particle with the 68 % binomial (Wilson)
+        interval ``_low`` and ``_high``. ``meta``: ``particles``.
     """
+    values = np.asarray(events["gammaness"], dtype=float)
+    if edges is None:
+        n_bins = GAMMANESS_BINS if len(events) > MANY_EVENTS else FEW_GAMMANESS_BINS
+        # Other software may step out of 0-1; such values are to be seen, not dropped.
+        ends = min(0.0, values.min(initial=0)), max(1.0, values.max(initial=1))
+        edges = np.linspace(*ends, n_bins + 1)
     histogram = QTable({"low": edges[:-1], "high": edges[1:]})
-    for particle in ordered_particles(events):
-        chosen = events["gammaness"][events["particle"] == particle]
-        histogram[particle] = np.histogram(np.asarray(chosen), edges)[0]
+    particles = ordered_particles(events)
+    for particle in particles:
+        chosen = values[np.asarray(events["particle"] == particle)]
+        histogram[particle] = np.histogram(chosen, edges)[0]
+        add_fraction(histogram, f"{particle}_fraction", histogram[particle], len(chosen))
+    histogram.meta["particles"] = particles
     return histogram
 
 
@@ -205,17 +229,10 @@ def draw_roc_curves_by_energy(table: QTable) -> Figure:
     return figure
 
 
-def draw_gammaness(events: QTable) -> Figure:
-    """Picture of the gammaness of each particle, each normalised to its own events."""
-    n_bins = GAMMANESS_BINS if len(events) > MANY_EVENTS else FEW_GAMMANESS_BINS
-    # Other software may step out of 0-1; such values are to be seen, not dropped.
-    values = np.asarray(events["gammaness"])
-    edges = np.linspace(
-        min(0.0, values.min(initial=0)), max(1.0, values.max(initial=1)), n_bins + 1
-    )
-    histogram = gammaness_histogram(events, edges)
-    particles = histogram.colnames[2:]
-
+def draw_gammaness(histogram: QTable) -> Figure:
+    """Picture of a table from `gammaness_histogram`: each particle normalised to its own events."""
+    edges = np.append(histogram["low"], histogram["high"][-1:])
+    particles = histogram.meta["particles"]
     figure = Figure(figsize=(6.4, 4.4), layout="constrained")
     axes = figure.add_subplot()
     axes.grid(True)
@@ -227,11 +244,14 @@ def draw_gammaness(events: QTable) -> Figure:
         say_empty(axes, "no events")
         return figure
     for particle, color in particle_colors(particles).items():
-        number = int(histogram[particle].sum())
-        fractions = histogram[particle] / number
-        label = count_events(number, particle)
+        fractions = np.asarray(histogram[f"{particle}_fraction"])
+        label = count_events(int(histogram[particle].sum()), particle)
         axes.stairs(fractions, edges, color=color, alpha=0.2, fill=True)
         axes.stairs(fractions, edges, color=color, linewidth=1.5, label=label)
+        ends = [histogram[f"{particle}_fraction_{end}"] for end in ("low", "high")]
+        lengths = np.maximum([fractions - ends[0], ends[1] - fractions], 0)
+        centre = (edges[:-1] + edges[1:]) / 2
+        axes.errorbar(centre, fractions, yerr=lengths, fmt="none", color=color, linewidth=0.8)
     axes.set_ylim(bottom=0)
     axes.legend()
     return figure

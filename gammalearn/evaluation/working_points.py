@@ -1,13 +1,12 @@
 """What is kept of gammas and of other particles above a threshold of gammaness."""
 
 import numpy as np
-from astropy.stats import binom_conf_interval
 from astropy.table import QTable
 from matplotlib.figure import Figure
 
 from ..particles import plural
 from .pictures import PALETTE, particle_colors, say_empty
-from .separation import POSITIVE, ordered_particles
+from .separation import POSITIVE, add_fraction, ordered_particles
 
 __all__ = [
     "EFFICIENCIES",
@@ -42,18 +41,6 @@ def gammaness_threshold(gammaness: np.ndarray, efficiency: float) -> float:
     return float(np.sort(gammaness)[-n_kept])
 
 
-def _add_fraction(table: QTable, name: str, kept, number) -> None:
-    """A fraction and its 68 % binomial (Wilson) interval, NaN of none."""
-    kept, number = np.broadcast_arrays(np.asarray(kept, dtype=int), np.asarray(number, dtype=int))
-    known = number > 0
-    values = np.full((3, len(kept)), np.nan)
-    if known.any():
-        values[0, known] = kept[known] / number[known]
-        values[1:, known] = binom_conf_interval(kept[known], number[known], interval="wilson")
-    for ending, column in zip(("", "_low", "_high"), values, strict=True):
-        table[f"{name}{ending}"] = column
-
-
 def working_points(events: QTable, efficiencies=EFFICIENCIES) -> QTable:
     """Efficiency and purity of thresholds that keep given fractions of the gammas.
 
@@ -84,8 +71,8 @@ def working_points(events: QTable, efficiencies=EFFICIENCIES) -> QTable:
         *((name, particle == name) for name in (POSITIVE, *others)),
         ("other", particle != POSITIVE),
     ]:
-        _add_fraction(points, f"efficiency_{_word(name)}", above[:, mine].sum(axis=1), mine.sum())
-    _add_fraction(points, "purity", above[:, particle == POSITIVE].sum(axis=1), points["n_events"])
+        add_fraction(points, f"efficiency_{_word(name)}", above[:, mine].sum(axis=1), mine.sum())
+    add_fraction(points, "purity", above[:, particle == POSITIVE].sum(axis=1), points["n_events"])
     with np.errstate(divide="ignore", invalid="ignore"):
         quality = points[f"efficiency_{POSITIVE}"] / np.sqrt(points["efficiency_other"])
     points["quality"] = np.where(np.isfinite(quality), quality, np.nan)
@@ -120,8 +107,8 @@ def confusion_matrix(events: QTable, threshold: float = THRESHOLD) -> QTable:
     matrix = QTable()
     matrix["particle"] = np.array(names, dtype="U16")
     matrix["n_events"], matrix["n_as_gamma"], matrix["n_as_other"] = number, kept, number - kept
-    _add_fraction(matrix, "as_gamma", kept, number)
-    _add_fraction(matrix, "as_other", number - kept, number)
+    add_fraction(matrix, "as_gamma", kept, number)
+    add_fraction(matrix, "as_other", number - kept, number)
     matrix.meta["threshold"] = threshold
     return matrix
 

@@ -23,6 +23,7 @@ WITH_TABLE = [
     "auc_by_energy",
     "confusion_matrix",
     "energy_resolution",
+    "gammaness",
     "migration_matrix_altitude",
     "migration_matrix_azimuth",
     "migration_matrix_energy",
@@ -38,7 +39,7 @@ WITH_SIMULATION = ["angular_resolution_by_offset", "effective_area", "sensitivit
 def written(names):
     """Files of these results."""
     fits = [f"{name}.fits" for name in names if name.startswith("migration_matrix")]
-    return sorted([f"{n}{s}" for n in names for s in (".ecsv", ".png")] + fits + ["gammaness.png"])
+    return sorted([f"{n}{s}" for n in names for s in (".ecsv", ".png")] + fits)
 
 
 SETTINGS = EvaluationSettings()
@@ -238,7 +239,7 @@ def test_the_report_says_what_is_in_it(evaluated):
     output, _ = evaluated
     html = (output / "report.html").read_text(encoding="utf-8")
     assert "<title>Evaluation of Test</title>" in html
-    assert html.count("<img ") == len(WITH_TABLE + WITH_SIMULATION) + 1
+    assert html.count("<img ") == len(WITH_TABLE + WITH_SIMULATION)
     assert "gamma.dl2.h5" in html
     assert ">Energy bins</td>" in html and ">5 a decade from 0.01 to 100 TeV</td>" in html
     assert "<h2>Training</h2><p>It learnt.</p>" in html

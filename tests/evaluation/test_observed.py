@@ -37,7 +37,7 @@ def test_distributions_are_reported(observed, tmp_path):
         assert metrics[name] is None
     written = sorted(p.name for p in (tmp_path / "out" / "evaluation").iterdir())
     assert written == [
-        *("gammaness.png", "reco_energy.ecsv", "reco_energy.png"),
+        *("gammaness.ecsv", "gammaness.png", "reco_energy.ecsv", "reco_energy.png"),
         *("reco_offset.ecsv", "reco_offset.png"),
     ]
     table = QTable.read(tmp_path / "out" / "evaluation" / "reco_energy.ecsv")

@@ -95,16 +95,31 @@ def test_mean_gammaness():
 
 def test_histogram_counts_each_particle():
     histogram = gammaness_histogram(scores([0.9, 0.8], [0.1], [0.6]), np.array([0, 0.5, 1]))
-    assert histogram.colnames == ["low", "high", "gamma", "electron", "proton"]
+    counts = [name for name in histogram.colnames if "fraction" not in name]
+    assert counts == ["low", "high", "gamma", "electron", "proton"]
     assert histogram["gamma"].tolist() == [0, 2]
     assert histogram["electron"].tolist() == [0, 1]
     assert histogram["proton"].tolist() == [1, 0]
 
 
+def test_histogram_has_the_fractions_of_each_particle_with_binomial_errors():
+    histogram = gammaness_histogram(scores([0.9, 0.8, 0.2], []), np.array([0, 0.5, 1]))
+    np.testing.assert_allclose(histogram["gamma_fraction"], [1 / 3, 2 / 3])
+    # Wilson's interval of k of n, with z = 1: (k + 1/2 ± √(k (n − k)/n + 1/4)) / (n + 1).
+    k, n = np.array([1, 2]), 3
+    half = np.sqrt(k * (n - k) / n + 1 / 4)
+    for end, sign in (("low", -1), ("high", 1)):
+        expected = (k + 1 / 2 + sign * half) / (n + 1)
+        np.testing.assert_allclose(histogram[f"gamma_fraction_{end}"], expected, rtol=2e-3)
+
+
 def test_picture_shows_scores_beyond_0_and_1_too():
-    axes = draw_gammaness(scores([1.5], [-0.5])).axes[0]
+    axes = draw_gammaness(gammaness_histogram(scores([1.5], [-0.5]))).axes[0]
     assert axes.get_xlim() == (-0.5, 1.5)
 
 
 def test_picture_of_no_events_says_so():
-    assert draw_gammaness(scores([], [])).axes[0].texts[0].get_text() == "no events"
+    assert (
+        draw_gammaness(gammaness_histogram(scores([], []))).axes[0].texts[0].get_text()
+        == "no events"
+    )

@@ -30,7 +30,8 @@ def reference_curve(name: str) -> QTable:
     curve : astropy.table.QTable
         ``energy`` (TeV), ``angular_resolution_68`` (deg), ``energy_resolution`` and
         ``flux_sensitivity`` (erg/(cm² s), of five bins a decade); NaN where the source gives
-        none, or a bound only. ``meta``: ``title``, ``source``.
+        none, or a bound only. ``meta``: ``title``, ``source``, and what a column is, by its name,
+        where it is something else than in the other curves.
     """
     with as_file(files(__package__).joinpath(TABLE)) as path:
         table = QTable.read(path, format="ascii.ecsv")
@@ -81,6 +82,7 @@ def draw_references(
         known = np.isfinite(values)
         if not known.any():
             continue
+        other = curve.meta.get(column)
         axes.plot(
             curve["energy"][known].to_value(u.TeV),
             values[known],
@@ -88,7 +90,7 @@ def draw_references(
             linewidth=1.2,
             linestyle=dashes,
             zorder=1,
-            label=curve.meta["title"],
+            label=f"{curve.meta['title']}{f' ({other})' if other else ''}",
         )
         drawn.append(curve.meta["title"])
     return drawn

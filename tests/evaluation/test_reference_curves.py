@@ -52,3 +52,15 @@ def test_curves_are_drawn_where_they_have_the_column():
     ]
     draw_references(axes, NAMES, "energy_bias")
     assert len(axes.lines) == len(NAMES)
+
+
+def test_a_curve_of_another_definition_says_so():
+    """The angle of LST-1 is a cut, those of the others contain 68 %."""
+    axes = Figure().add_subplot()
+    draw_references(axes, NAMES, "angular_resolution_68")
+    labels = {line.get_label() for line in axes.lines}
+    assert labels == {
+        "LST-1 mono (cut at 70 % efficiency)",
+        "4 LST requirement",
+        "CTAO North, 4 LST + 9 MST",
+    }

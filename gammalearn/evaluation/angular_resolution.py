@@ -14,6 +14,7 @@ from .pictures import (
     PALETTE,
     TRUE_ENERGY,
     count_events,
+    draw_after_cuts,
     draw_binned,
     finish_binned,
     make_logarithmic,
@@ -139,11 +140,24 @@ def draw_angular_resolution(
         say_empty(axes, "no events in this range")
         return figure
     draw_binned(
-        axes, resolution, "angular_resolution_95", "95 % containment", PALETTE[4], "s", along
+        axes,
+        resolution,
+        "angular_resolution_95",
+        "95 % containment, no cuts",
+        PALETTE[4],
+        "s",
+        along,
     )
     draw_binned(
-        axes, resolution, "angular_resolution_68", "68 % containment", PALETTE[0], "o", along
+        axes,
+        resolution,
+        "angular_resolution_68",
+        "68 % containment, no cuts",
+        PALETTE[0],
+        "o",
+        along,
     )
+    draw_after_cuts(axes, resolution, "angular_resolution_68", "68 %", PALETTE[2])
     draw_references(axes, references, "angular_resolution_68")
     make_logarithmic(axes, "y", ROUND_ANGLES)
     finish_binned(axes, resolution)

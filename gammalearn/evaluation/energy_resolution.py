@@ -12,6 +12,7 @@ from pyirf.benchmarks.energy_bias_resolution import inter_quantile_distance
 from .pictures import (
     PALETTE,
     count_events,
+    draw_after_cuts,
     draw_binned,
     finish_binned,
     new_binned_axes,
@@ -75,8 +76,9 @@ def draw_energy_resolution(
     if n_events == 0:
         say_empty(axes, "no events in the energy range")
         return figure
-    draw_binned(axes, resolution, "resolution", "resolution: (Q84 − Q16) / 2", PALETTE[0], "o")
-    draw_binned(axes, resolution, "bias", "bias: median", PALETTE[1], "s")
+    draw_binned(axes, resolution, "resolution", "(Q84 − Q16) / 2, no cuts", PALETTE[0], "o")
+    draw_after_cuts(axes, resolution, "resolution", "(Q84 − Q16) / 2", PALETTE[2])
+    draw_binned(axes, resolution, "bias", "bias: median, no cuts", PALETTE[1], "s")
     draw_references(axes, references, "energy_resolution")
     finish_binned(axes, resolution)
     return figure

@@ -35,7 +35,7 @@ from .events import QUANTITIES, read_events
 from .matching import IMAGE, number_alike
 from .migration import draw_migration, migration_matrix, migration_spread, relative_azimuth
 from .observed import evaluate_observed
-from .performance import evaluate_performance
+from .performance import NO_CUTS, add_after_cuts, evaluate_performance, gammaness_cuts
 from .pictures import FEW_IN_BIN, count_events, picture_style
 from .provenance import describe_input
 from .report import ReportSection, render_report
@@ -180,11 +180,13 @@ def evaluate(
     warnings = [*warnings, *_warn_of_repeated(events), *own_warnings]
     metrics = event_numbers(events, signal, settings.signal)
     with picture_style():
+        performance = evaluate_performance(paths, judged, signal, settings)
+        cuts = gammaness_cuts(performance, judged, signal)
         findings = [
-            _evaluate_energy(judged, signal, settings),
-            _evaluate_direction(judged, signal, settings),
+            _evaluate_energy(judged, signal, settings, cuts),
+            _evaluate_direction(judged, signal, settings, cuts),
             _evaluate_particle_type(judged, settings),
-            evaluate_performance(paths, judged, signal, settings),
+            performance,
             *(_evaluate_uncertainty(judged, signal, quantity) for quantity in PULLS),
         ]
         if not events.meta["simulated"]:
@@ -273,7 +275,9 @@ def _out_of_range(matrix: QTable, what: str) -> str:
     )
 
 
-def _evaluate_energy(events: QTable, signal: str, settings: EvaluationSettings) -> Findings:
+def _evaluate_energy(
+    events: QTable, signal: str, settings: EvaluationSettings, cuts: QTable | None
+) -> Findings:
     names = ["energy_bias", "energy_resolution", "energy_migration_out_of_range"]
     if "energy" not in events.meta["algorithms"]:
         return _absent("energy", names)
@@ -283,10 +287,8 @@ def _evaluate_energy(events: QTable, signal: str, settings: EvaluationSettings) 
     matrix = migration_matrix(selected, edges, **columns)
     matrix.meta["particle"] = signal
     spread = migration_spread(selected, edges, **columns, logarithmic=True)
-    resolution = energy_resolution(selected, edges)
-    errors = bootstrap_errors(selected, "energy", edges)
-    resolution["bias_error"] = errors["energy_bias"]
-    resolution["resolution_error"] = errors["energy_resolution"]
+    resolution = _measure_energy(selected, edges)
+    add_after_cuts(resolution, selected, cuts, edges, lambda kept: _measure_energy(kept, edges))
     resolution.meta["particle"] = signal
 
     overall = overall_energy_resolution(selected)
@@ -304,7 +306,8 @@ def _evaluate_energy(events: QTable, signal: str, settings: EvaluationSettings) 
             "energy_resolution",
             draw_energy_resolution(resolution, signal, settings.references),
             f"Bias and resolution of the energy of {plural(signal)} by true energy; hollow points "
-            f"stand for fewer than {FEW_IN_BIN} events or showers. Errors: bootstrap over showers.",
+            f"stand for fewer than {FEW_IN_BIN} events or showers. Errors: bootstrap over showers."
+            f"{_say_cuts(cuts, 'gammaness')}",
             resolution,
         ),
     ]
@@ -313,7 +316,9 @@ def _evaluate_energy(events: QTable, signal: str, settings: EvaluationSettings) 
     return Findings(metrics, results, warnings)
 
 
-def _evaluate_direction(events: QTable, signal: str, settings: EvaluationSettings) -> Findings:
+def _evaluate_direction(
+    events: QTable, signal: str, settings: EvaluationSettings, cuts: QTable | None
+) -> Findings:
     names = ["angular_resolution_68", "angular_resolution_95"]
     names += ["altitude_migration_out_of_range", "azimuth_migration_out_of_range"]
     if "direction" not in events.meta["algorithms"]:
@@ -347,9 +352,8 @@ def _evaluate_direction(events: QTable, signal: str, settings: EvaluationSetting
         )
 
     edges = energy_edges(settings.energy_range, settings.bins_per_decade)
-    resolution = angular_resolution(selected, edges)
-    for name, error in bootstrap_errors(selected, "direction", edges).items():
-        resolution[f"{name}_error"] = error * u.deg
+    resolution = _measure_direction(selected, edges)
+    add_after_cuts(resolution, selected, cuts, edges, lambda kept: _measure_direction(kept, edges))
     resolution.meta["particle"] = signal
     results.append(
         Result(
@@ -357,7 +361,7 @@ def _evaluate_direction(events: QTable, signal: str, settings: EvaluationSetting
             draw_angular_resolution(resolution, signal, settings.references),
             f"Angles around the true direction that contain 68 % and 95 % of the {plural(signal)} "
             f"by true energy; hollow points stand for fewer than {FEW_IN_BIN} events or showers. "
-            "Errors: bootstrap over showers.",
+            f"Errors: bootstrap over showers.{_say_cuts(cuts, 'gammaness or angle')}",
             resolution,
         )
     )
@@ -365,6 +369,34 @@ def _evaluate_direction(events: QTable, signal: str, settings: EvaluationSetting
     warnings = _warn_of_few(selected, signal, "direction")
     warnings += _warn_of_empty_bins(resolution, events, signal, "direction")
     return Findings(metrics, results, warnings)
+
+
+def _measure_energy(events: QTable, edges: u.Quantity) -> QTable:
+    """Bias and resolution with their errors."""
+    table = energy_resolution(events, edges)
+    errors = bootstrap_errors(events, "energy", edges)
+    table["bias_error"] = errors["energy_bias"]
+    table["resolution_error"] = errors["energy_resolution"]
+    return table
+
+
+def _measure_direction(events: QTable, edges: u.Quantity) -> QTable:
+    """Angular resolution with its errors."""
+    table = angular_resolution(events, edges)
+    for name, error in bootstrap_errors(events, "direction", edges).items():
+        table[f"{name}_error"] = error * u.deg
+    return table
+
+
+def _say_cuts(cuts: QTable | None, what: str) -> str:
+    """What was cut on, as that of published curves is."""
+    of_all = f" Of all that were reconstructed, without a cut on {what}"
+    if cuts is None:
+        return f"{of_all}."
+    return (
+        f"{of_all}, and of those that the sensitivity's cuts on gammaness leave, by reconstructed "
+        f"energy.{NO_CUTS}"
+    )
 
 
 def _resolution_along(selected: QTable, signal: str) -> list[Result]:
@@ -393,7 +425,7 @@ def _resolution_along(selected: QTable, signal: str) -> list[Result]:
                 draw_angular_resolution(resolution, signal, along=name, label=AXES[name]),
                 f"Angles that contain 68 % and 95 % of the {plural(signal)}, {label}; hollow "
                 f"points stand for fewer than {FEW_IN_BIN} events or showers. Errors: bootstrap "
-                "over showers.",
+                f"over showers.{_say_cuts(None, 'gammaness or angle')}",
                 resolution,
             )
         )

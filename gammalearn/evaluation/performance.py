@@ -1,8 +1,9 @@
 """What an observation can expect: effective area, and sensitivity with the best cuts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import astropy.units as u
 import numpy as np
 from astropy.table import QTable
 
@@ -22,11 +23,18 @@ from .point_source import (
 )
 from .production import Production, read_productions
 from .results import Findings, Result
-from .sensitivity import MIN_EVENTS, draw_sensitivity, has_cuts, passes_cuts, sensitivity
+from .sensitivity import (
+    MIN_EVENTS,
+    draw_sensitivity,
+    has_cuts,
+    passes_cuts,
+    passes_gammaness_cuts,
+    sensitivity,
+)
 from .separation import POSITIVE
 from .working_points import gammaness_threshold
 
-__all__ = ["evaluate_performance"]
+__all__ = ["add_after_cuts", "evaluate_performance", "gammaness_cuts"]
 
 #: Fraction of the gammas that the effective area after a cut on gammaness keeps.
 EFFICIENCY = 0.7
@@ -123,14 +131,72 @@ def _effective_area(
 
 def _leave_out_without_cuts(area: QTable, reconstructed: QTable, cuts: QTable, edges) -> None:
     """Leave no area by the cuts in bins where there are too few cuts: nothing is known there."""
-    energy = reconstructed["true_energy"]
-    n_all, n_without = (
-        np.histogram(these.value, edges.to_value(these.unit))[0]
-        for these in (energy, energy[~has_cuts(reconstructed, cuts)])
-    )
-    unknown = n_without > MAX_WITHOUT_CUTS * n_all
+    unknown = _lacks_cuts(reconstructed, cuts, edges)
     for end in ("", "_low", "_high"):
         area[f"effective_area_selected{end}"][unknown] = np.nan
+
+
+def _lacks_cuts(events: QTable, cuts: QTable, edges) -> np.ndarray:
+    """The bins of true energy with too many events whose reconstructed energy has no cut."""
+    energy = events["true_energy"]
+    n_all, n_without = (
+        np.histogram(these.value, edges.to_value(these.unit))[0]
+        for these in (energy, energy[~has_cuts(events, cuts)])
+    )
+    return n_without > MAX_WITHOUT_CUTS * n_all
+
+
+def gammaness_cuts(findings: Findings, events: QTable, signal: str) -> QTable | None:
+    """The table of a sensitivity whose cuts on gammaness apply to the signal's events, if any.
+
+    Parameters
+    ----------
+    findings : Findings
+        From `evaluate_performance`.
+    events : astropy.table.QTable
+        Those that it was given. Cuts for the mean of telescopes do not apply to single ones.
+    signal : str
+    """
+    if signal != POSITIVE or events.meta["level"] == TELESCOPE:
+        return None
+    return next((r.table for r in findings.results if r.name == "sensitivity"), None)
+
+
+def add_after_cuts(
+    resolution: QTable,
+    events: QTable,
+    cuts: QTable | None,
+    energy_bins: u.Quantity,
+    measure: Callable[[QTable], QTable],
+) -> None:
+    """Add what is left of a resolution by the cuts on gammaness.
+
+    Parameters
+    ----------
+    resolution : astropy.table.QTable
+        From ``measure``. It gets ``n_selected`` and each column of what was measured anew, with
+        ``_selected`` in its name: NaN in bins where more than 10 % of the gammas have a
+        reconstructed energy without cuts. Nothing without cuts.
+    events : astropy.table.QTable
+        The events that it is of.
+    cuts : astropy.table.QTable or None
+        From `gammaness_cuts`.
+    energy_bins : astropy.units.Quantity
+        Edges in true energy, shape (n_bins + 1,).
+    measure : callable
+        From events to a table with ``n_events``.
+    """
+    if cuts is None:
+        return
+    complete = events[events["energy_is_valid"] & events["particle_type_is_valid"]]
+    again = measure(complete[passes_gammaness_cuts(complete, cuts)])
+    resolution["n_selected"] = again["n_events"]
+    unknown = _lacks_cuts(complete, cuts, energy_bins)
+    for name in again.colnames:
+        if name != "n_events" and not name.startswith("true_energy"):
+            again[name][unknown] = np.nan
+            ending = "_error" if name.endswith("_error") else ""
+            resolution[f"{name.removesuffix('_error')}_selected{ending}"] = again[name]
 
 
 def _sensitivity(

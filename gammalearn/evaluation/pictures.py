@@ -16,6 +16,7 @@ __all__ = [
     "PICTURE_DPI",
     "TRUE_ENERGY",
     "count_events",
+    "draw_after_cuts",
     "draw_binned",
     "finish_binned",
     "make_logarithmic",
@@ -203,6 +204,16 @@ def draw_binned(
             label=text,
             **style,
         )
+
+
+def draw_after_cuts(axes: Axes, table: QTable, name: str, label: str, color: str) -> None:
+    """Draw a column, as `draw_binned` does, of what cuts on gammaness have left, if it is there."""
+    column = f"{name}_selected"
+    if column not in table.colnames:
+        return
+    shown = table.copy()
+    shown["n_events"] = table["n_selected"]
+    draw_binned(axes, shown, column, f"{label}, after the gammaness cuts", color, "^")
 
 
 def _errors(table: QTable, name: str, values: np.ndarray) -> np.ndarray:

@@ -16,7 +16,14 @@ from .pictures import PALETTE, draw_binned, finish_binned, make_logarithmic, new
 from .point_source import OBS_TIME, SOURCE_SPECTRUM, Ring
 from .reference_curves import draw_references
 
-__all__ = ["MIN_EVENTS", "draw_sensitivity", "has_cuts", "passes_cuts", "sensitivity"]
+__all__ = [
+    "MIN_EVENTS",
+    "draw_sensitivity",
+    "has_cuts",
+    "passes_cuts",
+    "passes_gammaness_cuts",
+    "sensitivity",
+]
 
 #: What detects the source: a significance (Li & Ma, ApJ 272 (1983) 317, formula 17), gammas, and
 #: gammas as a part of the background.
@@ -229,9 +236,14 @@ def passes_cuts(events: QTable, cuts: QTable) -> np.ndarray:
 
     Events of energies for which there are no cuts do not.
     """
-    # NaN, where there are no cuts, lets nothing pass.
-    kept = np.asarray(events["gammaness"]) >= _cut(events, cuts, "gammaness_cut")
+    kept = passes_gammaness_cuts(events, cuts)
     return kept & (separation_angle(events) <= _cut(events, cuts, "theta_cut"))
+
+
+def passes_gammaness_cuts(events: QTable, cuts: QTable) -> np.ndarray:
+    """As `passes_cuts`, of the cuts on gammaness alone."""
+    # NaN, where there are no cuts, lets nothing pass.
+    return np.asarray(events["gammaness"]) >= _cut(events, cuts, "gammaness_cut")
 
 
 def _cut(events: QTable, cuts: QTable, name: str):

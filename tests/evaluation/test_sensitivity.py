@@ -6,12 +6,17 @@ import astropy.units as u
 import numpy as np
 import pytest
 from astropy.table import QTable, vstack
+from pyirf.benchmarks import energy_bias_resolution
 from pyirf.cut_optimization import optimize_gh_cut
 from pyirf.spectral import CRAB_HEGRA
 
 from gammalearn.evaluation import read_events
 from gammalearn.evaluation import sensitivity as module
-from gammalearn.evaluation.performance import evaluate_performance
+from gammalearn.evaluation.performance import (
+    add_after_cuts,
+    evaluate_performance,
+    gammaness_cuts,
+)
 from gammalearn.evaluation.point_source import (
     choose_ring,
     weighted_background,
@@ -19,11 +24,16 @@ from gammalearn.evaluation.point_source import (
     why_no_sensitivity,
 )
 from gammalearn.evaluation.production import read_productions
+from gammalearn.evaluation.results import Findings, Result
 from gammalearn.evaluation.sensitivity import passes_cuts, sensitivity
 from gammalearn.settings import EvaluationSettings
 
 EDGES = np.geomspace(0.1, 10, 5) * u.TeV
 OFFSET = 0.4 * u.deg
+
+
+def pyirfs_resolution(events, edges):
+    return energy_bias_resolution(events, edges, energy_type="true")
 
 
 def from_a_point(truth):
@@ -209,6 +219,42 @@ def test_spectra_and_conditions_stand_with_the_result(
         f"Missing in the background: {', '.join([*missing, 'helium and heavier nuclei'])}.",
     ):
         assert words in result.caption
+
+
+def test_resolutions_are_given_after_the_cuts_on_gammaness_too(weighted, files):
+    """As if all events that these cuts do not leave had not been there."""
+    gammas, background, ring, events = weighted
+    edges = np.geomspace(0.1, 10, 9) * u.TeV
+    cuts = sensitivity(gammas, background, edges, ring)
+    mine = events[events["particle"] == "gamma"]
+    measured = pyirfs_resolution(mine, edges)
+    table = measured.copy()
+    add_after_cuts(table, mine, cuts, edges, lambda kept: pyirfs_resolution(kept, edges))
+    for name in measured.colnames:
+        np.testing.assert_array_equal(table[name], measured[name])
+    cut = np.full(len(mine), np.nan)
+    for row in cuts:
+        inside = (mine["reco_energy"] >= row["reco_energy_low"]) & (
+            mine["reco_energy"] < row["reco_energy_high"]
+        )
+        cut[inside] = row["gammaness_cut"]
+    expected = pyirfs_resolution(mine[mine["gammaness"] >= cut], edges)
+    np.testing.assert_array_equal(table["n_selected"], expected["n_events"])
+    known = np.isfinite(table["resolution_selected"])
+    assert 0 < known.sum() < len(table)
+    for name in ("bias", "resolution"):
+        np.testing.assert_array_equal(table[f"{name}_selected"][known], expected[name][known])
+
+
+def test_cuts_of_gammas_are_for_gammas_and_whole_events(weighted):
+    events = weighted[3]
+    findings = Findings({}, [Result("sensitivity", None, "", QTable({"gammaness_cut": [0.5]}))])
+    assert gammaness_cuts(findings, events, "gamma") is findings.results[0].table
+    assert gammaness_cuts(findings, events, "proton") is None
+    assert gammaness_cuts(Findings({}), events, "gamma") is None
+    images = events[:1]
+    images.meta = {**events.meta, "level": "telescope"}
+    assert gammaness_cuts(findings, images, "gamma") is None
 
 
 def test_a_small_production_says_why_there_is_none(files):

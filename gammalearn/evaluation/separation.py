@@ -219,7 +219,8 @@ def draw_roc_curves_by_energy(table: QTable) -> Figure:
     for low, color in zip(lows, colormaps["viridis"](np.linspace(0, 0.9, len(lows))), strict=True):
         band = table[table["true_energy_low"] == low]
         ends = " – ".join(f"{band[f'true_energy_{end}'][0].value:.3g}" for end in ("low", "high"))
-        numbers = f"{count_events(int(band['n_gamma'][0]), POSITIVE)}, {band['n_other'][0]} others"
+        others = f"{band['n_other'][0]:,}".replace(",", "\N{NO-BREAK SPACE}")
+        numbers = f"{count_events(int(band['n_gamma'][0]), POSITIVE)}, {others} others"
         kept = np.asarray(band["false_positive_rate"])
         intervals = [np.asarray(band[f"true_positive_rate_{end}"]) for end in ("low", "high")]
         axes.fill_between(kept, *intervals, color=color, alpha=0.18, linewidth=0)

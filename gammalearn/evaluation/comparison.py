@@ -41,7 +41,7 @@ MIGRATIONS = {"energy": ("energy",), "direction": ("altitude", "azimuth"), "part
 
 #: All that a comparison may write into its folder.
 RESULT_NAMES = (
-    *(statistic.name for statistics in STATISTICS.values() for statistic in statistics),
+    *(statistic.name for quantity in QUANTITIES for statistic in STATISTICS[quantity]),
     *(f"migration_matrix_{name}" for names in MIGRATIONS.values() for name in names),
     "roc_curves",
 )

@@ -7,10 +7,12 @@ import astropy.units as u
 import numpy as np
 from astropy.stats import binom_conf_interval
 from astropy.table import QTable, vstack
+from pyirf.benchmarks.angular_resolution import ONE_SIGMA_QUANTILE
 from pyirf.benchmarks.energy_bias_resolution import NORM_LOWER_SIGMA, NORM_UPPER_SIGMA
 
 from .angular_resolution import CONTAINMENTS, overall_angular_resolution, separation_angle
 from .energy_resolution import overall_energy_resolution
+from .impact_resolution import impact_distance, overall_impact_resolution
 from .resampling import bootstrap, repeated_area_under_curve, repeated_quantiles
 from .separation import POSITIVE, area_under_curve, roc_curve
 
@@ -85,6 +87,7 @@ STATISTICS = {
         Statistic("angular_resolution_68", "Angular resolution, 68 %", "deg", "ratio"),
         Statistic("angular_resolution_95", "Angular resolution, 95 %", "deg", "ratio"),
     ),
+    "impact": (Statistic("impact_resolution_68", "Impact resolution", "m", "ratio"),),
     "particle_type": (Statistic("auc", "Area under the ROC curve", "", "ratio of 1 − x"),),
 }
 
@@ -93,6 +96,7 @@ def _measure(events: QTable, quantity: str) -> list[float]:
     measured = {
         "energy": overall_energy_resolution,
         "direction": overall_angular_resolution,
+        "impact": overall_impact_resolution,
         "particle_type": area_under_curve,
     }[quantity](events)
     return [measured[statistic.name] for statistic in STATISTICS[quantity]]
@@ -108,6 +112,9 @@ def _remeasure(events: QTable, quantity: str, repeats: np.ndarray) -> np.ndarray
     if quantity == "direction":
         theta = separation_angle(events).to_value(u.deg)
         return repeated_quantiles(theta, repeats, tuple(CONTAINMENTS.values()))
+    if quantity == "impact":
+        distance = impact_distance(events).to_value(u.m)
+        return repeated_quantiles(distance, repeats, (ONE_SIGMA_QUANTILE,))
     is_gamma = np.asarray(events["particle"] == POSITIVE)
     area = repeated_area_under_curve(np.asarray(events["gammaness"]), is_gamma, repeats)
     return area[:, None]
@@ -130,7 +137,7 @@ def differences(
         The runs of each contender, the reference first; tables from `read_events` that hold the
         same events (or their images), with the same numbers in ``shower``.
     quantity : str
-        ``energy``, ``direction`` or ``particle_type``.
+        ``energy``, ``direction``, ``impact`` or ``particle_type``.
     n_resamples : int
         Of the bootstrap.
 

@@ -32,6 +32,13 @@ from .energy_resolution import (
     overall_energy_resolution,
 )
 from .events import QUANTITIES, read_events
+from .impact_resolution import (
+    draw_impact_resolution,
+    has_impact,
+    impact_resolution,
+    overall_impact_resolution,
+    select_impact,
+)
 from .matching import IMAGE, number_alike
 from .migration import draw_migration, migration_matrix, migration_spread, relative_azimuth
 from .observed import evaluate_observed
@@ -102,6 +109,7 @@ RESULT_NAMES = (
     "energy_uncertainty",
     "angular_resolution",
     "direction_uncertainty",
+    "impact_resolution",
     "impact_uncertainty",
     "angular_resolution_by_offset",
     "angular_resolution_by_multiplicity",
@@ -130,8 +138,8 @@ def evaluate(
     Writes into ``output``:
 
     - ``evaluation/migration_matrix_{energy,altitude,azimuth}``, ``energy_resolution``,
-      ``angular_resolution``, also ``_by_offset`` and ``_by_multiplicity``, ``roc_curve``,
-      ``roc_curves_by_energy``, ``auc_by_energy``, ``gammaness``, ``working_points``,
+      ``angular_resolution``, also ``_by_offset`` and ``_by_multiplicity``, ``impact_resolution``,
+      ``roc_curve``, ``roc_curves_by_energy``, ``auc_by_energy``, ``gammaness``, ``working_points``,
       ``confusion_matrix``, ``effective_area``, ``sensitivity``, ``energy_uncertainty``,
       ``direction_uncertainty``, ``impact_uncertainty``, each as ``.png`` and ``.ecsv`` (matrices
       as ``.fits`` too), as far as the files have what they need; of events without simulated truth
@@ -185,6 +193,7 @@ def evaluate(
         findings = [
             _evaluate_energy(judged, signal, settings, cuts),
             _evaluate_direction(judged, signal, settings, cuts),
+            _evaluate_impact(judged, signal, settings),
             _evaluate_particle_type(judged, settings),
             performance,
             *(_evaluate_uncertainty(judged, signal, quantity) for quantity in PULLS),
@@ -430,6 +439,29 @@ def _resolution_along(selected: QTable, signal: str) -> list[Result]:
             )
         )
     return results
+
+
+def _evaluate_impact(events: QTable, signal: str, settings: EvaluationSettings) -> Findings:
+    """Resolution of the impact point, where the files hold one."""
+    nothing = {"impact_resolution_68": None}
+    # It stands in the table of the direction, and is valid with it.
+    if not has_impact(events):
+        return Findings(nothing)
+    selected = select_impact(select(events, signal, "direction"))
+    edges = energy_edges(settings.energy_range, settings.bins_per_decade)
+    resolution = impact_resolution(selected, edges)
+    for name, error in bootstrap_errors(selected, "impact", edges).items():
+        resolution[f"{name}_error"] = error * u.m
+    resolution.meta["particle"] = signal
+    result = Result(
+        "impact_resolution",
+        draw_impact_resolution(resolution, signal),
+        f"Distance around the true impact point that contains 68 % of the {plural(signal)} by true "
+        f"energy; hollow points stand for fewer than {FEW_IN_BIN} events. Errors: bootstrap over "
+        f"showers.{_say_cuts(None, 'gammaness')}",
+        resolution,
+    )
+    return Findings(overall_impact_resolution(selected), [result])
 
 
 def _evaluate_uncertainty(events: QTable, signal: str, quantity: str) -> Findings:

@@ -99,6 +99,7 @@ def _describe_metrics(metrics: dict[str, object]) -> list[ReportMetric]:
             "deg",
             f"Angle that contains 95 % of the same {plural(signal)}.",
         ),
+        *_describe_impact(metrics),
         ReportMetric(
             "Area under the ROC curve",
             metrics["auc"],
@@ -117,4 +118,19 @@ def _describe_metrics(metrics: dict[str, object]) -> list[ReportMetric]:
             "Flux of a point source that is detected in 50 h, where it is best, as a part of the "
             "Crab Nebula's.",
         ),
+    ]
+
+
+def _describe_impact(metrics: dict[str, object]) -> list[ReportMetric]:
+    """A row where there is an impact, which few reconstructions give."""
+    if metrics["impact_resolution_68"] is None:
+        return []
+    return [
+        ReportMetric(
+            "Impact resolution, 68 %",
+            metrics["impact_resolution_68"],
+            "m",
+            f"Distance that contains 68 % of all {plural(metrics['signal'])} with a reconstructed "
+            "impact point.",
+        )
     ]

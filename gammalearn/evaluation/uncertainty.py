@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from scipy.stats import chi2, norm
 
 from .differences import MIN_SHOWERS, N_RESAMPLES_OF_CURVE
+from .impact_resolution import has_impact, select_impact
 from .pictures import DIAGONAL_STYLE, PALETTE, count_events, say_empty
 from .resampling import bootstrap
 
@@ -44,14 +45,11 @@ COLUMNS = {
 }
 
 
-#: The impact itself, which not all files have.
-CORE = ("reco_core_x", "reco_core_y", "true_core_x", "true_core_y")
-
-
 def has_uncertainty(events: QTable, quantity: str) -> bool:
     """Whether the uncertainty of the quantity was predicted for any event."""
-    needed = {*COLUMNS[quantity], *(CORE if quantity == "impact" else ())}
-    return needed <= set(events.colnames)
+    if quantity == "impact" and not has_impact(events):
+        return False
+    return set(COLUMNS[quantity]) <= set(events.colnames)
 
 
 def select_uncertain(events: QTable, quantity: str) -> QTable:
@@ -63,11 +61,9 @@ def select_uncertain(events: QTable, quantity: str) -> QTable:
         return events[:0]
     values = np.array([events[name].value for name in COLUMNS[quantity]])
     selected = np.all(np.isfinite(values) & (values > 0), axis=0)
-    if quantity == "impact":
-        selected &= np.all([np.isfinite(events[name]) for name in CORE], axis=0)
     if quantity == "energy":
         selected &= ~_lacks_logarithm(events)
-    return events[selected]
+    return select_impact(events[selected]) if quantity == "impact" else events[selected]
 
 
 def count_without_logarithm(events: QTable) -> int:

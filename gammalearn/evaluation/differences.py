@@ -11,6 +11,7 @@ from pyirf.benchmarks.angular_resolution import ONE_SIGMA_QUANTILE
 from pyirf.benchmarks.energy_bias_resolution import NORM_LOWER_SIGMA, NORM_UPPER_SIGMA
 
 from .angular_resolution import CONTAINMENTS, overall_angular_resolution, separation_angle
+from .depth_resolution import depth_error, overall_depth_resolution
 from .energy_resolution import overall_energy_resolution
 from .impact_resolution import impact_distance, overall_impact_resolution
 from .resampling import bootstrap, repeated_area_under_curve, repeated_quantiles
@@ -88,6 +89,10 @@ STATISTICS = {
         Statistic("angular_resolution_95", "Angular resolution, 95 %", "deg", "ratio"),
     ),
     "impact": (Statistic("impact_resolution_68", "Impact resolution", "m", "ratio"),),
+    "depth_of_maximum": (
+        Statistic("x_max_bias", "Bias of the depth of maximum", "g/cm²", "difference"),
+        Statistic("x_max_resolution", "Resolution of the depth of maximum", "g/cm²", "ratio"),
+    ),
     "particle_type": (Statistic("auc", "Area under the ROC curve", "", "ratio of 1 − x"),),
 }
 
@@ -97,6 +102,7 @@ def _measure(events: QTable, quantity: str) -> list[float]:
         "energy": overall_energy_resolution,
         "direction": overall_angular_resolution,
         "impact": overall_impact_resolution,
+        "depth_of_maximum": overall_depth_resolution,
         "particle_type": area_under_curve,
     }[quantity](events)
     return [measured[statistic.name] for statistic in STATISTICS[quantity]]
@@ -104,8 +110,11 @@ def _measure(events: QTable, quantity: str) -> list[float]:
 
 def _remeasure(events: QTable, quantity: str, repeats: np.ndarray) -> np.ndarray:
     """As `_measure`, of events repeated so often; shape (n_resamples, n_statistics)."""
-    if quantity == "energy":
-        error = (events["reco_energy"] / events["true_energy"]).to_value(u.one) - 1
+    if quantity in ("energy", "depth_of_maximum"):
+        if quantity == "energy":
+            error = (events["reco_energy"] / events["true_energy"]).to_value(u.one) - 1
+        else:
+            error = depth_error(events)
         fractions = (MEDIAN, NORM_LOWER_SIGMA, NORM_UPPER_SIGMA)
         median, low, high = repeated_quantiles(error, repeats, fractions).T
         return np.column_stack([median, (high - low) / 2])
@@ -137,7 +146,8 @@ def differences(
         The runs of each contender, the reference first; tables from `read_events` that hold the
         same events (or their images), with the same numbers in ``shower``.
     quantity : str
-        ``energy``, ``direction``, ``impact`` or ``particle_type``.
+        ``energy``, ``direction``, ``impact``, ``depth_of_maximum`` or
+        ``particle_type``.
     n_resamples : int
         Of the bootstrap.
 

@@ -19,6 +19,13 @@ from .angular_resolution import (
 from .area_by_energy import area_by_energy, draw_area_by_energy, overall_area
 from .binning import angle_edges, energy_edges, offset_edges
 from .counting import choose_signal, event_numbers, metric_names, present_particles, select
+from .depth_resolution import (
+    depth_resolution,
+    draw_depth_resolution,
+    has_depth,
+    overall_depth_resolution,
+    select_depth,
+)
 from .differences import (
     BANDS_PER_DECADE,
     MIN_SHOWERS,
@@ -111,6 +118,7 @@ RESULT_NAMES = (
     "direction_uncertainty",
     "impact_resolution",
     "impact_uncertainty",
+    "x_max_resolution",
     "angular_resolution_by_offset",
     "angular_resolution_by_multiplicity",
     "roc_curve",
@@ -139,12 +147,12 @@ def evaluate(
 
     - ``evaluation/migration_matrix_{energy,altitude,azimuth}``, ``energy_resolution``,
       ``angular_resolution``, also ``_by_offset`` and ``_by_multiplicity``, ``impact_resolution``,
-      ``roc_curve``, ``roc_curves_by_energy``, ``auc_by_energy``, ``gammaness``, ``working_points``,
-      ``confusion_matrix``, ``effective_area``, ``sensitivity``, ``energy_uncertainty``,
-      ``direction_uncertainty``, ``impact_uncertainty``, each as ``.png`` and ``.ecsv`` (matrices
-      as ``.fits`` too), as far as the files have what they need; of events without simulated truth
-      ``reco_energy``, ``reco_offset`` and ``gammaness``. Those of an earlier evaluation are
-      replaced or removed;
+      ``x_max_resolution``, ``roc_curve``, ``roc_curves_by_energy``, ``auc_by_energy``,
+      ``gammaness``, ``working_points``, ``confusion_matrix``, ``effective_area``, ``sensitivity``,
+      ``energy_uncertainty``, ``direction_uncertainty``, ``impact_uncertainty``, each as ``.png``
+      and ``.ecsv`` (matrices as ``.fits`` too), as far as the files have what they need; of events
+      without simulated truth ``reco_energy``, ``reco_offset`` and ``gammaness``. Those of an
+      earlier evaluation are replaced or removed;
     - ``metrics.json``: the numbers, sorted, null where there is none;
     - ``report.html``: all of it on one page.
 
@@ -194,6 +202,7 @@ def evaluate(
             _evaluate_energy(judged, signal, settings, cuts),
             _evaluate_direction(judged, signal, settings, cuts),
             _evaluate_impact(judged, signal, settings),
+            _evaluate_depth(judged, signal, settings),
             _evaluate_particle_type(judged, settings),
             performance,
             *(_evaluate_uncertainty(judged, signal, quantity) for quantity in PULLS),
@@ -462,6 +471,27 @@ def _evaluate_impact(events: QTable, signal: str, settings: EvaluationSettings) 
         resolution,
     )
     return Findings(overall_impact_resolution(selected), [result])
+
+
+def _evaluate_depth(events: QTable, signal: str, settings: EvaluationSettings) -> Findings:
+    """Bias and resolution of the depth of maximum, where the files hold one."""
+    if not has_depth(events):
+        return Findings({"x_max_bias": None, "x_max_resolution": None})
+    selected = select_depth(events[np.asarray(events["particle"] == signal)])
+    edges = energy_edges(settings.energy_range, settings.bins_per_decade)
+    resolution = depth_resolution(selected, edges)
+    for name, error in bootstrap_errors(selected, "depth_of_maximum", edges).items():
+        resolution[f"{name}_error"] = error * resolution[name].unit
+    resolution.meta["particle"] = signal
+    result = Result(
+        "x_max_resolution",
+        draw_depth_resolution(resolution, signal),
+        f"Bias and resolution of the depth of the maximum of {plural(signal)} by true energy; "
+        f"hollow points stand for fewer than {FEW_IN_BIN} events. Errors: bootstrap over showers."
+        f"{_say_cuts(None, 'gammaness')}",
+        resolution,
+    )
+    return Findings(overall_depth_resolution(selected), [result])
 
 
 def _evaluate_uncertainty(events: QTable, signal: str, quantity: str) -> Findings:

@@ -92,6 +92,10 @@ TRUTH = {"true_energy": u.TeV, "true_alt": u.deg, "true_az": u.deg}
 #: Not all files have it, and it is read where the reconstructed one is there.
 TRUE_CORE = {"true_core_x": u.m, "true_core_y": u.m}
 
+#: The depth of the shower's maximum, which is evaluated where a file holds it besides the others:
+#: its group and column, behind the algorithm's name, and unit.
+DEPTH, X_MAX, GRAMMAGE = "depth_of_maximum", "x_max", u.g / u.cm**2
+
 #: Particle of events without truth.
 UNKNOWN = "unknown"
 
@@ -155,7 +159,7 @@ def read_events(
           ``particle_type_is_valid``; the columns of a quantity that no file has are absent;
         - ``energy_uncertainty`` (TeV), ``direction_uncertainty`` (deg), ``reco_core_x``, ``_y``,
           ``core_x_uncertainty``, ``core_y_uncertainty`` and ``true_core_x``, ``_y`` (m), where a
-          file has any;
+          file has any; so ``reco_x_max`` and ``true_x_max`` (g/cm²), where it has both;
         - ``multiplicity`` (telescopes used; triggered ones where the file does not say);
         - ``pointing_alt``, ``pointing_az`` (deg), NaN where the file does not say;
         - the ``parameters``, NaN where an image has none.
@@ -404,6 +408,9 @@ def _read_file(
         for name in set(TRUE_CORE) & set(loaded.colnames):
             events[name] = _quantity(loaded[name], TRUE_CORE[name])
 
+    if contents.simulated:
+        _add_depth(events, h5file, contents, loaded, path)
+
     if contents.level == TELESCOPE:
         events["multiplicity"] = np.ones(len(loaded), dtype=np.int64)
     else:
@@ -412,6 +419,34 @@ def _read_file(
         events["multiplicity"] = used_telescopes.sum(axis=1)
     events["pointing_alt"], events["pointing_az"] = _pointing(loaded, contents.level)
     return events
+
+
+def _add_depth(
+    events: QTable, h5file: tables.File, contents: _Contents, loaded: Table, path: Path
+) -> None:
+    """The depth of maximum by an algorithm that is evaluated, with the truth, where both exist."""
+    if f"true_{X_MAX}" not in loaded.colnames:
+        return
+    for algorithm in dict.fromkeys(contents.algorithms.values()):
+        group = f"/dl2/event/{contents.level}/{DEPTH}/{algorithm}"
+        if group not in h5file:
+            continue
+        prefix = _prefix(algorithm, contents.level)
+        aligned = _align(
+            _load_reconstructed(h5file, group, contents.level), loaded, contents.level, path
+        )
+        if f"{prefix}_{X_MAX}" not in aligned.colnames:
+            continue
+        events[f"reco_{X_MAX}"] = _quantity(aligned[f"{prefix}_{X_MAX}"], GRAMMAGE)
+        valid = f"{prefix}_{DEPTH}_is_valid"
+        if valid in aligned.colnames:
+            is_valid = np.ma.filled(aligned[valid], False).astype(bool)
+            events[f"reco_{X_MAX}"][~is_valid] = np.nan
+        true = _quantity(loaded[f"true_{X_MAX}"], GRAMMAGE)
+        # Showers without a fit of their profile have 0.
+        true[~(true > 0)] = np.nan
+        events[f"true_{X_MAX}"] = true
+        return
 
 
 def _number_showers(events: QTable, loaded: Table) -> np.ndarray:
@@ -540,7 +575,8 @@ def _combine(events: list[QTable], contents: list[_Contents], paths: list[Path])
         for quantity in QUANTITIES.values()
         for name, (_, unit) in quantity.optional.items()
     }
-    for name, unit in {**optional, **TRUE_CORE}.items():
+    depth = {f"{which}_{X_MAX}": GRAMMAGE for which in ("reco", "true")}
+    for name, unit in {**optional, **TRUE_CORE, **depth}.items():
         lacking = [table for table in events if name not in table.colnames]
         if len(lacking) < len(events):
             for table in lacking:

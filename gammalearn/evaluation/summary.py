@@ -99,7 +99,7 @@ def _describe_metrics(metrics: dict[str, object]) -> list[ReportMetric]:
             "deg",
             f"Angle that contains 95 % of the same {plural(signal)}.",
         ),
-        *_describe_impact(metrics),
+        *_describe_impact_and_depth(metrics),
         ReportMetric(
             "Area under the ROC curve",
             metrics["auc"],
@@ -121,16 +121,27 @@ def _describe_metrics(metrics: dict[str, object]) -> list[ReportMetric]:
     ]
 
 
-def _describe_impact(metrics: dict[str, object]) -> list[ReportMetric]:
-    """A row where there is an impact, which few reconstructions give."""
-    if metrics["impact_resolution_68"] is None:
-        return []
-    return [
+def _describe_impact_and_depth(metrics: dict[str, object]) -> list[ReportMetric]:
+    """Rows of what few reconstructions give, where it is there."""
+    signals = plural(metrics["signal"])
+    rows = [
         ReportMetric(
             "Impact resolution, 68 %",
             metrics["impact_resolution_68"],
             "m",
-            f"Distance that contains 68 % of all {plural(metrics['signal'])} with a reconstructed "
-            "impact point.",
-        )
+            f"Distance that contains 68 % of all {signals} with a reconstructed impact point.",
+        ),
+        ReportMetric(
+            "Bias of the depth of maximum",
+            metrics["x_max_bias"],
+            "g/cm²",
+            f"Median of reconstructed less true depth of all {signals} with both.",
+        ),
+        ReportMetric(
+            "Resolution of the depth of maximum",
+            metrics["x_max_resolution"],
+            "g/cm²",
+            f"Half of the central 68 % of the same difference of the same {signals}.",
+        ),
     ]
+    return [row for row in rows if row.value is not None]

@@ -466,8 +466,8 @@ def _evaluate_impact(events: QTable, signal: str, settings: EvaluationSettings) 
         "impact_resolution",
         draw_impact_resolution(resolution, signal),
         f"Distance around the true impact point that contains 68 % of the {plural(signal)} by true "
-        f"energy; hollow points stand for fewer than {FEW_IN_BIN} events. Errors: bootstrap over "
-        f"showers.{_say_cuts(None, 'gammaness')}",
+        f"energy; hollow points stand for fewer than {FEW_IN_BIN} events or showers. Errors: "
+        f"bootstrap over showers.{_say_cuts(None, 'gammaness')}",
         resolution,
     )
     return Findings(overall_impact_resolution(selected), [result])
@@ -487,8 +487,8 @@ def _evaluate_depth(events: QTable, signal: str, settings: EvaluationSettings) -
         "x_max_resolution",
         draw_depth_resolution(resolution, signal),
         f"Bias and resolution of the depth of the maximum of {plural(signal)} by true energy; "
-        f"hollow points stand for fewer than {FEW_IN_BIN} events. Errors: bootstrap over showers."
-        f"{_say_cuts(None, 'gammaness')}",
+        f"hollow points stand for fewer than {FEW_IN_BIN} events or showers. Errors: "
+        f"bootstrap over showers.{_say_cuts(None, 'gammaness')}",
         resolution,
     )
     return Findings(overall_depth_resolution(selected), [result])

@@ -19,7 +19,7 @@ from ..tasks import Task
 from .epoch_pictures import EpochPictures
 from .learning_curves import LearningCurves
 from .machine import interruptible, make_trainer
-from .optimisation import average_weights
+from .optimisation import PLANNED, average_weights
 from .preparation import prepare
 from .saving import EpochCheckpoint, MidEpochCheckpoint
 from .step_log import StepLog
@@ -295,7 +295,7 @@ def _check_resumable(checkpoint: Path, settings, cameras, trained_on: dict) -> N
     """Refuse a checkpoint that learnt from other cameras or events than there are now."""
     before = load_checkpoint(checkpoint)
     planned = before.experiment.training.epochs
-    if settings.schedule in ("one_cycle", "cosine") and settings.epochs != planned:
+    if settings.schedule in PLANNED and settings.epochs != planned:
         raise CheckpointError(
             f"The run cannot be resumed: training.schedule='{settings.schedule}' was planned for "
             f"{planned} epochs, not for {settings.epochs}; start anew."

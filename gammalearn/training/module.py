@@ -12,11 +12,11 @@ from torchmetrics.utilities import dim_zero_cat
 
 from ..checkpoint import KEY
 from ..data import Batch, EventTurns
-from ..errors import SettingsError
+from ..errors import CheckpointError, SettingsError
 from ..tasks import Task
 from ..tasks.balancing import Losses, build_balancing, gradient_products
 from .machine import compile_encoders
-from .optimisation import build_optimizer, build_schedule
+from .optimisation import PLANNED, build_optimizer, build_schedule
 
 __all__ = ["ReconstructionModule", "masked_losses"]
 
@@ -172,6 +172,8 @@ class ReconstructionModule(lightning.LightningModule):
         )
         #: Steps left out since the training began, and since the last that was not.
         self.skipped, self.skipped_in_a_row = 0, 0
+        #: Of the whole training, where its schedule depends on them.
+        self.planned_steps: int | None = None
         #: Of the last step: its size, and the length of the network's gradient before clipping.
         self.step_size, self.gradient_norm = math.nan, math.nan
 
@@ -351,6 +353,15 @@ class ReconstructionModule(lightning.LightningModule):
             return optimizer
         n_steps = self.trainer.estimated_stepping_batches
         n_batches = self.trainer.num_training_batches
+        if self.settings.schedule in PLANNED:
+            # The epochs are the same; how many steps they have is known in the processes only.
+            if self.planned_steps not in (None, n_steps):
+                raise CheckpointError(
+                    f"The run cannot be resumed: training.schedule='{self.settings.schedule}' was "
+                    f"planned for {self.planned_steps} steps, not for {n_steps}; set "
+                    "training.devices and training.nodes as they were, or start anew."
+                )
+            self.planned_steps = n_steps
         return [optimizer], [build_schedule(self.settings, optimizer, n_steps, n_batches)]
 
     # -- checkpoints -------------------------------------------------------------------------------
@@ -370,12 +381,14 @@ class ReconstructionModule(lightning.LightningModule):
             "epoch_sums": self._epoch_sums(),
             "skipped_steps": self.skipped,
             "skipped_steps_in_a_row": self.skipped_in_a_row,
+            "planned_steps": self.planned_steps,
         }
 
     def on_load_checkpoint(self, checkpoint):
         ours = checkpoint[KEY]
         self.skipped = ours["skipped_steps"]
         self.skipped_in_a_row = ours["skipped_steps_in_a_row"]
+        self.planned_steps = ours.get("planned_steps")
         # They are of all processes.
         if self.trainer.is_global_zero:
             for name, (total, weight) in ours["epoch_sums"].items():

@@ -7,7 +7,10 @@ import torch
 from lightning.pytorch.callbacks import WeightAveraging
 from torch.optim import lr_scheduler
 
-__all__ = ["average_weights", "build_optimizer", "build_schedule"]
+__all__ = ["PLANNED", "average_weights", "build_optimizer", "build_schedule"]
+
+#: Schedules that depend on the number of steps of the whole training.
+PLANNED = ("one_cycle", "cosine")
 
 
 def build_optimizer(settings, parameters) -> torch.optim.Optimizer:

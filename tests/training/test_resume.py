@@ -71,6 +71,14 @@ def send(number):
     return lambda: os.kill(os.getpid(), number)
 
 
+class PowerCut(Exception):
+    pass
+
+
+def power_cut():
+    raise PowerCut
+
+
 def place(run):
     """Complete epochs, and batches of the next one that are done."""
     state = run.state()
@@ -134,18 +142,12 @@ def test_killed(train, experiment, files, whole, tmp_path, workers, assert_same_
 
 @pytest.mark.parametrize("schedule", ["constant", "one_cycle", "step", "plateau"])
 def test_cut_off_with_other_schedules(train, tmp_path, at, monkeypatch, schedule, assert_same_run):
-    class PowerCut(Exception):
-        pass
-
-    def cut():
-        raise PowerCut
-
     settings = everything(schedule=schedule, decay_epochs=1, optimizer="sgd", early_stopping=None)
     whole = train(tmp_path / "whole", **settings)
     for epoch, batch in ((2, 5), (3, 1)):
         folder = tmp_path / f"{epoch}_{batch}"
         with monkeypatch.context() as patch:
-            at(epoch, batch, cut)
+            at(epoch, batch, power_cut)
             with pytest.raises(PowerCut):
                 train(folder, **settings)
             patch.undo()
@@ -158,16 +160,9 @@ def test_cut_off_with_other_balancings(
     train, tmp_path, at, monkeypatch, balancing, assert_same_run
 ):
     """In the fourth epoch, when dynamic weights have come from those before."""
-
-    class PowerCut(Exception):
-        pass
-
-    def cut():
-        raise PowerCut
-
     settings = everything(balancing=balancing, epochs=4, early_stopping=None)
     whole = train(tmp_path / "whole", **settings)
-    at(4, 4, cut)
+    at(4, 4, power_cut)
     with pytest.raises(PowerCut):
         train(tmp_path / "cut", **settings)
     monkeypatch.undo()
@@ -325,6 +320,30 @@ def test_another_number_of_processes_cannot_go_on_within_an_epoch(
     monkeypatch.undo()
     with pytest.raises(CheckpointError, match="within an epoch of 5 batches, which now has 3"):
         train(tmp_path, resume=True, **everything(batch_size=2))
+
+
+@pytest.mark.parametrize("schedule", ["one_cycle", "cosine"])
+def test_a_planned_schedule_keeps_its_number_of_steps(train, tmp_path, at, monkeypatch, schedule):
+    """After whole epochs, whose steps are others on other devices: here by the batch size, which
+    is the same to it."""
+    settings = everything(schedule=schedule)
+    at(2, 1, power_cut)
+    with pytest.raises(PowerCut):
+        train(tmp_path, **settings)
+    monkeypatch.undo()
+    planned = rf"schedule='{schedule}' was planned for 9 steps, not for 6; set training\.devices"
+    with pytest.raises(CheckpointError, match=planned):
+        train(tmp_path, resume=True, **everything(schedule=schedule, batch_size=2))
+
+
+@pytest.mark.parametrize("schedule", ["constant", "step"])
+def test_other_schedules_go_on_with_other_steps(train, tmp_path, at, monkeypatch, schedule):
+    at(2, 1, power_cut)
+    with pytest.raises(PowerCut):
+        train(tmp_path, **everything(schedule=schedule))
+    monkeypatch.undo()
+    run = train(tmp_path, resume=True, **everything(schedule=schedule, batch_size=2))
+    assert run.state()["global_step"] == 3 + 2 * 2
 
 
 def test_a_training_that_ended_early_has_ended(train, tmp_path, monkeypatch):

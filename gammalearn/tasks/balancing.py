@@ -256,7 +256,7 @@ def gradient_products(
     Parameters
     ----------
     losses : sequence of Tensor
-        Whose graph stays for another gradient.
+        Whose graph stays for another gradient. One that depends on nothing has a gradient of 0.
     parameters : sequence of torch.nn.Parameter
         All that are learnt.
     mean : callable
@@ -268,7 +268,9 @@ def gradient_products(
     """
     gradients, reached = [], []
     for loss in losses:
-        parts = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+        parts = [None] * len(parameters)
+        if loss.requires_grad:
+            parts = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
         reached.append([part is not None for part in parts])
         parts = [
             torch.zeros_like(parameter) if part is None else part

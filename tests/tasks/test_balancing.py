@@ -232,6 +232,18 @@ def test_products_are_of_shared_parameters():
     tasks[0].backward()  # the graph is still there
 
 
+def test_a_loss_of_frozen_parameters_has_no_gradient():
+    """Nor have those that it would share."""
+    x = torch.tensor([1.0, 2.0], requires_grad=True)
+    products = gradient_products([x @ x / 2, torch.tensor(3.0), 2 * x[0]], [x])
+    assert products.tolist() == [[5, 0, 2], [0, 0, 0], [2, 0, 4]]
+    for kind in ("gradnorm", "pcgrad"):
+        balancing = build_balancing(kind, {"energy": 1.0, "direction": 1.0, "impact": 1.0})
+        assert balancing.see_gradients(products, losses(energy=1.0, direction=3.0, impact=1.0)) == 0
+        weights = [float(weight) for weight in balancing.weights().values()]
+        np.testing.assert_allclose(weights, 1, err_msg=kind)
+
+
 # -- all -------------------------------------------------------------------------------------------
 
 KINDS = ["fixed", "uncertainty", "dwa", "gradnorm", "pcgrad"]

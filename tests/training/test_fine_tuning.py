@@ -178,11 +178,22 @@ def test_a_tuned_run_goes_on_without_the_checkpoint_it_began_with(
     assert_same_run(again, whole)
 
 
+#: All but the head of a new task.
+ALL_BEFORE = ["encoders", "place", "fusion", "heads.energy", "image_heads.energy"]
+
+
+@pytest.mark.parametrize("frozen", [["encoders"], ALL_BEFORE], ids=["shared", "one task"])
 @pytest.mark.parametrize("balancing", ["gradnorm", "pcgrad"])
-def test_balancings_of_what_is_left_to_learn(before, train, tmp_path, balancing):
-    training = {"initial": str(before.last), "frozen": ["encoders"], "epochs": 1}
-    run = train(tmp_path, training={**training, "balancing": balancing})
+def test_balancings_of_what_is_left_to_learn(before, train, tmp_path, balancing, frozen):
+    """Also where the loss of a task has no gradient any more."""
+    training = {"initial": str(before.last), "frozen": frozen, "epochs": 1, "balancing": balancing}
+    run = train(tmp_path, tasks={"energy": {}, "impact": {}}, training=training)
     assert run.summary["skipped_steps"] == 0
+    network = load_checkpoint(run.last).network.state_dict()
+    trained = load_checkpoint(before.last).network.state_dict()
+    for name in trained:
+        if name.startswith(tuple(f"{part}." for part in frozen)):
+            assert torch.equal(network[name], trained[name]), name
 
 
 @pytest.mark.parametrize(

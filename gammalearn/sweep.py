@@ -373,12 +373,14 @@ SLURM_SCRIPT = """\
 #SBATCH --array=0-{last}
 #SBATCH --nodes={nodes}
 #SBATCH --ntasks-per-node={devices}
-#SBATCH --gpus-per-node={devices}
-#SBATCH --cpus-per-task={cpus}
+{gpus}#SBATCH --cpus-per-task={cpus}
 #SBATCH --time=12:00:00
 #SBATCH --requeue
+#SBATCH --open-mode=append
 #SBATCH --signal=USR1@120
-srun --kill-on-bad-exit=1 {command} --index "$SLURM_ARRAY_TASK_ID"
+##SBATCH --account=MINE --partition=GPU
+srun --kill-on-bad-exit=1 --cpus-per-task="$SLURM_CPUS_PER_TASK" \\
+    {command} --index "$SLURM_ARRAY_TASK_ID"
 # When all are done: {command} --summary
 """
 
@@ -394,12 +396,14 @@ def slurm_script(sweep: Sweep, folder: Path) -> str:
     """
     training = sweep.runs[0].experiment.training
     devices = 1 if training.devices in ("auto", -1) else training.devices
+    devices = len(devices) if isinstance(devices, list) else devices
     return SLURM_SCRIPT.format(
         n_runs=len(sweep.runs),
         last=len(sweep.runs) - 1,
         name=_word(sweep.settings.stem),
         nodes=training.nodes,
-        devices=len(devices) if isinstance(devices, list) else devices,
+        devices=devices,
+        gpus="" if training.accelerator == "cpu" else f"#SBATCH --gpus-per-node={devices}\n",
         cpus=training.workers + 1,
         command=sweep.command(folder),
     )

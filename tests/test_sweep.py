@@ -230,8 +230,9 @@ def commands(script):
     """The command lines of GammaLearn in a script, as they are for one job."""
     script = re.sub(r"\\\n", " ", script)
     for line in script.splitlines():
-        # A process that fails leaves no others that wait for it.
-        if line.startswith("srun --kill-on-bad-exit=1 "):
+        # A process that fails leaves no others that wait for it; and since SLURM 22.05, srun has
+        # one core where it is not told again how many.
+        if line.startswith('srun --kill-on-bad-exit=1 --cpus-per-task="$SLURM_CPUS_PER_TASK" '):
             words = shlex.split(re.sub(r"\$\w+", "3", line))
             yield words[[word.endswith("gammalearn") for word in words].index(True) + 1 :]
 
@@ -272,6 +273,8 @@ def test_scripts_for_clusters(pytestconfig):
         assert int(asked["ntasks-per-node"]) == int(asked["gpus-per-node"]) == training.devices
         assert int(asked["cpus-per-task"]) > training.workers
         assert asked["signal"] == "USR1@120" and "requeue" in asked
+        # What the job has said before it was queued again stays.
+        assert asked["open-mode"] == "append" and "\n##SBATCH --account=" in script
 
 
 @pytest.mark.parametrize("devices", ["auto", "-1"])
@@ -279,6 +282,12 @@ def test_all_devices_are_one_where_none_is_known(settings, tmp_path, devices):
     script = slurm_script(Sweep(settings, GRID, 1, [f"training.devices={devices}"]), tmp_path)
     asked = directives(script)
     assert asked["ntasks-per-node"] == asked["gpus-per-node"] == "1"
+
+
+def test_a_sweep_on_cpus_asks_for_no_gpu(settings, tmp_path):
+    sets = ["training.accelerator=cpu", "training.devices=2"]
+    asked = directives(slurm_script(Sweep(settings, GRID, 1, sets), tmp_path))
+    assert asked["ntasks-per-node"] == "2" and "gpus-per-node" not in asked
 
 
 def test_the_script_of_a_sweep_does_its_runs(settings, tmp_path):
@@ -289,6 +298,7 @@ def test_the_script_of_a_sweep_does_its_runs(settings, tmp_path):
     assert bash_accepts(path)
     asked = directives(script)
     assert asked["array"] == "0-11" and asked["ntasks-per-node"] == asked["gpus-per-node"] == "2"
+    assert asked["open-mode"] == "append"
     (words,) = commands(script)
     arguments = parsed(words)
     assert arguments.index == 3 and arguments.output == str(tmp_path / "my sweep")

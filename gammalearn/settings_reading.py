@@ -176,7 +176,7 @@ def _explain(error: pydantic.ValidationError, source) -> str:
         where = ".".join(str(part) for part in mistake["loc"]) or error.title
         if mistake["type"] == "extra_forbidden":
             known = _known_keys(error.title, mistake["loc"][:-1])
-            close = difflib.get_close_matches(str(mistake["loc"][-1]), known, n=1)
+            close = _alike(str(mistake["loc"][-1]), known)
             hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
             sentences.append(f"{where}: no such setting; {hint}")
             continue
@@ -192,6 +192,12 @@ def _explain(error: pydantic.ValidationError, source) -> str:
         else:
             sentences.append(f"{where}: {message}, got {given}")
     return f"Wrong settings ({source}): " + "; ".join(dict.fromkeys(sentences))
+
+
+def _alike(given: str, known: list[str]) -> list[str]:
+    """Names like the given one in their letters, or of which it has the initials."""
+    initials = [name for name in known if [word[0] for word in name.split("_")] == list(given)]
+    return difflib.get_close_matches(given, known, n=1) or initials
 
 
 def _known_keys(title: str, path: tuple) -> list[str]:

@@ -142,6 +142,9 @@ def test_a_simulation_of_an_experiment_can_be_overridden():
     [
         ("training.epoch=7", "training.epoch: no such setting; did you mean 'epochs'?"),
         ("trainin.epochs=7", "trainin: no such setting; did you mean 'training'?"),
+        ("training.lr=1", "training.lr: no such setting; did you mean 'learning_rate'?"),
+        ("training.wd=1", "training.wd: no such setting; did you mean 'weight_decay'?"),
+        ("training.xy=1", "training.xy: no such setting; known: "),
         ("data.cuts.imag=[]", "data.cuts.imag: no such setting; did you mean 'image'?"),
         ("tasks.energy.wight=1", "tasks.energy.wight: no such setting; did you mean 'weight'?"),
         ("training.epochs=many", "training.epochs: Input should be a valid integer"),

@@ -101,11 +101,13 @@ def range_test(
             f"A range test needs two increasing step sizes and two steps or more, got {lowest:g} "
             f"to {highest:g} in {n_steps} steps."
         )
+    devices = experiment.training.devices
     settings = experiment.training.model_copy(
         update={
             "schedule": "constant",
             "accumulation": experiment.training.accumulation * n_processes,
-            "devices": 1,
+            # The first one of those that are named.
+            "devices": devices[:1] if isinstance(devices, list) else 1,
             "nodes": 1,
         }
     )

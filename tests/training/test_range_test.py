@@ -53,6 +53,20 @@ def test_the_steepest_place_is_suggested():
     assert suggest_learning_rate(sizes, means) == pytest.approx(2e-3, rel=0.1)
 
 
+@pytest.mark.parametrize(("devices", "expected"), [([3, 1], [3]), (4, 1), ("auto", 1)])
+def test_trains_on_one_of_the_devices(run, monkeypatch, devices, expected):
+    asked = []
+
+    def make_trainer(settings, **_):
+        asked.append(settings.devices)
+        raise SettingsError("as far as this looks")
+
+    monkeypatch.setitem(range_test.__globals__, "make_trainer", make_trainer)
+    with pytest.raises(SettingsError, match="as far"):
+        run(sections={"training": {"devices": devices}})
+    assert asked == [expected]
+
+
 @pytest.mark.parametrize("means", [np.linspace(1, 2, 50), np.full(50, np.nan), [3.0, 2.0]])
 def test_a_loss_that_does_not_fall_suggests_nothing(means):
     assert suggest_learning_rate(np.geomspace(1e-6, 1, len(means)), means) is None

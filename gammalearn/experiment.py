@@ -26,6 +26,7 @@ from .training import (
     check_events,
     check_initial,
     check_machine,
+    check_processes,
     check_slots,
     draw_range_test,
     fit,
@@ -91,6 +92,7 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
     if first_process:
         check_folder(output, options.overwrite, resume, experiment)
     n_processes = check_machine(experiment.training)
+    check_processes(experiment.training, n_processes)
     tasks = build_tasks(experiment.tasks)
     make_missing(
         experiment.simulation,

@@ -796,6 +796,7 @@ def test_a_machine_that_is_not_there(run, tmp_path, refused, setting):
         ("training.batch_size=64", "training.batch_size=64 is more than the 3 training events"),
         ("training.batch_size=3 training.devices=2", "on 2 devices is more than the 3 training"),
         ("training.devices=999", "training.devices=999 is more than the"),
+        ("training.nodes=2", "training.nodes=2 needs processes on each node"),
         (
             "training.early_stopping=3 data.validation_fraction=0",
             "training.early_stopping follows the validation loss",

@@ -18,7 +18,13 @@ from ..errors import SettingsError
 from ..memory import keep_freed_memory
 from .saving import WholeFiles
 
-__all__ = ["check_machine", "compile_encoders", "interruptible", "make_trainer"]
+__all__ = [
+    "check_machine",
+    "check_processes",
+    "compile_encoders",
+    "interruptible",
+    "make_trainer",
+]
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +98,61 @@ def check_machine(settings) -> int:
         enable_model_summary=False,
     )
     return trainer.num_devices * trainer.num_nodes
+
+
+def check_processes(settings, n_processes: int) -> None:
+    """Refuse a run that was started in other than its number of processes.
+
+    Each of too many would train by itself and write the same files; too few would wait for the
+    others without end.
+
+    Parameters
+    ----------
+    settings : gammalearn.settings.TrainingSettings
+    n_processes : int
+        From `check_machine`.
+
+    Raises
+    ------
+    SettingsError
+        If SLURM or torchrun has started another number, or nothing has that could start a run on
+        several nodes.
+    """
+    if TorchElasticEnvironment.detect():
+        starter, n_started = "torchrun", TorchElasticEnvironment().world_size()
+    else:
+        starter, n_started = "srun", _tasks_of_srun()
+    if starter == "srun" and not SLURMEnvironment.detect():
+        if n_started > 1:
+            # Lightning goes by the name, and each process would start all the others again.
+            raise SettingsError(
+                f"srun has started {n_started} processes in a job called "
+                f"'{SLURMEnvironment.job_name()}', which is taken for one shell; give another "
+                "name to salloc or sbatch, such as --job-name=training."
+            )
+        if settings.nodes > 1:
+            raise SettingsError(
+                f"training.nodes={settings.nodes} needs processes on each node, which only srun "
+                "or torchrun starts; start it with one of them (see docs/cluster), or set "
+                "training.nodes to 1."
+            )
+        return
+    if n_started != n_processes:
+        raise SettingsError(
+            f"training.devices={settings.devices} and training.nodes={settings.nodes} need "
+            f"{n_processes} process(es), but {starter} has started {n_started}; set them "
+            f"to the processes of a node and the nodes, or have {starter} start {n_processes}."
+        )
+
+
+def _tasks_of_srun() -> int:
+    """How many processes srun has started beside this one, with it; 1 for one that it has not.
+
+    Not SLURM_NTASKS, which a batch script and a shell in an allocation have too.
+    """
+    # Of the tasks of `srun --pty`, a person has the first.
+    is_shell = "SLURM_PTY_PORT" in os.environ
+    return 1 if is_shell else int(os.environ.get("SLURM_STEP_NUM_TASKS", 1))
 
 
 def _strategy(settings) -> str:

@@ -179,8 +179,9 @@ def export(arguments) -> None:
     from .checkpoint import load_checkpoint
     from .export import export_onnx
 
-    trained = load_checkpoint(arguments.checkpoint)
-    print(export_onnx(trained, Path(arguments.output), arguments.overwrite))
+    checkpoint = Path(arguments.checkpoint)
+    output = Path(arguments.output or checkpoint.with_suffix(".onnx"))
+    print(export_onnx(load_checkpoint(checkpoint), output, arguments.overwrite))
 
 
 #: What follows an interruption.
@@ -364,7 +365,9 @@ def _parser():
     sub = command(export)
     sub.add_argument("checkpoint", metavar="CHECKPOINT", help="such as checkpoints/best.ckpt")
     sub.add_argument("--onnx", action="store_true", help="the format, so far the only one")
-    sub.add_argument("-o", "--output", metavar="FILE", required=True, help="file to make")
+    sub.add_argument(
+        "-o", "--output", metavar="FILE", help="file to make (default: CHECKPOINT as .onnx)"
+    )
     sub.add_argument("--overwrite", action="store_true", help="replace FILE where it exists")
     return parser, set(commands.choices)
 

@@ -17,7 +17,7 @@ import yaml
 from astropy.table import QTable
 from ctapipe.io import TableLoader
 
-from gammalearn import __version__, experiment
+from gammalearn import __version__, experiment, export
 from gammalearn.cli import _with_command, main
 from gammalearn.settings import SimulationSettings
 from gammalearn.settings_reading import load_experiment
@@ -774,6 +774,21 @@ def test_evaluate_refuses_what_is_not_dl2(dl1, tmp_path, refused):
         (dl1("gamma_lsts_run7_7.0.0"), "DL2"),
     ):
         refused(gammalearn("evaluate", path, "-o", tmp_path / "out"), words)
+
+
+def test_a_network_is_exported_beside_its_checkpoint(stereo, tmp_path, monkeypatch, capsys):
+    written = []
+
+    def export_onnx(trained, path, overwrite):
+        written.append((path, trained.epoch, overwrite))
+        return path
+
+    monkeypatch.setattr(export, "export_onnx", export_onnx)
+    checkpoint = shutil.copy(stereo / "checkpoints" / "last.ckpt", tmp_path)
+    assert main(["export", str(checkpoint), "--onnx"]) == 0
+    assert main(["export", str(checkpoint), "-o", str(tmp_path / "net.onnx"), "--overwrite"]) == 0
+    assert written == [(tmp_path / "last.onnx", 2, False), (tmp_path / "net.onnx", 2, True)]
+    assert str(tmp_path / "last.onnx") in capsys.readouterr().out
 
 
 def test_two_inputs_of_one_name(stereo, dl1, tmp_path, refused):

@@ -17,7 +17,14 @@ from .errors import EmptySelectionError, OutputError
 from .evaluation import ReportSection, Worded, evaluate
 from .evaluation.writing import make_folder, write_whole
 from .files import find_files, sha256
-from .folder import check_folder, check_place, open_folder, write_settings
+from .folder import (
+    check_folder,
+    check_place,
+    is_of_job,
+    mark_job,
+    open_folder,
+    write_settings,
+)
 from .settings import Experiment
 from .settings_reading import override
 from .simulation.on_demand import make_missing
@@ -32,6 +39,7 @@ from .training import (
     fit,
     range_test,
     requeued_at_time_limit,
+    slurm_job,
     was_requeued,
 )
 
@@ -87,8 +95,9 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
     """
     # Other processes of one run find the folder that the first one has made.
     first_process = rank_zero_only.rank == 0
-    # A job of SLURM that starts again has the same command.
-    resume = options.resume or (was_requeued() and output.exists())
+    # A job of SLURM that starts again has the same command. What is there may be of an earlier run,
+    # which it was to replace.
+    resume = options.resume or (was_requeued() and is_of_job(output, slurm_job()))
     if first_process:
         check_folder(output, options.overwrite, resume, experiment)
     n_processes = check_machine(experiment.training)
@@ -111,6 +120,7 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
     if first_process:
         open_folder(output, resume)
         write_settings(output, experiment)
+        mark_job(output, slurm_job())
     with _resumable(output):
         checkpoint, summary = fit(
             experiment,

@@ -9,13 +9,24 @@ import yaml
 from .errors import OutputError
 from .settings import Experiment
 
-__all__ = ["check_folder", "check_place", "open_folder", "write_settings"]
+__all__ = [
+    "check_folder",
+    "check_place",
+    "is_of_job",
+    "mark_job",
+    "open_folder",
+    "write_settings",
+]
 
 SETTINGS = "settings.yaml"
+
+#: Which job of SLURM has made the results, or gone on with them, last.
+JOB = "slurm_job.txt"
 
 #: All that a run makes; ``--overwrite`` removes these and nothing else.
 RESULTS = (
     SETTINGS,
+    JOB,
     "checkpoints",
     "tensorboard",
     "learning_curves.png",
@@ -139,6 +150,20 @@ def write_settings(folder: Path, experiment: Experiment) -> None:
     part = folder / (SETTINGS + ".part")
     part.write_text(experiment.to_yaml(), encoding="utf-8")
     part.replace(folder / SETTINGS)
+
+
+def mark_job(folder: Path, job: str | None) -> None:
+    """Keep which job of SLURM a run is of, None for none."""
+    if job is None:
+        (folder / JOB).unlink(missing_ok=True)
+    else:
+        (folder / JOB).write_text(f"{job}\n", encoding="utf-8")
+
+
+def is_of_job(folder: Path, job: str | None) -> bool:
+    """Whether the run in a folder is of this job of SLURM, started before."""
+    path = folder / JOB
+    return path.is_file() and path.read_text(encoding="utf-8").strip() == job
 
 
 def _read_settings(folder: Path) -> dict:

@@ -842,7 +842,7 @@ def test_another_network_to_begin_with(run, stereo, tmp_path, refused):
     assert "learnt before" in (tmp_path / "out" / "report.html").read_text()
 
 
-def test_a_run_that_is_told_to_end(run, tmp_path, monkeypatch, capsys):
+def test_a_run_that_is_told_to_end(run, tmp_path, slurm, monkeypatch, capsys):
     """SIGTERM ends with what to do and the status that shells expect; a job of SLURM that starts
     again goes on by itself."""
     original = ReconstructionModule.training_step
@@ -857,21 +857,44 @@ def test_a_run_that_is_told_to_end(run, tmp_path, monkeypatch, capsys):
         assert run(tmp_path / "out") == 128 + signal.SIGTERM
     assert f"interrupted; go on with --resume --output {tmp_path}" in capsys.readouterr().err
     before = (tmp_path / "out" / "checkpoints" / "best.ckpt").stat().st_mtime_ns
-    for name, value in {
-        "SLURM_JOB_NAME": "training",
-        "SLURM_NTASKS": "1",
-        "SLURM_JOB_ID": "4711",
-        "SLURM_PROCID": "0",
-        "SLURM_LOCALID": "0",
-        "SLURM_NODEID": "0",
-    }.items():
-        monkeypatch.setenv(name, value)
-    assert run(tmp_path / "out") == 2, "a first start does not go on unasked"
-    assert "exists" in capsys.readouterr().err
+    with monkeypatch.context() as patch:
+        patch.setenv("SLURM_JOB_ID", "4712")
+        for count in ("0", "1"):
+            patch.setenv("SLURM_RESTART_COUNT", count)
+            assert run(tmp_path / "out") == 2, "another job does not go on unasked"
+            assert "exists" in capsys.readouterr().err
     assert (tmp_path / "out" / "checkpoints" / "best.ckpt").stat().st_mtime_ns == before
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
     assert run(tmp_path / "out") == 0
     assert (tmp_path / "out" / "report.html").exists()
+
+
+@pytest.mark.parametrize("array", [False, True])
+def test_a_job_that_starts_again_replaces_what_it_was_to_replace(
+    run, stereo, tmp_path, slurm, monkeypatch, array
+):
+    """It is preempted before it opens the folder of an earlier job, and again in its training."""
+    output = shutil.copytree(stereo, tmp_path / "out")
+    (output / "slurm_job.txt").write_text("4700_1\n" if array else "4700\n")
+    if array:
+        monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "4700")
+        monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "11")
+    of_the_earlier = (stereo / "checkpoints" / "last.ckpt").read_bytes()
+
+    def preempted(stage):
+        with monkeypatch.context() as patch:
+            patch.setattr(experiment, stage, lambda *_, **__: os.kill(os.getpid(), signal.SIGUSR1))
+            settings = ["training.epochs=1", "training.seed=7"]
+            assert run(output, "--overwrite", settings=settings) == 128 + signal.SIGUSR1
+        monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+        last = output / "checkpoints" / "last.ckpt"
+        return last.read_bytes() if last.exists() else None
+
+    assert preempted("index_training") == of_the_earlier
+    made = preempted("reconstruct")
+    assert made != of_the_earlier
+    assert (output / "slurm_job.txt").read_text() == ("4700_11\n" if array else "4711\n")
+    assert preempted("reconstruct") == made, "its own it goes on with"
 
 
 @pytest.mark.parametrize("stage", ["index_training", "reconstruct"])

@@ -5,7 +5,7 @@ from .fine_tuning import check_initial
 from .fit import check_events, check_slots, fit
 from .machine import check_machine, check_processes
 from .range_test import draw_range_test, range_test
-from .stopping import requeued_at_time_limit, was_requeued
+from .stopping import requeued_at_time_limit, slurm_job, was_requeued
 
 __all__ = [
     "TrainedNetwork",
@@ -19,5 +19,6 @@ __all__ = [
     "load_checkpoint",
     "range_test",
     "requeued_at_time_limit",
+    "slurm_job",
     "was_requeued",
 ]

@@ -12,7 +12,14 @@ from lightning.fabric.plugins.environments import SLURMEnvironment
 from lightning.pytorch import callbacks
 from lightning.pytorch.utilities import rank_zero_only
 
-__all__ = ["EarlyStopping", "StopSignals", "Stopped", "requeued_at_time_limit", "was_requeued"]
+__all__ = [
+    "EarlyStopping",
+    "StopSignals",
+    "Stopped",
+    "requeued_at_time_limit",
+    "slurm_job",
+    "was_requeued",
+]
 
 log = logging.getLogger(__name__)
 
@@ -104,9 +111,7 @@ def _stopped(number: int) -> Stopped:
 
 def _requeue() -> bool:
     """Have SLURM queue this job again."""
-    job = os.environ.get("SLURM_JOB_ID", "")
-    if "SLURM_ARRAY_JOB_ID" in os.environ:
-        job = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+    job = slurm_job() or ""
     try:
         subprocess.run(["scontrol", "requeue", job], check=True, capture_output=True, text=True)
     except (OSError, subprocess.CalledProcessError) as error:
@@ -114,6 +119,13 @@ def _requeue() -> bool:
         log.warning("The job %s cannot be queued again (scontrol: %s).", job, str(why).strip())
         return False
     return True
+
+
+def slurm_job() -> str | None:
+    """This job, as SLURM's commands call it, also when it starts again; None outside of SLURM."""
+    if "SLURM_ARRAY_JOB_ID" in os.environ:
+        return f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+    return os.environ.get("SLURM_JOB_ID")
 
 
 def was_requeued() -> bool:

@@ -190,6 +190,9 @@ def compile_encoders(network: nn.Module, several_gradients: bool = False) -> Non
     def compile_graph(graph, inputs):
         try:
             return torch._dynamo.lookup_backend("inductor")(graph, inputs)
+        except torch._dynamo.exc.RestartAnalysis:
+            # No failure: torch traces again, with what it has learnt of the numbers in the graph.
+            raise
         except Exception as error:  # of whatever compiler there is
             if not failures:
                 log.warning("The encoders are not compiled (%s).", str(error).partition("\n")[0])

@@ -1,5 +1,7 @@
 """The masked multitask loss, and what a step does."""
 
+import os
+import shutil
 import typing
 
 import numpy as np
@@ -204,6 +206,55 @@ def test_what_is_learnt_by_heart_is_certain(noise, experiment, keypoints):
     )
     totals = learn_by_heart(noise, made)
     assert totals[0] - totals[-1] > 5 * np.log(20)
+
+
+@pytest.mark.skipif(
+    not shutil.which(os.environ.get("CXX", "g++")), reason="there is no C++ compiler"
+)
+def test_compiled_encoders_learn_the_same(noise, experiment, caplog):
+    """Losses but for rounding, of batches of eight images and of five. Not weights: AdamW makes
+    whole steps of a gradient that is nothing but rounding."""
+    camera, whole = noise
+    part = Batch(
+        {"Small": whole.images["Small"].map(lambda value: value[:5])},
+        whole.index[:5],
+        {name: target[:5] for name, target in whole.targets.items()},
+    )
+
+    # Each layer more would take its time to compile.
+    network_settings = {"backbone": "gammaphysnet", "channels": [4], "blocks": 1}
+    network_settings |= {"attention": "none", "backend": "dense"}
+
+    def learn(compiled):
+        settings = {"compile": compiled, "learning_rate": 1e-3}
+        made = experiment(network=network_settings, training=settings)
+        torch.manual_seed(0)
+        tasks = build_tasks(made.tasks)
+        network = build_network(made, [camera], tasks)
+        module = ReconstructionModule(network, tasks, made.training, {})
+        module.on_fit_start()
+        optimiser = module.configure_optimizers()
+        totals = []
+        for batch in [whole, part] * 3:
+            optimiser.zero_grad()
+            losses = masked_losses(tasks, module(batch), batch.targets)
+            total = module.balancing(losses)
+            total.backward()
+            optimiser.step()
+            totals.append(total.item())
+        return totals
+
+    eager = learn(compiled=False)
+    torch._dynamo.reset()  # what other tests have compiled
+    torch._dynamo.utils.counters.clear()
+    # As it was, when this has ended.
+    with torch._dynamo.config.patch(suppress_errors=False):
+        compiled = learn(compiled=True)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    assert not [r.getMessage() for r in caplog.records if r.name.startswith("gammalearn")]
+    torch._dynamo.reset()
+    np.testing.assert_allclose(compiled, eager, rtol=1e-4)
+    assert not np.isclose(eager[::2], eager[0], rtol=1e-2)[1:].any(), "something is learnt"
 
 
 @pytest.mark.parametrize("backend", ["native", "dense"])

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from pyirf.benchmarks import angular_resolution as pyirf_angular_resolution
 from pyirf.benchmarks.angular_resolution import ONE_SIGMA_QUANTILE
 
+from .binning import events_of_bins
 from .pictures import (
     PALETTE,
     TRUE_ENERGY,
@@ -104,10 +105,7 @@ def angular_resolution_along(
         One row a bin: ``NAME_low``, ``NAME_high``, ``n_events``, ``angular_resolution_68``,
         ``angular_resolution_95`` (deg), NaN in empty bins.
     """
-    place = np.digitize(values, edges) - 1
-    bins = [events[place == number] for number in range(len(edges) - 1)]
-    table = QTable({f"{name}_low": edges[:-1], f"{name}_high": edges[1:]})
-    table["n_events"] = [len(inside) for inside in bins]
+    table, bins = events_of_bins(events, name, values, edges)
     for containment in CONTAINMENTS:
         angles = [overall_angular_resolution(inside)[containment] for inside in bins]
         table[containment] = angles * u.deg

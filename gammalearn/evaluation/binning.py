@@ -1,10 +1,11 @@
-"""Bin edges of the axes that results are given along."""
+"""Bins of the axes that results are given along."""
 
 import astropy.units as u
 import numpy as np
+from astropy.table import QTable
 from matplotlib.ticker import MaxNLocator
 
-__all__ = ["angle_edges", "energy_edges", "offset_edges"]
+__all__ = ["angle_edges", "energy_edges", "events_of_bins", "offset_edges"]
 
 #: Most bins of an axis that is chosen from the data.
 MAX_ANGLE_BINS = 40
@@ -98,3 +99,32 @@ def angle_edges(true: u.Quantity, reco: u.Quantity) -> u.Quantity:
     # The ends are rounded outwards, which may take a bin more.
     locator = MaxNLocator(nbins=MAX_ANGLE_BINS - 1, steps=ROUND_WIDTHS)
     return locator.tick_values(low - margin, high + margin) * u.deg
+
+
+def events_of_bins(
+    events: QTable, name: str, values: u.Quantity | np.ndarray, edges: u.Quantity | np.ndarray
+) -> tuple[QTable, list[QTable]]:
+    """The events of each bin of a quantity, and a table to be filled with what they give.
+
+    Parameters
+    ----------
+    events : astropy.table.QTable
+    name : str
+        Of the quantity.
+    values : astropy.units.Quantity or ndarray
+        Of each event, shape (n_events,).
+    edges : astropy.units.Quantity or ndarray
+        Shape (n_bins + 1,).
+
+    Returns
+    -------
+    table : astropy.table.QTable
+        One row a bin: ``NAME_low``, ``NAME_high``, ``n_events``.
+    bins : list of astropy.table.QTable
+        From the lower edge on, without the upper one.
+    """
+    place = np.digitize(values, edges) - 1
+    bins = [events[place == number] for number in range(len(edges) - 1)]
+    table = QTable({f"{name}_low": edges[:-1], f"{name}_high": edges[1:]})
+    table["n_events"] = [len(inside) for inside in bins]
+    return table, bins

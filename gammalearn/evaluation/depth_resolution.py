@@ -6,8 +6,10 @@ from astropy.table import QTable
 from matplotlib.figure import Figure
 from pyirf.benchmarks.energy_bias_resolution import inter_quantile_distance
 
+from .binning import events_of_bins
 from .pictures import (
     PALETTE,
+    TRUE_ENERGY,
     count_events,
     draw_binned,
     finish_binned,
@@ -65,10 +67,7 @@ def depth_resolution(events: QTable, energy_bins: u.Quantity) -> QTable:
         ``x_max_resolution`` (g/cm²). NaN in empty bins; the resolution of a single event is NaN
         too.
     """
-    place = np.digitize(events["true_energy"], energy_bins) - 1
-    bins = [events[place == number] for number in range(len(energy_bins) - 1)]
-    table = QTable({"true_energy_low": energy_bins[:-1], "true_energy_high": energy_bins[1:]})
-    table["n_events"] = [len(inside) for inside in bins]
+    table, bins = events_of_bins(events, TRUE_ENERGY, events["true_energy"], energy_bins)
     overall = [overall_depth_resolution(inside) for inside in bins]
     for name in ("x_max_bias", "x_max_resolution"):
         table[name] = [values[name] for values in overall] * GRAMMAGE

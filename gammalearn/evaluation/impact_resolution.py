@@ -6,8 +6,10 @@ from astropy.table import QTable
 from matplotlib.figure import Figure
 from pyirf.benchmarks.angular_resolution import ONE_SIGMA_QUANTILE
 
+from .binning import events_of_bins
 from .pictures import (
     PALETTE,
+    TRUE_ENERGY,
     count_events,
     draw_binned,
     finish_binned,
@@ -75,10 +77,7 @@ def impact_resolution(events: QTable, energy_bins: u.Quantity) -> QTable:
         One row a bin: ``true_energy_low``, ``true_energy_high``, ``n_events``,
         ``impact_resolution_68`` (m), NaN in empty bins.
     """
-    place = np.digitize(events["true_energy"], energy_bins) - 1
-    bins = [events[place == number] for number in range(len(energy_bins) - 1)]
-    table = QTable({"true_energy_low": energy_bins[:-1], "true_energy_high": energy_bins[1:]})
-    table["n_events"] = [len(inside) for inside in bins]
+    table, bins = events_of_bins(events, TRUE_ENERGY, events["true_energy"], energy_bins)
     overall = [overall_impact_resolution(inside)["impact_resolution_68"] for inside in bins]
     table["impact_resolution_68"] = overall * u.m
     return table

@@ -55,8 +55,8 @@ def test_plain_network_by_hand(camera, count, backend):
         "encoders.Small": (weights + readout + 8, convolutions + readout),
         "place": (5 * 8 + 8, 5 * 8),
         "fusion": (2 * 8 + 8 * 8 + 8, 8 * 8),
-        "heads": (2 * (8 * 6 + 6 + 6 * 1 + 1), 2 * (8 * 6 + 6 * 1)),
-        "image_heads": (2 * (8 * 6 + 6 + 6 * 2 + 2), 2 * (8 * 6 + 6 * 2)),
+        "heads": (2 * (2 * 8 + 8 * 6 + 6 + 6 * 1 + 1), 2 * (8 * 6 + 6 * 1)),
+        "image_heads": (2 * (2 * 8 + 8 * 6 + 6 + 6 * 2 + 2), 2 * (8 * 6 + 6 * 2)),
     }
 
 

@@ -7,6 +7,7 @@ import typing
 import numpy as np
 import pytest
 import torch
+from astropy.coordinates import angular_separation
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -47,7 +48,8 @@ def test_losses_by_hand(tasks):
         "particle_type": 3,
     }
     assert losses["energy"][0].item() == (1 + 4) / 2
-    assert losses["direction"][0].item() == (5 + 2) / 2
+    angle = np.rad2deg(np.arccos(np.cos(np.deg2rad(3)) * np.cos(np.deg2rad(4))))
+    assert losses["direction"][0].item() == pytest.approx((angle + 2) / 2, rel=1e-5)
     assert losses["particle_type"][0].item() == pytest.approx(np.log(2))
 
 
@@ -90,13 +92,16 @@ def test_masked_events_have_a_gradient_of_exactly_zero(tasks, values, missing):
     masked = missing.any(axis=1)
     assert count == np.count_nonzero(~masked)
     assert not output.grad[masked].any()
-    distance = np.hypot(*values[~masked].T)
-    assert loss.item() == pytest.approx(distance.sum() / max(count, 1), rel=1e-5)
-    for row in np.flatnonzero(~masked):
-        length = np.hypot(*values[row])
-        if length > 1e-6:
-            expected = values[row] / length / count
-            np.testing.assert_allclose(output.grad[row], expected, atol=1e-5)
+    lon, lat = np.deg2rad(values.astype(float)).T
+    angle = angular_separation(lon, lat, 0, 0)
+    expected = np.rad2deg(angle[~masked]).sum() / max(count, 1)
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+    for row in np.flatnonzero(~masked & (angle > 1e-6)):
+        # From cos(angle) = cos(lat) cos(lon).
+        expected = np.array([
+            np.cos(lat[row]) * np.sin(lon[row]), np.sin(lat[row]) * np.cos(lon[row])
+        ]) / np.sin(angle[row])  # fmt: skip
+        np.testing.assert_allclose(output.grad[row], expected / count, atol=1e-5)
 
 
 @pytest.mark.parametrize("output", [1.0, torch.inf])

@@ -1,6 +1,7 @@
 """Batch: events with ragged images, as the network takes them."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
@@ -69,6 +70,24 @@ class Batch:
     def n_events(self) -> int:
         """Number of events."""
         return len(self.index)
+
+    def with_cameras(self, n_pixels: Mapping[str, int]) -> "Batch":
+        """The batch with an entry for each of some cameras, in their order.
+
+        Parameters
+        ----------
+        n_pixels : mapping of str to int
+            By the camera's name. The entry of one that there are no images of has none.
+        """
+        some = next(iter(self.images.values()))
+        n_channels = some.pixels.shape[1]
+        none = some.map(lambda tensor: tensor[:0])
+        images = {
+            name: self.images.get(name)
+            or replace(none, pixels=some.pixels.new_empty(0, n_channels, n))
+            for name, n in n_pixels.items()
+        }
+        return replace(self, images=images)
 
     def _map(self, function) -> "Batch":
         return Batch(

@@ -72,6 +72,8 @@ class ReconstructionNetwork(nn.Module):
                 for camera in cameras
             }
         )
+        #: Pixels of each camera.
+        self.n_pixels = {camera.name: camera.grid.n_pixels for camera in cameras}
         n_place = 5  # position (3) and pointing (2)
         self.place = nn.Linear(n_place, settings.embedding)
         self.fusion = build_fusion(settings)
@@ -115,7 +117,10 @@ class ReconstructionNetwork(nn.Module):
         features, events, estimates = [], [], []
         for name, camera in images.items():
             place = torch.cat([camera.position / POSITION_SCALE_M, camera.pointing], dim=1)
-            encoded = self.encoders[name](camera.pixels)
+            encoder = self.encoders[name]
+            # What torch has compiled for images does not compute without any.
+            encode = encoder if len(camera.pixels) else encoder.forward
+            encoded = encode(camera.pixels)
             if self.sky_task:
                 encoded, estimate = encoded.tensor_split([encoded.shape[1] - N_SKY], dim=1)
                 seen_from_event = nn.functional.pad(camera.pointing, (0, N_SKY - 2))

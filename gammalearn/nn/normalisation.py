@@ -1,13 +1,13 @@
 """Batch normalisation that counts real pixels only, wherever the features lie."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, library, nn
 
 from ..camera import PixelGrid
 from . import native
 from .layout import occupied_cells, on_cells, on_row, row_shape
 
-__all__ = ["IndexedBatchNorm"]
+__all__ = ["IndexedBatchNorm", "synchronise"]
 
 #: Axes of features on cells that statistics are taken over.
 ALL_BUT_CHANNELS = (0, 2, 3)
@@ -29,6 +29,9 @@ class IndexedBatchNorm(nn.BatchNorm1d):
         Whether to go on with a ReLU, which is faster here than after.
     """
 
+    #: Whether statistics are of the batches of all processes together, see `synchronise`.
+    synchronised = False
+
     def __init__(self, channels: int, grid: PixelGrid, relu: bool = False):
         super().__init__(channels)
         self.n_pixels, self.relu = grid.n_pixels, relu
@@ -47,6 +50,10 @@ class IndexedBatchNorm(nn.BatchNorm1d):
         added in one pass.
         """
         if not on_cells(features):
+            if self.training and self.synchronised:
+                pixels = features.unsqueeze(2)
+                everywhere = pixels.new_ones(1, 1, 1, self.n_pixels)
+                return self._normalised(pixels, everywhere).squeeze(2), features
             normalised = super().forward(features)
             return torch.relu(normalised) if self.relu else normalised, features
         in_row = on_row(features, self.row)
@@ -58,26 +65,41 @@ class IndexedBatchNorm(nn.BatchNorm1d):
                 row = native.affine(features.flatten(2).transpose(1, 2), scale, offset, self.relu)
                 return row.transpose(1, 2).unflatten(2, self.row), features
             return _affine(features, scale, offset, occupied, self.relu), features
-        n_values = features.shape[0] * self.n_pixels
-        if n_values < 2:
-            raise ValueError(f"Statistics of a batch need two values, got {n_values}.")
-        if is_native:
-            row = features.flatten(2).transpose(1, 2)
-            normalised, mean, variance, row = native.normalise(
-                row, self.weight, self.bias, self.eps, self.relu
-            )
-            normalised, features = (
-                x.transpose(1, 2).unflatten(2, self.row) for x in (normalised, row)
-            )
-        else:
-            normalised, mean, variance = _OccupiedNorm.apply(
-                features, self.weight, self.bias, occupied, n_values, self.eps, self.relu
-            )
-        with torch.no_grad():
-            self.num_batches_tracked.add_(1)
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(variance * (n_values / (n_values - 1)), self.momentum)
+        if not is_native or self.synchronised:
+            return self._normalised(features, occupied), features
+        n_values = self._number_of_values(features)
+        row = features.flatten(2).transpose(1, 2)
+        normalised, mean, variance, row = native.normalise(
+            row, self.weight, self.bias, self.eps, self.relu
+        )
+        self._see(mean, variance, n_values)
+        normalised, features = (x.transpose(1, 2).unflatten(2, self.row) for x in (normalised, row))
         return normalised, features
+
+    def _normalised(self, features: Tensor, occupied: Tensor) -> Tensor:
+        """The features normalised with the statistics of the batch."""
+        n_values = self._number_of_values(features)
+        options = self.eps, self.relu, self.synchronised
+        normalised, *statistics = _OccupiedNorm.apply(
+            features, self.weight, self.bias, occupied, n_values, *options
+        )
+        self._see(*statistics)
+        return normalised
+
+    def _number_of_values(self, features: Tensor) -> int:
+        n_values = features.shape[0] * self.n_pixels
+        if n_values < 2 and not self.synchronised:
+            raise ValueError(f"Statistics of a batch need two values, got {n_values}.")
+        return n_values
+
+    @torch.no_grad()
+    def _see(self, mean: Tensor, variance: Tensor, n_values: int | Tensor) -> None:
+        """Let the running statistics follow, unless no process has an image."""
+        counted = 1 * (n_values > 1)
+        self.num_batches_tracked.add_(counted)
+        self.running_mean.lerp_(mean, self.momentum * counted)
+        unbiased = variance * (n_values / (n_values - counted))
+        self.running_var.lerp_(unbiased, self.momentum * counted)
 
     def scale_and_offset(self) -> tuple[Tensor, Tensor]:
         """What evaluation multiplies each channel with and then adds."""
@@ -86,6 +108,30 @@ class IndexedBatchNorm(nn.BatchNorm1d):
 
     def extra_repr(self):
         return f"{super().extra_repr()}, relu={self.relu}"
+
+
+def synchronise(network: nn.Module) -> None:
+    """Take the statistics of training steps over all processes, which are then as one.
+
+    Each process must run the same layers in each step, with no image where it has none of them.
+    """
+    for module in network.modules():
+        if isinstance(module, IndexedBatchNorm):
+            module.synchronised = True
+
+
+# An operation of ours, which torch.compile takes as it is.
+@library.custom_op("gammalearn::sum_over_processes", mutates_args=())
+def sum_over_processes(values: Tensor) -> Tensor:
+    """Sum of what each process has."""
+    total = values.clone()
+    distributed.all_reduce(total)
+    return total
+
+
+@sum_over_processes.register_fake
+def _(values):
+    return torch.empty_like(values)
 
 
 def _channels(values: Tensor) -> Tensor:
@@ -101,6 +147,10 @@ def _affine(features, scale, offset, occupied, relu):
     return result.relu_() if relu else result
 
 
+def _of_one_process(values: Tensor) -> Tensor:
+    return values
+
+
 class _OccupiedNorm(torch.autograd.Function):
     """Normalisation with the statistics of the batch, empty cells being zero and not counted.
 
@@ -109,19 +159,25 @@ class _OccupiedNorm(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, features, weight, bias, occupied, n_values, eps, relu):
+    def forward(ctx, features, weight, bias, occupied, n_values, eps, relu, synchronised):
+        of_all = sum_over_processes if synchronised else _of_one_process
         precision = torch.promote_types(features.dtype, torch.float32)
-        mean = features.sum(ALL_BUT_CHANNELS, dtype=precision) / n_values
+        total = features.sum(ALL_BUT_CHANNELS, dtype=precision)
+        if synchronised:
+            # One sum waits for the other: compiled or not, processes add up in the same order.
+            sums = of_all(torch.cat([total, total.new_full((1,), n_values)]))
+            total, n_values = sums[:-1], sums[-1].clamp(min=1)
+        mean = total / n_values
         shift = (_channels(mean) * occupied).contiguous(memory_format=torch.channels_last)
         centred = features - shift
-        variance = centred.square().sum(ALL_BUT_CHANNELS) / n_values
+        variance = of_all(centred.square().sum(ALL_BUT_CHANNELS)) / n_values
         inverse = torch.rsqrt(variance + eps)
         normalised = _affine(centred, inverse * weight, bias, occupied, relu).to(features.dtype)
         centred = centred.to(features.dtype)
         ctx.save_for_backward(centred, weight, inverse, occupied, normalised if relu else None)
-        ctx.n_values = n_values
+        ctx.n_values, ctx.of_all = n_values, of_all
         ctx.mark_non_differentiable(mean, variance)
-        return normalised, mean, variance
+        return normalised, mean, variance, n_values
 
     @staticmethod
     def backward(ctx, gradient, *_):
@@ -133,12 +189,13 @@ class _OccupiedNorm(torch.autograd.Function):
         by_bias = gradient.sum(ALL_BUT_CHANNELS, dtype=inverse.dtype)
         by_scale = (gradient * centred).sum(ALL_BUT_CHANNELS, dtype=inverse.dtype)
         scale = weight * inverse
+        mean_by_scale, mean_by_bias = ctx.of_all(torch.stack([by_scale, by_bias])) / ctx.n_values
         by_features = _affine(
             centred,
-            -scale * inverse.square() * by_scale / ctx.n_values,
-            -scale * by_bias / ctx.n_values,
+            -scale * inverse.square() * mean_by_scale,
+            -scale * mean_by_bias,
             occupied,
             relu=False,
         )
         by_features = torch.addcmul(by_features, gradient, _channels(scale)).to(centred.dtype)
-        return by_features, by_scale * inverse, by_bias, None, None, None, None
+        return by_features, by_scale * inverse, by_bias, *(None,) * 5

@@ -159,17 +159,16 @@ def _strategy(settings) -> str:
     """How processes share the training, in Lightning's words.
 
     On one machine, only the training runs in several processes, and what called it goes on in
-    one; SLURM and torchrun start whole runs instead, as do several nodes. A process whose batch
-    has no image of a camera has no gradient of its encoder.
+    one; SLURM and torchrun start whole runs instead, as do several nodes.
     """
     started_outside = SLURMEnvironment.detect() or TorchElasticEnvironment.detect()
     if settings.nodes > 1 or (started_outside and settings.devices != 1):
-        return "ddp_find_unused_parameters_true"
+        return "ddp"
     devices = settings.devices
     if devices in ("auto", -1):
         devices = torch.cuda.device_count()
     count = len(devices) if isinstance(devices, list) else devices
-    return "ddp_spawn_find_unused_parameters_true" if count > 1 else "auto"
+    return "ddp_spawn" if count > 1 else "auto"
 
 
 def compile_encoders(network: nn.Module, several_gradients: bool = False) -> None:

@@ -13,6 +13,7 @@ from torchmetrics.utilities import dim_zero_cat
 from ..checkpoint import KEY
 from ..data import Batch, EventTurns
 from ..errors import CheckpointError, SettingsError
+from ..nn.normalisation import synchronise
 from ..tasks import Task
 from ..tasks.balancing import Losses, build_balancing, gradient_products
 from .machine import compile_encoders
@@ -192,6 +193,9 @@ class ReconstructionModule(lightning.LightningModule):
             compile_encoders(self.network, self.balancing.needs_gradients)
 
     def on_train_start(self):
+        if self.trainer.world_size > 1:
+            synchronise(self.network)
+        self._images_of_step = torch.zeros(len(self.network.encoders), dtype=torch.int64)
         saved = self.network.state_dict(keep_vars=True).values()
         self._statistics = [v for v in saved if not isinstance(v, nn.Parameter)]
         self._statistics_before = [v.clone() for v in self._statistics]
@@ -259,6 +263,12 @@ class ReconstructionModule(lightning.LightningModule):
     def training_step(self, batch: Batch, number: int) -> Tensor:
         if self.turns is not None:
             batch = self.turns(batch, self.tasks)
+        if self.trainer.world_size > 1:
+            # Each layer takes part in each step of each process.
+            batch = batch.with_cameras(self.network.n_pixels)
+            self._images_of_step += torch.tensor(
+                [len(images.event) for images in batch.images.values()]
+            )
         outputs, of_images, event = self.network.of_events_and_images(batch.images, batch.n_events)
         shared, losses, n_events = self._losses(batch, outputs)
         of_images = self._losses(batch, of_images, event)[0] if self.image_losses else {}
@@ -282,10 +292,23 @@ class ReconstructionModule(lightning.LightningModule):
         most = self.trainer.accumulate_grad_batches
         return most / min(most, self.trainer.num_training_batches - number // most * most)
 
+    def _leave_unseen_cameras(self) -> None:
+        """Leave encoders alone that no process has had an image for, as one process does: moments
+        and weight decay would go on with a gradient of zero."""
+        of_all = self.trainer.strategy.reduce(
+            self._images_of_step.to(self.device), reduce_op="sum"
+        ).tolist()
+        for encoder, n_images in zip(self.network.encoders.values(), of_all, strict=True):
+            if not n_images:
+                encoder.zero_grad(set_to_none=True)
+        self._images_of_step.zero_()
+
     # -- steps that are left out -------------------------------------------------------------------
 
     def configure_gradient_clipping(self, optimizer, *_, **__) -> None:
         """Clip the gradient; without a finite one, the step leaves all as it was before."""
+        if self.trainer.world_size > 1:
+            self._leave_unseen_cameras()
         self.step_size = optimizer.param_groups[0]["lr"]
         length = nn.utils.get_total_norm(_gradients(self.network))
         self.gradient_norm = float(length)

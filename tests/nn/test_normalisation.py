@@ -1,5 +1,8 @@
 """Batch normalisation on cells, against torch's on pixels."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +12,7 @@ from hypothesis import strategies as st
 from gammalearn.camera import PixelGrid
 from gammalearn.nn import CellsToPixels, IndexedBatchNorm, PixelsToCells
 from gammalearn.nn.layout import PixelsToRow
+from gammalearn.nn.normalisation import synchronise
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}
 
@@ -131,3 +135,85 @@ def test_half_precision_keeps_its_type_and_exact_statistics():
 def test_one_value_has_no_statistics():
     with pytest.raises(ValueError, match="two values, got 1"):
         IndexedBatchNorm(2, PixelGrid([[0, -1]]))(torch.zeros(1, 2, 1, 2))
+
+
+# -- several processes -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def processes(monkeypatch):
+    """Function that calls another for each of some arguments, in threads that add up as processes
+    do; returns the results."""
+
+    def run(function, arguments):
+        parts, barrier = {}, Barrier(len(arguments), timeout=60)
+
+        def all_reduce(values):
+            parts[id(values)] = values
+            barrier.wait()
+            total = torch.stack(list(parts.values())).sum(dim=0)
+            barrier.wait()
+            parts.clear()
+            values.copy_(total)
+            barrier.wait()
+
+        monkeypatch.setattr(torch.distributed, "all_reduce", all_reduce)
+        with ThreadPoolExecutor(len(arguments)) as threads:
+            return list(threads.map(function, arguments))
+
+    return run
+
+
+@pytest.mark.parametrize("layout", [None, PixelsToCells, PixelsToRow])
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("shares", [(5, 2), (0, 4), (1, 3, 2)])
+def test_several_processes_normalise_as_one(processes, layout, relu, shares):
+    """Each with its share of the images, which may be none: output, gradients and running
+    statistics are those of `torch.nn.BatchNorm1d` on all images."""
+    torch.manual_seed(0)
+    grid = PixelGrid([[0, 1, -1], [2, 3, 4], [-1, 5, 6]])
+    images, cotangent = torch.randn(2, sum(shares), 3, 7, dtype=torch.float64)
+    images += 3
+    first, theirs = pair(grid, 3, relu)
+    layers = [pair(grid, 3, relu)[0] for _ in shares]
+    for layer in layers:
+        layer.load_state_dict(first.state_dict())
+        synchronise(torch.nn.Sequential(layer))
+
+    def step(part):
+        layer, mine, cotangent = part
+        mine = mine.clone().requires_grad_()
+        normalised = CellsToPixels(grid)(layer(layout(grid)(mine) if layout else mine))
+        (normalised * cotangent).sum().backward()
+        return normalised.detach(), mine.grad
+
+    parts = zip(layers, images.split(shares), cotangent.split(shares), strict=True)
+    steps = zip(*processes(step, list(parts)), strict=True)
+    normalised, gradients = (torch.cat(part) for part in steps)
+    images.requires_grad_()
+    expected = theirs(images)
+    (expected * cotangent).sum().backward()
+    close = {"rtol": 0, "atol": 1e-12}
+    torch.testing.assert_close(normalised, expected.detach(), **close)
+    torch.testing.assert_close(gradients, images.grad, **close)
+    theirs = theirs[0] if relu else theirs
+    for name, parameter in theirs.named_parameters():
+        of_all = sum(layer.get_parameter(name).grad for layer in layers)
+        torch.testing.assert_close(of_all, parameter.grad, **close)
+    for layer in layers:
+        assert layer.num_batches_tracked == 1
+        # Their momentum is a number of single precision here.
+        torch.testing.assert_close(layer.running_mean, theirs.running_mean, rtol=1e-7, atol=0)
+        torch.testing.assert_close(layer.running_var, theirs.running_var, rtol=1e-7, atol=0)
+
+
+def test_a_camera_that_no_process_sees_changes_nothing(processes):
+    layer = IndexedBatchNorm(2, PixelGrid([[0, 1, 2]]))
+    synchronise(layer)
+    (normalised,) = processes(layer, [torch.zeros(0, 2, 1, 3)])
+    normalised.sum().backward()
+    assert normalised.shape == (0, 2, 1, 3)
+    assert layer.num_batches_tracked == 0
+    torch.testing.assert_close(layer.running_mean, torch.zeros(2))
+    torch.testing.assert_close(layer.running_var, torch.ones(2))
+    torch.testing.assert_close(layer.weight.grad, torch.zeros(2))

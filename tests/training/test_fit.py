@@ -16,7 +16,6 @@ from torch.multiprocessing import ProcessRaisedException
 
 from gammalearn.data import EventDataset, EventIndex, split_by_shower
 from gammalearn.errors import CheckpointError, OutputError, SettingsError
-from gammalearn.nn import IndexedBatchNorm
 from gammalearn.tasks import build_tasks
 from gammalearn.training import fit, load_checkpoint
 from gammalearn.training.learning_curves import LearningCurves
@@ -564,22 +563,7 @@ if __name__ == "__main__":
 """
 
 
-#: Each process has statistics of its own batch; without those, all must be the same.
-ALIKE = """
-from gammalearn.nn import IndexedBatchNorm
-
-IndexedBatchNorm.training = property(lambda self: False, lambda self, training: None)
-"""
-
-
-@pytest.fixture
-def alike(monkeypatch):
-    """Batch normalisations of this process do as those of ALIKE."""
-    frozen = property(lambda self: False, lambda self, training: None)
-    monkeypatch.setattr(IndexedBatchNorm, "training", frozen, raising=False)
-
-
-def test_two_processes_are_as_one(experiment, files, train, tmp_path, alike):
+def test_two_processes_are_as_one(experiment, files, train, tmp_path):
     """The same loss curves with the same events in each step, though one process has not as many as
     the other, nor for each task, and some have no image of the second camera; what called the
     training goes on once."""
@@ -589,7 +573,7 @@ def test_two_processes_are_as_one(experiment, files, train, tmp_path, alike):
     }
     settings["training"] |= {"learning_rate": 0.01, "batch_size": 2, "devices": 2}
     script = tmp_path / "script.py"
-    script.write_text(ALIKE.lstrip() + SCRIPT)
+    script.write_text(SCRIPT)
     two_processes = experiment(**settings).model_dump_json()
     done = subprocess.run(
         [sys.executable, script, tmp_path / "two", two_processes, *files],
@@ -634,14 +618,14 @@ if __name__ == "__main__":
 """
 
 
-def test_two_processes_weigh_tasks_as_one(experiment, files, train, tmp_path, alike):
+def test_two_processes_weigh_tasks_as_one(experiment, files, train, tmp_path):
     """Started by torchrun here, as on several nodes."""
     settings = {
         "data": {"telescopes": None, "grouping": "stereo"},
         "training": {"epochs": 4, "learning_rate": 0.01, "batch_size": 3, "devices": 2},
     }
     script = tmp_path / "script.py"
-    script.write_text(ALIKE.lstrip() + SEVERAL_RUNS)
+    script.write_text(SEVERAL_RUNS)
     done = subprocess.run(
         [
             *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from matplotlib.figure import Figure
 
 # The same examples each time and no limit of their time, so that a test fails for a change and not
 # for the day. New ones are looked for with PYTEST_ARGS=--hypothesis-profile=default.
@@ -35,6 +36,12 @@ def _own_cache(tmp_path_factory):
 def _own_logging():
     """No test starts with what the command line set for its process in another."""
     logging.getLogger("gammalearn").setLevel(logging.NOTSET)
+
+
+@pytest.fixture
+def blank_pictures(monkeypatch):
+    """To draw takes most of the time of an evaluation: for tests that look at no picture."""
+    monkeypatch.setattr(Figure, "savefig", lambda _, path, **__: Path(path).write_bytes(b""))
 
 
 @pytest.fixture

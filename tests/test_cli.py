@@ -24,6 +24,9 @@ from gammalearn.settings_reading import load_experiment
 from gammalearn.simulation.record import write_record
 from gammalearn.training.module import ReconstructionModule
 
+# Those of `stereo`, which is made before, are drawn.
+pytestmark = pytest.mark.usefixtures("blank_pictures")
+
 #: A network that trains in a moment.
 SMALL = [
     "training.schedule=constant",

@@ -270,6 +270,7 @@ def test_ctapipe_takes_the_files_for_its_own(make_dl2, tmp_path, grouping):
     np.testing.assert_array_equal(both[column], [*one[column], *one[column]])
 
 
+@pytest.mark.usefixtures("blank_pictures")
 @GROUPINGS
 def test_they_are_evaluated_like_any(make_dl2, tmp_path, grouping):
     made = [make_dl2(name, grouping) for name in (GAMMAS, PROTONS, OTHER_PROTONS)]

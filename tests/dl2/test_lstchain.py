@@ -203,6 +203,7 @@ class TestEvaluation:
             [showers.energy_min.value, showers.energy_max.value], [0.03, 600]
         )
 
+    @pytest.mark.usefixtures("blank_pictures")
     def test_of_random_forests_of_lstchain(self, lstchain, make_dl2, tmp_path):
         """Their files do not name an algorithm, and have no rows of events that were cut."""
         path, _ = make_dl2(lstchain(GAMMAS))

@@ -87,6 +87,7 @@ def test_depths_are_read_where_networks_write_them(events, tmp_path, write_depth
     assert len(select_depth(found)) == 48
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_it_stands_in_the_evaluation(events, tmp_path, write_depth, write_dl2):
     """Also where another file has none."""
     other = write_dl2(tmp_path / "other.h5", events[:100])
@@ -105,6 +106,7 @@ def test_it_stands_in_the_evaluation(events, tmp_path, write_depth, write_dl2):
     assert "<td>Resolution of the depth of maximum</td>" in html
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_files_without_it_have_no_value(tmp_path, make_truth, smear, write_dl2):
     path = write_dl2(tmp_path / "a.h5", smear(make_truth(20)))
     metrics = evaluate([path], tmp_path, EvaluationSettings())

@@ -71,6 +71,7 @@ def test_events_without_an_impact_are_left_out(events):
     assert not has_impact(events["true_core_x", "true_core_y"])
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_it_stands_in_the_evaluation(events, tmp_path, write_dl2):
     path = write_dl2(tmp_path / "a.h5", events)
     metrics = evaluate([path], tmp_path, EvaluationSettings())
@@ -87,6 +88,7 @@ def test_it_stands_in_the_evaluation(events, tmp_path, write_dl2):
     assert "<td>Impact resolution, 68 %</td>" in html
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_files_without_it_have_no_value(tmp_path, make_truth, smear, write_dl2):
     path = write_dl2(tmp_path / "a.h5", smear(make_truth(20)))
     evaluate([path], tmp_path, EvaluationSettings())

@@ -29,6 +29,7 @@ def test_their_truth_is_not_known(observed):
         read_events([path])
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_distributions_are_reported(observed, tmp_path):
     path, events = observed
     metrics = evaluate([path], tmp_path / "out", EvaluationSettings())
@@ -50,6 +51,7 @@ def test_distributions_are_reported(observed, tmp_path):
     assert "signal" not in html
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_they_have_the_same_metrics(observed, tmp_path, make_truth, smear, write_dl2):
     path, events = observed
     simulated = evaluate(
@@ -60,6 +62,7 @@ def test_they_have_the_same_metrics(observed, tmp_path, make_truth, smear, write
     assert set(metrics) - of_unknown == set(simulated)
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_they_are_not_mixed_with_simulated_ones_nor_compared(
     observed, tmp_path, make_truth, smear, write_dl2
 ):

@@ -9,7 +9,6 @@ from ctapipe.io import TableLoader
 from ctapipe.reco import EnergyRegressor, ParticleClassifier
 from ctapipe.tools.apply_models import ApplyModels
 from ctapipe.tools.process import ProcessorTool
-from matplotlib.figure import Figure
 from traitlets.config import Config
 
 from gammalearn.data import EventIndex
@@ -19,6 +18,8 @@ from gammalearn.settings import EvaluationSettings, Experiment
 from gammalearn.settings_reading import read_simulation
 from gammalearn.simulation import simulate
 from gammalearn.tasks import build_tasks
+
+pytestmark = pytest.mark.usefixtures("blank_pictures")
 
 FOREST = {"n_estimators": 10, "max_depth": 8, "random_state": 0}
 FEATURES = ["hillas_intensity", "hillas_width", "hillas_length", "leakage_pixels_width_2"]
@@ -75,12 +76,6 @@ def files(tmp_path_factory):
         words += [f"--reconstructor={folder / name}.pkl" for name in ("energy", "particle")]
         run_tool(ApplyModels(), argv=words, cwd=folder, raises=True)
     return done
-
-
-@pytest.fixture(autouse=True)
-def _blank_pictures(monkeypatch):
-    """Nobody looks at them here, and drawing takes long."""
-    monkeypatch.setattr(Figure, "savefig", lambda _, path, **__: path.write_bytes(b""))
 
 
 @pytest.fixture(scope="module")

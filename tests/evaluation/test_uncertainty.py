@@ -115,6 +115,7 @@ def test_events_without_an_uncertainty_are_left_out(events):
     assert draw_uncertainty(nothing, table, moments, "direction", "gamma").axes
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_energies_without_a_logarithm_are_left_out_and_counted(events, tmp_path, write_dl2):
     """Energies that are not positive have no pull, and do not spoil those of the others."""
     gammas = events[:200].copy()
@@ -136,6 +137,7 @@ def test_energies_without_a_logarithm_are_left_out_and_counted(events, tmp_path,
         assert (sentence in html.replace("\N{NO-BREAK SPACE}", " ")) == said
 
 
+@pytest.mark.usefixtures("blank_pictures")
 def test_they_are_read_from_files_and_evaluated(events, tmp_path, smear, make_truth, write_dl2):
     """One file has them, the other does not; protons do not count."""
     gammas = events[:500].copy()

@@ -84,7 +84,7 @@ UNITS = {
 
 #: Seconds that the speed is measured for, and the share of the minutes that is then planned with:
 #: events are validated, reconstructed and evaluated too.
-SECONDS, PLANNED = 15.0, 0.75
+SECONDS, PLANNED = 15.0, 0.7
 
 
 def train(name: str, folder: Path, minutes: float, threads: int, seed: int) -> dict:

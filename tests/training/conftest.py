@@ -99,6 +99,12 @@ def train(files, experiment):
 
 
 @pytest.fixture(scope="session")
+def run_in():
+    """Function that gives what a training of another process has left in a folder."""
+    return lambda folder: Run(folder, folder / "checkpoints" / "best.ckpt", {})
+
+
+@pytest.fixture(scope="session")
 def three_epochs(train, tmp_path_factory):
     """An uninterrupted run with dropout, of telescopes of two cameras."""
     folder = tmp_path_factory.mktemp("three_epochs")

@@ -1,6 +1,7 @@
 """The training run: what it writes, that it can be repeated, interrupted and resumed."""
 
 import copy
+import json
 import logging
 import os
 import re
@@ -563,7 +564,7 @@ if __name__ == "__main__":
 """
 
 
-def test_two_processes_are_as_one(experiment, files, train, tmp_path):
+def test_two_processes_are_as_one(experiment, files, train, run_in, tmp_path):
     """The same loss curves with the same events in each step, though one process has not as many as
     the other, nor for each task, and some have no image of the second camera; what called the
     training goes on once."""
@@ -585,7 +586,7 @@ def test_two_processes_are_as_one(experiment, files, train, tmp_path):
     assert done.stdout.count("went on with best.ckpt") == 1
     settings["training"] |= {"batch_size": 4, "devices": 1}
     one = train(tmp_path / "one", **settings)
-    two = type(one)(tmp_path / "two", one.checkpoint, {})
+    two = run_in(tmp_path / "two")
     assert one.summary["training_events"] == 5 and one.state()["global_step"] == 4 * 2
     assert two.state()["global_step"] == 4 * 2
     assert one.history.keys() == two.history.keys()
@@ -598,7 +599,7 @@ def test_two_processes_are_as_one(experiment, files, train, tmp_path):
 BALANCINGS = ["dwa", "gradnorm", "pcgrad"]
 
 SEVERAL_RUNS = """
-import sys
+import json, sys
 from pathlib import Path
 import torch
 from gammalearn.data import EventIndex
@@ -606,48 +607,91 @@ from gammalearn.settings import Experiment
 from gammalearn.settings_reading import override
 from gammalearn.tasks import build_tasks
 from gammalearn.training import fit
+from gammalearn.training.module import ReconstructionModule
+
+class PowerCut(Exception):
+    pass
+
+def cut_off(module, batch, number):
+    if (module.current_epoch, number) == (1, 1):
+        raise PowerCut
+    return step(module, batch, number)
+
+step = ReconstructionModule.training_step
 
 if __name__ == "__main__":
-    folder, settings, names, *files = sys.argv[1:]
+    folder, settings, runs, *files = sys.argv[1:]
     torch.set_num_threads(1)
     experiment = Experiment.model_validate_json(settings)
     index = EventIndex.build([Path(file) for file in files], experiment.data)
-    for name in names.split(","):
-        made = override(experiment, [f"training.balancing={name}"])
-        fit(made, index, build_tasks(made.tasks), Path(folder) / name, progress=False)
+    for name, changes in json.loads(runs).items():
+        made = override(experiment, changes)
+        run = made, index, build_tasks(made.tasks), Path(folder) / name
+        if name == "cut off":
+            ReconstructionModule.training_step = cut_off
+            try:
+                fit(*run, progress=False)
+            except PowerCut:
+                ReconstructionModule.training_step = step
+            else:
+                sys.exit("It was not cut off.")
+        fit(*run, progress=False, resume=True)
 """
 
 
-def test_two_processes_weigh_tasks_as_one(experiment, files, train, tmp_path):
-    """Started by torchrun here, as on several nodes."""
-    settings = {
-        "data": {"telescopes": None, "grouping": "stereo"},
-        "training": {"epochs": 4, "learning_rate": 0.01, "batch_size": 3, "devices": 2},
-    }
-    script = tmp_path / "script.py"
-    script.write_text(SEVERAL_RUNS)
+@pytest.fixture(scope="module")
+def two_processes(experiment, files, run_in, tmp_path_factory):
+    """Function that gives what two processes have learnt, started by torchrun as on several nodes;
+    "cut off" is "whole" in the second step of its second epoch, and goes on."""
+    folder = tmp_path_factory.mktemp("two_processes")
+    script = folder / "script.py"
+    script.write_text(SEVERAL_RUNS.lstrip())
+    settings = experiment(**TWO_PROCESSES).model_dump_json()
+    one_event = ["training.batch_size=1", "network.dropout=0.2", "training.weight_averaging=0.5"]
+    one_event += ["training.schedule=one_cycle", "training.checkpoint_minutes=1e-9"]
+    runs = {name: [f"training.balancing={name}"] for name in BALANCINGS}
+    runs |= {"whole": one_event, "cut off": one_event}
     done = subprocess.run(
         [
             *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"),
-            *(script, tmp_path, experiment(**settings).model_dump_json(), ",".join(BALANCINGS)),
-            *files,
+            *(script, folder, settings, json.dumps(runs), *files),
         ],
         capture_output=True,
         text=True,
         timeout=240,
     )
     assert done.returncode == 0, done.stderr
-    settings["training"] |= {"batch_size": 5, "devices": 1}
-    for name in BALANCINGS:
-        settings["training"]["balancing"] = name
-        one = train(tmp_path / "one" / name, **settings)
-        two = type(one)(tmp_path / name, one.checkpoint, {})
-        for figure, points in one.history.items():
-            values = two.history[figure]
-            np.testing.assert_allclose(values, points, rtol=1e-4, atol=1e-4, err_msg=figure)
-        state = one.state()["state_dict"]
-        for key in (key for key in state if key.startswith("balancing.")):
-            of_two = two.state()["state_dict"][key]
-            torch.testing.assert_close(of_two, state[key], rtol=1e-3, atol=1e-4)
-        (_, first), *_, (_, last) = one.history["train/loss"]
-        assert abs(last - first) > 0.01, "something was learnt"
+    return lambda name: run_in(folder / name)
+
+
+TWO_PROCESSES = {
+    "data": {"telescopes": None, "grouping": "stereo"},
+    "training": {"epochs": 4, "learning_rate": 0.01, "batch_size": 3, "devices": 2},
+}
+
+
+@pytest.mark.parametrize("balancing", BALANCINGS)
+def test_two_processes_weigh_tasks_as_one(two_processes, train, tmp_path, balancing):
+    two = two_processes(balancing)
+    of_one = {"batch_size": 5, "devices": 1, "balancing": balancing}
+    one = train(tmp_path, **TWO_PROCESSES | {"training": TWO_PROCESSES["training"] | of_one})
+    for figure, points in one.history.items():
+        values = two.history[figure]
+        np.testing.assert_allclose(values, points, rtol=1e-4, atol=1e-4, err_msg=figure)
+    state = one.state()["state_dict"]
+    for key in (key for key in state if key.startswith("balancing.")):
+        of_two = two.state()["state_dict"][key]
+        torch.testing.assert_close(of_two, state[key], rtol=1e-3, atol=1e-4)
+    (_, first), *_, (_, last) = one.history["train/loss"]
+    assert abs(last - first) > 0.01, "something was learnt"
+
+
+def test_two_processes_go_on_where_they_were(two_processes):
+    """Weights to the bit, and means over the epoch but for the order they are added up in."""
+    whole, cut_off = (two_processes(name).state() for name in ("whole", "cut off"))
+    assert cut_off["global_step"] == whole["global_step"] == 4 * 2
+    for name, weights in whole["state_dict"].items():
+        torch.testing.assert_close(cut_off["state_dict"][name], weights, rtol=0, atol=0)
+    whole, cut_off = (two_processes(name).history for name in ("whole", "cut off"))
+    for figure, points in whole.items():
+        np.testing.assert_allclose(cut_off[figure], points, rtol=1e-6, err_msg=figure)

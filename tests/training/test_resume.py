@@ -116,7 +116,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_killed(train, experiment, files, whole, tmp_path, workers, assert_same_run):
+def test_killed(train, run_in, experiment, files, whole, tmp_path, workers, assert_same_run):
     """In the second epoch's fourth batch, half of a step; the second was the last that is saved."""
     settings = EVERYTHING
     if workers:
@@ -135,7 +135,7 @@ def test_killed(train, experiment, files, whole, tmp_path, workers, assert_same_
         timeout=120,
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
-    cut = type(whole)(tmp_path / "run", whole.checkpoint, {})
+    cut = run_in(tmp_path / "run")
     assert place(cut) == (1, 2)
     assert_same_run(train(tmp_path / "run", resume=True, **settings), whole)
 
@@ -174,7 +174,7 @@ def test_cut_off_with_other_balancings(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_waits_for_the_end_of_the_step(
-    train, whole, tmp_path, at, monkeypatch, number, assert_same_run
+    train, run_in, whole, tmp_path, at, monkeypatch, number, assert_same_run
 ):
     """Here in the first of the two batches of a step, with no checkpoint for a day."""
     settings = everything(checkpoint_minutes=1440)
@@ -184,13 +184,15 @@ def test_a_signal_waits_for_the_end_of_the_step(
         train(tmp_path, **settings)
     assert stopped.value.status == 128 + number
     assert signal.getsignal(number) is before
-    run = type(whole)(tmp_path, whole.checkpoint, {})
+    run = run_in(tmp_path)
     assert place(run) == (1, 4)
     monkeypatch.undo()
     assert_same_run(train(tmp_path, resume=True, **settings), whole)
 
 
-def test_the_second_signal_does_not_wait(train, whole, tmp_path, at, monkeypatch, assert_same_run):
+def test_the_second_signal_does_not_wait(
+    train, run_in, whole, tmp_path, at, monkeypatch, assert_same_run
+):
     def impatient():
         send(signal.SIGINT)()
         send(signal.SIGINT)()
@@ -198,13 +200,13 @@ def test_the_second_signal_does_not_wait(train, whole, tmp_path, at, monkeypatch
     at(2, 4, impatient)
     with pytest.raises(Stopped):
         train(tmp_path, **EVERYTHING)
-    run = type(whole)(tmp_path, whole.checkpoint, {})
+    run = run_in(tmp_path)
     assert place(run) == (1, 2)
     monkeypatch.undo()
     assert_same_run(train(tmp_path, resume=True, **EVERYTHING), whole)
 
 
-def test_a_signal_in_the_validation(train, whole, tmp_path, monkeypatch, assert_same_run):
+def test_a_signal_in_the_validation(train, run_in, whole, tmp_path, monkeypatch, assert_same_run):
     """Stops at once: what is saved goes on with the training before, and validates again."""
     original = ReconstructionModule.validation_step
 
@@ -216,7 +218,7 @@ def test_a_signal_in_the_validation(train, whole, tmp_path, monkeypatch, assert_
     monkeypatch.setattr(ReconstructionModule, "validation_step", validation_step)
     with pytest.raises(Stopped):
         train(tmp_path, **EVERYTHING)
-    run = type(whole)(tmp_path, whole.checkpoint, {})
+    run = run_in(tmp_path)
     assert place(run) == (1, 4)
     monkeypatch.undo()
     assert_same_run(train(tmp_path, resume=True, **EVERYTHING), whole)
@@ -224,7 +226,7 @@ def test_a_signal_in_the_validation(train, whole, tmp_path, monkeypatch, assert_
 
 @pytest.mark.parametrize("array", [False, True])
 def test_before_its_time_limit_a_job_is_queued_again(
-    train, whole, tmp_path, at, slurm, monkeypatch, array
+    train, run_in, whole, tmp_path, at, slurm, monkeypatch, array
 ):
     if array:
         monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "4700")
@@ -233,7 +235,7 @@ def test_before_its_time_limit_a_job_is_queued_again(
     with pytest.raises(Stopped, match="queued again"):
         train(tmp_path / "run", **EVERYTHING)
     assert slurm.read_text() == ("requeue 4700_11\n" if array else "requeue 4711\n")
-    run = type(whole)(tmp_path / "run", whole.checkpoint, {})
+    run = run_in(tmp_path / "run")
     assert place(run) == (1, 4)
 
 
@@ -276,13 +278,13 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(tmp_path, small_disk):
 
 
 def test_a_disk_that_is_full_in_a_training(
-    train, whole, tmp_path, at, small_disk, monkeypatch, assert_same_run
+    train, run_in, whole, tmp_path, at, small_disk, monkeypatch, assert_same_run
 ):
     at(2, 3, lambda: small_disk(whole.last.stat().st_size // 2))
     with pytest.raises(OutputError, match="go on with --resume"):
         train(tmp_path, **EVERYTHING)
     small_disk(resource.RLIM_INFINITY)
-    run = type(whole)(tmp_path, whole.checkpoint, {})
+    run = run_in(tmp_path)
     assert place(run) == (1, 2)
     monkeypatch.undo()
     assert_same_run(train(tmp_path, resume=True, **EVERYTHING), whole)

@@ -5,20 +5,17 @@ from torch import Tensor, nn
 
 from ..camera import PixelGrid
 from .indexed import IndexedConv
+from .normalisation import IndexedBatchNorm
 from .readout import Readout, pooled_sky
 
 __all__ = ["ConvNeXt", "ConvNeXtBlock"]
 
 
-class ChannelNorm(nn.LayerNorm):
-    """Layer normalisation of each pixel over its channels."""
-
-    def forward(self, features: Tensor) -> Tensor:  # (n_images, channels, n_pixels)
-        return super().forward(features.transpose(1, 2)).transpose(1, 2)
-
-
 class ConvNeXtBlock(nn.Module):
     """A wide convolution of each channel by itself, then a small network at each pixel.
+
+    Normalised over the batch: over its channels, as in the original, a dark pixel would be as loud
+    as one of the shower.
 
     ::
 
@@ -33,6 +30,9 @@ class ConvNeXtBlock(nn.Module):
         How the convolution is computed, see `gammalearn.nn.backends`.
     """
 
+    #: Layers that are nowhere used but by the next, which for_inference folds.
+    FOLLOWS = (("conv", "norm"),)
+
     #: Reach of the convolution, as far as that of the original's 7 x 7 pixels.
     RADIUS = 3
 
@@ -44,20 +44,21 @@ class ConvNeXtBlock(nn.Module):
         self.conv = IndexedConv(
             channels, channels, grid, radius=self.RADIUS, groups=channels, backend=backend
         )
+        self.norm = IndexedBatchNorm(channels, grid)
         self.at_each_pixel = nn.Sequential(
-            nn.LayerNorm(channels),
             nn.Linear(channels, self.EXPANSION * channels),
             nn.GELU(),
             nn.Linear(self.EXPANSION * channels, channels),
         )
 
     def forward(self, x: Tensor) -> Tensor:  # (n_images, channels, n_pixels)
-        y = self.conv(x).transpose(1, 2)  # (n_images, n_pixels, channels)
+        y = self.norm(self.conv(x)).transpose(1, 2)  # (n_images, n_pixels, channels)
         return x + self.at_each_pixel(y).transpose(1, 2)
 
 
 class ConvNeXt(nn.Sequential):
-    """Encoder of few, wide convolutions (Liu et al., CVPR 2022, without its scale of layers).
+    """Encoder of few, wide convolutions (Liu et al., CVPR 2022, without its scale of layers and
+    with normalisation over the batch).
 
     ::
 
@@ -100,14 +101,17 @@ class ConvNeXt(nn.Sequential):
     ):
         layers, width = [], in_channels
         for stage, out_channels in enumerate(channels):
-            halve = IndexedConv(width, out_channels, grid, stride=2, backend=backend)
             # The image is halved as it is, and normalised after.
-            norm_and_halve = [ChannelNorm(width), halve]
-            layers += norm_and_halve if stage else [halve, ChannelNorm(out_channels)]
+            if stage:
+                layers.append(IndexedBatchNorm(width, grid))
+            halve = IndexedConv(width, out_channels, grid, stride=2, backend=backend)
+            layers.append(halve)
             width, grid = out_channels, halve.out_grid
+            if not stage:
+                layers.append(IndexedBatchNorm(width, grid))
             layers += [ConvNeXtBlock(width, grid, backend) for _ in range(blocks)]
         super().__init__(
             *layers,
-            ChannelNorm(width),
+            IndexedBatchNorm(width, grid),
             Readout(width, grid, embedding, keypoints, pooled_sky(sky, len(channels))),
         )

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from ..camera import PixelGrid
 from .indexed import IndexedConv
+from .normalisation import IndexedBatchNorm
 from .readout import Readout, pixel_positions, pooled_sky
 
 __all__ = ["PixelTransformer", "TransformerBlock"]
@@ -40,6 +41,17 @@ class Places(nn.Module):
         return self.mix(torch.sin(self.waves(self.positions)))  # (n_patches, width)
 
 
+class PatchNorm(IndexedBatchNorm):
+    """Normalisation over the batch, as `IndexedBatchNorm`.
+
+    Over the features of each patch, as in the original, a dark one would be as loud as one of the
+    shower.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:  # (n_images, n_patches, width)
+        return super().forward(x.transpose(1, 2)).transpose(1, 2)
+
+
 class TransformerBlock(nn.Module):
     """Patches look at each other, then each goes through a small network (Vaswani et al. 2017).
 
@@ -52,6 +64,8 @@ class TransformerBlock(nn.Module):
     ----------
     width : int
         Features of a patch, a multiple of the number of heads.
+    grid : PixelGrid
+        The grid of the patches.
     """
 
     N_HEADS = 4
@@ -59,12 +73,12 @@ class TransformerBlock(nn.Module):
     #: How much wider the small network is.
     EXPANSION = 2
 
-    def __init__(self, width: int):
+    def __init__(self, width: int, grid: PixelGrid):
         super().__init__()
-        self.norm1 = nn.LayerNorm(width)
+        self.norm1 = PatchNorm(width, grid)
         self.query_key_value = nn.Linear(width, 3 * width)
         self.project = nn.Linear(width, width)
-        self.norm2 = nn.LayerNorm(width)
+        self.norm2 = PatchNorm(width, grid)
         self.wider = nn.Linear(width, self.EXPANSION * width)
         self.back = nn.Linear(self.EXPANSION * width, width)
 
@@ -127,8 +141,8 @@ class PixelTransformer(nn.Module):
         grid = second.out_grid
         self.patches = nn.Sequential(first, nn.GELU(), second)
         self.places = Places(pixel_positions(grid), width)
-        self.blocks = nn.Sequential(*[TransformerBlock(width) for _ in range(blocks)])
-        self.norm = nn.LayerNorm(width)
+        self.blocks = nn.Sequential(*[TransformerBlock(width, grid) for _ in range(blocks)])
+        self.norm = PatchNorm(width, grid)
         self.readout = Readout(width, grid, embedding, keypoints, pooled_sky(sky, 2))
 
     def forward(self, images: Tensor) -> Tensor:  # (n_images, in_channels, n_pixels)

@@ -16,12 +16,25 @@ def hexagon(radius, turn=0.0):
     return PixelGrid.from_positions(z.real, z.imag)
 
 
+class OverTheBatch(nn.BatchNorm1d):
+    """Normalisation of (n_images, n_patches, width)."""
+
+    def forward(self, x):
+        return super().forward(x.transpose(1, 2)).transpose(1, 2)
+
+
 def test_block_is_that_of_torch():
+    """But normalised over the batch."""
     torch.manual_seed(0)
-    ours = TransformerBlock(16).double()
+    grid = hexagon(2)
+    ours = TransformerBlock(16, grid).double()
+    nn.init.normal_(ours.norm1.weight)
+    nn.init.normal_(ours.norm2.bias)
     theirs = nn.TransformerEncoderLayer(
         16, 4, dim_feedforward=32, dropout=0, activation="gelu", batch_first=True, norm_first=True
-    ).double()
+    )
+    theirs.norm1, theirs.norm2 = OverTheBatch(16), OverTheBatch(16)
+    theirs.double()
     names = {
         "norm1": "norm1",
         "norm2": "norm2",
@@ -35,7 +48,7 @@ def test_block_is_that_of_torch():
         (prefix,) = (prefix for prefix in names if name.startswith(prefix))
         state[name] = ours.state_dict()[name.replace(prefix, names[prefix])]
     theirs.load_state_dict(state)
-    patches = torch.randn(2, 11, 16, dtype=torch.float64)
+    patches = torch.randn(2, grid.n_pixels, 16, dtype=torch.float64)
     torch.testing.assert_close(ours(patches), theirs(patches))
 
 

@@ -66,6 +66,9 @@ $(INSTALLED): $(CREATED) setup.py pyproject.toml constraints.txt Makefile
 	@echo "Installing GammaLearn and its other dependencies (a few minutes the first time)"
 	@$(PIP_INSTALL) --editable .
 	@$(PIP_INSTALL) --no-deps IndexedConv h5py
+# What numba compiles on import is kept beside ctapipe. Two processes that import it for the first
+# time together may leave there what crashes all that come after.
+	@$(VENV)/bin/python -c "import ctapipe.image"
 	@touch $@
 
 $(TESTABLE): $(INSTALLED)

@@ -118,9 +118,10 @@ class ReconstructionNetwork(nn.Module):
         for name, camera in images.items():
             place = torch.cat([camera.position / POSITION_SCALE_M, camera.pointing], dim=1)
             encoder = self.encoders[name]
-            # What torch has compiled for images does not compute without any.
-            encode = encoder if len(camera.pixels) else encoder.forward
-            encoded = encode(camera.pixels)
+            if self.training and not len(camera.pixels):
+                # What torch has compiled for images does not compute without any.
+                encoder = encoder.forward
+            encoded = encoder(camera.pixels)
             if self.sky_task:
                 encoded, estimate = encoded.tensor_split([encoded.shape[1] - N_SKY], dim=1)
                 seen_from_event = nn.functional.pad(camera.pointing, (0, N_SKY - 2))

@@ -171,6 +171,7 @@ class ReconstructionModule(lightning.LightningModule):
                 for name in ("loss", *tasks)
             }
         )
+        self.in_several_processes = False
         #: Steps left out since the training began, and since the last that was not.
         self.skipped, self.skipped_in_a_row = 0, 0
         #: Of the whole training, where its schedule depends on them.
@@ -193,7 +194,8 @@ class ReconstructionModule(lightning.LightningModule):
             compile_encoders(self.network, self.balancing.needs_gradients)
 
     def on_train_start(self):
-        if self.trainer.world_size > 1:
+        self.in_several_processes = self.trainer.world_size > 1
+        if self.in_several_processes:
             synchronise(self.network)
         self._images_of_step = torch.zeros(len(self.network.encoders), dtype=torch.int64)
         saved = self.network.state_dict(keep_vars=True).values()
@@ -263,7 +265,7 @@ class ReconstructionModule(lightning.LightningModule):
     def training_step(self, batch: Batch, number: int) -> Tensor:
         if self.turns is not None:
             batch = self.turns(batch, self.tasks)
-        if self.trainer.world_size > 1:
+        if self.in_several_processes:
             # Each layer takes part in each step of each process.
             batch = batch.with_cameras(self.network.n_pixels)
             self._images_of_step += torch.tensor(
@@ -307,7 +309,7 @@ class ReconstructionModule(lightning.LightningModule):
 
     def configure_gradient_clipping(self, optimizer, *_, **__) -> None:
         """Clip the gradient; without a finite one, the step leaves all as it was before."""
-        if self.trainer.world_size > 1:
+        if self.in_several_processes:
             self._leave_unseen_cameras()
         self.step_size = optimizer.param_groups[0]["lr"]
         length = nn.utils.get_total_norm(_gradients(self.network))

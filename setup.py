@@ -42,6 +42,7 @@ setup(
     packages=find_packages(include=["gammalearn", "gammalearn.*"]),
     package_data={
         "gammalearn.evaluation": ["*.html", "*.ecsv"],
+        "gammalearn.models": ["*.ckpt", "*.yaml"],
         "gammalearn.simulation.layouts": ["*.yaml"],
     },
     entry_points={

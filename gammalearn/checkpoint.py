@@ -13,7 +13,9 @@ import yaml
 
 from . import __version__
 from .camera import CameraType
+from .data.descriptors import VECTORS, count_scalars
 from .errors import CheckpointError, MissingPackageError
+from .models import find_checkpoint
 from .nn import ReconstructionNetwork
 from .settings import Experiment
 from .tasks import Task, build_tasks
@@ -22,6 +24,10 @@ __all__ = ["TrainedNetwork", "build_network", "describe", "load_checkpoint"]
 
 #: Where our part of a checkpoint stands; the rest is Lightning's.
 KEY = "gammalearn"
+
+#: Changes when a network of the same settings means something else by its inputs or outputs. In the
+#: first one telescopes had their positions in the ground frame.
+FORMAT = 2
 
 
 @dataclass
@@ -56,19 +62,24 @@ class TrainedNetwork:
 
 def build_network(experiment: Experiment, cameras, tasks: Mapping[str, Task]):
     """An untrained network for the settings, cameras and tasks."""
+    parameters = experiment.network.parameters
     return ReconstructionNetwork(
         cameras,
         len(experiment.data.channels),
         {name: task.n_outputs for name, task in tasks.items()},
         experiment.network,
         sky_task=next((name for name, task in tasks.items() if task.in_the_sky), None),
+        ground_task=next((name for name, task in tasks.items() if task.on_the_ground), None),
         with_uncertainty=[name for name, task in tasks.items() if task.gives_uncertainty],
+        n_scalars=count_scalars(parameters),
+        vectors=[name for name in VECTORS if name in parameters],
     )
 
 
 def describe(experiment: Experiment, cameras, trained_on: dict) -> dict:
     """Our part of a checkpoint, of plain values only."""
     return {
+        "format": FORMAT,
         "settings": experiment.to_yaml(),
         "cameras": [camera.to_dict() for camera in cameras],
         "trained_on": trained_on,
@@ -84,6 +95,11 @@ def describe(experiment: Experiment, cameras, trained_on: dict) -> dict:
 def load_checkpoint(path: str | Path) -> TrainedNetwork:
     """Read a checkpoint, without executing code from it.
 
+    Parameters
+    ----------
+    path : str or Path
+        A file, or the name of a shipped network.
+
     Raises
     ------
     CheckpointError
@@ -91,10 +107,7 @@ def load_checkpoint(path: str | Path) -> TrainedNetwork:
     MissingPackageError
         If its network needs a package that is not installed.
     """
-    path = Path(path)
-    if not path.is_file():
-        what = "is a directory" if path.is_dir() else "does not exist"
-        raise CheckpointError(f"The checkpoint '{path}' {what}; give a file such as best.ckpt.")
+    path = find_checkpoint(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damage takes many forms
@@ -103,6 +116,13 @@ def load_checkpoint(path: str | Path) -> TrainedNetwork:
         ) from error
     if not isinstance(state, dict) or KEY not in state:
         raise CheckpointError(f"'{path}' is not a checkpoint of GammaLearn.")
+    ours = state[KEY]
+    if isinstance(ours, dict) and ours.get("format", 1) != FORMAT:
+        made_by = "an older" if ours.get("format", 1) == 1 else "another"
+        raise CheckpointError(
+            f"'{path}' is of {made_by} version of GammaLearn, whose networks see telescopes in "
+            "another frame; train the network anew, or use the version that made it."
+        )
     try:
         return _rebuild(state, _digest(path))
     except MissingPackageError:
@@ -146,7 +166,11 @@ def _rebuild(state: dict, digest: str) -> TrainedNetwork:
         experiment=experiment,
         trained_on=ours["trained_on"],
         versions=ours["versions"],
-        # Lightning's "epoch" is the same within an epoch and at its end.
-        epoch=state["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"],
+        epoch=ours["epoch"] if "epoch" in ours else _epochs_done(state),
         digest=digest,
     )
+
+
+def _epochs_done(state: dict) -> int:
+    # Lightning's "epoch" is the same within an epoch and at its end.
+    return state["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]

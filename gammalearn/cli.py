@@ -22,6 +22,7 @@ examples:
   gammalearn experiment_settings/lst_stereo.py --output runs/first
   gammalearn experiment_settings/lst_mono.py --set data.train='["my/*.dl1.h5"]'
   gammalearn predict runs/first/checkpoints/best.ckpt my/*.dl1.h5 -o dl2
+  gammalearn models
   gammalearn evaluate dl2/*.dl2.h5 -o evaluation
   gammalearn compare runs/lst_stereo runs/lst_mono -o comparison
   gammalearn simulate --particle gamma --n-showers 1000 --energy 50GeV 5TeV -o my/gamma.dl1.h5
@@ -153,7 +154,7 @@ def simulate(arguments) -> None:
 
 
 def info(arguments) -> None:
-    """Say what a DL1 or DL2 file or a checkpoint holds; of several DL1 files, a table."""
+    """Say what a DL1 or DL2 file or a network holds; of several DL1 files, a table."""
     from .info import describe
 
     print(describe([Path(path) for path in arguments.file]))
@@ -182,6 +183,22 @@ def export(arguments) -> None:
     checkpoint = Path(arguments.checkpoint)
     output = Path(arguments.output or checkpoint.with_suffix(".onnx"))
     print(export_onnx(load_checkpoint(checkpoint), output, arguments.overwrite))
+
+
+def models(arguments) -> None:
+    """List the shipped networks, whose names stand for their checkpoints."""
+    from .models import overview
+
+    print(overview())
+
+
+def slim(arguments) -> None:
+    """Write a checkpoint without what only a training needs, to hand it to others."""
+    from .checkpoint import load_checkpoint
+    from .slim import slim
+
+    trained = load_checkpoint(arguments.checkpoint)
+    print(slim(trained, arguments.output, arguments.half, arguments.overwrite))
 
 
 #: What follows an interruption.
@@ -294,7 +311,7 @@ def _parser():
     sub.add_argument("--overwrite", action="store_true", help="replace the results in DIR")
 
     sub = command(predict)
-    sub.add_argument("checkpoint", metavar="CHECKPOINT", help="such as checkpoints/best.ckpt")
+    _add_checkpoint(sub)
     sub.add_argument("input", metavar="INPUT", nargs="+", help="DL1 files or globs")
     sub.add_argument("-o", "--output", metavar="DIR", required=True, help="where DL2 files go")
     sub.add_argument(
@@ -353,7 +370,9 @@ def _parser():
     sub.add_argument("--overwrite", action="store_true", help="replace FILE where it exists")
 
     sub = command(info)
-    sub.add_argument("file", metavar="FILE", nargs="+", help="DL1 or DL2 file, or checkpoint")
+    sub.add_argument(
+        "file", metavar="FILE", nargs="+", help="DL1 or DL2 file, checkpoint, or shipped network"
+    )
 
     sub = command(show)
     sub.add_argument("file", metavar="FILE", help="DL1 file, or one of sim_telarray")
@@ -363,10 +382,20 @@ def _parser():
     sub.add_argument("--overwrite", action="store_true", help="replace the picture")
 
     sub = command(export)
-    sub.add_argument("checkpoint", metavar="CHECKPOINT", help="such as checkpoints/best.ckpt")
+    _add_checkpoint(sub)
     sub.add_argument("--onnx", action="store_true", help="the format, so far the only one")
     sub.add_argument(
         "-o", "--output", metavar="FILE", help="file to make (default: CHECKPOINT as .onnx)"
+    )
+    sub.add_argument("--overwrite", action="store_true", help="replace FILE where it exists")
+
+    command(models)
+
+    sub = command(slim)
+    _add_checkpoint(sub)
+    sub.add_argument("-o", "--output", metavar="FILE", required=True, help="checkpoint to make")
+    sub.add_argument(
+        "--half", action="store_true", help="weights in half precision: half the size, rounded"
     )
     sub.add_argument("--overwrite", action="store_true", help="replace FILE where it exists")
     return parser, set(commands.choices)
@@ -387,6 +416,14 @@ def _shard(word: str) -> tuple[int, int]:
             f"expected I/N with I from 1 to N, such as 1/8, got {word.strip()}"
         )
     return number, of
+
+
+def _add_checkpoint(parser) -> None:
+    parser.add_argument(
+        "checkpoint",
+        metavar="CHECKPOINT",
+        help="such as checkpoints/best.ckpt, or the name of a shipped network",
+    )
 
 
 def _add_set(parser) -> None:

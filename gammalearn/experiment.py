@@ -10,8 +10,16 @@ from ctapipe.core import Provenance
 from lightning.pytorch.utilities import rank_zero_only
 
 from .checkpoint import TrainedNetwork, load_checkpoint
-from .data import EventIndex, check_weights
-from .dl2 import check_input, dl2_file, dl2_name, origin, predict_outputs, read_origin
+from .data import EventIndex, check_weights, columns_of
+from .dl2 import (
+    check_input,
+    decode_outputs,
+    dl2_file,
+    dl2_name,
+    origin,
+    predict_outputs,
+    read_origin,
+)
 from .errors import EmptySelectionError, OutputError
 from .evaluation import evaluate
 from .evaluation.writing import make_folder, write_whole
@@ -215,7 +223,12 @@ def index_training(
     GammaLearnError
         If the settings and the files do not go together.
     """
-    index = EventIndex.build(files, experiment.data, processes=experiment.training.workers)
+    index = EventIndex.build(
+        files,
+        experiment.data,
+        processes=experiment.training.workers,
+        parameters=columns_of(experiment.network.parameters),
+    )
     index = index.limited(experiment.data.events_per_particle, experiment.training.seed)
     check_weights(index, experiment.data.weights)
     check_events(experiment, index, tasks, n_processes)
@@ -234,7 +247,7 @@ def _resumable(output: Path):
 
 
 def predict(
-    checkpoint: Path,
+    checkpoint: str | Path,
     inputs: Sequence[str],
     output: Path,
     options: RunOptions = RunOptions(),
@@ -248,7 +261,8 @@ def predict(
 
     Parameters
     ----------
-    checkpoint : Path
+    checkpoint : str or Path
+        A file, or the name of a shipped network.
     inputs : sequence of str
         DL1 files or globs.
     output : Path
@@ -342,7 +356,13 @@ def index_inputs(
     _check_names(files)
     indices, skipped = [], []
     for file in files:
-        index = EventIndex.build([file], experiment.data, cameras, allow_empty=True)
+        index = EventIndex.build(
+            [file],
+            experiment.data,
+            cameras,
+            allow_empty=True,
+            parameters=columns_of(experiment.network.parameters),
+        )
         skipped += index.skipped
         if index.files:
             check_input(file, experiment)
@@ -386,7 +406,7 @@ def reconstruct(
                     max_batches=1 if options.fast_dev_run else None,
                     progress=options.progress,
                 )
-                write(trained.tasks, outputs)
+                write(decode_outputs(index, trained.tasks, outputs))
             files.append(path)
     return files
 

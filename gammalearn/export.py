@@ -104,7 +104,7 @@ def export_onnx(trained: TrainedNetwork, path: Path, overwrite: bool = False) ->
                 dynamo=True,
                 dynamic_shapes=(sizes, free),
                 input_names=[*names, "events"],
-                output_names=list(trained.network.heads),
+                output_names=trained.network.tasks,
                 verbose=False,
             )
         finally:

@@ -1,5 +1,6 @@
 """What files hold: events, reconstructed events or checkpoint, in a few lines."""
 
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +19,9 @@ from .data.reader import Reader, event_keys
 from .errors import InputFileError
 from .expendable import read_expendably
 from .files import open_hdf5, reading
+from .models import ModelCard, alike, card_of, find_checkpoint, is_shipped
 from .particles import particle_names
+from .settings import SimulationSettings
 
 __all__ = ["describe", "describe_file", "describe_files"]
 
@@ -31,6 +34,9 @@ IMAGES_OF_NOISE = 100
 
 #: Of a normal distribution, one standard deviation to either side of its mean.
 ONE_SIGMA_PERCENTILES = (15.865, 84.135)
+
+#: Letters in a line of a model card.
+CARD_WIDTH = 100
 
 #: Columns of the table of files.
 COLUMNS = (
@@ -64,7 +70,7 @@ def _holds_images(path: Path) -> bool:
 
 
 def describe_file(path: Path) -> str:
-    """Say what a file of events, DL2 file or checkpoint holds.
+    """Say what a file of events, DL2 file, checkpoint or shipped network holds.
 
     Raises
     ------
@@ -72,6 +78,10 @@ def describe_file(path: Path) -> str:
         If the file is missing, damaged or of another kind.
     """
     path = Path(path)
+    if is_shipped(path):
+        return f"{_describe_card(str(path), card_of(str(path)))}\n{_describe_checkpoint(path)}"
+    if not path.exists() and not path.suffix and alike(path):
+        find_checkpoint(path)
     if path.suffix in {".ckpt", ".pt"} or _is_zip(path):
         return _describe_checkpoint(path)
     return read_expendably(_describe_events, path)
@@ -207,6 +217,47 @@ def _is_zip(path: Path) -> bool:
 def _lines(title: str, values: dict) -> list[str]:
     width = max(map(len, values), default=0) + 2
     return [title, *(f"  {name:<{width}}{value}" for name, value in values.items())]
+
+
+def _describe_card(name: str, card: ModelCard) -> str:
+    numbers = ", ".join(f"{n} {particle}" for particle, n in card.events.n_events.items())
+    values = {
+        "purpose": card.purpose,
+        "telescopes": card.telescopes,
+        "learnt from": f"{numbers} events: {card.events.description}",
+        **_simulations(card.events.simulation),
+        "training": f"{card.training.hours:g} h on {card.training.machine}, seed "
+        f"{card.training.seed}, {card.training.date}",
+    }
+    for number, measurement in enumerate(card.measured, start=1):
+        values[f"measured {number}"] = measurement.events
+        for what, figure in measurement.figures.items():
+            values[f"  {number}: {what}"] = str(figure)
+    values |= {f"limit {number}": limit for number, limit in enumerate(card.limits, start=1)}
+    values["licence"] = card.licence
+    indent = " " * (max(map(len, values)) + 4)
+    return "\n".join(
+        textwrap.fill(line, CARD_WIDTH, subsequent_indent=indent)
+        for line in _lines(f"{name}: {card.title}", values)
+    )
+
+
+def _simulations(files: Sequence[SimulationSettings]) -> dict:
+    """Simulated files in words, those together that differ in their random numbers only."""
+    seeds: dict[str, list[int]] = {}
+    runs: dict[str, set[int]] = {}
+    for file in files:
+        said = {"output", "particle", "array", "seed", "run"}
+        settings = file.model_dump(mode="json", exclude=said, exclude_defaults=True)
+        words = ", ".join(f"{name}={value}" for name, value in settings.items())
+        recipe = f"{file.particle} over {file.array}, {words}"
+        seeds.setdefault(recipe, []).append(file.seed)
+        runs.setdefault(recipe, set()).add(file.run)
+    return {
+        f"  simulation {number}": f"{len(seeds[recipe])} × {recipe}; seeds "
+        f"{_ranges(seeds[recipe])}, runs {_ranges(list(runs[recipe]))}"
+        for number, recipe in enumerate(seeds, start=1)
+    }
 
 
 def _describe_checkpoint(path: Path) -> str:

@@ -5,7 +5,7 @@ resolved, defaults included. :mod:`gammalearn.settings_reading` reads them.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import pydantic
 import yaml
@@ -312,7 +312,7 @@ class DataSettings(Settings):
     ] = ["charge", "peak_time"]
     """What each pixel carries into the network, in this order: ``peak_time`` is relative to the
     image's own time, ``absolute_peak_time`` the file's, both in units of 10 ns; ``has_charge`` is 0
-    for missing pixels and 1 for others."""
+    for missing pixels and 1 for others. None for a network of parameters alone."""
 
     charge_scale: Literal["linear", "asinh", "log"] = "asinh"
     """How charge (p.e.) enters: as it is; as asinh(charge), linear for noise and logarithmic for
@@ -342,8 +342,8 @@ class DataSettings(Settings):
     @field_validator("channels")
     @classmethod
     def _channels(cls, channels):
-        if not channels or len(set(channels)) < len(channels):
-            raise ValueError("expected one or more different channels")
+        if len(set(channels)) < len(channels):
+            raise ValueError("expected different channels")
         return channels
 
     @model_validator(mode="after")
@@ -356,10 +356,32 @@ class DataSettings(Settings):
         return self
 
 
+#: What DL1 parameters tell of an image, see :mod:`gammalearn.data.descriptors`.
+Descriptor = Literal[
+    "light",
+    "length",
+    "width",
+    "kurtosis",
+    "concentration",
+    "leakage",
+    "time",
+    "islands",
+    "centroid",
+    "axis",
+    "skewness",
+    "time_slope",
+]
+
+
+def _as_descriptors(value):
+    return list(get_args(Descriptor)) if value in ("all", ["all"]) else value
+
+
 class NetworkSettings(Settings):
     """The network: one encoder a camera type, telescope fusion, one head a task."""
 
     backbone: Literal[
+        "none",
         "gammaphysnet",
         "gammaphysnet_light",
         "gammaphysnet_deep",
@@ -369,7 +391,21 @@ class NetworkSettings(Settings):
         "transformer",
     ] = "gammaphysnet"
     """Encoder of an image: residual blocks with attention, few and narrow or many; 4 or 5 plain
-    layers; wide convolutions of each channel by itself; or patches that look at each other."""
+    layers; wide convolutions of each channel by itself; or patches that look at each other. none is
+    a network of ``parameters`` alone, with ``data.channels=[]``."""
+
+    parameters: Annotated[list[Descriptor], BeforeValidator(_as_descriptors)] = []
+    """What DL1 parameters tell of each image beside its pixels: scalars and, in the sky, vectors
+    (``centroid``, ``axis``, ``skewness``, ``time_slope``), or ``all``. They come from the file, or
+    ctapipe computes them where it has none; the network is told which are missing."""
+
+    geometry: bool = False
+    """Let the network reconstruct the shower's axis: direction and core by weighted least squares
+    of the images' axes in the sky and on the ground, and from these each telescope's distance
+    from the axis, which all tasks see. It needs the ``parameters`` centroid and axis."""
+
+    geometry_rounds: int = Field(1, ge=1, le=8)
+    """How often telescopes attend to each other and direction and core are refined (geometry)."""
 
     channels: list[Annotated[int, Field(ge=1)]] | None = None
     """Features of each stage; by default 16, 32, 64 for gammaphysnet and _deep, 8, 16, 32 for
@@ -434,6 +470,17 @@ class NetworkSettings(Settings):
             )
         if self.telescopes is not None and len(set(self.telescopes)) < len(self.telescopes):
             raise ValueError("expected different ids in telescopes")
+        if self.geometry and not {"centroid", "axis"} <= set(self.parameters):
+            raise ValueError(
+                "geometry=true needs the axes of the images; add centroid and axis to parameters, "
+                "or set parameters to all"
+            )
+        if self.backbone == "none" and not self.parameters:
+            raise ValueError(
+                "backbone='none' leaves the network nothing to see; set parameters to all"
+            )
+        if self.backbone == "none" and self.keypoints:
+            raise ValueError("backbone='none' has no images to find keypoints in; set them to 0")
         if self.backbone == "convnext" and self.backend == "indexedconv":
             raise ValueError(
                 "backbone='convnext' has convolutions of single channels, which "
@@ -455,17 +502,28 @@ class TaskSettings(Settings):
     """Learn the estimate's uncertainty too, by the likelihood of the truth, and write it to the
     DL2 file (energy, direction, impact, depth_of_maximum)."""
 
+    distribution: bool = False
+    """Learn the whole distribution of the quantity, in bins, and write its median, mean and width
+    (energy). It goes without ``uncertainty``, which it has in itself."""
+
     classes: Literal[2, 3] = 2
     """Gamma against all other particles, or gamma, proton and electron each for itself
     (particle_type); gammaness is the probability of gamma in both."""
+
+
+    @model_validator(mode="after")
+    def _one_uncertainty(self):
+        if self.distribution and self.uncertainty:
+            raise ValueError("set distribution or uncertainty, not both: a distribution has one")
+        return self
 
 
 class TrainingSettings(Settings):
     """Optimiser and machine."""
 
     initial: Annotated[str | None, BeforeValidator(_as_path)] = None
-    """Checkpoint of another run whose weights to begin with, part by part where they fit: encoders
-    by camera, heads by task. What it does not have begins anew."""
+    """Checkpoint of another run, or the name of a shipped network, whose weights to begin with,
+    part by part where they fit: encoders by camera, heads by task. What it does not have begins anew."""
 
     frozen: Strings = []
     """Parts that stay as ``training.initial`` has them, e.g. ``encoders``, ``encoders.LSTCam``,
@@ -529,7 +587,8 @@ class TrainingSettings(Settings):
 
     image_losses: float = Field(1.0, ge=0, allow_inf_nan=False)
     """What the losses of each image's own estimates count beside those of its event (stereo): that
-    each telescope learns by itself makes many of them better, in few epochs more than in many."""
+    each telescope learns by itself makes many of them better, in few epochs more than in many. The
+    same for the earlier fits of the geometry."""
 
     balancing: Literal["fixed", "uncertainty", "dwa", "gradnorm", "pcgrad"] = "fixed"
     """How the tasks' losses are weighed: by their settings (fixed), by learnt uncertainties, by how
@@ -682,6 +741,16 @@ class Experiment(Settings):
         if not tasks:
             raise ValueError("expected at least one task")
         return tasks
+
+    @model_validator(mode="after")
+    def _pixels_or_none(self):
+        if (self.network.backbone == "none") != (not self.data.channels):
+            raise ValueError(
+                f"network.backbone={self.network.backbone!r} does not go with "
+                f"data.channels={self.data.channels}: a network of parameters alone has "
+                "network.backbone='none' and data.channels=[], all others have channels"
+            )
+        return self
 
     @model_validator(mode="after")
     def _something_to_validate(self):

@@ -19,7 +19,7 @@ import yaml
 from .errors import SettingsError
 from .settings import Experiment, Settings, SimulationSettings
 
-__all__ = ["load_experiment", "load_simulation", "override", "read_simulation"]
+__all__ = ["load_experiment", "load_simulation", "mistakes", "override", "read_simulation"]
 
 
 def load_experiment(path: str | Path) -> Experiment:
@@ -170,6 +170,10 @@ def _validate(model: type[Settings], values: Any, source):
 
 
 def _explain(error: pydantic.ValidationError, source) -> str:
+    return f"Wrong settings ({source}): {mistakes(error)}"
+
+
+def mistakes(error: pydantic.ValidationError) -> str:
     """One sentence a mistake: where in the settings, what was expected, what was given."""
     sentences = []
     for mistake in error.errors(include_url=False):
@@ -191,7 +195,7 @@ def _explain(error: pydantic.ValidationError, source) -> str:
             sentences.append(f"{where}: {message}")
         else:
             sentences.append(f"{where}: {message}, got {given}")
-    return f"Wrong settings ({source}): " + "; ".join(dict.fromkeys(sentences))
+    return "; ".join(dict.fromkeys(sentences))
 
 
 def _alike(given: str, known: list[str]) -> list[str]:

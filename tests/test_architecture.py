@@ -10,6 +10,7 @@ FORBIDDEN = {
     "settings.py": {"gammalearn", "torch", "lightning", "ctapipe"},
     "settings_reading.py": {"gammalearn", "torch", "lightning", "ctapipe"},
     "checkpoint.py": {"gammalearn.training", "gammalearn.dl2", "lightning"},
+    "models": {"gammalearn", "torch", "lightning", "ctapipe"},
     "data": {"gammalearn.nn", "gammalearn.training", "gammalearn.tasks", "lightning"},
     "nn": {"gammalearn.data", "gammalearn.tasks", "gammalearn.training", "lightning"},
     "tasks": {"gammalearn.nn", "gammalearn.training", "gammalearn.dl2", "lightning"},
@@ -44,7 +45,10 @@ FORBIDDEN = {
 }
 
 #: Whom a room may know nevertheless.
-ALLOWED = {"settings_reading.py": {"gammalearn.settings"}}
+ALLOWED = {
+    "settings_reading.py": {"gammalearn.settings"},
+    "models": {"gammalearn.settings", "gammalearn.settings_reading"},
+}
 
 #: Who may start a simulation; to all others simulated events are data like any.
 KNOW_SIMULATION = {"cli.py", "experiment.py"}

@@ -2,7 +2,16 @@
 
 from .grid import PixelGrid
 from .lattice import LatticeError
+from .plane import from_plane, plane_axes, to_plane
 from .symmetry import Symmetry
 from .type import CameraType
 
-__all__ = ["CameraType", "LatticeError", "PixelGrid", "Symmetry"]
+__all__ = [
+    "CameraType",
+    "LatticeError",
+    "PixelGrid",
+    "Symmetry",
+    "from_plane",
+    "plane_axes",
+    "to_plane",
+]

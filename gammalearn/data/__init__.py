@@ -2,6 +2,7 @@
 
 from .batch import Batch, CameraImages
 from .dataset import EventDataset
+from .descriptors import columns_of
 from .index import EventIndex, count_repeated
 from .loader import EventLoader, event_loader
 from .packed import pack_images
@@ -18,6 +19,7 @@ __all__ = [
     "EventTurns",
     "Turn",
     "check_weights",
+    "columns_of",
     "count_repeated",
     "describe_weights",
     "event_loader",

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+import torch
 from torch import Tensor
 
 __all__ = ["Batch", "CameraImages"]
@@ -18,11 +19,17 @@ class CameraImages:
     event : Tensor of int64, shape (n_images,)
         Row of each image's event in the batch.
     position : Tensor of float32, shape (n_images, 3)
-        Telescope's position relative to the event's ground reference, in m.
+        Telescope's position relative to the event's ground reference, in m: in the plane
+        perpendicular to the event's pointing along fov_lon and fov_lat, and along the pointing, see
+        `gammalearn.camera.to_plane`.
     pointing : Tensor of float32, shape (n_images, 2)
         Telescope's pointing relative to the event's, as (fov_lon, fov_lat) in deg.
     tel_id : Tensor of int64, shape (n_images,), optional
         Telescope's id, which only a fusion of fixed telescopes asks for.
+    scalars : Tensor of float32, shape (n_images, n_scalars), optional
+        Of `gammalearn.data.descriptors`, NaN where an image has none.
+    vectors : Tensor of float32, shape (n_images, n_vectors, 2), optional
+        Of `gammalearn.data.descriptors`, along fov_lon and fov_lat, NaN where an image has none.
     """
 
     pixels: Tensor
@@ -30,6 +37,43 @@ class CameraImages:
     position: Tensor
     pointing: Tensor
     tel_id: Tensor | None = None
+    scalars: Tensor | None = None
+    vectors: Tensor | None = None
+
+    @classmethod
+    def dark(
+        cls,
+        event: Tensor,
+        shape: tuple[int, int],
+        n_scalars: int | None = None,
+        n_vectors: int = 0,
+        tel_id: int | None = None,
+    ) -> "CameraImages":
+        """Images without light at the middle of the array, to see what becomes of their shapes.
+
+        Parameters
+        ----------
+        event : Tensor of int64, shape (n_images,)
+            Row of each image's event.
+        shape : tuple of int
+            Channels and pixels.
+        n_scalars : int, optional
+            Scalars of the descriptors; by default there are no descriptors.
+        n_vectors : int
+            Vectors of the descriptors.
+        tel_id : int, optional
+            Telescope of all images.
+        """
+        n_images = len(event)
+        return cls(
+            torch.zeros(n_images, *shape),
+            event,
+            torch.zeros(n_images, 3),
+            torch.zeros(n_images, 2),
+            None if tel_id is None else torch.full((n_images,), tel_id),
+            None if n_scalars is None else torch.zeros(n_images, n_scalars),
+            None if n_scalars is None else torch.zeros(n_images, n_vectors, 2),
+        )
 
     def map(self, function) -> "CameraImages":
         """Images whose tensors are what a function makes of these."""

@@ -1,6 +1,5 @@
 """Reader of ctapipe DL1 HDF5 files."""
 
-import logging
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +16,7 @@ from ..files import open_hdf5, reading
 from ..particles import particle_names
 from .broken import BrokenPixels, CalibrationRecord, without_broken
 from .chunks import TableChunks
-from .parameters import ParameterCalculator, computable_parameters
+from .parameters import MissingParameters
 from .reader import (
     INSTEAD,
     KEYS,
@@ -30,8 +29,6 @@ from .reader import (
 
 __all__ = ["CtapipeDL1Reader"]
 
-log = logging.getLogger(__name__)
-
 TRIGGER = "/dl1/event/subarray/trigger"
 TEL_TRIGGER = "/dl1/event/telescope/trigger"
 IMAGES = "/dl1/event/telescope/images"
@@ -41,9 +38,6 @@ SHOWER = "/simulation/event/subarray/shower"
 FIXED_POINTING = "/configuration/telescope/pointing"
 #: Pointing against time, by data model: 7.2 and later, 5.0 and earlier.
 MONITORED_POINTING = ("/dl0/monitoring/telescope/pointing", "/dl1/monitoring/telescope/pointing")
-
-#: Images whose parameters are computed together.
-ROWS_AT_A_TIME = 256
 
 #: Names that the reader gives to what pixels hold, and the file's own.
 PIXEL_COLUMNS = {"charge": "image", "peak_time": "peak_time", "cleaning_mask": "image_mask"}
@@ -59,7 +53,8 @@ class CtapipeDL1Reader:
     Raises
     ------
     InputFileError
-        If the file cannot be read, is not ctapipe DL1, or holds no images.
+        If the file cannot be read, is not ctapipe DL1, or holds neither images nor their
+        parameters.
     EmptySelectionError
         If it holds no events.
     """
@@ -69,6 +64,7 @@ class CtapipeDL1Reader:
     def __init__(self, path: Path):
         self.path = self.dl1_path = Path(path)
         self._file = open_hdf5(self.path)
+        self._compute = MissingParameters(self, self._file)
         # How the images of each telescope are stored: finding out takes longer than reading some.
         self._tables: dict[int, tuple[TableChunks, dict]] = {}
         self._broken: dict[int, BrokenPixels | None] = {}
@@ -92,10 +88,10 @@ class CtapipeDL1Reader:
         # Where nothing triggered, ctapipe writes no tables of events at all.
         if "/dl1" not in file or file.get_node(TRIGGER).nrows == 0:
             raise EmptySelectionError(f"'{self.path}' holds no events; leave it out.")
-        if IMAGES not in file:
+        if IMAGES not in file and PARAMETERS not in file:
             raise InputFileError(
-                f"'{self.path}' holds no DL1 images (image parameters only); make it anew "
-                "with ctapipe-process --write-images."
+                f"'{self.path}' holds no DL1 images, nor their parameters; make it anew with "
+                "ctapipe-process --write-images --write-parameters."
             )
 
     def close(self):
@@ -188,10 +184,19 @@ class CtapipeDL1Reader:
         """All triggers of telescopes, with images or without: obs_id, event_id, tel_id."""
         return self._tel_trigger[[*KEYS, "tel_id"]]
 
+    @cached_property
+    def has_pixels(self) -> bool:
+        """Whether images have pixels here, not parameters alone."""
+        return self._has(IMAGES)
+
+    def _of_images(self, tel_id: int) -> str:
+        """The table with a row for each image of a telescope."""
+        return f"{IMAGES if self.has_pixels else PARAMETERS}/tel_{tel_id:03d}"
+
     def telescopes_with_images(self) -> list[int]:
         """Ids of the telescopes that have an image."""
         with self._reading(IMAGES):
-            paths = {int(tel_id): f"{IMAGES}/tel_{tel_id:03d}" for tel_id in self.subarray.tel}
+            paths = {int(tel_id): self._of_images(tel_id) for tel_id in self.subarray.tel}
             return [
                 tel_id
                 for tel_id, path in sorted(paths.items())
@@ -200,7 +205,7 @@ class CtapipeDL1Reader:
 
     def n_images(self, tel_id: int) -> int:
         """Number of images of a telescope."""
-        path = f"{IMAGES}/tel_{tel_id:03d}"
+        path = self._of_images(tel_id)
         with self._reading(path):
             return int(self._file.get_node(path).nrows)
 
@@ -210,7 +215,7 @@ class CtapipeDL1Reader:
 
     def _image_triggers(self, tel_id: int) -> Table:
         """The trigger of each image of a telescope, with columns obs_id, event_id and time."""
-        path = f"{IMAGES}/tel_{tel_id:03d}"
+        path = self._of_images(tel_id)
         triggers = self._tel_trigger[self._tel_trigger["tel_id"] == tel_id]
         with self._reading(path):
             table = self._file.get_node(path)
@@ -263,34 +268,9 @@ class CtapipeDL1Reader:
             for name in set(known) & set(values.colnames):
                 images[name][row >= 0] = np.asarray(values[name], dtype=np.float64)[row[row >= 0]]
         lacking = [name for name in parameters if name not in known]
-        for name, values in self._computed(tel_id, lacking).items():
-            images[name] = values.astype(np.float64)
+        for name, values in self._compute(tel_id, lacking).items():
+            images[name] = values
         return images
-
-    def _computed(self, tel_id: int, names: Sequence[str]) -> dict[str, np.ndarray]:
-        """Image parameters that the file lacks, as far as ctapipe computes them."""
-        names = sorted(set(names) & computable_parameters())
-        if not names:
-            return {}
-        log.info("'%s': computing %s of telescope %d.", self.path, ", ".join(names), tel_id)
-        parts = []
-        for start in range(0, self.n_images(tel_id), ROWS_AT_A_TIME):
-            rows = np.arange(start, min(start + ROWS_AT_A_TIME, self.n_images(tel_id)))
-            pixels = self.pixels(tel_id, rows, ["charge", "peak_time"])
-            with self._reading(f"what the parameters of telescope {tel_id} are computed from"):
-                parts.append(self._calculator(tel_id, pixels["charge"], pixels["peak_time"], names))
-        return {name: np.concatenate([part[name] for part in parts]) for name in names}
-
-    @cached_property
-    def _calculator(self) -> ParameterCalculator:
-        with self._reading("the description of the telescopes"):
-            try:
-                subarray = SubarrayDescription.from_hdf(
-                    self._file, focal_length_choice=FocalLengthKind.EFFECTIVE
-                )
-            except RuntimeError:
-                subarray = self.subarray
-            return ParameterCalculator(subarray)
 
     def parameter_names(self) -> list[str]:
         """Names of the image parameters in the file."""
@@ -362,6 +342,8 @@ class CtapipeDL1Reader:
             calibration flags as outliers are NaN.
         """
         path = f"{IMAGES}/tel_{tel_id:03d}"
+        if not self.has_pixels:
+            raise InputFileError(f"'{self.path}' holds no DL1 images; {INSTEAD['charge']}.")
         with self._reading(path):
             table = self._file.get_node(path)
             self._check_columns(path, table.colnames, KEYS)

@@ -41,6 +41,7 @@ class CtapipeEventReader:
 
     format = "ctapipe event"
     dl1_path = None
+    has_pixels = True
 
     def __init__(
         self,

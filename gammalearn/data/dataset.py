@@ -11,7 +11,9 @@ from ctapipe.coordinates import TelescopeFrame
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from ..camera import plane_axes, to_plane
 from .batch import Batch, CameraImages
+from .descriptors import describe_images
 from .index import EventIndex
 from .reader import Reader
 from .reading import ImageReader
@@ -43,6 +45,9 @@ class EventDataset(Dataset):
         left out of.
     weights : mapping of str to ndarray, shape (len(index),), optional
         How much each event counts, by task.
+    parameters : sequence of str
+        Names of the images' descriptors that the network takes, see `gammalearn.data.descriptors`;
+        the index has the DL1 parameters that they are made of.
     readers : sequence of Reader
         Of the index's files, where these are open already.
     """
@@ -56,6 +61,7 @@ class EventDataset(Dataset):
         packed: Sequence[Path] | None = None,
         tasks: Mapping | None = None,
         weights: Mapping[str, np.ndarray] | None = None,
+        parameters: Sequence[str] = (),
         readers: Sequence[Reader] = (),
     ):
         self.index = index
@@ -70,9 +76,11 @@ class EventDataset(Dataset):
         self.multiplicity = np.asarray(events["multiplicity"])
         self._tel_id = np.asarray(images["tel_id"], dtype=np.int64)
         self._first = np.asarray(events["first_image"])
-        self._position = [np.asarray(images[axis]) for axis in "xyz"]
-        self._reference = [np.asarray(events[f"reference_{axis}"]) for axis in "xyz"]
+        self._position = _positions(images, events)
         self._pointing = _relative_pointing(images, events)
+        self._scalars = self._vectors = None
+        if parameters:
+            self._scalars, self._vectors = describe_images(images, parameters)
 
     def __len__(self):
         return len(self.rows)
@@ -115,12 +123,7 @@ class EventDataset(Dataset):
         image = self.images(items)
         event = np.repeat(np.arange(len(rows)), self.multiplicity[rows])
         targets = {name: target[torch.from_numpy(rows)] for name, target in self.targets.items()}
-        position = np.column_stack(
-            [
-                of_image[image] - of_event[rows[event]]
-                for of_image, of_event in zip(self._position, self._reference, strict=True)
-            ]
-        )
+        position = self._position[image]
         if kept is not None:
             image, event, position = image[kept], event[kept], position[kept]
             step = _mean_of_events(position, event, len(rows))
@@ -137,6 +140,10 @@ class EventDataset(Dataset):
                 torch.from_numpy(position[mine]),
                 torch.from_numpy(self._pointing[image[mine]]),
                 torch.from_numpy(self._tel_id[image[mine]]),
+                *(
+                    None if values is None else torch.from_numpy(values[image[mine]])
+                    for values in (self._scalars, self._vectors)
+                ),
             )
         rows = torch.from_numpy(rows)
         weights = {name: values[rows] for name, values in self.weights.items()}
@@ -152,6 +159,23 @@ def _mean_of_events(position: np.ndarray, event: np.ndarray, n_events: int) -> n
     count = np.bincount(event, minlength=n_events)
     total = [np.bincount(event, values, n_events) for values in position.T]
     return (np.stack(total, axis=1) / count[:, None]).astype(np.float32)
+
+
+def _positions(images, events) -> np.ndarray:
+    """Positions relative to the event's reference, see `CameraImages`; shape (n_images, 3)."""
+    event = np.asarray(images["event"])
+    relative = [
+        np.asarray(images[axis]) - np.asarray(events[f"reference_{axis}"])[event] for axis in "xyz"
+    ]
+    positions = np.empty((len(images), 3), dtype=np.float32)
+    # The axes of all images at once would be large.
+    for start in range(0, len(images), COORDINATES):
+        part = slice(start, start + COORDINATES)
+        alt, az = (np.asarray(events[f"pointing_{angle}"])[event[part]] for angle in ("alt", "az"))
+        positions[part] = to_plane(
+            np.column_stack([values[part] for values in relative]), plane_axes(alt, az)
+        )
+    return positions
 
 
 def _relative_pointing(images, events) -> np.ndarray:

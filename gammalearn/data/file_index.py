@@ -18,10 +18,10 @@ from .cuts import names_in, passes
 from .formats import open_reader
 from .reader import TRUTH_UNITS, Reader, event_keys, match_rows
 
-__all__ = ["EVENT_COLUMNS", "IMAGE_COLUMNS", "FileIndex", "chosen_telescopes"]
+__all__ = ["EVENT_COLUMNS", "IMAGE_COLUMNS", "FileIndex", "chosen_telescopes", "image_columns"]
 
 #: Changes when what is kept of a file does.
-FORMAT = 4
+FORMAT = 5
 
 DESCRIPTION = "index.json"
 
@@ -65,6 +65,11 @@ EVENT_COLUMNS = {
 }
 
 
+def image_columns(parameters: Sequence[str]) -> dict:
+    """Columns of the image table with some DL1 image parameters: 4 bytes more for each."""
+    return IMAGE_COLUMNS | dict.fromkeys(parameters, np.float32)
+
+
 def _compact(table: Table, dtypes: dict) -> np.ndarray:
     """The columns in as few bytes as their values need, as one structured array."""
     compact = np.empty(len(table), dtype=list(dtypes.items()))
@@ -105,33 +110,35 @@ class FileIndex:
     tables: dict[str, np.ndarray] | Path
 
     @classmethod
-    def of(cls, path: Path, settings) -> "FileIndex":
+    def of(cls, path: Path, settings, parameters: Sequence[str] = ()) -> "FileIndex":
         """The index of a file as it is now, from the cache if it was made before.
 
         Parameters
         ----------
         path : Path
         settings : gammalearn.settings.DataSettings
+        parameters : sequence of str
+            DL1 image parameters to keep of each image, beside those of the cuts.
 
         Raises
         ------
         DataError
             If the file cannot be used.
         """
-        saved = cls.cached(path, settings)
+        saved = cls.cached(path, settings, parameters)
         if saved is not None:
             return saved
         with open_reader(path, settings.cache_directory) as reader:
-            made = cls.of_reader(reader, settings)
-        folder = _folder(path, settings)
+            made = cls.of_reader(reader, settings, parameters)
+        folder = _folder(path, settings, parameters)
         if folder is not None:
             made._save(folder)
         return made
 
     @classmethod
-    def cached(cls, path: Path, settings) -> "FileIndex | None":
+    def cached(cls, path: Path, settings, parameters: Sequence[str] = ()) -> "FileIndex | None":
         """The index of a file as it is now if it was made before."""
-        folder = _folder(path, settings)
+        folder = _folder(path, settings, parameters)
         if folder is None:
             return None
         try:
@@ -141,9 +148,9 @@ class FileIndex:
             return None
 
     @classmethod
-    def of_reader(cls, reader: Reader, settings) -> "FileIndex":
+    def of_reader(cls, reader: Reader, settings, parameters: Sequence[str] = ()) -> "FileIndex":
         """The index of what a reader has, made anew; as :meth:`of`."""
-        return _Selection(reader, settings).index()
+        return _Selection(reader, settings, parameters).index()
 
     def table(self, name: str) -> np.ndarray:
         """One of the tables, ``images`` or ``events``."""
@@ -185,11 +192,12 @@ class FileIndex:
         return cls(**described, tables=folder)
 
 
-def _folder(path: Path, settings) -> Path | None:
+def _folder(path: Path, settings, parameters: Sequence[str]) -> Path | None:
     """Where the index of a file is kept; nowhere where there is no cache folder."""
     deciding = settings.model_dump(
         mode="json", include={"telescopes", "grouping", "min_multiplicity", "cuts"}
     )
+    deciding |= {"parameters": sorted(parameters), "pixels": bool(settings.channels)}
     try:
         folder = cache_folder(settings.cache_directory)
         return cache_entry(
@@ -202,8 +210,8 @@ def _folder(path: Path, settings) -> Path | None:
 class _Selection:
     """Selects the images and events of a file."""
 
-    def __init__(self, reader: Reader, settings):
-        self.reader, self.settings = reader, settings
+    def __init__(self, reader: Reader, settings, parameters: Sequence[str]):
+        self.reader, self.settings, self.parameters = reader, settings, sorted(parameters)
         self.cameras: list[CameraType] = []
         self.telescopes: list[str] = []
         self.flow: list[tuple[str, int, int]] = []
@@ -253,7 +261,7 @@ class _Selection:
             ],
             {"images": len(images), "events": len(events)},
             {
-                "images": _compact(images, IMAGE_COLUMNS),
+                "images": _compact(images, image_columns(self.parameters)),
                 "events": _compact(events, EVENT_COLUMNS),
             },
         )
@@ -314,6 +322,12 @@ class _Selection:
 
     def _select_telescopes(self) -> list[int]:
         reader = self.reader
+        if self.settings.channels and not reader.has_pixels:
+            raise InputFileError(
+                f"'{reader.path}' holds no DL1 images (image parameters only); make it anew with "
+                "images (ctapipe-process --write-images), or train a network of parameters alone "
+                "(network.backbone=none and data.channels=[])."
+            )
         with_images = reader.telescopes_with_images()
         chosen = chosen_telescopes(reader.subarray, self.settings.telescopes, reader.path)
         selected = [tel_id for tel_id in with_images if tel_id in chosen]
@@ -323,7 +337,8 @@ class _Selection:
 
     def _images(self, tel_ids, events) -> Table:
         reader = self.reader
-        parameters = sorted(names_in(self._image_cuts()) - set(events.colnames))
+        wanted = names_in(self._image_cuts()) | set(self.parameters)
+        parameters = sorted(wanted - set(events.colnames))
         keys_of_events = event_keys(events)
         tables = []
         for tel_id in tel_ids:
@@ -345,13 +360,19 @@ class _Selection:
                     f"layout says {x:g}, {y:g}, {z:g} m); leave it out with data.telescopes."
                 )
             images["x"], images["y"], images["z"] = float(x), float(y), float(z)
+            for name in set(self.parameters) - set(images.colnames):
+                images[name] = np.nan
             tables.append(images)
         if not tables:
             numbers = ["event", "tel_id", "row", "file", "camera"]
             return Table(
                 {name: np.zeros(0, dtype=np.int64) for name in numbers}
                 | {name: np.zeros(0) for name in [*"xyz", "pointing_alt", "pointing_az"]}
-                | {name: np.zeros(0) for name in parameters if name in reader.parameter_names()}
+                | {
+                    name: np.zeros(0)
+                    for name in parameters
+                    if name in self.parameters or name in reader.parameter_names()
+                }
             )
         return vstack(tables, metadata_conflicts="silent")
 

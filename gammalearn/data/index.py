@@ -18,7 +18,7 @@ from ..camera import CameraType, LatticeError
 from ..errors import CameraError, DataError, EmptySelectionError, GammaLearnError, InputFileError
 from ..expendable import expendable
 from .cleaning import cleanings
-from .file_index import EVENT_COLUMNS, IMAGE_COLUMNS, FileIndex
+from .file_index import EVENT_COLUMNS, IMAGE_COLUMNS, FileIndex, image_columns
 from .reader import Reader
 from .split import random_rank
 
@@ -42,7 +42,8 @@ class EventIndex:
         One row an image, the images of an event side by side: file, tel_id, camera (row in
         ``cameras``), row (in the file's image table of that telescope), event (row in
         ``events``), x, y, z (m, ground frame relative to the array's centre), pointing_alt,
-        pointing_az (deg).
+        pointing_az (deg), and the DL1 image parameters that were asked for, NaN where an image has
+        none.
     events : Table
         One row an event: file, obs_id, event_id, tel_id (−1 for stereo), shower_id (shared
         by the reuses of a shower), particle, truth (see
@@ -74,6 +75,7 @@ class EventIndex:
         cameras: Sequence[CameraType] | None = None,
         allow_empty: bool = False,
         processes: int = 0,
+        parameters: Sequence[str] = (),
     ):
         """Index files.
 
@@ -88,15 +90,19 @@ class EventIndex:
         processes : int
             Processes that index at a time what is not in the cache, one at the least: damage to
             a file may be the end of a process.
+        parameters : sequence of str
+            DL1 image parameters, by ctapipe's names, to have of each image; what a file lacks is
+            computed of its images.
 
         Raises
         ------
         DataError
             If a file cannot be used, or nothing is left by the selection.
         """
-        merged = _Merged(cameras)
+        merged = _Merged(cameras, parameters)
         skipped = []
-        for path, of_file in zip(files, _indices(files, settings, processes), strict=True):
+        found = _indices(files, settings, processes, parameters)
+        for path, of_file in zip(files, found, strict=True):
             try:
                 if isinstance(of_file, GammaLearnError):
                     raise of_file
@@ -118,7 +124,13 @@ class EventIndex:
         return merged.finish(skipped, allow_empty)
 
     @classmethod
-    def of_reader(cls, reader: Reader, settings, cameras: Sequence[CameraType]) -> "EventIndex":
+    def of_reader(
+        cls,
+        reader: Reader,
+        settings,
+        cameras: Sequence[CameraType],
+        parameters: Sequence[str] = (),
+    ) -> "EventIndex":
         """Index what a reader has, be it nothing; see :meth:`build`.
 
         Parameters
@@ -127,9 +139,11 @@ class EventIndex:
         settings : gammalearn.settings.DataSettings
         cameras : sequence of CameraType
             The cameras a network was trained on; others are refused.
+        parameters : sequence of str
+            DL1 image parameters to have of each image.
         """
-        merged = _Merged(cameras)
-        merged.add(reader.path, FileIndex.of_reader(reader, settings))
+        merged = _Merged(cameras, parameters)
+        merged.add(reader.path, FileIndex.of_reader(reader, settings, parameters))
         return merged.finish([], allow_empty=True)
 
     def particle_counts(self) -> dict[str, int]:
@@ -202,19 +216,21 @@ def _key(events: Table) -> np.ndarray:
     return key
 
 
-def _indices(files, settings, processes: int) -> Iterator[FileIndex | GammaLearnError]:
+def _indices(files, settings, processes: int, parameters) -> Iterator[FileIndex | GammaLearnError]:
     """The index of each file; an error is an answer, for others may go on."""
-    missing = [path for path in files if FileIndex.cached(path, settings) is None]
-    made = expendable(partial(FileIndex.of, settings=settings), missing, processes)
+    index = partial(FileIndex.of, settings=settings, parameters=parameters)
+    missing = [path for path in files if FileIndex.cached(path, settings, parameters) is None]
+    made = expendable(index, missing, processes)
     missing = set(missing)
     for path in files:
-        yield next(made) if path in missing else FileIndex.of(path, settings)
+        yield next(made) if path in missing else index(path)
 
 
 class _Merged:
     """The indices of files, one after the other."""
 
-    def __init__(self, cameras: Sequence[CameraType] | None):
+    def __init__(self, cameras: Sequence[CameraType] | None, parameters: Sequence[str]):
+        self.parameters = sorted(parameters)
         self.fixed_cameras = cameras is not None
         self.cameras = list(cameras or [])
         self.files: list[Path] = []
@@ -292,7 +308,8 @@ class _Merged:
         Each file's part is copied to its place before the next is read, so that memory holds what
         stays, and one part.
         """
-        images = _columns(IMAGE_COLUMNS, sum(part.n_rows["images"] for part, _ in self.parts))
+        columns = image_columns(self.parameters)
+        images = _columns(columns, sum(part.n_rows["images"] for part, _ in self.parts))
         n_events = sum(part.n_rows["events"] for part, _ in self.parts)
         longest = max(len(name) for part, _ in self.parts for name in [*part.particles, "-"])
         events = _columns({**EVENT_COLUMNS, "particle": f"U{longest}"}, n_events)

@@ -18,6 +18,8 @@ from ..files import open_hdf5, reading
 from ..particles import particle_names
 from .broken import BrokenPixels, without_broken
 from .chunks import TableChunks
+from .lstchain_parameters import CTAPIPE_PARAMETERS, ctapipe_names, focal_lengths
+from .parameters import MissingParameters
 from .reader import INSTEAD, KEYS, TRUTH_UNITS, are_showers, event_keys, spectral_indices
 
 __all__ = ["LstchainDL1Reader"]
@@ -44,18 +46,6 @@ TRUTH = {
     "true_x_max": "mc_x_max",
 }
 
-#: Image parameters that mean the same in ctapipe, by its names, for one cut to do for both. Angles
-#: within the image are not among them: lstchain's are in the camera's frame.
-CTAPIPE_PARAMETERS = {
-    "hillas_intensity": "intensity",
-    "hillas_length": "length",
-    "hillas_width": "width",
-    "hillas_skewness": "skewness",
-    "hillas_kurtosis": "kurtosis",
-    "morphology_n_pixels": "n_pixels",
-    "morphology_n_islands": "n_islands",
-}
-
 
 class LstchainDL1Reader:
     """One lstchain DL1 file; see :class:`gammalearn.data.reader.Reader`.
@@ -69,7 +59,7 @@ class LstchainDL1Reader:
     Raises
     ------
     InputFileError
-        If the file cannot be read or holds no images.
+        If the file cannot be read.
     EmptySelectionError
         If it holds no events.
     """
@@ -82,6 +72,7 @@ class LstchainDL1Reader:
     def __init__(self, path: Path):
         self.path = Path(path)
         self._file = open_hdf5(self.path)
+        self._compute = MissingParameters(self, self._file)
         try:
             with reading(self.path, "the table of contents"):
                 self._check_kind()
@@ -95,12 +86,8 @@ class LstchainDL1Reader:
         return PARAMETERS in file
 
     def _check_kind(self):
-        if IMAGES not in self._file:
-            raise InputFileError(
-                f"'{self.path}' holds no DL1 images (image parameters only); make it anew with "
-                "lstchain's images."
-            )
-        n_images, n_parameters = (self._file.get_node(p).nrows for p in (IMAGES, PARAMETERS))
+        n_parameters = self._file.get_node(PARAMETERS).nrows
+        n_images = self._file.get_node(IMAGES).nrows if self.has_pixels else n_parameters
         if n_images != n_parameters:
             raise InputFileError(
                 f"'{self.path}': {n_images} images do not go with {n_parameters} rows of "
@@ -118,6 +105,12 @@ class LstchainDL1Reader:
 
     def __exit__(self, *_):
         self.close()
+
+    @cached_property
+    def has_pixels(self) -> bool:
+        """Whether images have pixels here, not parameters alone."""
+        with reading(self.path, IMAGES):
+            return IMAGES in self._file
 
     @cached_property
     def subarray(self) -> SubarrayDescription:
@@ -194,7 +187,10 @@ class LstchainDL1Reader:
         return len(self._rows[tel_id])
 
     def images(self, tel_id: int, parameters: Sequence[str] = ()) -> Table:
-        """The images of a telescope; parameters go by lstchain's names or ctapipe's."""
+        """The images of a telescope; parameters go by lstchain's names or ctapipe's.
+
+        What lstchain has no parameters for is computed if ctapipe can, and left out if not.
+        """
         table = self._parameters[self._rows[tel_id]]
         images = Table({name: np.asarray(table[name], dtype=np.int64) for name in KEYS})
         alt, az = (
@@ -206,16 +202,22 @@ class LstchainDL1Reader:
             )
         # π/2 in single precision lies beyond the zenith.
         images["pointing_alt"], images["pointing_az"] = np.clip(alt, -90, 90), az % 360
-        for name in parameters:
-            column = CTAPIPE_PARAMETERS.get(name, name)
-            if column in table.colnames and name not in images.colnames:
-                images[name] = np.asarray(table[column], dtype=np.float64)
+        lacking = [name for name in parameters if name not in images.colnames]
+        for name in set(lacking) & set(table.colnames):
+            images[name] = np.asarray(table[name], dtype=np.float64)
+        lengths = focal_lengths(self.subarray.tel[tel_id].optics)
+        for name in set(lacking) & set(ctapipe_names(table.colnames)):
+            values = CTAPIPE_PARAMETERS[name].values(table, lengths)
+            images[name] = np.asarray(values, dtype=np.float64)
+        lacking = [name for name in lacking if name not in images.colnames]
+        for name, values in self._compute(tel_id, lacking).items():
+            images[name] = values
         return images
 
     def parameter_names(self) -> list[str]:
-        """Names of the image parameters, lstchain's and those of ctapipe's that mean the same."""
+        """Names of the image parameters, lstchain's and ctapipe's that are made of them."""
         names = [name for name in self._parameters.colnames if name not in (*KEYS, "tel_id")]
-        return names + [ours for ours, theirs in CTAPIPE_PARAMETERS.items() if theirs in names]
+        return list(dict.fromkeys([*names, *ctapipe_names(names)]))
 
     @cached_property
     def _chunks(self) -> tuple[TableChunks, dict]:
@@ -224,6 +226,8 @@ class LstchainDL1Reader:
 
     def pixels(self, tel_id: int, rows: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
         """What the pixels of some images hold; charges of unusable pixels are NaN."""
+        if not self.has_pixels:
+            raise InputFileError(f"'{self.path}' holds no DL1 images; {INSTEAD['charge']}.")
         rows = self._rows[tel_id][np.asarray(rows)]
         with reading(self.path, IMAGES):
             chunks, transforms = self._chunks

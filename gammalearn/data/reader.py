@@ -72,6 +72,10 @@ class Reader(Protocol):
     dl1_path: Path | None
 
     @property
+    def has_pixels(self) -> bool:
+        """Whether images have pixels here, not parameters alone."""
+
+    @property
     def subarray(self) -> SubarrayDescription: ...
 
     @property

@@ -98,6 +98,8 @@ class ImageReader(Dataset):
         camera, n_channels = self.camera[image[0]], len(self.settings.channels)
         # Not of torch's memory, whose alignment would leave holes, see the loader.
         out = np.empty((len(image), n_channels, self.n_pixels[camera]), dtype=np.float32)
+        if n_channels == 0:
+            return torch.from_numpy(out)
         for (file, tel_id), which in groups(
             np.column_stack([self.file[image], self.tel_id[image]])
         ):

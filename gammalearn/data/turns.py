@@ -18,6 +18,9 @@ from .batch import Batch
 
 __all__ = ["EventTurns", "Turn"]
 
+#: Angles (deg) that events are turned by where there are no pixels to be kept in place.
+FREE_ANGLES = tuple(range(0, 360, 5))
+
 
 @dataclass
 class Turn:
@@ -27,45 +30,29 @@ class Turn:
     ----------
     angle : Tensor, shape (n_events,)
         In deg.
-    pointing : Tensor, shape (n_events, 2)
-        Altitude and azimuth of each event's pointing, in deg.
     """
 
     angle: Tensor
-    pointing: Tensor
 
     def of(self, event: Tensor) -> "Turn":
         """The turns of the events with these rows."""
-        return Turn(self.angle[event], self.pointing[event])
+        return Turn(self.angle[event])
 
-    def sky(self, offset: Tensor) -> Tensor:
-        """Turn offsets (fov_lon, fov_lat) from the pointing, shape (n_events, 2)."""
-        # fov_lat is along the camera frame's x, fov_lon along its y.
-        lon, lat = offset.unbind(dim=1)
-        cos, sin = self._cos_sin(offset)
-        return torch.stack([sin * lat + cos * lon, cos * lat - sin * lon], dim=1)
+    def __call__(self, vector: Tensor) -> Tensor:
+        """Turn vectors along fov_lon and fov_lat: in the sky, or in the plane of the ground.
 
-    def ground(self, position: Tensor) -> Tensor:
-        """Turn positions relative to the centre, shape (n_events, 3) in the ground frame.
-
-        Seen along the pointing they turn, and they slide along it to the height that they had.
+        Parameters
+        ----------
+        vector : Tensor, shape (n_events, ..., n)
+            Whose first two components turn; others stay.
         """
-        alt, az = torch.deg2rad(self.pointing.to(torch.float64)).unbind(dim=1)
-        up, north = torch.sin(alt), torch.cos(alt)
-        # Ground frame: x to the North, y to the West; azimuth from the North to the East.
-        axis = torch.stack([north * torch.cos(az), -north * torch.sin(az), up], dim=1)
-        e_lat = torch.stack([-up * torch.cos(az), up * torch.sin(az), north], dim=1)
-        e_lon = torch.linalg.cross(axis, e_lat)
-        given = position.to(torch.float64)
-        lat, lon, along = ((given * e).sum(dim=1, keepdim=True) for e in (e_lat, e_lon, axis))
-        cos, sin = (part.unsqueeze(1) for part in self._cos_sin(given))
-        turned = (cos * lat - sin * lon) * e_lat + (sin * lat + cos * lon) * e_lon + along * axis
-        turned = turned - axis * ((turned[:, 2] - given[:, 2]) / up).unsqueeze(1)
-        return turned.to(position.dtype)
-
-    def _cos_sin(self, like: Tensor) -> tuple[Tensor, Tensor]:
         angle = torch.deg2rad(self.angle.to(torch.float64))
-        return torch.cos(angle).to(like.dtype), torch.sin(angle).to(like.dtype)
+        angle = angle.reshape(-1, *[1] * (vector.ndim - 2))
+        cos, sin = (part.to(vector.dtype) for part in (angle.cos(), angle.sin()))
+        # fov_lat is along the camera frame's x, fov_lon along its y.
+        lon, lat = vector[..., 0], vector[..., 1]
+        turned = torch.stack([cos * lon + sin * lat, cos * lat - sin * lon], dim=-1)
+        return torch.cat([turned, vector[..., 2:]], dim=-1)
 
 
 class EventTurns(nn.Module):
@@ -74,8 +61,8 @@ class EventTurns(nn.Module):
     Parameters
     ----------
     cameras : sequence of CameraType
-    pointing : array_like, shape (n_index, 2)
-        Altitude and azimuth of the pointing of all events of the index, in deg.
+    with_pixels : bool
+        Whether there are pixels to turn; without, the angles are many.
 
     Attributes
     ----------
@@ -83,17 +70,17 @@ class EventTurns(nn.Module):
         The angles, in deg: multiples of 60 for hexagonal pixels, of 90 for square ones.
     """
 
-    def __init__(self, cameras: list[CameraType], pointing):
+    def __init__(self, cameras: list[CameraType], with_pixels: bool = True):
         super().__init__()
+        self.with_pixels = with_pixels
         turns = [
             {s.turn: s.pixels for s in camera.grid.symmetries if not s.mirrored}
             for camera in cameras
         ]
-        angles = sorted(reduce(set.intersection, map(set, turns)))
+        angles = sorted(reduce(set.intersection, map(set, turns))) if with_pixels else FREE_ANGLES
         self.register_buffer("angles", torch.tensor(angles), persistent=False)
-        self.register_buffer(
-            "pointing", torch.as_tensor(np.asarray(pointing, dtype=np.float64)), persistent=False
-        )
+        if not with_pixels:
+            return
         self.tables = {camera.name: n for n, camera in enumerate(cameras)}
         for n, pixels in enumerate(turns):
             table = torch.from_numpy(np.stack([pixels[angle] for angle in angles]))
@@ -102,7 +89,7 @@ class EventTurns(nn.Module):
             self.register_buffer(f"table_{n}", table, persistent=False)
 
     def forward(self, batch: Batch, tasks) -> Batch:
-        """Turn a batch.
+        """Turn a batch at random.
 
         Parameters
         ----------
@@ -111,18 +98,34 @@ class EventTurns(nn.Module):
             Know how their targets turn.
         """
         number = torch.randint(len(self.angles), (batch.n_events,), device=batch.index.device)
-        turn = Turn(self.angles[number], self.pointing[batch.index])
+        return self.turned(batch, number, tasks)
+
+    def turned(self, batch: Batch, number: Tensor, tasks) -> Batch:
+        """Turn each event by the angle of some number.
+
+        Parameters
+        ----------
+        batch : Batch
+        number : Tensor of int64, shape (n_events,)
+            Of ``angles``.
+        tasks : mapping of str to gammalearn.tasks.Task
+        """
+        turn = Turn(self.angles[number])
         images = {}
         for name, camera in batch.images.items():
             mine = turn.of(camera.event)
-            pixels = getattr(self, f"table_{self.tables[name]}")[number[camera.event]]
             images[name] = replace(
                 camera,
-                pixels=nn.functional.pad(camera.pixels, (0, 1)).gather(
-                    2, pixels.unsqueeze(1).expand_as(camera.pixels)
-                ),
-                position=mine.ground(camera.position),
-                pointing=mine.sky(camera.pointing),
+                pixels=self._turned_pixels(name, camera.pixels, number[camera.event]),
+                position=mine(camera.position),
+                pointing=mine(camera.pointing),
+                vectors=None if camera.vectors is None else mine(camera.vectors),
             )
         targets = {name: tasks[name].turned(target, turn) for name, target in batch.targets.items()}
         return replace(batch, images=images, targets=targets)
+
+    def _turned_pixels(self, camera: str, pixels: Tensor, number: Tensor) -> Tensor:
+        if not self.with_pixels:
+            return pixels
+        place = getattr(self, f"table_{self.tables[camera]}")[number]
+        return nn.functional.pad(pixels, (0, 1)).gather(2, place.unsqueeze(1).expand_as(pixels))

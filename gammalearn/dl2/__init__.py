@@ -2,10 +2,11 @@
 
 from .origin import origin, read_origin
 from .prediction import predict_outputs
-from .writer import check_input, dl2_file, dl2_name, write_dl2
+from .writer import check_input, decode_outputs, dl2_file, dl2_name, write_dl2
 
 __all__ = [
     "check_input",
+    "decode_outputs",
     "dl2_file",
     "dl2_name",
     "origin",

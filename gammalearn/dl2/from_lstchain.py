@@ -32,6 +32,7 @@ from ctapipe.containers import (
     TelescopePointingContainer,
     TelescopeTriggerContainer,
     TelEventIndexContainer,
+    TimingParametersContainer,
     TriggerContainer,
 )
 from ctapipe.instrument import SubarrayDescription
@@ -39,13 +40,8 @@ from ctapipe.io import DataLevel, HDF5TableWriter, metadata, read_table, write_t
 from ctapipe.io.datawriter import DATA_MODEL_VERSION
 
 from .. import __version__
-from ..data.lstchain_dl1 import (
-    CTAPIPE_PARAMETERS,
-    IMAGES,
-    PARAMETERS,
-    SIMULATION,
-    LstchainDL1Reader,
-)
+from ..data.lstchain_dl1 import IMAGES, PARAMETERS, SIMULATION, LstchainDL1Reader
+from ..data.lstchain_parameters import CTAPIPE_PARAMETERS, ctapipe_names, focal_lengths
 from ..data.reader import KEYS, TRUTH_UNITS, event_keys, match_rows
 from ..errors import InputFileError
 
@@ -56,17 +52,6 @@ THROWN = "/simulation/thrown_event_distribution"
 
 #: Times of the images of LST-1, the ones that lstchain trusts most first: s since 1970, UTC.
 TIMES = ("dragon_time", "ucts_time", "trigger_time")
-
-#: Parameters that have the same name and meaning in ctapipe.
-SAME = (
-    "leakage_intensity_width_1",
-    "leakage_intensity_width_2",
-    "leakage_pixels_width_1",
-    "leakage_pixels_width_2",
-    "concentration_cog",
-    "concentration_core",
-    "concentration_pixel",
-)
 
 #: The integers of ctapipe's tables.
 INTEGERS = {"obs_id": np.int32, "event_id": np.int64, "tel_id": np.int16}
@@ -95,7 +80,7 @@ def copy_dl1(reader: LstchainDL1Reader, dl1: tables.File, target: Path, images: 
     InputFileError
         If simulated events lack their particle, or moving telescopes the times of their events.
     """
-    source = _Source(reader, dl1)
+    source, images = _Source(reader, dl1), images and reader.has_pixels
     with HDF5TableWriter(target, mode="w") as writer:
         _write_blocks(source, writer)
         file = writer.h5file
@@ -295,18 +280,19 @@ def _write_pointing(source: _Source, file: tables.File) -> None:
 
 
 def _write_parameters(source: _Source, file: tables.File) -> None:
-    """Those that mean the same in ctapipe."""
-    names = CTAPIPE_PARAMETERS | {name: name for name in SAME}
+    """Those that lstchain has, as ctapipe has them."""
+    names = ctapipe_names(source.images.colnames)
     for tel_id, rows in source.by_telescope():
-        table = source.keys(rows)
-        for ours, theirs in names.items():
-            if theirs in source.images.colnames:
-                table[ours] = np.asarray(source.images[theirs])[rows]
-                if ours in ("hillas_length", "hillas_width"):
-                    table[ours].unit = source.images[theirs].unit or u.deg
+        table, of_images = source.keys(rows), source.images[rows]
+        lengths = focal_lengths(source.subarray.tel[tel_id].optics)
+        for name in names:
+            parameter = CTAPIPE_PARAMETERS[name]
+            table[name] = parameter.values(of_images, lengths)
+            table[name].unit = parameter.unit
         path = f"/dl1/event/telescope/parameters/tel_{tel_id:03d}"
         described = (
             HillasParametersContainer,
+            TimingParametersContainer,
             LeakageContainer,
             ConcentrationContainer,
             MorphologyContainer,

@@ -62,7 +62,7 @@ def predict_outputs(
     if device == "cpu":
         keep_freed_memory()
     network = for_inference(network).to(device)
-    dataset = EventDataset(index, data_settings)
+    dataset = EventDataset(index, data_settings, parameters=network.image_parameters)
     bar = tqdm(
         total=len(index),
         unit=" events",

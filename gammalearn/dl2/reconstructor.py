@@ -14,13 +14,14 @@ from ctapipe.reco import Reconstructor
 
 from ..camera import CameraType
 from ..checkpoint import TrainedNetwork, load_checkpoint
-from ..data import EventDataset, EventIndex
+from ..data import EventDataset, EventIndex, columns_of
 from ..data.broken import CalibrationRecord
 from ..data.ctapipe_event import CtapipeEventReader
 from ..data.file_index import chosen_telescopes
 from ..data.parameters import ParameterCalculator
 from ..errors import CameraError, GammaLearnError
 from ..files import open_hdf5, reading
+from ..models import find_checkpoint, is_shipped
 from ..nn import for_inference
 from .writer import CONTAINERS, decode_outputs
 
@@ -47,6 +48,13 @@ class GammaLearnQualityQuery(QualityQuery):
     ).tag(config=True)
 
 
+class _CheckpointPath(traits.Path):
+    """The path of a checkpoint, also by the name of a shipped network."""
+
+    def validate(self, obj, value):
+        return super().validate(obj, find_checkpoint(value) if is_shipped(value) else value)
+
+
 class GammaLearnReconstructor(Reconstructor):
     """Energy, geometry and particle type by a network that GammaLearn trained.
 
@@ -55,11 +63,12 @@ class GammaLearnReconstructor(Reconstructor):
     leave out is invalid.
     """
 
-    checkpoint = traits.Path(
+    checkpoint = _CheckpointPath(
         default_value=None,
         allow_none=True,
         directory_ok=False,
-        help="Checkpoint of GammaLearn, such as runs/lst_stereo/checkpoints/best.ckpt.",
+        help="Checkpoint of GammaLearn, such as runs/lst_stereo/checkpoints/best.ckpt, or the name "
+        "of a shipped network.",
     ).tag(config=True)
 
     prefix = traits.Unicode(
@@ -80,7 +89,7 @@ class GammaLearnReconstructor(Reconstructor):
         if self.checkpoint is None:
             raise ToolConfigurationError(
                 "GammaLearnReconstructor.checkpoint is not set; give the path of a checkpoint of "
-                "GammaLearn."
+                "GammaLearn, or the name of a shipped network."
             )
         try:
             self._trained = load_checkpoint(self.checkpoint)
@@ -140,10 +149,20 @@ class GammaLearnReconstructor(Reconstructor):
         """What is reconstructed, telescope → kind → column → value, and of which telescopes."""
         if not reader.telescopes_with_images():
             return {}, []
-        index = EventIndex.of_reader(reader, self._settings, self._trained.cameras)
+        index = EventIndex.of_reader(
+            reader,
+            self._settings,
+            self._trained.cameras,
+            columns_of(self._network.image_parameters),
+        )
         if len(index) == 0:
             return {}, []
-        dataset = EventDataset(index, self._settings, readers=[reader])
+        dataset = EventDataset(
+            index,
+            self._settings,
+            parameters=self._network.image_parameters,
+            readers=[reader],
+        )
         batch = dataset[np.arange(len(index))].to(self._device)
         outputs = {
             name: output.float().cpu().numpy()

@@ -101,13 +101,13 @@ def write_dl2(
 ) -> None:
     """Write the DL2 file of one DL1 file, see :func:`dl2_file`."""
     with dl2_file(index, path, experiment) as write:
-        write(tasks, outputs)
+        write(decode_outputs(index, tasks, outputs))
 
 
 @contextmanager
 def dl2_file(
     index: EventIndex, path: Path, experiment, checkpoint: str | None = None
-) -> Iterator[Callable[[Mapping[str, Task], Mapping[str, np.ndarray]], None]]:
+) -> Iterator[Callable[[Mapping[str, Mapping]], None]]:
     """A DL2 file in the making; it appears under its name when it is complete.
 
     Parameters
@@ -124,9 +124,9 @@ def dl2_file(
     Yields
     ------
     callable
-        Adds the reconstructed events: called with the tasks and, by task, the network's outputs,
-        shape (len(index), n_outputs), NaN where there are none. What the file has of DL1 is copied
-        meanwhile, by another process.
+        Adds the reconstructed events: called with the columns of each kind of quantity, as
+        `decode_outputs` gives them, shape (len(index),), NaN where there is nothing. What the file
+        has of DL1 is copied meanwhile, by another process.
 
     Raises
     ------
@@ -141,13 +141,13 @@ def dl2_file(
         partial(_copy_dl1, part=part, output=output, cache=cache_directory), [source]
     )
 
-    def write(tasks, outputs):
+    def write(columns):
         try:
             (error,) = copying
             if error is not None:
                 raise error
             made_from = origin(source, checkpoint, output.dl2_format) if checkpoint else None
-            add = partial(_add_dl2, part, index, tasks, outputs, experiment, made_from)
+            add = partial(_add_dl2, part, index, columns, experiment, made_from)
             read_expendably(add, source)
             # HDF5 does not tell that a disk was full at the very end; it opens no file that is cut.
             tables.open_file(part).close()
@@ -191,11 +191,10 @@ def _link_truth(dl1_path: Path, part: Path) -> None:
 
 
 def _add_dl2(
-    part: Path, index, tasks, outputs, experiment, made_from: str | None, source: Path
+    part: Path, index, decoded: Mapping, experiment, made_from: str | None, source: Path
 ) -> None:
     mono = experiment.data.grouping == "mono"
     write_tables = _write_telescope_tables if mono else _write_subarray_table
-    decoded = decode_outputs(index, tasks, outputs)
     with (
         open_reader(source, experiment.data.cache_directory) as reader,
         tables.open_file(part, mode="a") as file,
@@ -210,8 +209,23 @@ def _add_dl2(
         _write_provenance(file, experiment, made_from)
 
 
-def decode_outputs(index, tasks, outputs) -> dict[str, dict]:
-    """Columns of each kind for the events of the index."""
+def decode_outputs(
+    index: EventIndex, tasks: Mapping[str, Task], outputs: Mapping[str, np.ndarray]
+) -> dict[str, dict]:
+    """Columns of each kind of quantity for the events of the index.
+
+    Parameters
+    ----------
+    index : EventIndex
+    tasks : mapping of str to Task
+    outputs : mapping of str to ndarray, shape (len(index), n_outputs)
+        By task, NaN where there are none.
+
+    Returns
+    -------
+    dict of str to dict
+        By kind, columns with unit, shape (len(index),), as :meth:`Task.decode` gives them.
+    """
     decoded = defaultdict(dict)
     for name, task in tasks.items():
         decoded[task.kind].update(task.decode(outputs[name], index.events))

@@ -8,7 +8,16 @@ telescopes is what came before, to compare with.
 import torch
 from torch import Tensor, nn
 
-__all__ = ["AttentionFusion", "ConcatenationFusion", "MeanFusion", "build_fusion"]
+__all__ = [
+    "AttentionFusion",
+    "ConcatenationFusion",
+    "MeanFusion",
+    "TelescopeAttention",
+    "build_fusion",
+]
+
+#: Heads of each attention among telescopes.
+N_HEADS = 8
 
 
 def images_of_events(event: Tensor, n_events: int) -> Tensor:
@@ -35,7 +44,7 @@ def mean_over_images(x: Tensor, event: Tensor, n_events: int) -> Tensor:
     return total / count.unsqueeze(1)
 
 
-def pad_events(x: Tensor, event: Tensor, n_events: int) -> tuple[Tensor, Tensor]:
+def pad_events(x: Tensor, event: Tensor, n_events: int) -> tuple[Tensor, Tensor, Tensor]:
     """The images of each event side by side.
 
     Parameters
@@ -50,22 +59,23 @@ def pad_events(x: Tensor, event: Tensor, n_events: int) -> tuple[Tensor, Tensor]
     padded : Tensor, shape (n_events, max_images, features)
     absent : Tensor of bool, shape (n_events, max_images)
         True where there is no image.
+    place : Tensor of int64, shape (n_images,)
+        Where each image is: ``padded[event, place]`` is ``x`` again.
     """
     count = images_of_events(event, n_events)
     row = torch.arange(event.shape[0], device=event.device)
     # Sorted by event, then by row: stable, which exported networks cannot be asked to be.
     order = torch.argsort(event * event.shape[0] + row)
-    event = event[order]
     first = torch.cumsum(count, 0) - count
-    place = row - first[event]
+    place = torch.empty_like(row).index_put((order,), row - first[event[order]])
     most = count.max().item()
     if torch.compiler.is_exporting():
         torch._check(most >= 2)
     shape = (n_events, most)
-    padded = x.new_zeros(*shape, x.shape[1]).index_put((event, place), x[order])
+    padded = x.new_zeros(*shape, x.shape[1]).index_put((event, place), x)
     absent = torch.ones(shape, dtype=torch.bool, device=x.device)
     absent[event, place] = False
-    return padded, absent
+    return padded, absent, place
 
 
 class MeanFusion(nn.Module):
@@ -85,6 +95,46 @@ class MeanFusion(nn.Module):
         return mean_over_images(self.image(x), event, n_events)
 
 
+def _transformer(features: int, layers: int, dropout: float) -> nn.TransformerEncoder:
+    """Layers in which the telescopes of an event attend to each other."""
+    return nn.TransformerEncoder(
+        nn.TransformerEncoderLayer(
+            features,
+            N_HEADS,
+            dim_feedforward=2 * features,
+            dropout=dropout,
+            batch_first=True,
+            norm_first=True,
+        ),
+        layers,
+        norm=nn.LayerNorm(features),
+        # Nested tensors do not go with normalisation first.
+        enable_nested_tensor=False,
+    )
+
+
+class TelescopeAttention(nn.Module):
+    """Telescopes attend to each other, and each keeps its own description.
+
+    Parameters
+    ----------
+    features : int
+        Features of an image, a multiple of 8.
+    layers : int
+        Transformer layers.
+    dropout : float
+        Dropout within the layers.
+    """
+
+    def __init__(self, features: int, layers: int = 1, dropout: float = 0.0):
+        super().__init__()
+        self.among = _transformer(features, layers, dropout)
+
+    def forward(self, x: Tensor, event: Tensor, n_events: int) -> Tensor:
+        images, absent, place = pad_events(x, event, n_events)
+        return self.among(images, src_key_padding_mask=absent)[event, place]
+
+
 class AttentionFusion(nn.Module):
     """Telescopes attend to each other, then a learnt query gathers them (Lee et al. 2019).
 
@@ -98,29 +148,14 @@ class AttentionFusion(nn.Module):
         Dropout within the layers.
     """
 
-    N_HEADS = 8
-
     def __init__(self, features: int, layers: int = 1, dropout: float = 0.0):
         super().__init__()
-        self.among = nn.TransformerEncoder(
-            nn.TransformerEncoderLayer(
-                features,
-                self.N_HEADS,
-                dim_feedforward=2 * features,
-                dropout=dropout,
-                batch_first=True,
-                norm_first=True,
-            ),
-            layers,
-            norm=nn.LayerNorm(features),
-            # Nested tensors do not go with normalisation first.
-            enable_nested_tensor=False,
-        )
+        self.among = _transformer(features, layers, dropout)
         self.query = nn.Parameter(torch.randn(1, 1, features) * features**-0.5)
-        self.gather = nn.MultiheadAttention(features, self.N_HEADS, batch_first=True)
+        self.gather = nn.MultiheadAttention(features, N_HEADS, batch_first=True)
 
     def forward(self, x: Tensor, event: Tensor, n_events: int) -> Tensor:
-        images, absent = pad_events(x, event, n_events)  # (n_events, max_images, features)
+        images, absent, _ = pad_events(x, event, n_events)  # (n_events, max_images, features)
         images = self.among(images, src_key_padding_mask=absent)
         query = self.query.expand(n_events, -1, -1)
         gathered, _ = self.gather(

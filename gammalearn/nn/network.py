@@ -2,27 +2,56 @@
 
 ::
 
-    camera A images ─► encoder A ─┐  + telescope position and pointing
-    camera B images ─► encoder B ─┴─► all images ─┬─► fusion ─► event ─► heads ──────────► + ─►
-                                                  └─► estimates of each image ─► weighted mean ─┘
+    camera A images ─► encoder A ─┐
+    camera B images ─► encoder B ─┴─► tokens ─► geometry ─┬─► fusion ─► event ─► heads ──────► + ─►
+    descriptors, positions ───────────┘  │                └─► estimates of images ─► mean ─────┘
+                                         └─► direction and impact
 
-Each image by itself gives an estimate for each task and says how much it is worth. What the event
-adds begins at zero: from the start on, many telescopes are better than one.
+Each image is a token: what its encoder says of it, its descriptors, its telescope's place. With
+`network.geometry` tokens get to know the shower's axis, and direction and impact come out of it.
+For all other tasks each image by itself gives an estimate and says how much it is worth. What the
+event adds begins at zero: from the start on, many telescopes are better than one.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from .backbones import build_backbone
 from .fusion import ConcatenationFusion, build_fusion
+from .geometry import StereoGeometry
+from .means import most_likely_mean, place_and_log_sigma, weighted_mean, weighted_sky_mean
 from .readout import N_SKY
+from .tokens import Descriptors, Tokens
 
-__all__ = ["ReconstructionNetwork"]
+__all__ = ["Estimates", "ReconstructionNetwork"]
 
 #: Scale of telescope positions: telescopes stand some 100 m apart.
 POSITION_SCALE_M = 100.0
+
+
+@dataclass
+class Estimates:
+    """What the network says of a batch.
+
+    Attributes
+    ----------
+    events : dict of str to Tensor, shape (n_events, n_outputs)
+        Outputs by task.
+    images : dict of str to Tensor, shape (n_images, n_outputs)
+        The same by each image alone.
+    event : Tensor of int64, shape (n_images,)
+        Row of each image's event.
+    earlier : list of dict of str to Tensor
+        What the geometry said of events before it was refined, as ``events``, of some tasks.
+    """
+
+    events: dict[str, Tensor]
+    images: dict[str, Tensor]
+    event: Tensor
+    earlier: list[dict[str, Tensor]] = field(default_factory=list)
 
 
 class ReconstructionNetwork(nn.Module):
@@ -47,6 +76,12 @@ class ReconstructionNetwork(nn.Module):
     with_uncertainty : collection of str
         Tasks whose last output is the logarithm of the others' standard deviation. Their images
         are worth as much as they are precise.
+    ground_task : str, optional
+        The task, if any, whose first outputs are a place on the ground, see `gammalearn.tasks.Task`.
+    n_scalars : int
+        Number of scalars among the images' descriptors.
+    vectors : sequence of str
+        Names of the vectors among the images' descriptors.
     """
 
     def __init__(
@@ -57,28 +92,63 @@ class ReconstructionNetwork(nn.Module):
         settings,
         sky_task: str | None = None,
         with_uncertainty: Collection[str] = (),
+        ground_task: str | None = None,
+        n_scalars: int = 0,
+        vectors: Sequence[str] = (),
     ):
         super().__init__()
         self.with_uncertainty = frozenset(with_uncertainty)
-        self.sky_task = sky_task if settings.keypoints else None
-        self.encoders = nn.ModuleDict(
-            {
-                camera.name: build_backbone(
-                    settings,
-                    camera.grid,
-                    n_channels,
-                    sky=camera.sky_of_cells if self.sky_task else None,
-                )
-                for camera in cameras
-            }
-        )
+        with_sky = bool(settings.keypoints) and (sky_task is not None or settings.geometry)
+        self.with_sky = with_sky
+        self.sky_task = sky_task if with_sky or settings.geometry else None
+        self.ground_task = ground_task if settings.geometry else None
+        self.tasks = list(outputs)
+        #: What data sets have to give of each image beside its pixels.
+        self.image_parameters = tuple(settings.parameters)
+        self.n_scalars = n_scalars if settings.parameters else None
+        self.vectors = tuple(vectors)
+        self.encoders = nn.ModuleDict()
+        if settings.backbone != "none":
+            for camera in cameras:
+                sky = camera.sky_of_cells if with_sky else None
+                encoder = build_backbone(settings, camera.grid, n_channels, sky=sky)
+                self.encoders[camera.name] = encoder
         #: Pixels of each camera.
         self.n_pixels = {camera.name: camera.grid.n_pixels for camera in cameras}
-        n_place = 5  # position (3) and pointing (2)
-        self.place = nn.Linear(n_place, settings.embedding)
+        self.embedding = settings.embedding
+        # Without geometry, where a telescope is can only be learnt: position (3) and pointing (2).
+        self.place = None if settings.geometry else nn.Linear(5, settings.embedding)
+        self.describe = self.geometry = self.norm = None
+        if settings.parameters and self.encoders:
+            # For what encoders and parameters say to be of one size from the beginning.
+            self.norm = nn.LayerNorm(settings.embedding)
+        if settings.parameters:
+            nothing = torch.zeros(1, n_scalars), torch.zeros(1, len(vectors), 2)
+            described = self._described(Descriptors.of(*nothing, vectors), settings.geometry)
+            self.describe = nn.Sequential(
+                nn.Linear(described.shape[1], settings.embedding),
+                nn.GELU(),
+                nn.Linear(settings.embedding, settings.embedding),
+                nn.GELU(),
+                nn.Linear(settings.embedding, settings.embedding),
+            )
+        if settings.geometry:
+            self.geometry = StereoGeometry(
+                settings.embedding,
+                vectors,
+                with_sky,
+                settings.geometry_rounds,
+                settings.fusion_layers,
+                settings.dropout,
+            )
         self.fusion = build_fusion(settings)
+        by_geometry = {self.sky_task, self.ground_task} if settings.geometry else set()
         self.heads = nn.ModuleDict(
-            {name: _head(settings, n_outputs) for name, n_outputs in outputs.items()}
+            {
+                name: _head(settings, n_outputs)
+                for name, n_outputs in outputs.items()
+                if name not in by_geometry
+            }
         )
         for head in self.heads.values():
             nn.init.zeros_(head[-1].weight)
@@ -88,67 +158,114 @@ class ReconstructionNetwork(nn.Module):
             {
                 name: _head(settings, n_outputs + (name not in self.with_uncertainty))
                 for name, n_outputs in outputs.items()
-                if name != self.sky_task
+                if name not in {self.sky_task, *by_geometry}
             }
         )
 
-    def forward(self, images: Mapping, n_events: int) -> dict[str, Tensor]:
-        """Outputs of all tasks, see `of_events_and_images`."""
-        return self.of_events_and_images(images, n_events)[0]
+    @staticmethod
+    def _described(descriptors: Descriptors, geometry: bool) -> Tensor:
+        """What a token begins with: with geometry, nothing that depends on a turn of the event."""
+        return descriptors.invariant() if geometry else descriptors.plain()
 
-    def of_events_and_images(
-        self, images: Mapping, n_events: int
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor]:
-        """Outputs of all tasks, and what each image gives for them.
+    def forward(self, images: Mapping, n_events: int) -> dict[str, Tensor]:
+        """Outputs of all tasks, see `Estimates`."""
+        return self.estimates(images, n_events).events
+
+    def estimates(self, images: Mapping, n_events: int) -> Estimates:
+        """Outputs of all tasks, and what leads to them.
 
         Parameters
         ----------
         images : mapping of camera name to gammalearn.data.CameraImages
         n_events : int
             Number of events the images belong to.
-
-        Returns
-        -------
-        outputs : dict of str to Tensor, shape (n_events, n_outputs)
-        of_images : dict of str to Tensor, shape (n_images, n_outputs)
-        event : Tensor of int64, shape (n_images,)
-            Row of each image's event.
         """
-        features, events, estimates = [], [], []
+        tokens = self._tokens(images)
+        event, features = tokens.event, tokens.features
+        sightings = []
+        if self.geometry is not None:
+            # In full precision, whatever the network's: places are differences of numbers alike.
+            with torch.autocast(features.device.type, enabled=False):
+                features, sightings = self.geometry(tokens.float(), n_events)
+        slots = []
+        if isinstance(self.fusion, ConcatenationFusion):
+            slots = [torch.cat([camera.tel_id for camera in images.values()])]
+        fused = self.fusion(features, event, n_events, *slots)
+        outputs, of_images = {}, {}
+        for name in self.tasks:
+            with_uncertainty = name in self.with_uncertainty
+            if name == self.sky_task or name == self.ground_task:
+                given, mean = self._places(name, tokens, sightings, n_events)
+                if with_uncertainty:
+                    given, mean = place_and_log_sigma(given), place_and_log_sigma(mean)
+                n_outputs = 2 + with_uncertainty
+            else:
+                given = self.image_heads[name](features)
+                join = most_likely_mean if with_uncertainty else weighted_mean
+                mean = join(given, event, n_events)
+                n_outputs = self.heads[name][-1].out_features
+            outputs[name], of_images[name] = mean[:, :n_outputs], given[:, :n_outputs]
+            if name in self.heads:
+                outputs[name] = outputs[name] + self.heads[name](fused)
+        return Estimates(outputs, of_images, event, [self._earlier(s) for s in sightings[:-1]])
+
+    def _places(self, name: str, tokens: Tokens, sightings, n_events: int) -> tuple[Tensor, Tensor]:
+        """Places and precisions in the sky or on the ground, of images and of events."""
+        if not sightings:
+            return tokens.sky, weighted_sky_mean(tokens.sky, tokens.event, n_events)
+        if name == self.sky_task:
+            return sightings[-1].direction_of_images, sightings[-1].direction
+        return sightings[-1].core_of_images, sightings[-1].core
+
+    def _earlier(self, sighting) -> dict[str, Tensor]:
+        """Outputs of the tasks that a sighting has."""
+        places = {self.sky_task: sighting.direction, self.ground_task: sighting.core}
+        return {
+            name: place_and_log_sigma(place) if name in self.with_uncertainty else place[:, :2]
+            for name, place in places.items()
+            if name is not None
+        }
+
+    def _tokens(self, images: Mapping) -> Tokens:
+        """What is known of each image, of all cameras."""
+
+        def joined(name):
+            return torch.cat([getattr(camera, name) for camera in images.values()])
+
+        position, pointing = joined("position") / POSITION_SCALE_M, joined("pointing")
+        features, estimates = [], []
         for name, camera in images.items():
-            place = torch.cat([camera.position / POSITION_SCALE_M, camera.pointing], dim=1)
+            if not self.encoders:
+                features.append(camera.position.new_zeros(len(camera.event), self.embedding))
+                continue
             encoder = self.encoders[name]
             if self.training and not len(camera.pixels):
                 # What torch has compiled for images does not compute without any.
                 encoder = encoder.forward
             encoded = encoder(camera.pixels)
-            if self.sky_task:
+            if self.with_sky:
                 encoded, estimate = encoded.tensor_split([encoded.shape[1] - N_SKY], dim=1)
                 seen_from_event = nn.functional.pad(camera.pointing, (0, N_SKY - 2))
                 estimates.append(estimate + seen_from_event)
-            features.append(encoded + self.place(place))
-            events.append(camera.event)
-        events, features = torch.cat(events), torch.cat(features)
-        slots = []
-        if isinstance(self.fusion, ConcatenationFusion):
-            slots = [torch.cat([camera.tel_id for camera in images.values()])]
-        event = self.fusion(features, events, n_events, *slots)
-        outputs, of_images = {}, {}
-        for name, head in self.heads.items():
-            with_uncertainty = name in self.with_uncertainty
-            if name == self.sky_task:
-                given = torch.cat(estimates)
-                mean = weighted_sky_mean(given, events, n_events)
-                if with_uncertainty:
-                    given, mean = place_and_log_sigma(given), place_and_log_sigma(mean)
-            else:
-                given = self.image_heads[name](features)
-                join = most_likely_mean if with_uncertainty else weighted_mean
-                mean = join(given, events, n_events)
-            n_outputs = head[-1].out_features
-            outputs[name] = head(event) + mean[:, :n_outputs]
-            of_images[name] = given[:, :n_outputs]
-        return outputs, of_images, events
+            features.append(encoded)
+        features, descriptors = torch.cat(features), None
+        if self.norm is not None:
+            features = self.norm(features)
+        if self.place is not None:
+            features = features + self.place(torch.cat([position, pointing], dim=1))
+        if self.describe is not None:
+            descriptors = Descriptors.of(joined("scalars"), joined("vectors"), self.vectors)
+            features = features + self.describe(
+                self._described(descriptors, self.geometry is not None)
+            )
+        return Tokens(
+            features,
+            joined("event"),
+            position[:, :2],
+            pointing,
+            descriptors,
+            torch.cat(estimates) if estimates else None,
+        )
 
 
 def _head(settings, n_outputs: int) -> nn.Sequential:
@@ -161,102 +278,3 @@ def _head(settings, n_outputs: int) -> nn.Sequential:
         nn.Dropout(settings.dropout),
         nn.Linear(settings.head, n_outputs),
     )
-
-
-def weighted_mean(estimates: Tensor, event: Tensor, n_events: int) -> Tensor:
-    """Mean of what the images of an event give, with the weights that they give.
-
-    Parameters
-    ----------
-    estimates : Tensor, shape (n_images, n_outputs + 1)
-        Outputs and the logarithm of the weight, which counts up to ±6.
-    event : Tensor of int64, shape (n_images,)
-        Row of each image's event.
-    n_events : int
-
-    Returns
-    -------
-    Tensor, shape (n_events, n_outputs)
-    """
-    outputs, log_weight = estimates.float().tensor_split([estimates.shape[1] - 1], dim=1)
-    return _mean_and_weight(outputs, log_weight.clamp(-6, 6).exp(), event, n_events)[0]
-
-
-def most_likely_mean(estimates: Tensor, event: Tensor, n_events: int) -> Tensor:
-    """Mean of what the images of an event give, with the uncertainties that they give.
-
-    The value of the greatest likelihood where each image's is normally distributed, and its
-    standard deviation where their errors have nothing in common: weights are 1 / σ², and the
-    mean's σ is (Σ 1 / σ²)^(−1/2). What errors have in common is left to the event's head to add.
-
-    Parameters
-    ----------
-    estimates : Tensor, shape (n_images, n_outputs)
-        Values and the logarithm of their standard deviation, which counts up to ±6.
-    event : Tensor of int64, shape (n_images,)
-        Row of each image's event.
-    n_events : int
-
-    Returns
-    -------
-    Tensor, shape (n_events, n_outputs)
-    """
-    values, log_sigma = estimates.float().tensor_split([estimates.shape[1] - 1], dim=1)
-    precision = torch.exp(-2 * log_sigma.clamp(-6, 6))
-    mean, precision = _mean_and_weight(values, precision, event, n_events)
-    return torch.cat([mean, -precision.log() / 2], dim=1)
-
-
-def _mean_and_weight(values, weight, event, n_events) -> tuple[Tensor, Tensor]:
-    """Weighted mean of the values of each event's images, and the sum of their weights."""
-    terms = torch.cat([values * weight, weight], dim=1)
-    total = terms.new_zeros(n_events, terms.shape[1]).index_add(0, event, terms)
-    return total[:, :-1] / total[:, -1:], total[:, -1:]
-
-
-def weighted_sky_mean(estimates: Tensor, event: Tensor, n_events: int) -> Tensor:
-    """Mean of the places that the images of an event give, weighted with their precisions.
-
-    The place of the greatest likelihood where each image's is normally distributed,
-    (Σ P)⁻¹ Σ P x. Long images that cross give the point where their axes do.
-
-    Parameters
-    ----------
-    estimates : Tensor, shape (n_images, N_SKY)
-        Place and precision matrix of each image, see `gammalearn.nn.readout.SkyEstimate`.
-    event : Tensor of int64, shape (n_images,)
-        Row of each image's event.
-    n_events : int
-
-    Returns
-    -------
-    Tensor, shape (n_events, N_SKY)
-        Places and precision matrices.
-    """
-    lon, lat, xx, xy, yy = estimates.float().unbind(dim=1)
-    terms = torch.stack([xx, xy, yy, xx * lon + xy * lat, xy * lon + yy * lat], dim=1)
-    total = terms.new_zeros(n_events, 5).index_add(0, event, terms)
-    xx, xy, yy, at_lon, at_lat = total.unbind(dim=1)
-    determinant = xx * yy - xy * xy
-    place = torch.stack([yy * at_lon - xy * at_lat, xx * at_lat - xy * at_lon], dim=1)
-    return torch.cat([place / determinant.unsqueeze(1), total[:, :3]], dim=1)
-
-
-def place_and_log_sigma(estimates: Tensor) -> Tensor:
-    """Places in the sky with one uncertainty each, which is alike in all directions.
-
-    Its square is the mean of the variances in two coordinates, half the trace of P⁻¹.
-
-    Parameters
-    ----------
-    estimates : Tensor, shape (n_estimates, N_SKY)
-        Place and precision matrix P.
-
-    Returns
-    -------
-    Tensor, shape (n_estimates, 3)
-        Place (deg) and the logarithm of the standard deviation (deg) in each coordinate.
-    """
-    lon, lat, xx, xy, yy = estimates.float().unbind(dim=1)
-    log_sigma = torch.log((xx + yy) / (2 * (xx * yy - xy * xy))) / 2
-    return torch.stack([lon, lat, log_sigma], dim=1)

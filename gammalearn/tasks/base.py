@@ -36,6 +36,10 @@ class Task(ABC):
     in_the_sky: ClassVar[bool] = False
     """Whether its first outputs are an offset in the sky (fov_lon, fov_lat) in deg."""
 
+    on_the_ground: ClassVar[bool] = False
+    """Whether its first outputs are a place in the plane perpendicular to the pointing, relative to
+    the event's ground reference, in units of 100 m."""
+
     options: ClassVar[tuple[str, ...]] = ()
     """Settings it knows beside weight and particles, which all do."""
 

@@ -51,7 +51,7 @@ class DirectionTask(Regression):
         return 2 * torch.rad2deg(torch.asin(half.clamp(max=1 - 1e-6)))
 
     def turned(self, target: Tensor, turn) -> Tensor:
-        return turn.sky(target)
+        return turn(target)
 
     def decode(self, output, events):
         fov_lon, fov_lat = output[:, :2].astype(np.float64).T * u.deg

@@ -1,10 +1,10 @@
-"""Impact: where the shower axis meets the ground."""
+"""Impact: where the shower hits the ground, as the telescopes' axes see it."""
 
 import astropy.units as u
 import numpy as np
-import torch
 from torch import Tensor
 
+from ..camera import from_plane, plane_axes, to_plane
 from .regression import Regression
 
 __all__ = ["ImpactTask"]
@@ -13,8 +13,15 @@ __all__ = ["ImpactTask"]
 SCALE_M = 100.0
 
 
+def _axes(events) -> np.ndarray:
+    return plane_axes(events["pointing_alt"], events["pointing_az"])
+
+
 class ImpactTask(Regression):
     """Impact point from the event's ground reference, learnt with its distance.
+
+    It is learnt in the plane perpendicular to the pointing, see `gammalearn.camera.to_plane`, where
+    the images of a shower point to it, and written in the ground frame.
 
     The ground reference is the mean position of the event's telescopes, which for mono is the
     telescope itself: the network sees positions relative to it, so that moving the array
@@ -25,27 +32,31 @@ class ImpactTask(Regression):
     n_values = 2
     kind = "geometry"
     learns_from = ("gamma",)
+    on_the_ground = True
 
     def truth(self, events):
-        return np.column_stack(
+        # Cores are given at the height 0 of the ground frame.
+        relative = np.column_stack(
             [
-                (np.asarray(events["true_core_x"]) - events["reference_x"]) / SCALE_M,
-                (np.asarray(events["true_core_y"]) - events["reference_y"]) / SCALE_M,
+                np.asarray(events["true_core_x"]) - events["reference_x"],
+                np.asarray(events["true_core_y"]) - events["reference_y"],
+                -np.asarray(events["reference_z"]),
             ]
         )
+        return to_plane(relative, _axes(events))[:, :2] / SCALE_M
 
     def turned(self, target: Tensor, turn) -> Tensor:
-        on_ground = torch.nn.functional.pad(target, (0, 1))
-        return turn.ground(on_ground)[:, :2]
+        return turn(target)
 
     def moved(self, target: Tensor, step: Tensor) -> Tensor:
         return target - step[:, :2] / SCALE_M
 
     def decode(self, output, events):
-        x, y = output[:, :2].astype(np.float64).T * SCALE_M
+        place = output[:, :2].astype(np.float64) * SCALE_M
+        relative = from_plane(place, _axes(events), -np.asarray(events["reference_z"]))
         columns = {
-            "core_x": (x + np.asarray(events["reference_x"])) * u.m,
-            "core_y": (y + np.asarray(events["reference_y"])) * u.m,
+            "core_x": (relative[:, 0] + np.asarray(events["reference_x"])) * u.m,
+            "core_y": (relative[:, 1] + np.asarray(events["reference_y"])) * u.m,
         }
         if self.gives_uncertainty:
             sigma = self.sigma(output) * SCALE_M * u.m

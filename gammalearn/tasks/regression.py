@@ -70,9 +70,13 @@ class Regression(Task):
         self.gives_uncertainty = settings.uncertainty
         self.n_outputs = self.n_values + self.gives_uncertainty
 
+    def value(self, output: Tensor) -> Tensor:
+        """The estimate itself, in units of the target, shape (n_events, n_values)."""
+        return output[:, : self.n_values]
+
     def distance(self, output: Tensor, target: Tensor) -> Tensor:
         """Between estimates and truth, in units of the target, shape (n_events,)."""
-        return torch.linalg.vector_norm(output[:, : self.n_values] - target, dim=1)
+        return torch.linalg.vector_norm(self.value(output) - target, dim=1)
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         distance = self.distance(output, target)

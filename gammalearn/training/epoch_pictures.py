@@ -49,8 +49,8 @@ class EpochPictures(lightning.Callback):
 
     def __init__(self, epochs: int, index: EventIndex, channels):
         self.epochs, self.index = epochs, index
-        self.channel = channels.index("charge") if "charge" in channels else 0
-        self.label = channels[self.channel].replace("_", " ")
+        self.channels = list(channels)
+        self.channel = self.channels.index("charge") if "charge" in channels else 0
 
     def _is_due(self, trainer) -> bool:
         return trainer.is_global_zero and (trainer.current_epoch + 1) % self.epochs == 0
@@ -59,10 +59,15 @@ class EpochPictures(lightning.Callback):
         self, trainer, pl_module, outputs, batch, batch_idx, dataloader_idx=0
     ):
         # The order of the validation is that of the index: the same events each time.
-        if batch_idx == 0 and self._is_due(trainer):
+        if batch_idx == 0 and self.channels and self._is_due(trainer):
             outputs = {name: output.float().cpu() for name, output in outputs.items()}
             figure = draw_events(
-                batch.to("cpu"), outputs, pl_module.tasks, self.index, self.channel, self.label
+                batch.to("cpu"),
+                outputs,
+                pl_module.tasks,
+                self.index,
+                self.channel,
+                self.channels[self.channel].replace("_", " "),
             )
             self._send(trainer, "validation/events", figure)
 
@@ -71,6 +76,7 @@ class EpochPictures(lightning.Callback):
             return
         if "energy" in pl_module.seen:
             true, reco = pl_module.seen["energy"].values()
+            reco = pl_module.tasks["energy"].value(reco)
             figure = draw_energy_migration(true[:, 0].numpy(), reco[:, 0].numpy())
             self._send(trainer, "validation/energy_migration", figure)
         for name, task in pl_module.tasks.items():

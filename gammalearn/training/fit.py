@@ -136,8 +136,8 @@ def fit(
     Returns
     -------
     checkpoint : Path
-        ``best.ckpt``: the best one by the validation loss, or the last where nothing was
-        validated.
+        ``best.ckpt``: the best one by the validation, in which each task counts the same (by the
+        mean of the logarithms of their losses), or the last where nothing was validated.
     summary : dict
         What was learnt from, for the report.
 
@@ -178,7 +178,7 @@ def fit(
             *([EpochPictures(settings.picture_epochs, index, channels)] if len(validation) else []),
             *([EarlyStopping(settings.early_stopping)] if settings.early_stopping else []),
             # Lightning's save_last is of the last epoch that was the best so far.
-            EpochCheckpoint(folder, "best", "validation/loss" if len(validation) else None),
+            EpochCheckpoint(folder, "best", "validation/measure" if len(validation) else None),
             EpochCheckpoint(folder, "last"),
             MidEpochCheckpoint(folder, settings.checkpoint_minutes),
             *([_ProgressBar(steps)] if progress else []),

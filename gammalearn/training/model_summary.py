@@ -60,12 +60,12 @@ def summarise(experiment: Experiment, cameras, tasks: Mapping[str, Task]) -> lis
     # Any telescope, of those with a slot where they are fixed.
     tel_id = (experiment.network.telescopes or [1])[0]
     images = {
-        camera.name: CameraImages(
-            torch.zeros(N_EVENTS, len(experiment.data.channels), camera.n_pixels),
+        camera.name: CameraImages.dark(
             torch.arange(N_EVENTS),
-            torch.zeros(N_EVENTS, 3),
-            torch.zeros(N_EVENTS, 2),
-            torch.full((N_EVENTS,), tel_id),
+            (len(experiment.data.channels), camera.n_pixels),
+            network.n_scalars,
+            len(network.vectors),
+            tel_id,
         )
         for camera in cameras
     }

@@ -36,7 +36,7 @@ def masked_losses(
     weights: Mapping[str, Tensor] | None = None,
     event: Tensor | None = None,
 ) -> dict[str, tuple[Tensor, int]]:
-    """Mean loss of each task over the events that it learns from, and their number.
+    """Mean loss of each task that has outputs over the events that it learns from, and their number.
 
     Where outputs are of images, ``event`` has the row of each one's event: the loss of an event is
     then the mean over its images.
@@ -47,7 +47,8 @@ def masked_losses(
     mean of all batches' gradients is that of the weighted mean.
     """
     losses = {}
-    for name, task in tasks.items():
+    for name in outputs:
+        task = tasks[name]
         learnt = ~torch.isnan(targets[name]).any(dim=1)
         count = int(learnt.sum())
         rows = torch.arange(len(learnt), device=learnt.device) if event is None else event
@@ -62,10 +63,10 @@ def masked_losses(
     return losses
 
 
-def _sum_of(losses: Losses, others: Losses, factor: float) -> Losses:
-    """Losses of each task and ``factor`` times the others, where there are any."""
+def _sum_of(losses: Losses, others: Sequence[Losses], factor: float) -> Losses:
+    """Losses of each task and ``factor`` times those of the others that have it."""
     return {
-        name: (loss + factor * others[name][0] if others else loss, count)
+        name: (loss + factor * sum(more[name][0] for more in others if name in more), count)
         for name, (loss, count) in losses.items()
     }
 
@@ -137,7 +138,8 @@ class ReconstructionModule(lightning.LightningModule):
     frozen : sequence of torch.nn.Module
         Parts of the network that stay as they are, statistics of batch normalisations included.
     image_losses : float
-        What the losses of each image's own estimates count beside those of its event.
+        What the losses of each image's own estimates count beside those of its event. Those of
+        earlier estimates of the geometry count as ``settings.image_losses``, also of lone images.
     """
 
     def __init__(
@@ -271,19 +273,23 @@ class ReconstructionModule(lightning.LightningModule):
             self._images_of_step += torch.tensor(
                 [len(images.event) for images in batch.images.values()]
             )
-        outputs, of_images, event = self.network.of_events_and_images(batch.images, batch.n_events)
-        shared, losses, n_events = self._losses(batch, outputs)
-        of_images = self._losses(batch, of_images, event)[0] if self.image_losses else {}
+        found = self.network.estimates(batch.images, batch.n_events)
+        shared, losses, n_events = self._losses(batch, found.events)
+        beside = []
+        if self.image_losses:
+            beside.append(self._losses(batch, found.images, found.event)[0])
+        if self.settings.image_losses:
+            beside += [self._losses(batch, earlier)[0] for earlier in found.earlier]
         to_learn = 0.0
         if self.balancing.needs_gradients:
-            to_learn = self._see_gradients(_sum_of(shared, of_images, self.image_losses))
+            to_learn = self._see_gradients(_sum_of(shared, beside, self.settings.image_losses))
         total = self.balancing(shared)
         # All tasks, also those of no event here: processes must log the same names.
         for name, (loss, count) in {"loss": (total, n_events), **losses}.items():
             loss, is_finite = loss.detach(), torch.isfinite(loss.detach())
             self._log_mean(f"train/{name}", torch.where(is_finite, loss, 0), count * is_finite)
-        if of_images:
-            total = total + self.image_losses * self.balancing(of_images)
+        for more in beside:
+            total = total + self.settings.image_losses * self.balancing(more)
         total = total + to_learn
         # A total that is not finite makes the whole gradient NaN, in all processes.
         return total * (total.detach() - total.detach() + 1) * self._to_mean(number)
@@ -362,6 +368,10 @@ class ReconstructionModule(lightning.LightningModule):
         return outputs
 
     def on_validation_epoch_end(self):
+        sums = self._epoch_sums()
+        losses = [sums[f"validation/{name}"] for name in self.tasks]
+        logarithms = [math.log(max(total / n, 1e-12)) for total, n in losses if n]
+        self.log("validation/measure", sum(logarithms) / max(len(logarithms), 1))
         for seen in self.seen.values():
             for metric, value in seen.compute().items():
                 # The same in all processes; the mean of them is what Lightning wants to see.

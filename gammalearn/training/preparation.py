@@ -82,20 +82,28 @@ def prepare(
     lightning.seed_everything(settings.seed, workers=True, verbose=False)
     targets = {name: task.targets(index.events) for name, task in tasks.items()}
     packed = None
-    if experiment.data.packed_cache:
+    if experiment.data.packed_cache and experiment.data.channels:
         packed = pack_images(index, experiment.data, settings.workers, progress)
     parts = split_by_shower(index.events, experiment.data.validation_fraction, settings.seed)
     weights, weights_in_words = _weigh_events(index, experiment.data.weights, targets, parts[0])
     training, validation = (
-        EventDataset(index, experiment.data, targets, rows, packed, tasks, weights)
+        EventDataset(
+            index,
+            experiment.data,
+            targets,
+            rows,
+            packed,
+            tasks,
+            weights,
+            experiment.network.parameters,
+        )
         for rows in parts
     )
     trained_on = _describe_events(index, training, validation, tasks)
     network = build_network(experiment, index.cameras, tasks)
     turns = None
     if experiment.data.augmentation.turns:
-        pointing = np.column_stack([index.events["pointing_alt"], index.events["pointing_az"]])
-        turns = EventTurns(index.cameras, pointing)
+        turns = EventTurns(index.cameras, with_pixels=bool(experiment.data.channels))
     words, anew = in_words(summarise(experiment, index.cameras, tasks)), {}
     if begins and settings.initial is not None:
         learnt, anew = begin_with(network, index.cameras, experiment, settings.initial)

@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from ..errors import OutputError
+from ..errors import CheckpointError, OutputError
 from .stopping import StopSignals
 
 __all__ = ["EpochCheckpoint", "MidEpochCheckpoint", "WholeFiles"]
@@ -40,6 +40,15 @@ class WholeFiles(TorchCheckpointIO):
                 f"The checkpoint '{path}' cannot be written ({why}); {kept}: make room, and go on "
                 "with --resume."
             ) from error
+
+    def load_checkpoint(self, path, *others, **options):
+        checkpoint = super().load_checkpoint(path, *others, **options)
+        if "optimizer_states" not in checkpoint:
+            raise CheckpointError(
+                f"The run cannot be resumed: '{path}' holds the network alone, without the state "
+                "of its optimiser; begin a new run with it, by training.initial."
+            )
+        return checkpoint
 
 
 class EpochCheckpoint(ModelCheckpoint):

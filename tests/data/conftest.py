@@ -9,7 +9,7 @@ import tables
 import torch
 from ctapipe.io import TableLoader
 
-from gammalearn.data import EventDataset, EventIndex
+from gammalearn.data import EventDataset, EventIndex, columns_of
 from gammalearn.settings import DataSettings
 
 
@@ -35,18 +35,19 @@ def altered(dl1, tmp_path):
 
 
 @cache
-def _index(files, settings):
-    return EventIndex.build(list(files), DataSettings.model_validate_json(settings))
+def _index(files, settings, parameters):
+    settings = DataSettings.model_validate_json(settings)
+    return EventIndex.build(list(files), settings, parameters=parameters)
 
 
 @pytest.fixture(scope="session")
 def build_index(data_dir):
     """Index files; those of the test data are only indexed once for the same settings."""
 
-    def build(files, settings):
+    def build(files, settings, parameters=()):
         if all(path.is_relative_to(data_dir) for path in files):
-            return _index(tuple(files), settings.model_dump_json())
-        return EventIndex.build(files, settings)
+            return _index(tuple(files), settings.model_dump_json(), tuple(parameters))
+        return EventIndex.build(files, settings, parameters=parameters)
 
     return build
 
@@ -89,10 +90,13 @@ def make(dl1, build_index):
     """A data set of some files; it is closed after the test."""
     made = []
 
-    def dataset(*names, rows=None, targets=None, **settings):
+    def dataset(*names, rows=None, targets=None, parameters=(), tasks=None, **settings):
         settings = DataSettings(**settings)
         files = [dl1(name) if isinstance(name, str) else name for name in names]
-        made.append(EventDataset(build_index(files, settings), settings, targets, rows))
+        index = build_index(files, settings, columns_of(parameters))
+        made.append(
+            EventDataset(index, settings, targets, rows, tasks=tasks, parameters=parameters)
+        )
         return made[-1]
 
     yield dataset
@@ -109,6 +113,10 @@ def assert_same_batch():
         assert set(batch.images) == set(other.images)
         for name, images in batch.images.items():
             for part, tensor in vars(images).items():
-                assert torch.equal(tensor, getattr(other.images[name], part)), (name, part)
+                expected = getattr(other.images[name], part)
+                if expected is None:
+                    assert tensor is None, (name, part)
+                    continue
+                assert torch.equal(tensor, expected), (name, part)
 
     return check

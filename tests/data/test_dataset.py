@@ -207,7 +207,7 @@ class TestFiles:
 class TestBatch:
     def test_a_batch_moves_as_a_whole(self, make):
         targets = {"energy": np.zeros((6, 1), dtype=np.float32)}
-        moved = make(RUN202, targets=targets)[[0, 2]].to("meta")
+        moved = make(RUN202, targets=targets, parameters=["light"])[[0, 2]].to("meta")
         assert moved.n_events == 2
         tensors = [moved.index, moved.targets["energy"]]
         tensors += [t for images in moved.images.values() for t in vars(images).values()]

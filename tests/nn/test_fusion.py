@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gammalearn.nn.fusion import (
+    N_HEADS,
     AttentionFusion,
     ConcatenationFusion,
     MeanFusion,
@@ -43,7 +44,8 @@ def test_mean_over_images(case):
 @given(images_of_events())
 def test_padding_puts_the_images_of_an_event_side_by_side(case):
     x, event, n_events = case
-    padded, absent = pad_events(x, event, n_events)
+    padded, absent, place = pad_events(x, event, n_events)
+    assert torch.equal(padded[event, place], x)
     width = max(int((event == row).sum()) for row in range(n_events))
     assert padded.shape == (n_events, width, FEATURES)
     assert absent.shape == (n_events, width) and absent.dtype == torch.bool
@@ -128,7 +130,7 @@ def test_attention_gathers_as_the_formula_says():
     k = images @ weight[FEATURES : 2 * FEATURES].T + bias[FEATURES : 2 * FEATURES]
     v = images @ weight[2 * FEATURES :].T + bias[2 * FEATURES :]
     heads = []
-    for head in np.split(np.arange(FEATURES), fusion.N_HEADS):
+    for head in np.split(np.arange(FEATURES), N_HEADS):
         score = np.exp(k[:, head] @ q[head] / np.sqrt(len(head)))
         heads.append(score / score.sum() @ v[:, head])
     projection = gather.out_proj

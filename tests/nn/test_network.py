@@ -10,7 +10,7 @@ from torch import nn
 from gammalearn.camera import CameraType
 from gammalearn.data import Batch, CameraImages
 from gammalearn.nn import ReconstructionNetwork
-from gammalearn.nn.network import most_likely_mean, weighted_mean
+from gammalearn.nn.means import most_likely_mean, weighted_mean
 from gammalearn.settings import NetworkSettings
 
 OUTPUTS = {"energy": 1, "direction": 2, "impact": 2, "particle_type": 1}
@@ -24,7 +24,17 @@ NETWORKS = {
     "convnext": NetworkSettings(backbone="convnext", blocks=1, **{**SMALL, "channels": [8, 8]}),
     "transformer": NetworkSettings(backbone="transformer", blocks=1, **{**SMALL, "channels": [16]}),
     "conv4-attention": NetworkSettings(backbone="conv4", fusion="attention", **SMALL),
+    "parameters": NetworkSettings(backbone="conv4", parameters="all", **SMALL),
+    "geometry": NetworkSettings(
+        blocks=1,
+        parameters="all",
+        geometry=True,
+        keypoints=2,
+        **{**SMALL, "channels": [16, 16, 16]},
+    ),
 }
+#: Descriptors: numbers of scalars, and names of vectors.
+N_SCALARS, VECTORS = 14, ("centroid", "axis", "skewness", "time_slope")
 
 
 def hexagonal_camera(name, radius):
@@ -47,12 +57,18 @@ def random_images(camera, event, seed=0, first_id=1):
     pixels = random(2, camera.n_pixels) + random(2, 1, scale=3.0)  # some brighter than others
     tel_id = torch.tensor([first_id + event[:row].count(e) for row, e in enumerate(event)])
     position, pointing = random(3, scale=100.0), random(2, scale=0.1)
-    return CameraImages(pixels, torch.tensor(event), position, pointing, tel_id)
+    scalars, vectors = random(N_SCALARS), random(len(VECTORS), 2)
+    vectors[:, 1] = nn.functional.normalize(vectors[:, 1], dim=1)
+    # An image without parameters.
+    scalars[-1], vectors[-1] = torch.nan, torch.nan
+    return CameraImages(
+        pixels, torch.tensor(event), position, pointing, tel_id, scalars, vectors
+    )
 
 
 def select(images, which):
     """Some of the images; ``which`` is a mask or an order."""
-    return CameraImages(*(tensor[which] for tensor in vars(images).values()))
+    return images.map(lambda tensor: tensor[which])
 
 
 @pytest.fixture
@@ -71,10 +87,25 @@ N_EVENTS = 5
 def build(settings):
     """A network whose events count: in a new one, images alone do."""
     torch.manual_seed(0)
-    network = ReconstructionNetwork(CAMERAS, 2, OUTPUTS, settings)
-    for head in network.heads.values():
-        torch.nn.init.normal_(head[-1].weight, std=0.1)
+    network = new_network(settings)
+    for module in network.modules():
+        if isinstance(module, nn.Linear) and not module.weight.any():
+            nn.init.normal_(module.weight, std=0.1)
     return network
+
+
+def new_network(settings, outputs=OUTPUTS, with_uncertainty=()):
+    return ReconstructionNetwork(
+        CAMERAS,
+        2,
+        outputs,
+        settings,
+        "direction",
+        with_uncertainty,
+        "impact",
+        N_SCALARS,
+        VECTORS if settings.parameters else (),
+    )
 
 
 @pytest.fixture(params=NETWORKS)
@@ -158,17 +189,18 @@ def test_absent_telescopes_are_absent(network, images):
 def test_a_new_network_gives_means_of_what_images_give(images):
     """Of each task between the least and the largest of the telescopes alone."""
     torch.manual_seed(0)
-    network = ReconstructionNetwork(CAMERAS, 2, OUTPUTS, NETWORKS["gammaphysnet"]).eval()
+    network = new_network(NETWORKS["gammaphysnet"]).eval()
     nectar = images["NectarCam"]
     (mine,) = torch.nonzero(nectar.event == 1, as_tuple=True)
     event = select(nectar, mine)
     event.event = torch.zeros(len(mine), dtype=torch.int64)
     alone = select(nectar, mine)
     alone.event = torch.arange(len(mine))
-    together, of_images, of_event = network.of_events_and_images({"NectarCam": event}, 1)
+    found = network.estimates({"NectarCam": event}, 1)
+    together = found.events
     each = network({"NectarCam": alone}, len(mine))
-    assert_same(of_images, each)
-    assert torch.equal(of_event, event.event)
+    assert_same(found.images, each)
+    assert torch.equal(found.event, event.event)
     for task in OUTPUTS:
         assert (each[task].amin(0) <= together[task][0]).all()
         assert (together[task][0] <= each[task].amax(0)).all()
@@ -206,9 +238,9 @@ def test_telescopes_make_an_event_more_certain_than_its_surest_image(images, key
     settings = NETWORKS["gammaphysnet"].model_copy(update={"keypoints": keypoints})
     regressions = {"energy": 2, "direction": 3, "impact": 3}
     outputs = {**regressions, "particle_type": 1}
-    sky_task = "direction" if keypoints else None
-    network = ReconstructionNetwork(CAMERAS, 2, outputs, settings, sky_task, regressions).eval()
-    events, of_images, event = network.of_events_and_images(images, N_EVENTS)
+    network = new_network(settings, outputs, regressions).eval()
+    found = network.estimates(images, N_EVENTS)
+    events, of_images, event = found.events, found.images, found.event
     assert {name: output.shape[1] for name, output in events.items()} == outputs
     for name in regressions:
         log_sigma, of_images_log_sigma = events[name][:, -1], of_images[name][:, -1]
@@ -256,7 +288,10 @@ def test_where_the_telescope_stands_and_points_matters(network, images):
 
 def test_encoders_are_one_a_camera_and_heads_one_a_task(network):
     assert list(network.encoders) == ["LSTCam", "NectarCam"]
-    assert {task: head[-1].out_features for task, head in network.heads.items()} == OUTPUTS
+    by_head = {task: head[-1].out_features for task, head in network.heads.items()}
+    assert by_head == {
+        task: n for task, n in OUTPUTS.items() if not (network.geometry and n == 2)
+    }
     for head in network.heads.values():
         assert (head[1].in_features, head[1].out_features) == (16, 32)
 
@@ -312,6 +347,11 @@ def test_batches_move_as_one(images):
         ({"fusion_layers": 0}, "greater than or equal to 1"),
         ({"dropout": 1.0}, "less than 1"),
         ({"blocks": 0}, "greater than or equal to 1"),
+        ({"geometry": True}, "add centroid and axis to parameters"),
+        ({"geometry": True, "parameters": ["light", "axis"]}, "add centroid and axis"),
+        ({"parameters": ["hillas_width"]}, "'width'"),
+        ({"backbone": "none"}, "leaves the network nothing to see; set parameters to all"),
+        ({"backbone": "none", "parameters": "all", "keypoints": 3}, "set them to 0"),
         ({"layers": 3}, "Extra inputs"),
     ],
 )

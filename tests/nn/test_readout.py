@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gammalearn.camera import CameraType, PixelGrid
-from gammalearn.nn.network import place_and_log_sigma, weighted_sky_mean
+from gammalearn.nn.means import place_and_log_sigma, weighted_sky_mean
 from gammalearn.nn.readout import N_SKY, Keypoints, Readout, SkyEstimate
 
 SKY = np.array([[0.02, -0.09], [0.1, 0.01], [-0.4, 0.3]])

@@ -77,9 +77,9 @@ def trained():
             n_telescopes = np.random.default_rng(step).integers(1, len(KINDS) + 1, 32)
             target = torch.tensor(events.energy, dtype=torch.float32)[:, None]
             images = events.seen_by(n_telescopes)
-            of_events, of_images, event = network.of_events_and_images(images, 32)
-            loss = task.loss(of_events["energy"], target).mean()
-            loss = loss + task.loss(of_images["energy"], target[event]).mean()
+            found = network.estimates(images, 32)
+            loss = task.loss(found.events["energy"], target).mean()
+            loss = loss + task.loss(found.images["energy"], target[found.event]).mean()
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

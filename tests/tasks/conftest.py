@@ -8,7 +8,7 @@ from gammalearn.settings import TaskSettings
 
 COLUMNS = (
     "true_energy", "true_alt", "true_az", "true_core_x", "true_core_y", "true_x_max",
-    "pointing_alt", "pointing_az", "reference_x", "reference_y",
+    "pointing_alt", "pointing_az", "reference_x", "reference_y", "reference_z",
 )  # fmt: skip
 
 

@@ -135,7 +135,9 @@ def test_direction_has_a_radius_in_deg(event_table):
 
 
 def test_impact_has_its_uncertainty_in_m(event_table):
-    events = event_table(reference_x=[10.0, 10.0], reference_y=0.0)
+    events = event_table(
+        reference_x=[10.0, 10.0], reference_y=0.0, reference_z=0.0, pointing_alt=70, pointing_az=0
+    )
     columns = build("impact").decode(np.array([[1, 2, 0], [0, 0, np.nan]]), events)
     assert list(columns) == ["core_x", "core_y", "core_uncert_x", "core_uncert_y"]
     for axis in "xy":

@@ -31,6 +31,7 @@ def events(event_table):
         true_x_max=300,
         reference_x=0,
         reference_y=0,
+        reference_z=30,
     )
 
 

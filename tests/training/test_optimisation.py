@@ -1,6 +1,7 @@
 """Optimisers, schedules, accumulation, averages of the weights: against what their papers say."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -246,11 +247,12 @@ def spoil(monkeypatch):
     no finite gradient)."""
 
     def set_up(batches, gradient_only=False):
-        original = ReconstructionNetwork.of_events_and_images
+        original = ReconstructionNetwork.estimates
         seen = []
 
         def spoilt(self, images, n_events):
-            outputs, *rest = original(self, images, n_events)
+            found = original(self, images, n_events)
+            outputs = found.events
             if any(output.requires_grad for output in outputs.values()):
                 seen.append(n_events)
                 if len(seen) - 1 in batches:
@@ -258,9 +260,9 @@ def spoil(monkeypatch):
                     zero = sum(o.sum() for o in outputs.values()) * 0
                     worst = torch.sqrt(zero) if gradient_only else zero + torch.nan
                     outputs = {name: output + worst for name, output in outputs.items()}
-            return outputs, *rest
+            return replace(found, events=outputs)
 
-        monkeypatch.setattr(ReconstructionNetwork, "of_events_and_images", spoilt)
+        monkeypatch.setattr(ReconstructionNetwork, "estimates", spoilt)
 
     return set_up
 

@@ -33,7 +33,7 @@ from loading import simulated
 
 from gammalearn import experiment as experiments
 from gammalearn.checkpoint import KEY, build_network, describe
-from gammalearn.data import EventIndex, reading
+from gammalearn.data import EventIndex, columns_of, reading
 from gammalearn.data.ctapipe_dl1 import CtapipeDL1Reader
 from gammalearn.dl2 import prediction, writer
 from gammalearn.settings_reading import load_experiment, override
@@ -96,7 +96,8 @@ def checkpoint(grouping: str, path: Path, folder: Path, changes) -> Path:
     """An untrained network of the shipped settings, as a training leaves it."""
     torch.manual_seed(1)
     experiment = override(load_experiment(SETTINGS / f"lst_{grouping}.py"), changes)
-    index = EventIndex.build([path], experiment.data)
+    parameters = columns_of(experiment.network.parameters)
+    index = EventIndex.build([path], experiment.data, parameters=parameters)
     network = build_network(experiment, index.cameras, build_tasks(experiment.tasks))
     state = {
         KEY: describe(experiment, index.cameras, {"files": [], "events": {}}),

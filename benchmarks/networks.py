@@ -4,8 +4,9 @@
     python benchmarks/networks.py -o DIR --networks conv4 --minutes 4
 
 Each network of `network.backbone`, in a size for minutes, is trained as `gammalearn` trains it with
-experiment_settings/lst_stereo.py and the depth of maximum as a fifth task, for as many epochs and
-with as many events as fit into the minutes; the step size goes to nothing over them.
+experiment_settings/lst_stereo.py, but of the images alone (without their parameters and the
+geometry) and with the depth of maximum as a fifth task, for as many epochs and with as many events
+as fit into the minutes; the step size goes to nothing over them.
 Minutes are those of all threads at work, so that others on the machine do not matter: the time of
 the processor over the number of threads, from the beginning of `gammalearn` to the end of its
 report. How fast a network is, is measured before. Run where data/ is, or is to be simulated.
@@ -52,7 +53,8 @@ PROTONS = "data/test/proton.dl1.h5"
 
 SETTINGS = Path(__file__).parents[1] / "experiment_settings" / "lst_stereo.py"
 
-NETWORKS = typing.get_args(NetworkSettings.model_fields["backbone"].annotation)
+#: All but the network without an encoder.
+NETWORKS = typing.get_args(NetworkSettings.model_fields["backbone"].annotation)[1:]
 
 #: Channels and blocks where the network's own are for hours, as those of the shipped experiments.
 SIZES = {
@@ -61,6 +63,14 @@ SIZES = {
     "convnext": ([16, 32], 1),
     "transformer": ([64], 2),
 }
+
+#: What makes the shipped experiment one of images alone.
+IMAGES_ALONE = (
+    "network.parameters=[]",
+    "network.geometry=false",
+    "network.embedding=256",
+    "network.head=128",
+)
 
 #: Events a step: half as many as in the shipped experiment, for twice as many steps.
 BATCH_SIZE = 16
@@ -94,6 +104,7 @@ def train(name: str, folder: Path, minutes: float, threads: int, seed: int) -> d
         f"network.backbone={name}",
         f"network.channels={channels}",
         f"network.blocks={blocks}",
+        *IMAGES_ALONE,
         f"tasks=[{', '.join(REQUIRED)}]",
         f"data.test=[{DIFFUSE['output']}, {PROTONS}]",
         f"training.batch_size={BATCH_SIZE}",

@@ -27,7 +27,7 @@ import lightning
 import torch
 from engine import machine
 
-from gammalearn.data import EventIndex
+from gammalearn.data import EventIndex, columns_of
 from gammalearn.files import find_files
 from gammalearn.settings import Experiment, SimulationSettings
 from gammalearn.tasks import build_tasks
@@ -123,7 +123,11 @@ def measure(
 def clocked(experiment: Experiment, seconds: float) -> Clock:
     """Train for some seconds after the warm-up, without validation."""
     settings, tasks = experiment.training, build_tasks(experiment.tasks)
-    index = EventIndex.build(find_files(experiment.data.train, "data.train"), experiment.data)
+    index = EventIndex.build(
+        find_files(experiment.data.train, "data.train"),
+        experiment.data,
+        parameters=columns_of(experiment.network.parameters),
+    )
     prepared = prepare(experiment, index, tasks, progress=False)
     clock = Clock(seconds)
     trainer = make_trainer(

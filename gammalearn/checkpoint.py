@@ -117,10 +117,9 @@ def load_checkpoint(path: str | Path) -> TrainedNetwork:
     if not isinstance(state, dict) or KEY not in state:
         raise CheckpointError(f"'{path}' is not a checkpoint of GammaLearn.")
     ours = state[KEY]
-    if isinstance(ours, dict) and ours.get("format", 1) != FORMAT:
-        made_by = "an older" if ours.get("format", 1) == 1 else "another"
+    if isinstance(ours, dict) and "settings" in ours and ours.get("format", 1) != FORMAT:
         raise CheckpointError(
-            f"'{path}' is of {made_by} version of GammaLearn, whose networks see telescopes in "
+            f"'{path}' is of another version of GammaLearn, whose networks see telescopes in "
             "another frame; train the network anew, or use the version that made it."
         )
     try:

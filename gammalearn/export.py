@@ -17,9 +17,6 @@ from .nn import for_inference
 
 __all__ = ["export_onnx"]
 
-#: What comes in of the images of a camera, in order; the last only where telescopes are fixed.
-IMAGE_INPUTS = tuple(CameraImages.__dataclass_fields__)
-
 #: Events to trace the network with.
 N_EVENTS = 3
 
@@ -32,7 +29,7 @@ class _OfTensors(nn.Module):
         self.network = network
 
     def forward(self, cameras: Mapping, events):
-        images = {name: CameraImages(*inputs) for name, inputs in cameras.items()}
+        images = {name: CameraImages(**inputs) for name, inputs in cameras.items()}
         return self.network(images, events.shape[0])
 
 
@@ -41,10 +38,11 @@ def export_onnx(trained: TrainedNetwork, path: Path, overwrite: bool = False) ->
 
     Inputs are, for each camera, ``CAMERA_pixels``, ``CAMERA_event``, ``CAMERA_position`` and
     ``CAMERA_pointing`` as in `gammalearn.data.CameraImages`, with fusion by concatenation also
-    ``CAMERA_tel_id``, and ``events``, int64 of shape (n_events,), whose values do not matter. A
-    camera without images has inputs of length 0; there
-    must be an image of each event. Outputs have the names of the tasks. Settings and cameras are in
-    the file's metadata, as ``gammalearn_settings`` (YAML) and ``gammalearn_cameras`` (JSON).
+    ``CAMERA_tel_id`` and with parameters ``CAMERA_scalars`` and ``CAMERA_vectors``, and ``events``,
+    int64 of shape (n_events,), whose values do not matter. A camera without images has inputs of
+    length 0; there must be an image of each event. Outputs have the names of the tasks. Settings
+    and cameras are in the file's metadata, as ``gammalearn_settings`` (YAML) and
+    ``gammalearn_cameras`` (JSON).
 
     Parameters
     ----------
@@ -77,22 +75,23 @@ def export_onnx(trained: TrainedNetwork, path: Path, overwrite: bool = False) ->
             f"'{path}' cannot be written without the packages onnx and onnxscript; install them "
             "with pip install onnx onnxscript."
         ) from error
-    n_channels = len(trained.experiment.data.channels)
+    n_channels, network = len(trained.experiment.data.channels), trained.network
+    tel_id = 0 if trained.experiment.network.telescopes else None
     # Any images will do, but numbers that are 0, 1 or alike are taken for fixed or the same.
     inputs = {}
     for number, camera in enumerate(trained.cameras):
         event = torch.arange(N_EVENTS + 1 + number) % N_EVENTS
-        inputs[camera.name] = (
-            torch.zeros(len(event), n_channels, camera.n_pixels),
+        images = CameraImages.dark(
             event,
-            torch.zeros(len(event), 3),
-            torch.zeros(len(event), 2),
+            (n_channels, camera.n_pixels),
+            network.n_scalars,
+            len(network.vectors),
+            tel_id,
         )
-        if trained.experiment.network.telescopes:
-            inputs[camera.name] += (torch.zeros_like(event),)
-    names = [f"{n}_{part}" for n in inputs for part in IMAGE_INPUTS[: len(inputs[n])]]
+        inputs[camera.name] = {k: part for k, part in vars(images).items() if part is not None}
+    names = [f"{name}_{part}" for name, parts in inputs.items() for part in parts]
     free = {0: torch.export.Dim.DYNAMIC}
-    sizes = {name: (free,) * len(inputs[name]) for name in inputs}
+    sizes = {name: dict.fromkeys(parts, free) for name, parts in inputs.items()}
     with warnings.catch_warnings():
         # Of torch and its translator about themselves.
         warnings.simplefilter("ignore")

@@ -314,9 +314,10 @@ class DataSettings(Settings):
     image's own time, ``absolute_peak_time`` the file's, both in units of 10 ns; ``has_charge`` is 0
     for missing pixels and 1 for others. None for a network of parameters alone."""
 
-    charge_scale: Literal["linear", "asinh", "log"] = "asinh"
+    charge_scale: Literal["linear", "asinh", "log", "sqrt"] = "asinh"
     """How charge (p.e.) enters: as it is; as asinh(charge), linear for noise and logarithmic for
-    light; or as log(1 + charge), with the sign of the charge where that is negative."""
+    light; as log(1 + charge); or as its square root; the last two with the sign of the charge where
+    that is negative."""
 
     peak_time_threshold: float | None = Field(None, allow_inf_nan=False)
     """Least charge (p.e.) of pixels whose peak time counts, as that of darker ones is the noise's:
@@ -523,7 +524,8 @@ class TrainingSettings(Settings):
 
     initial: Annotated[str | None, BeforeValidator(_as_path)] = None
     """Checkpoint of another run, or the name of a shipped network, whose weights to begin with,
-    part by part where they fit: encoders by camera, heads by task. What it does not have begins anew."""
+    part by part where they fit: encoders by camera, heads by task. What it does not have begins
+    anew."""
 
     frozen: Strings = []
     """Parts that stay as ``training.initial`` has them, e.g. ``encoders``, ``encoders.LSTCam``,

@@ -49,6 +49,10 @@ NETWORKS = {
     "gammaphysnet": {"channels": [4, 8], "blocks": 1, "keypoints": 3},
     "conv4": {"backbone": "conv4", "channels": [2, 4, 4, 4], "fusion": "mean"},
     "transformer": {"backbone": "transformer", "channels": [8], "blocks": 1, "keypoints": 3},
+    "geometry": {
+        **{"channels": [4, 8], "blocks": 1, "keypoints": 3},
+        **{"parameters": "all", "geometry": True},
+    },
 }
 
 
@@ -82,6 +86,11 @@ def test_output_is_that_of_the_network(exported, events):
             100 * torch.randn(n, 3),
             0.1 * torch.randn(n, 2),
         )
+        if trained.network.image_parameters:
+            images[one.name].scalars = torch.randn(n, trained.network.n_scalars)
+            vectors = torch.randn(n, len(trained.network.vectors), 2)
+            vectors[:1] = torch.nan
+            images[one.name].vectors = vectors
     n_events = 1 + max(max(event, default=0) for event in events)
     with torch.no_grad():
         present = {name: image for name, image in images.items() if len(image.event)}

@@ -92,6 +92,9 @@ def _scale(charge: np.ndarray, scale: str, out: np.ndarray) -> None:
     elif scale == "log":
         np.log1p(np.abs(charge), out=out)
         np.copysign(out, charge, out=out)
+    elif scale == "sqrt":
+        np.sqrt(np.abs(charge), out=out)
+        np.copysign(out, charge, out=out)
     else:
         out[:] = charge
 

@@ -2,10 +2,12 @@
 
 ::
 
-    tokens ─► first direction ─► core ─► distances ─► attention ─► direction ─► core ─► distances
-              least squares of  least    and angles   among        refined              and angles
-              lines in the sky  squares  of each      telescopes
-                                of lines on the ground
+                                                        images
+                                                          │
+    parameters ─► first direction ─► core ─► distances ─► + ─► attention ─► direction ─► core …
+                  least squares of  least    and angles        among        refined
+                  lines in the sky  squares  of each           telescopes
+                                    of lines on the ground
 
 Each image gives a line in the sky, its axis, and how far along it the shower's direction is; the
 event's direction is the place that fits all of them best, by weighted least squares. Each image
@@ -14,8 +16,9 @@ best. With them every token knows the distance of its telescope from the axis of
 angle between its image and the line to the core, and the height that the light comes from.
 
 All is done in frames that turn with the event: the axis of each image first, the line from the
-direction to the image later. What comes out turns with what goes in, by any angle, as far as the
-features of the tokens do not depend on how the event is turned.
+direction to the image later. What comes out turns with what goes in, by any angle. That does not
+hold for what encoders see in the images, which enters when direction and core are known for the
+first time, so that it does not disturb what is simple.
 """
 
 from collections.abc import Sequence
@@ -26,7 +29,6 @@ from torch import Tensor, nn
 
 from .fusion import TelescopeAttention, images_of_events
 from .means import weighted_sky_mean
-from .readout import N_SKY
 from .tokens import Tokens, dot, perpendicular
 
 __all__ = ["StereoGeometry", "Sighting"]
@@ -159,24 +161,19 @@ class _FirstDirection(nn.Module):
     and time slope, and the precisions are even.
     """
 
-    def __init__(self, embedding: int, vectors: Sequence[str], with_sky: bool):
+    def __init__(self, embedding: int, vectors: Sequence[str]):
         super().__init__()
         self.odd = [name for name in vectors if name != "axis"]
-        self.n_odd = 2 * (len(self.odd) + with_sky)
-        self.decide = _mlp(embedding + self.n_odd + 3 * with_sky, 4)
+        self.decide = _mlp(embedding + 2 * len(self.odd), 4)
 
-    def forward(self, tokens: Tokens) -> list[Tensor]:
+    def forward(self, tokens: Tokens) -> Tensor:
         descriptors = tokens.descriptors
         axis = descriptors.vectors["axis"]
         side = perpendicular(axis)
         vectors = [descriptors.vectors[name] for name in self.odd]
-        even = [tokens.features]
         centroid = descriptors.vectors["centroid"] + tokens.pointing
-        if tokens.sky is not None:
-            vectors.append(tokens.sky[:, :2] - centroid)
-            even.append(_in_frame(tokens.sky[:, 2:], axis))
         odd = torch.stack([dot(v, e) for v in vectors for e in (axis, side)], dim=1)
-        even = torch.cat(even, dim=1)
+        even = tokens.features
         decided = self.decide(torch.cat([torch.cat([odd, -odd]), torch.cat([even, even])], dim=1))
         here, there = decided.tensor_split(2)
         along, across = ((here - there) / 2)[:, :2].unbind(dim=1)
@@ -184,8 +181,7 @@ class _FirstDirection(nn.Module):
         place = centroid + along.unsqueeze(1) * axis + across.unsqueeze(1) * side
         precision = precision_along(axis, log_across + 3, log_along)
         precision = precision * descriptors.known("axis").unsqueeze(1)
-        estimates = [torch.cat([place, precision], dim=1)]
-        return estimates if tokens.sky is None else [*estimates, tokens.sky]
+        return torch.cat([place, precision], dim=1)
 
 
 class _Look(nn.Module):
@@ -193,10 +189,10 @@ class _Look(nn.Module):
 
     N_SEEN = 13
 
-    def __init__(self, embedding: int, vectors: Sequence[str], with_sky: bool):
+    def __init__(self, embedding: int, vectors: Sequence[str]):
         super().__init__()
         self.others = [name for name in vectors if name not in ("axis", "centroid")]
-        n_seen = self.N_SEEN + 2 * len(self.others) + 5 * with_sky
+        n_seen = self.N_SEEN + 2 * len(self.others)
         self.ground = _mlp(embedding + n_seen, 3)
         self.learn = nn.Sequential(
             nn.Linear(embedding + n_seen + 8, embedding), nn.GELU(), nn.Linear(embedding, embedding)
@@ -206,10 +202,6 @@ class _Look(nn.Module):
         """The core, what each image gives for it, tokens that know it, and the images' frames."""
         event, descriptors = tokens.event, tokens.descriptors
         centroid = descriptors.vectors["centroid"] + tokens.pointing
-        known = descriptors.known("centroid").unsqueeze(1)
-        if tokens.sky is not None:
-            # An image without parameters is where its keypoints see it.
-            centroid = known * centroid + (1 - known) * tokens.sky[:, :2]
         to_image = centroid - direction[event, :2]
         r = length(to_image)
         u = to_image / r.unsqueeze(1)
@@ -225,23 +217,14 @@ class _Look(nn.Module):
             dot(direction[event, :2], v),
         ]  # fmt: skip
         seen += [dot(descriptors.vectors[n], e) for n in self.others for e in (u, v)]
-        seen = torch.stack(seen, dim=1)
-        if tokens.sky is not None:
-            to_place = tokens.sky[:, :2] - direction[event, :2]
-            seen = torch.cat(
-                [
-                    seen,
-                    torch.stack([dot(to_place, u), dot(to_place, v)], dim=1),
-                    _in_frame(tokens.sky[:, 2:], u),
-                ],
-                dim=1,
-            )
-        known_here = torch.cat([tokens.features, seen], dim=1)
+        known_here = torch.cat([tokens.features, torch.stack(seen, dim=1)], dim=1)
         step, log_across, log_along = self.ground(known_here).unbind(dim=1)
         # Light comes from some 10 km: 1 deg is about 170 m.
         guess = nn.functional.softplus(step + 0.5 + 0.5 * r.log())
         to_core = tokens.position + guess.unsqueeze(1) * u
-        of_images = torch.cat([to_core, precision_along(u, log_across + 1, log_along)], dim=1)
+        precision = precision_along(u, log_across + 1, log_along)
+        precision = precision * descriptors.known("axis").unsqueeze(1)
+        of_images = torch.cat([to_core, precision], dim=1)
         core = fitted([of_images], event, n_events)
         to_core = core[event, :2] - tokens.position
         distance = length(to_core)
@@ -264,7 +247,10 @@ class _Refine(nn.Module):
     def __init__(self, embedding: int, with_sky: bool):
         super().__init__()
         self.norm = nn.LayerNorm(embedding)
-        self.decide = _mlp(embedding, 5 if with_sky else 4)
+        self.decide = _mlp(embedding + 5 * with_sky, 5 if with_sky else 4)
+        if with_sky:
+            # Keypoints are anywhere before they have learnt.
+            nn.init.constant_(self.decide[-1].bias[4:], -3.0)
 
     def forward(self, tokens: Tokens, frame) -> list[Tensor]:
         centroid, r, u = frame
@@ -273,16 +259,21 @@ class _Refine(nn.Module):
         # The end of the axis that looks away from the shower's direction.
         away = torch.where(dot(axis, u).unsqueeze(1) < 0, -axis, axis)
         away = known * away + (1 - known) * u
-        decided = self.decide(self.norm(tokens.features))
+        features = self.norm(tokens.features)
+        if tokens.sky is not None:
+            to_place = tokens.sky[:, :2] - (centroid - r.unsqueeze(1) * u)
+            seen = [dot(to_place, u), dot(to_place, perpendicular(u))]
+            in_frame = _in_frame(tokens.sky[:, 2:], u)
+            features = torch.cat([features, torch.stack(seen, dim=1), in_frame], dim=1)
+        decided = self.decide(features)
         step, across, log_across, log_along = decided[:, :4].unbind(dim=1)
         place = (
             centroid
             - away * (r * torch.exp(step.clamp(-3, 3))).unsqueeze(1)
             + perpendicular(away) * across.unsqueeze(1)
         )
-        estimates = [
-            torch.cat([place, precision_along(away, log_across + 3, log_along + 1)], dim=1)
-        ]
+        precision = precision_along(away, log_across + 3, log_along + 1) * known
+        estimates = [torch.cat([place, precision], dim=1)]
         if tokens.sky is not None:
             weight = torch.exp(decided[:, 4:].clamp(-8, 8))
             estimates.append(torch.cat([tokens.sky[:, :2], tokens.sky[:, 2:] * weight], dim=1))
@@ -317,10 +308,8 @@ class StereoGeometry(nn.Module):
         dropout: float = 0.0,
     ):
         super().__init__()
-        self.first = _FirstDirection(embedding, vectors, with_sky)
-        self.looks = nn.ModuleList(
-            _Look(embedding, vectors, with_sky) for _ in range(rounds + 1)
-        )
+        self.first = _FirstDirection(embedding, vectors)
+        self.looks = nn.ModuleList(_Look(embedding, vectors) for _ in range(rounds + 1))
         self.among = nn.ModuleList(
             TelescopeAttention(embedding, layers, dropout) for _ in range(rounds)
         )
@@ -336,7 +325,7 @@ class StereoGeometry(nn.Module):
             From the first to the best.
         """
         event, sightings = tokens.event, []
-        of_images = self.first(tokens)
+        of_images = [self.first(tokens)]
         for number, look in enumerate(self.looks):
             direction = fitted(of_images, event, n_events)
             core, cores, features, frame = look(tokens, direction, n_events)
@@ -344,6 +333,8 @@ class StereoGeometry(nn.Module):
             tokens = replace(tokens, features=features)
             if number == len(self.refine):
                 break
+            if number == 0 and tokens.images is not None:
+                features = features + tokens.images
             features = self.among[number](features, event, n_events)
             tokens = replace(tokens, features=features)
             of_images = self.refine[number](tokens, frame)

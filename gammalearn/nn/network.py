@@ -45,7 +45,8 @@ class Estimates:
     event : Tensor of int64, shape (n_images,)
         Row of each image's event.
     earlier : list of dict of str to Tensor
-        What the geometry said of events before it was refined, as ``events``, of some tasks.
+        What the geometry said of events before it was refined, and keypoints by themselves, as
+        ``events``, of some tasks.
     """
 
     events: dict[str, Tensor]
@@ -77,7 +78,8 @@ class ReconstructionNetwork(nn.Module):
         Tasks whose last output is the logarithm of the others' standard deviation. Their images
         are worth as much as they are precise.
     ground_task : str, optional
-        The task, if any, whose first outputs are a place on the ground, see `gammalearn.tasks.Task`.
+        The task, if any, whose first outputs are a place on the ground, see
+        `gammalearn.tasks.Task`.
     n_scalars : int
         Number of scalars among the images' descriptors.
     vectors : sequence of str
@@ -120,8 +122,9 @@ class ReconstructionNetwork(nn.Module):
         self.place = None if settings.geometry else nn.Linear(5, settings.embedding)
         self.describe = self.geometry = self.norm = None
         if settings.parameters and self.encoders:
-            # For what encoders and parameters say to be of one size from the beginning.
+            # Encoders have nothing to say at first: what parameters say is learnt before.
             self.norm = nn.LayerNorm(settings.embedding)
+            nn.init.constant_(self.norm.weight, 0.1)
         if settings.parameters:
             nothing = torch.zeros(1, n_scalars), torch.zeros(1, len(vectors), 2)
             described = self._described(Descriptors.of(*nothing, vectors), settings.geometry)
@@ -207,7 +210,11 @@ class ReconstructionNetwork(nn.Module):
             outputs[name], of_images[name] = mean[:, :n_outputs], given[:, :n_outputs]
             if name in self.heads:
                 outputs[name] = outputs[name] + self.heads[name](fused)
-        return Estimates(outputs, of_images, event, [self._earlier(s) for s in sightings[:-1]])
+        earlier = [self._earlier(sighting.direction, sighting.core) for sighting in sightings[:-1]]
+        if sightings and tokens.sky is not None:
+            # Keypoints learn by themselves too, or the geometry would never come to trust them.
+            earlier.append(self._earlier(weighted_sky_mean(tokens.sky, event, n_events)))
+        return Estimates(outputs, of_images, event, earlier)
 
     def _places(self, name: str, tokens: Tokens, sightings, n_events: int) -> tuple[Tensor, Tensor]:
         """Places and precisions in the sky or on the ground, of images and of events."""
@@ -217,13 +224,13 @@ class ReconstructionNetwork(nn.Module):
             return sightings[-1].direction_of_images, sightings[-1].direction
         return sightings[-1].core_of_images, sightings[-1].core
 
-    def _earlier(self, sighting) -> dict[str, Tensor]:
-        """Outputs of the tasks that a sighting has."""
-        places = {self.sky_task: sighting.direction, self.ground_task: sighting.core}
+    def _earlier(self, direction: Tensor, core: Tensor | None = None) -> dict[str, Tensor]:
+        """Outputs of the tasks that have a direction and a core."""
+        places = {self.sky_task: direction, self.ground_task: core}
         return {
             name: place_and_log_sigma(place) if name in self.with_uncertainty else place[:, :2]
             for name, place in places.items()
-            if name is not None
+            if name is not None and place is not None
         }
 
     def _tokens(self, images: Mapping) -> Tokens:
@@ -248,9 +255,11 @@ class ReconstructionNetwork(nn.Module):
                 seen_from_event = nn.functional.pad(camera.pointing, (0, N_SKY - 2))
                 estimates.append(estimate + seen_from_event)
             features.append(encoded)
-        features, descriptors = torch.cat(features), None
+        features, descriptors, seen = torch.cat(features), None, None
         if self.norm is not None:
             features = self.norm(features)
+        if self.geometry is not None and self.encoders:
+            features, seen = torch.zeros_like(features), features
         if self.place is not None:
             features = features + self.place(torch.cat([position, pointing], dim=1))
         if self.describe is not None:
@@ -265,6 +274,7 @@ class ReconstructionNetwork(nn.Module):
             pointing,
             descriptors,
             torch.cat(estimates) if estimates else None,
+            seen,
         )
 
 

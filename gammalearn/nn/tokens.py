@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 __all__ = ["Descriptors", "Tokens", "perpendicular"]
 
@@ -61,8 +61,11 @@ class Descriptors:
             if name != "axis":
                 along, across = dot(vector, axis), dot(vector, perpendicular(axis))
                 parts.append(torch.stack([along.abs(), across.abs()], dim=1))
-        along = [dot(self.vectors[n], axis) for n in ("skewness", "time_slope", "centroid")
-                 if n in self.vectors]
+        along = [
+            dot(self.vectors[n], axis)
+            for n in ("skewness", "time_slope", "centroid")
+            if n in self.vectors
+        ]
         pairs = [a * b for number, a in enumerate(along) for b in along[:number]]
         return torch.cat([*parts, *(pair.unsqueeze(1) for pair in pairs)], dim=1)
 
@@ -94,6 +97,8 @@ class Tokens:
     descriptors : Descriptors or None
     sky : Tensor, shape (n_images, N_SKY), or None
         Place in the sky and precision that the keypoints give, relative to the event's pointing.
+    images : Tensor, shape (n_images, embedding), or None
+        What encoders see, where it is not among the features.
     """
 
     features: Tensor
@@ -102,15 +107,18 @@ class Tokens:
     pointing: Tensor
     descriptors: Descriptors | None
     sky: Tensor | None
+    images: Tensor | None = None
 
     def float(self) -> "Tokens":
         """The same in single precision at least."""
         return replace(
             self,
             features=_single(self.features),
-            sky=None if self.sky is None else _single(self.sky),
+            sky=_single(self.sky),
+            images=_single(self.images),
         )
 
 
-def _single(values: Tensor) -> Tensor:
-    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+def _single(values: Tensor | None) -> Tensor | None:
+    is_half = values is not None and values.dtype in (torch.float16, torch.bfloat16)
+    return values.float() if is_half else values

@@ -36,7 +36,7 @@ def masked_losses(
     weights: Mapping[str, Tensor] | None = None,
     event: Tensor | None = None,
 ) -> dict[str, tuple[Tensor, int]]:
-    """Mean loss of each task that has outputs over the events that it learns from, and their number.
+    """Mean loss of each task with outputs over the events that it learns from, and their number.
 
     Where outputs are of images, ``event`` has the row of each one's event: the loss of an event is
     then the mean over its images.

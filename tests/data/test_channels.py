@@ -40,6 +40,11 @@ def test_peak_time_is_relative_to_the_light_in_units_of_10_ns():
     assert channels(pixels, ["peak_time"])[0] == pytest.approx([-0.9, 0.1, 3.1], rel=1e-6)
 
 
+def test_charge_as_square_root_with_its_sign():
+    (charge,) = channels(image(charge=[0, 4, -9, 1e4]), ["charge"], "sqrt")
+    assert charge == pytest.approx([0, 2, -3, 100])
+
+
 def test_peak_time_does_not_depend_on_the_charge_scale_or_other_images():
     one = image(charge=[1, 3], peak_time=[10, 20])
     two = {k: np.concatenate([v, 7 * v]) for k, v in one.items()}

@@ -179,9 +179,7 @@ def test_what_an_image_without_parameters_has_there_does_not_matter():
     # As far as the places go it is as if its telescope had seen nothing.
     geometry = StereoGeometry(EMBEDDING, VECTORS, False).double()
     tokens = shower.tokens()
-    tokens.descriptors = Descriptors.of(
-        images.scalars, images.vectors, VECTORS
-    )
+    tokens.descriptors = Descriptors.of(images.scalars, images.vectors, VECTORS)
     _, (first, _) = geometry(tokens, 1)
     others = Shower(np.array([0.3, -0.2]), np.array([0.5, 1.0]))
     keep = [0, 2, 3]

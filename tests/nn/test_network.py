@@ -61,9 +61,7 @@ def random_images(camera, event, seed=0, first_id=1):
     vectors[:, 1] = nn.functional.normalize(vectors[:, 1], dim=1)
     # An image without parameters.
     scalars[-1], vectors[-1] = torch.nan, torch.nan
-    return CameraImages(
-        pixels, torch.tensor(event), position, pointing, tel_id, scalars, vectors
-    )
+    return CameraImages(pixels, torch.tensor(event), position, pointing, tel_id, scalars, vectors)
 
 
 def select(images, which):
@@ -289,9 +287,7 @@ def test_where_the_telescope_stands_and_points_matters(network, images):
 def test_encoders_are_one_a_camera_and_heads_one_a_task(network):
     assert list(network.encoders) == ["LSTCam", "NectarCam"]
     by_head = {task: head[-1].out_features for task, head in network.heads.items()}
-    assert by_head == {
-        task: n for task, n in OUTPUTS.items() if not (network.geometry and n == 2)
-    }
+    assert by_head == {task: n for task, n in OUTPUTS.items() if not (network.geometry and n == 2)}
     for head in network.heads.values():
         assert (head[1].in_features, head[1].out_features) == (16, 32)
 

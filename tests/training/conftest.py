@@ -8,7 +8,7 @@ from unittest.mock import patch
 import pytest
 import torch
 
-from gammalearn.data import EventIndex
+from gammalearn.data import EventIndex, columns_of
 from gammalearn.settings import Experiment
 from gammalearn.tasks import build_tasks
 from gammalearn.training import fit, learning_curves
@@ -87,7 +87,8 @@ def train(files, experiment):
 
     def run(folder, resume=False, draw=False, **sections) -> Run:
         made = experiment(**sections)
-        index = EventIndex.build(files, made.data)
+        parameters = columns_of(made.network.parameters)
+        index = EventIndex.build(files, made.data, parameters=parameters)
         # To draw takes longer than to train.
         with nullcontext() if draw else patch.object(learning_curves, "draw_learning_curves"):
             checkpoint, summary = fit(

@@ -189,6 +189,10 @@ def other_task(state):
     state["gammalearn"]["settings"] = yaml.safe_dump(settings)
 
 
+def of_the_future(state):
+    state["gammalearn"]["format"] = 99
+
+
 def other_shape(state):
     state["state_dict"]["network.place.weight"] = torch.zeros(3, 3)
 
@@ -213,6 +217,15 @@ def test_of_another_version(tmp_path, state, change):
     change(state)
     sentence = refusal(save(state, tmp_path / "other.ckpt"))
     assert f"made by 9.8, this is {__version__}" in sentence
+
+
+@pytest.mark.parametrize("change", [without("gammalearn", "format"), of_the_future])
+def test_of_another_frame(tmp_path, state, change):
+    """The first networks saw telescopes in the ground frame: all would fit, and mean nothing."""
+    state = copy.deepcopy(state)
+    change(state)
+    sentence = refusal(save(state, tmp_path / "other.ckpt"))
+    assert "see telescopes in another frame; train the network anew" in sentence
 
 
 def test_of_this_version_the_cause_is_told(tmp_path, state):

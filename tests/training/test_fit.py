@@ -602,7 +602,8 @@ SEVERAL_RUNS = """
 import json, sys
 from pathlib import Path
 import torch
-from gammalearn.data import EventIndex
+from gammalearn.data import EventIndex, columns_of
+from gammalearn.data.descriptors import ALL_DESCRIPTORS
 from gammalearn.settings import Experiment
 from gammalearn.settings_reading import override
 from gammalearn.tasks import build_tasks
@@ -623,7 +624,9 @@ if __name__ == "__main__":
     folder, settings, runs, *files = sys.argv[1:]
     torch.set_num_threads(1)
     experiment = Experiment.model_validate_json(settings)
-    index = EventIndex.build([Path(file) for file in files], experiment.data)
+    index = EventIndex.build(
+        [Path(file) for file in files], experiment.data, parameters=columns_of(ALL_DESCRIPTORS)
+    )
     for name, changes in json.loads(runs).items():
         made = override(experiment, changes)
         run = made, index, build_tasks(made.tasks), Path(folder) / name
@@ -650,6 +653,7 @@ def two_processes(experiment, files, run_in, tmp_path_factory):
     one_event = ["training.batch_size=1", "network.dropout=0.2", "training.weight_averaging=0.5"]
     one_event += ["training.schedule=one_cycle", "training.checkpoint_minutes=1e-9"]
     runs = {name: [f"training.balancing={name}"] for name in BALANCINGS}
+    runs["geometry"] = [f"network.{name}={value}" for name, value in GEOMETRY.items()]
     runs |= {"whole": one_event, "cut off": one_event}
     done = subprocess.run(
         [
@@ -668,6 +672,21 @@ TWO_PROCESSES = {
     "data": {"telescopes": None, "grouping": "stereo"},
     "training": {"epochs": 4, "learning_rate": 0.01, "batch_size": 3, "devices": 2},
 }
+
+
+GEOMETRY = {"parameters": "all", "geometry": True}
+
+
+def test_two_processes_with_geometry_are_as_one(two_processes, train, tmp_path):
+    training = TWO_PROCESSES["training"] | {"batch_size": 5, "devices": 1}
+    one = train(tmp_path, **TWO_PROCESSES | {"training": training, "network": GEOMETRY})
+    two = two_processes("geometry")
+    for figure, points in one.history.items():
+        np.testing.assert_allclose(
+            two.history[figure], points, rtol=1e-3, atol=1e-3, err_msg=figure
+        )
+    (_, first), *_, (_, last) = one.history["train/loss"]
+    assert abs(last - first) > 0.01, "something was learnt"
 
 
 @pytest.mark.parametrize("balancing", BALANCINGS)

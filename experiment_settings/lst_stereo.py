@@ -9,7 +9,6 @@ from gammalearn.settings import (
     EvaluationSettings,
     Experiment,
     NetworkSettings,
-    TaskSettings,
     TrainingSettings,
 )
 
@@ -30,22 +29,17 @@ experiment = Experiment(
     # What DL1 parameters and images tell, and the geometry of the shower. It learns in minutes on
     # two cores; with a GPU, give it backbone="gammaphysnet" and 30 epochs.
     network=NetworkSettings(
-        backbone="conv5",
-        keypoints=16,
-        parameters="all",
-        geometry=True,
-        embedding=128,
-        head=96,
+        backbone="conv5", keypoints=16, parameters="all", geometry=True, embedding=128, head=96
     ),
-    tasks={
-        "particle_type": TaskSettings(),
-        # The loss of energies is the smallest of all.
-        "energy": TaskSettings(weight=3),
-        "direction": TaskSettings(),
-        "impact": TaskSettings(),
-    },
+    # The loss of the energy is the smallest one.
+    tasks={"particle_type": {}, "energy": {"weight": 3}, "direction": {}, "impact": {}},
     evaluation=EvaluationSettings(references=["lst4_requirement"]),
     training=TrainingSettings(
-        epochs=10, batch_size=32, learning_rate=2e-3, schedule="one_cycle", seed=1
+        epochs=14,
+        batch_size=64,
+        learning_rate=2e-3,
+        schedule="one_cycle",
+        weight_averaging=0.998,
+        seed=1,
     ),
 )

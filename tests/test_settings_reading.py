@@ -150,7 +150,7 @@ def test_a_simulation_of_an_experiment_can_be_overridden():
         ("training.epochs=many", "training.epochs: Input should be a valid integer"),
         ("training.epochs=0", "training.epochs: Input should be greater than or equal to 1, got 0"),
         ("data.grouping=triple", "data.grouping: Input should be 'mono' or 'stereo', got 'triple'"),
-        ("data.channels=[charge, charge]", "data.channels: expected one or more different"),
+        ("data.channels=[charge, charge]", "data.channels: expected different"),
         ("data.channels=[colour]", "data.channels.0: Input should be 'charge', 'peak_time'"),
         ("tasks=[]", "tasks: expected at least one task"),
         ("network.embedding=100", "network.embedding: Input should be a multiple of 8, got 100"),

@@ -21,7 +21,7 @@ from .reader import TRUTH_UNITS, Reader, event_keys, match_rows
 __all__ = ["EVENT_COLUMNS", "IMAGE_COLUMNS", "FileIndex", "chosen_telescopes", "image_columns"]
 
 #: Changes when what is kept of a file does.
-FORMAT = 5
+FORMAT = 6
 
 DESCRIPTION = "index.json"
 

@@ -35,11 +35,6 @@ log = logging.getLogger(__name__)
 #: Images whose parameters are computed together.
 ROWS_AT_A_TIME = 256
 
-log = logging.getLogger(__name__)
-
-#: Images whose parameters are computed together.
-ROWS_AT_A_TIME = 256
-
 #: Picture thresholds (p.e.) of cleaning by telescope type, the boundary's being half of them, as in
 #: the settings that `ctapipe-quickstart` gives, with a first line for telescopes that those leave
 #: out.
@@ -147,55 +142,6 @@ class ParameterCalculator:
             for name, column in values.items():
                 column.append(flat[name])
         return {name: np.array(column) for name, column in values.items()}
-
-
-class MissingParameters:
-    """Computes the image parameters that a file lacks, as far as ctapipe can and there are images.
-
-    Parameters
-    ----------
-    reader : Reader
-    file : tables.File
-        What it reads, open; it describes the telescopes as ctapipe does.
-    """
-
-    def __init__(self, reader: Reader, file: tables.File):
-        self._reader, self._file = reader, file
-
-    def __call__(self, tel_id: int, names: Iterable[str]) -> dict[str, np.ndarray]:
-        """Those of these parameters that can be computed, of all images of a telescope.
-
-        Returns
-        -------
-        dict of str to ndarray of float64, shape (n_images,)
-        """
-        reader = self._reader
-        names = sorted(set(names) & computable_parameters())
-        if not names or not reader.has_pixels:
-            return {}
-        log.info("'%s': computing %s of telescope %d.", reader.path, ", ".join(names), tel_id)
-        parts = []
-        for start in range(0, reader.n_images(tel_id), ROWS_AT_A_TIME):
-            rows = np.arange(start, min(start + ROWS_AT_A_TIME, reader.n_images(tel_id)))
-            pixels = reader.pixels(tel_id, rows, ["charge", "peak_time"])
-            what = f"what the parameters of telescope {tel_id} are computed from"
-            with reading(reader.path, what):
-                parts.append(self._calculator(tel_id, pixels["charge"], pixels["peak_time"], names))
-        return {
-            name: np.concatenate([part[name] for part in parts]).astype(np.float64)
-            for name in names
-        }
-
-    @cached_property
-    def _calculator(self) -> ParameterCalculator:
-        with reading(self._reader.path, "the description of the telescopes"):
-            try:
-                subarray = SubarrayDescription.from_hdf(
-                    self._file, focal_length_choice=FocalLengthKind.EFFECTIVE
-                )
-            except RuntimeError:
-                subarray = self._reader.subarray
-            return ParameterCalculator(subarray)
 
 
 class MissingParameters:

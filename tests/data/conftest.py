@@ -3,10 +3,13 @@
 import shutil
 from functools import cache
 
+import astropy.units as u
 import numpy as np
 import pytest
 import tables
 import torch
+from astropy.coordinates import AltAz, SkyCoord
+from ctapipe.coordinates import GroundFrame, TiltedGroundFrame
 from ctapipe.io import TableLoader
 
 from gammalearn.data import EventDataset, EventIndex, columns_of
@@ -120,3 +123,17 @@ def assert_same_batch():
                 assert torch.equal(tensor, expected), (name, part)
 
     return check
+
+
+@pytest.fixture(scope="session")
+def seen_from_the_sky():
+    """Positions in the ground frame along fov_lon and fov_lat of a pointing, by ctapipe."""
+
+    def along_axes(position, alt, az):
+        pointing = SkyCoord(alt=alt * u.deg, az=az * u.deg, frame=AltAz())
+        ground = SkyCoord(*np.transpose(position) * u.m, frame=GroundFrame())
+        tilted = ground.transform_to(TiltedGroundFrame(pointing_direction=pointing))
+        # Its y grows to the left, against fov_lon; its x down, against fov_lat.
+        return np.column_stack([-tilted.y.to_value(u.m), -tilted.x.to_value(u.m)])
+
+    return along_axes

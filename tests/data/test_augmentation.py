@@ -165,6 +165,7 @@ def with_dropout(make):
             "proton_run202_prod5",
             "proton_run1_6.0.2",
             min_multiplicity=2,
+            parameters=["light", "centroid"],
             augmentation={"telescope_dropout": dropout},
         )
         dataset.tasks = tasks
@@ -178,29 +179,36 @@ def with_dropout(make):
 
 
 def contents(loader, epoch=0):
-    """Of each event the images, their positions and the targets."""
+    """Of each event the images, their positions, the targets and the images' descriptors."""
     loader.sampler.set_epoch(epoch)
     found = {}
     for batch in loader:
         for row, event in enumerate(batch.index.tolist()):
             parts = [
-                (images.pixels[mine], images.position[mine])
+                (
+                    images.pixels[mine],
+                    images.position[mine],
+                    torch.cat([images.scalars[mine], images.vectors[mine, 0]], dim=1),
+                )
                 for images in batch.images.values()
                 if len(mine := torch.flatten((images.event == row).nonzero()))
             ]
-            pixels = [image.numpy() for images, _ in parts for image in images]
-            position = torch.cat([place for _, place in parts]).numpy()
-            found[event] = pixels, position, batch.targets["impact"][row].numpy()
+            pixels = [image.numpy() for images, *_ in parts for image in images]
+            position, described = (
+                torch.cat(values).numpy() for values in list(zip(*parts, strict=True))[1:]
+            )
+            found[event] = pixels, position, batch.targets["impact"][row].numpy(), described
     return found
 
 
-def test_events_are_as_if_the_dropped_telescopes_had_not_triggered(with_dropout):
-    """Positions and impact relative to the mean position of the telescopes that are left."""
+def test_events_are_as_if_the_dropped_telescopes_had_not_triggered(with_dropout, seen_from_the_sky):
+    """Positions and impact relative to the mean position of the telescopes that are left, whose
+    descriptors stay with their images."""
     loader = with_dropout()
     events, images = loader.dataset.index.events, loader.dataset.index.images
     whole, n_dropped = contents(with_dropout(augment=False)), 0
-    for event, (pixels, position, target) in contents(loader).items():
-        all_pixels, all_positions, _ = whole[event]
+    for event, (pixels, position, target, described) in contents(loader).items():
+        all_pixels, all_positions, _, all_described = whole[event]
         stays = [
             next(n for n, other in enumerate(all_pixels) if np.array_equal(image, other))
             for image in pixels
@@ -209,12 +217,15 @@ def test_events_are_as_if_the_dropped_telescopes_had_not_triggered(with_dropout)
         n_dropped += len(all_pixels) - len(stays)
         relative = all_positions[stays]
         np.testing.assert_allclose(position, relative - relative.mean(axis=0), atol=1e-3)
+        np.testing.assert_array_equal(described, all_described[stays])
         # Independent of our reference: the telescopes' own positions.
         mine = images[images["event"] == event]
-        places = np.column_stack([mine["x"], mine["y"]])
+        pointing = events["pointing_alt"][event], events["pointing_az"][event]
+        places = seen_from_the_sky(np.column_stack([mine[axis] for axis in "xyz"]), *pointing)
         centred = places - places.mean(axis=0)
         left = [int(np.hypot(*(centred - place[:2]).T).argmin()) for place in relative]
-        core = events["true_core_x"][event], events["true_core_y"][event]
+        core = [[events["true_core_x"][event], events["true_core_y"][event], 0.0]]
+        core = seen_from_the_sky(core, *pointing)[0]
         assert target * 100 == pytest.approx(core - places[left].mean(axis=0), abs=0.01)
     assert 5 < n_dropped < len(images)
 

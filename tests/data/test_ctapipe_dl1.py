@@ -348,13 +348,33 @@ class TestMonitoredPointing:
 
 
 class TestRefused:
-    def test_parameters_only(self, dl1):
-        with pytest.raises(InputFileError, match="parameters only.*--write-images"):
-            CtapipeDL1Reader(dl1("proton_run202_prod5.params_only"))
+    @pytest.mark.parametrize(
+        "name", ["dl1_ctapipe/proton_run202_prod5.params_only.dl1.h5",
+                 "dl1_old/aict_cta_protons.dl1.h5"],
+    )  # fmt: skip
+    def test_parameters_only_where_a_network_sees_pixels(self, data_dir, name):
+        with pytest.raises(InputFileError) as error:
+            EventIndex.build([data_dir / name], DataSettings())
+        assert str(error.value) == (
+            f"'{data_dir / name}' holds no DL1 images (image parameters only); make it anew with "
+            "images (ctapipe-process --write-images), or train a network of parameters alone "
+            "(network.backbone=none and data.channels=[])."
+        )
 
-    def test_parameters_only_of_an_old_release(self, data_dir):
-        with pytest.raises(InputFileError, match="parameters only.*--write-images"):
-            CtapipeDL1Reader(data_dir / "dl1_old" / "aict_cta_protons.dl1.h5")
+    def test_pixels_of_a_file_of_parameters(self, dl1):
+        with (
+            CtapipeDL1Reader(dl1("proton_run202_prod5.params_only")) as reader,
+            pytest.raises(InputFileError, match="holds no DL1 images; make the file anew"),
+        ):
+            reader.pixels(1, np.arange(1), ["charge"])
+
+    def test_neither_images_nor_parameters(self, altered):
+        path = altered(
+            "proton_run202_prod5.params_only",
+            lambda file: file.remove_node(PARAMETERS, recursive=True),
+        )
+        with pytest.raises(InputFileError, match="nor their parameters.*--write-parameters"):
+            CtapipeDL1Reader(path)
 
     def test_hdf5_of_another_kind(self, tmp_path):
         with tables.open_file(tmp_path / "other.h5", "w") as file:
@@ -367,10 +387,11 @@ class TestRefused:
         with pytest.raises(InputFileError, match="cannot be read as HDF5"):
             CtapipeDL1Reader(tmp_path / "text.h5")
 
-    def test_a_file_is_closed_when_refused(self, dl1, tmp_path):
-        path = tmp_path / "refused.h5"
-        shutil.copyfile(dl1("proton_run202_prod5.params_only"), path)
-        path.chmod(0o644)
+    def test_a_file_is_closed_when_refused(self, altered):
+        path = altered(
+            "proton_run202_prod5.params_only",
+            lambda file: file.remove_node(PARAMETERS, recursive=True),
+        )
         with pytest.raises(InputFileError):
             CtapipeDL1Reader(path)
         # PyTables would refuse to write a file that is open elsewhere.

@@ -111,8 +111,10 @@ class TestImages:
 
 
 class TestPlaces:
-    def test_positions_are_relative_to_the_mean_of_the_telescopes(self, make):
+    def test_positions_are_relative_to_the_mean_of_the_telescopes(self, make, seen_from_the_sky):
+        """Along fov_lon, fov_lat and the pointing, which is 70 deg high in the north."""
         dataset = make(RUN202)
+        up, north = np.sin(np.deg2rad(70)), np.cos(np.deg2rad(70))
         for item in range(len(dataset)):
             images = dataset.index.images[dataset.index.images["event"] == item]
             absolute = np.column_stack([images[axis] for axis in "xyz"])
@@ -120,8 +122,11 @@ class TestPlaces:
             relative = torch.cat([batch[name].position for name in ("LSTCam", "FlashCam")
                                   if name in batch])  # fmt: skip
             assert relative.mean(axis=0).tolist() == pytest.approx([0, 0, 0], abs=1e-4)
+            expected = np.column_stack(
+                [seen_from_the_sky(absolute, 70, 0), absolute @ [north, 0, up]]
+            )
             np.testing.assert_allclose(
-                relative - relative[0], absolute - absolute[0], rtol=0, atol=1e-3
+                relative - relative[0], expected - expected[0], rtol=0, atol=2e-3
             )
 
     def test_mono_is_at_the_origin(self, make):
@@ -164,6 +169,50 @@ class TestPlaces:
             assert pointing.sum(axis=0) == pytest.approx([0, 0], abs=1e-3)
         else:
             np.testing.assert_allclose(pointing, offsets, rtol=0, atol=2e-4)
+
+
+class TestDescriptors:
+    @pytest.mark.parametrize("grouping", ["mono", "stereo"])
+    def test_are_those_of_the_image_beside_them(self, make, telescope_events, grouping):
+        """Two cameras and files, in any order: what ctapipe reads of the image with these ids."""
+        dataset = make(RUN202, "gamma_lsts_run7_7.0.0", grouping=grouping,
+                       parameters=["centroid", "light", "axis"])  # fmt: skip
+        index = dataset.index
+        items = np.random.default_rng(0).permutation(len(dataset))[:12]
+        batch, n_images, n_missing = dataset[items], 0, 0
+        for images in batch.images.values():
+            assert images.scalars.dtype == images.vectors.dtype == torch.float32
+            assert images.vectors.shape == (len(images.event), 2, 2)
+            for row, event in enumerate(batch.index[images.event].tolist()):
+                path = index.files[index.events["file"][event]]
+                table = telescope_events(path, parameters=True)[int(images.tel_id[row])]
+                same = (table["obs_id"] == index.events["obs_id"][event]) & (
+                    table["event_id"] == index.events["event_id"][event]
+                )
+                (image,) = table[same]
+                psi = np.deg2rad(image["hillas_psi"])
+                expected = [
+                    np.log10(image["hillas_intensity"] / 100),
+                    image["hillas_fov_lon"],
+                    image["hillas_fov_lat"],
+                    np.cos(psi),
+                    np.sin(psi),
+                ]
+                found = [*images.scalars[row], *images.vectors[row].flatten()]
+                np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+                n_images += 1
+                n_missing += bool(np.isnan(expected).all())
+        assert set(batch.images) == {"LSTCam", "FlashCam"}
+        assert n_images == index.events["multiplicity"][items].sum()
+        assert 0 < n_missing < n_images
+
+    def test_are_not_there_where_none_are_asked_for(self, make):
+        (images,) = make(RUN201)[0].images.values()
+        assert images.scalars is None and images.vectors is None
+
+    def test_scalars_alone(self, make):
+        (images,) = make(RUN201, parameters=["light", "width"])[0].images.values()
+        assert images.scalars.shape == (2, 2) and images.vectors.shape == (2, 0, 2)
 
 
 class TestFiles:

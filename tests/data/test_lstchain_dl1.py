@@ -5,11 +5,23 @@ import shutil
 import numpy as np
 import pytest
 import tables
+from ctapipe.containers import ImageParametersContainer
+from ctapipe.coordinates import TelescopeFrame
+from ctapipe.image import (
+    concentration_parameters,
+    hillas_parameters,
+    leakage_parameters,
+    morphology_parameters,
+    tailcuts_clean,
+    timing_parameters,
+)
+from ctapipe.instrument import SubarrayDescription
 from ctapipe.io import read_table
 
 from gammalearn.data import EventDataset, EventIndex
 from gammalearn.data.formats import open_reader
 from gammalearn.data.lstchain_dl1 import IMAGES, PARAMETERS, LstchainDL1Reader
+from gammalearn.data.parameters import flat_parameters
 from gammalearn.data.reader import TRUTH_UNITS, event_keys, match_rows
 from gammalearn.errors import CutError, EmptySelectionError, InputFileError
 from gammalearn.settings import DataSettings
@@ -135,6 +147,175 @@ def test_showers_are_those_of_ctapipes_file(lstchain, dl1, name):
                     reference = expected["charge"][row][light]
                     assert np.corrcoef(image[light], reference)[0, 1] > 0.99
                     assert image[light].sum() == pytest.approx(reference.sum(), rel=0.05)
+
+
+#: What is made of lstchain's parameters.
+CONVERTED = [
+    "hillas_intensity", "hillas_skewness", "hillas_kurtosis", "hillas_fov_lon", "hillas_fov_lat",
+    "hillas_r", "hillas_phi", "hillas_length", "hillas_width", "hillas_psi", "timing_slope",
+    "timing_intercept", "concentration_cog", "concentration_core", "concentration_pixel",
+    "leakage_intensity_width_1", "leakage_intensity_width_2", "leakage_pixels_width_1",
+    "leakage_pixels_width_2", "morphology_n_pixels", "morphology_n_islands",
+]  # fmt: skip
+
+
+def described_by_ctapipe(geometry, image, time, mask):
+    """Parameters in the telescope frame of the pixels that lstchain's cleaning left."""
+    sky = geometry.transform_to(TelescopeFrame())
+    hillas = hillas_parameters(sky[mask], image[mask])
+    return flat_parameters(
+        ImageParametersContainer(
+            hillas=hillas,
+            timing=timing_parameters(sky[mask], image[mask], time[mask], hillas),
+            leakage=leakage_parameters(sky, image, mask),
+            concentration=concentration_parameters(sky, image * mask, hillas),
+            morphology=morphology_parameters(sky, mask),
+        )
+    )
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_parameters_by_ctapipes_names_are_what_ctapipe_has(lstchain, name):
+    """Of lstchain's pixels, with the effective focal length and ctapipe's ends of the axes."""
+    subarray = SubarrayDescription.from_hdf(lstchain(name), focal_length_choice="EFFECTIVE")
+    n_images = 0
+    columns = ["x", "y", "psi", "time_gradient", "intercept"]
+    with tables.open_file(lstchain(name)) as file:
+        theirs = read_table(file, PARAMETERS)
+    with open_reader(lstchain(name)) as reader:
+        assert set(CONVERTED) <= set(reader.parameter_names())
+        for tel_id in reader.telescopes_with_images():
+            rows = np.arange(reader.n_images(tel_id))
+            table, pixels = reader.images(tel_id, CONVERTED), reader.pixels(tel_id, rows, PIXELS)
+            geometry = subarray.tel[tel_id].camera.geometry
+            for row in rows:
+                found = {column: table[column][row] for column in CONVERTED}
+                mask = pixels["cleaning_mask"][row]
+                if mask.sum() < 5:
+                    continue
+                # Times on the line that lstchain found: to real ones, ctapipe fits a choice of
+                # pixels that it draws at random.
+                x, y, psi, gradient, intercept = theirs[theirs["tel_id"] == tel_id][columns][row]
+                along = (geometry.pix_x.to_value("m") - x) * np.cos(psi)
+                along += (geometry.pix_y.to_value("m") - y) * np.sin(psi)
+                time = intercept + gradient * along
+                expected = described_by_ctapipe(geometry, pixels["charge"][row], time, mask)
+                n_images += 1
+                for column in CONVERTED:
+                    # lstchain takes the arc tangent of widths, so that it knows their size in m.
+                    assert found[column] == pytest.approx(expected[column], rel=1e-5, abs=1e-6), (
+                        column
+                    )
+    assert n_images > 0
+
+
+@pytest.mark.parametrize("name", [GAMMAS, "proton_run1_7.0.0", "proton_run202_prod5"])
+def test_parameters_are_near_those_of_ctapipes_file(lstchain, dl1, name):
+    """Of images that both cleanings found as bright: same place in the sky, same axis and extent,
+    and the same end of the axis where the image is not symmetrical."""
+    names = ["hillas_intensity", "hillas_fov_lon", "hillas_fov_lat", "hillas_psi", "hillas_length",
+             "hillas_skewness", "morphology_n_pixels"]  # fmt: skip
+    n_alike = 0
+    with open_reader(lstchain(f"{name}_4tel")) as theirs, open_reader(dl1(name)) as ours:
+        for tel_id in theirs.telescopes_with_images():
+            one, other = (reader.images(tel_id, names) for reader in (theirs, ours))
+            other = other[match_rows(event_keys(one), event_keys(other))]
+            same = np.abs(one["hillas_intensity"] / other["hillas_intensity"] - 1) < 0.02
+            for a, b in zip(one[same], other[same], strict=True):
+                n_alike += 1
+                assert a["hillas_fov_lon"] == pytest.approx(b["hillas_fov_lon"], abs=0.015)
+                assert a["hillas_fov_lat"] == pytest.approx(b["hillas_fov_lat"], abs=0.015)
+                turn = (a["hillas_psi"] - b["hillas_psi"] + 90) % 180 - 90
+                assert abs(turn) < 3
+                # The equivalent focal length would make them 4.5 % longer.
+                assert a["hillas_length"] == pytest.approx(b["hillas_length"], rel=0.03)
+                if abs(b["hillas_skewness"]) > 0.05 and abs(b["hillas_psi"]) < 80:
+                    assert a["hillas_skewness"] * b["hillas_skewness"] > 0
+    assert n_alike >= 1
+
+
+def test_what_lstchain_has_no_parameters_for_is_computed(lstchain):
+    """By ctapipe's cleaning, so that another image may be too faint."""
+    with open_reader(lstchain(f"{GAMMAS}_4tel")) as reader:
+        assert "peak_time_std" not in reader.parameter_names()
+        n_images = 0
+        for tel_id in reader.telescopes_with_images():
+            rows = np.arange(reader.n_images(tel_id))
+            found = reader.images(tel_id, ["peak_time_std", "timing_deviation", "no_such"])
+            assert "no_such" not in found.colnames
+            pixels = reader.pixels(tel_id, rows, ["charge", "peak_time"])
+            geometry = reader.subarray.tel[tel_id].camera.geometry
+            for row, charge, time in zip(rows, *(pixels[n] for n in PIXELS[:2]), strict=True):
+                lit = tailcuts_clean(geometry, charge, 8.5, 4.25, False, 2)
+                if lit.sum() < 3 or charge[lit].sum() < 50:
+                    assert np.isnan(found["peak_time_std"][row])
+                    continue
+                assert found["peak_time_std"][row] == pytest.approx(time[lit].std(), rel=1e-5)
+                assert found["timing_deviation"][row] > 0
+                n_images += 1
+    assert n_images > 8
+
+
+def test_unknown_effective_focal_length_is_the_equivalent_one(changed):
+    def forget(file):
+        optics = file.root.configuration.instrument.telescope.optics
+        nothing = np.full(optics.nrows, np.nan)
+        optics.modify_column(colname="effective_focal_length", column=nothing)
+
+    path = changed(forget)
+    with tables.open_file(path) as file:
+        parameters = read_table(file, PARAMETERS)
+    with open_reader(path) as reader:
+        table = reader.images(2, ["hillas_fov_lon", "hillas_length", "peak_time_std"])
+    mine = parameters[parameters["tel_id"] == 2]
+    np.testing.assert_allclose(table["hillas_fov_lon"], np.rad2deg(mine["y"] / 28))
+    np.testing.assert_allclose(table["hillas_length"], mine["length"], rtol=1e-5)
+    assert np.isfinite(table["peak_time_std"]).any()
+
+
+class TestFileOfParametersAlone:
+    """For a network without pixels it is as good as the file with images."""
+
+    @pytest.fixture
+    def alone(self, changed):
+        return changed(lambda file: file.remove_node(IMAGES))
+
+    def test_has_the_same_events(self, alone, lstchain):
+        settings = DataSettings(channels=[], telescopes=[2, 3], min_multiplicity=2)
+        names = ["hillas_fov_lon", "hillas_psi", "leakage_intensity_width_2", "timing_slope"]
+        one, whole = (
+            EventIndex.build([path], settings, parameters=names)
+            for path in (alone, lstchain(f"{GAMMAS}_4tel"))
+        )
+        assert len(one) == 2 and one.cut_flow == whole.cut_flow
+        for table, expected in ((one.images, whole.images), (one.events, whole.events)):
+            assert table.colnames == expected.colnames
+            for name in table.colnames:
+                np.testing.assert_array_equal(table[name], expected[name], name)
+
+    def test_has_nothing_to_compute_from(self, alone):
+        index = EventIndex.build(
+            [alone], DataSettings(channels=[]), parameters=["peak_time_std", "hillas_width"]
+        )
+        assert np.isnan(index.images["peak_time_std"]).all()
+        assert np.isfinite(index.images["hillas_width"]).sum() == 12
+
+    def test_has_no_pixels(self, alone):
+        with pytest.raises(InputFileError, match="image parameters only.*data.channels="):
+            EventIndex.build([alone], DataSettings())
+        with (
+            open_reader(alone) as reader,
+            pytest.raises(InputFileError, match="no DL1 images; make the file anew"),
+        ):
+            reader.pixels(1, np.arange(1), ["charge"])
+
+    def test_without_rows_is_refused(self, changed):
+        def empty(file):
+            file.remove_node(IMAGES)
+            file.get_node(PARAMETERS).remove_rows()
+
+        with pytest.raises(EmptySelectionError, match="holds no events"):
+            EventIndex.build([changed(empty)], DataSettings(channels=[]))
 
 
 def test_batches_beside_those_of_ctapipe(lstchain, dl1):

@@ -41,10 +41,14 @@ KEYS = ["obs_id", "event_id", "tel_id"]
 def make_dl2(lstchain, tmp_path):
     """The DL2 file of a perfect network, and the DL1 file it is of."""
 
-    def make(name, grouping, source=None, output=None, **data):
+    def make(name, grouping, source=None, output=None, network=None, **data):
         source = source or lstchain(f"{name}_4tel")
         experiment = Experiment.model_validate(
-            {"data": {"grouping": grouping, **data}, "output": output or {}}
+            {
+                "data": {"grouping": grouping, **data},
+                "output": output or {},
+                "network": network or {},
+            }
         )
         index = EventIndex.build([source], experiment.data)
         tasks = build_tasks(experiment.tasks)
@@ -210,18 +214,43 @@ def test_results_stand_with_their_events(make_dl2, grouping):
         assert used.tolist() == counts
 
 
-def test_image_parameters_that_mean_the_same_are_kept(make_dl2):
+def test_image_parameters_are_those_that_ctapipe_has(make_dl2):
+    """What means the same stays; places, angles and lengths are in the telescope frame."""
     source, path = make_dl2(GAMMAS, "mono")
     images = lstchain_images(source)
     events = in_order(load(path, "telescope"), KEYS)
     same = ["leakage_pixels_width_2", "leakage_intensity_width_1", "concentration_core"]
     names = {name: name for name in same} | {
-        f"hillas_{name}": name for name in ("intensity", "length", "width", "skewness", "kurtosis")
+        f"hillas_{name}": name for name in ("intensity", "kurtosis")
     }
     names |= {f"morphology_{name}": name for name in ("n_pixels", "n_islands")}
     for ours, theirs in names.items():
         np.testing.assert_array_equal(events[ours], images[theirs])
-    assert events["hillas_length"].unit == u.deg
+    optics = SubarrayDescription.from_hdf(source).tel[1].optics
+    effective = optics.effective_focal_length.to_value(u.m)
+    equivalent = optics.equivalent_focal_length.to_value(u.m)
+    for ours, theirs in (("fov_lon", "y"), ("fov_lat", "x")):
+        assert events[f"hillas_{ours}"].unit == u.deg
+        expected = np.rad2deg(images[theirs] / effective)
+        np.testing.assert_allclose(events[f"hillas_{ours}"], expected, rtol=1e-6)
+    # lstchain has them by the equivalent focal length.
+    for name in ("length", "width"):
+        assert events[f"hillas_{name}"].unit == u.deg
+        expected = images[name] * equivalent / effective
+        np.testing.assert_allclose(events[f"hillas_{name}"], expected, rtol=1e-4)
+    # ctapipe has the axis of an image within ±90 deg of fov_lon; what has a sign turns with it.
+    way = np.stack([np.sin(images["psi"]), np.cos(images["psi"])])
+    psi = events["hillas_psi"].quantity.to_value(u.rad)
+    known = np.isfinite(psi)
+    assert 0 < known.sum() < len(known) and np.all(np.abs(psi[known]) <= np.pi / 2)
+    for ours, theirs in (
+        ("hillas_skewness", images["skewness"]),
+        ("timing_slope", images["time_gradient"] * np.deg2rad(effective)),
+    ):
+        np.testing.assert_allclose(
+            events[ours] * np.stack([np.cos(psi), np.sin(psi)]), theirs * way, rtol=1e-5, atol=1e-6
+        )
+    assert events["timing_slope"].unit == 1 / u.deg
 
 
 def test_images_are_there_where_they_are_asked_for(make_dl2):
@@ -328,10 +357,7 @@ def test_without_times_only_a_telescope_at_rest_has_a_pointing(make_dl2, observe
 @pytest.mark.parametrize("images", [False, True])
 def test_our_reader_reads_the_same_from_the_written_file(make_dl2, images):
     source, path = make_dl2(PROTONS, "mono", output={"dl1_images": images})
-    if not images:
-        with pytest.raises(InputFileError, match="holds no DL1 images"):
-            CtapipeDL1Reader(path)
-        return
+    names = ["hillas_psi", "hillas_fov_lat", "hillas_skewness", "leakage_intensity_width_2"]
     with LstchainDL1Reader(source) as before, CtapipeDL1Reader(path) as after:
         for name in before.events.colnames:
             if before.events[name].dtype.kind == "f":
@@ -339,9 +365,31 @@ def test_our_reader_reads_the_same_from_the_written_file(make_dl2, images):
             else:
                 assert np.array_equal(after.events[name], before.events[name])
         for tel_id in before.telescopes_with_images():
-            old, new = before.images(tel_id), after.images(tel_id)
+            old, new = before.images(tel_id, names), after.images(tel_id, names)
             for name in old.colnames:
                 np.testing.assert_allclose(new[name], old[name], rtol=1e-6)
+        assert after.has_pixels == images
+
+
+def test_of_a_file_without_images_there_are_none(make_dl2, lstchain, tmp_path):
+    """Though they are asked for; a network of parameters alone needs none."""
+    alone = tmp_path / "alone.h5"
+    shutil.copyfile(lstchain(f"{GAMMAS}_4tel"), alone)
+    alone.chmod(0o644)
+    with tables.open_file(alone, "a") as file:
+        file.remove_node(IMAGES)
+    _, path = make_dl2(
+        "alone",
+        "mono",
+        alone,
+        output={"dl1_images": True},
+        network={"backbone": "none", "parameters": "all"},
+        channels=[],
+    )
+    with tables.open_file(path) as file:
+        assert "/dl1/event/telescope/images" not in file
+        assert file.root._v_attrs["CTA PRODUCT DATA LEVELS"] == "DL1_PARAMETERS,DL2"
+    assert np.isfinite(load(path, "telescope")["GammaLearn_tel_energy"]).any()
 
 
 def test_the_layout_is_chosen_where_dl2_is_made(lstchain, checkpoint, tmp_path, capsys):

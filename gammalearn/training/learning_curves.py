@@ -111,5 +111,7 @@ def draw_learning_curves(history, path: Path) -> None:
 def _title(name: str, is_loss: bool) -> str:
     if is_loss:
         return "total loss" if name == "loss" else f"{name.replace('_', ' ')} loss"
+    if name == "measure":
+        return "mean of the losses' logarithms"
     unit = {"angular_resolution": " (deg)", "impact_resolution": " (m)"}.get(name, "")
     return ("AUC" if name == "auc" else name.replace("_", " ")) + unit

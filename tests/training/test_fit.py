@@ -58,10 +58,15 @@ def test_summary(three_epochs, files):
     assert summary["parameters"] == sum(p.numel() for p in network.parameters())
 
 
-def test_best_is_the_epoch_of_least_validation_loss(three_epochs):
-    epoch, loss = np.array(three_epochs.history["validation/loss"]).T
+def test_best_is_the_epoch_in_which_all_tasks_are_best(three_epochs):
+    """By the mean of the logarithms of their validation losses: each counts the same."""
+    losses = np.array([three_epochs.history[f"validation/{name}"] for name in TASKS])
+    epoch, measure = losses[0, :, 0], np.log(losses[:, :, 1]).mean(axis=0)
     assert epoch.tolist() == [1, 2, 3]
-    assert load_checkpoint(three_epochs.checkpoint).epoch == epoch[np.argmin(loss)]
+    np.testing.assert_allclose(
+        np.array(three_epochs.history["validation/measure"])[:, 1], measure, rtol=1e-5
+    )
+    assert load_checkpoint(three_epochs.checkpoint).epoch == epoch[np.argmin(measure)]
     assert load_checkpoint(three_epochs.last).epoch == 3
 
 
@@ -156,7 +161,7 @@ def test_a_run_that_has_moved_keeps_its_best_epoch(train, tmp_path, monkeypatch)
     log = ReconstructionModule.log
 
     def rising(self, name, value, **options):
-        if name == "validation/loss":
+        if name == "validation/measure":
             value = torch.tensor(float(self.current_epoch))
         log(self, name, value, **options)
 
@@ -256,7 +261,7 @@ def test_last_is_the_last_epoch_though_an_earlier_one_was_best(train, tmp_path, 
     log = ReconstructionModule.log
 
     def worse_each_epoch(self, name, value, **options):
-        if name == "validation/loss":
+        if name == "validation/measure":
             value = torch.tensor(float(self.current_epoch))
         log(self, name, value, **options)
 

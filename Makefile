@@ -4,6 +4,7 @@
 PYTHON ?=
 EXPERIMENT ?= experiment_settings/lst_stereo.py
 ARGS ?=
+SIZE ?= $(or $(GAMMALEARN_STUDY),small)
 PYTEST_ARGS ?=
 
 VENV := .venv
@@ -17,7 +18,7 @@ TESTABLE := $(VENV)/.testable
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run test lint clean
+.PHONY: help install run study test lint clean
 
 help: ## list these targets
 	@echo "GammaLearn: deep-learning event reconstruction for Cherenkov telescopes"
@@ -25,12 +26,16 @@ help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
 	while IFS='|' read -r target what; do printf '  make %-9s %s\n' "$$target" "$$what"; done
 	@echo
-	@echo "Variables: EXPERIMENT=$(EXPERIMENT) ARGS= PYTEST_ARGS= PYTHON="
+	@echo "Variables: EXPERIMENT=$(EXPERIMENT) ARGS= SIZE=$(SIZE) PYTEST_ARGS= PYTHON="
 
 install: $(INSTALLED) ## install GammaLearn and what it needs into .venv
 
 run: $(INSTALLED) ## run EXPERIMENT, with ARGS for the gammalearn command
 	$(VENV)/bin/gammalearn $(EXPERIMENT) $(ARGS)
+
+study: $(INSTALLED) ## train and compare stereo, mono and others, in the SIZE small or full, with ARGS
+	GAMMALEARN_STUDY=$(SIZE) $(VENV)/bin/python benchmarks/study.py run $(ARGS)
+	GAMMALEARN_STUDY=$(SIZE) $(VENV)/bin/python benchmarks/study.py page
 
 # One process a core, each on one thread: threads of several processes would wait for each other.
 test: $(TESTABLE) ## run the tests, with PYTEST_ARGS for pytest

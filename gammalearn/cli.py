@@ -24,6 +24,7 @@ examples:
   gammalearn predict runs/first/checkpoints/best.ckpt my/*.dl1.h5 -o dl2
   gammalearn models
   gammalearn evaluate dl2/*.dl2.h5 -o evaluation
+  gammalearn baseline experiment_settings/lst_stereo.py -o runs/baseline
   gammalearn compare runs/lst_stereo runs/lst_mono -o comparison
   gammalearn simulate --particle gamma --n-showers 1000 --energy 50GeV 5TeV -o my/gamma.dl1.h5
   gammalearn sweep my.py --grid training.learning_rate=1e-3,3e-4 --seeds 5 -o sweep
@@ -48,6 +49,20 @@ def run(arguments) -> None:
         progress=not arguments.quiet,
     )
     run(experiment, output, options)
+    print(f"Results are in {output}; open {output / 'report.html'}.")
+
+
+def baseline(arguments) -> None:
+    """Reconstruct an experiment's events with Hillas parameters and boosted trees."""
+    from .baseline_run import run_baseline
+    from .experiment import RunOptions
+    from .settings_reading import load_experiment, override
+
+    experiment = override(load_experiment(arguments.settings), arguments.set)
+    output = Path(arguments.output)
+    options = RunOptions(overwrite=arguments.overwrite, progress=not arguments.quiet)
+    for name, (_, _, parameters, result) in run_baseline(experiment, output, options).items():
+        print(f"{name}: {result} with {parameters}")
     print(f"Results are in {output}; open {output / 'report.html'}.")
 
 
@@ -281,6 +296,12 @@ def _parser():
     sub.add_argument(
         "--fast-dev-run", action="store_true", help="one batch of everything, to try the settings"
     )
+
+    sub = command(baseline)
+    sub.add_argument("settings", metavar="SETTINGS", help="experiment, a .py or .yaml file")
+    _add_set(sub)
+    sub.add_argument("-o", "--output", metavar="DIR", required=True, help="where results go")
+    sub.add_argument("--overwrite", action="store_true", help="replace the results in DIR")
 
     sub = command(sweep)
     sub.add_argument("settings", metavar="SETTINGS", help="experiment, a .py or .yaml file")

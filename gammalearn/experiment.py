@@ -340,9 +340,15 @@ def _check_names(files: Sequence[Path]) -> None:
 
 
 def index_inputs(
-    files: Sequence[Path], experiment: Experiment, cameras, allow_empty: bool = False
+    files: Sequence[Path],
+    experiment: Experiment,
+    cameras,
+    allow_empty: bool = False,
+    parameters: Sequence[str] | None = None,
 ) -> tuple[list[EventIndex], list[tuple[Path, str]]]:
     """One index a file, as each gets its DL2 file; and the files that were skipped, with why.
+
+    ``parameters`` are those to have of each image, by default those that the network takes.
 
     Raises
     ------
@@ -354,14 +360,12 @@ def index_inputs(
         If no file has a selected event, unless that is allowed.
     """
     _check_names(files)
+    if parameters is None:
+        parameters = columns_of(experiment.network.parameters)
     indices, skipped = [], []
     for file in files:
         index = EventIndex.build(
-            [file],
-            experiment.data,
-            cameras,
-            allow_empty=True,
-            parameters=columns_of(experiment.network.parameters),
+            [file], experiment.data, cameras, allow_empty=True, parameters=parameters
         )
         skipped += index.skipped
         if index.files:
@@ -391,7 +395,7 @@ def reconstruct(
     # What one batch gives is not all of a file.
     digest = None if options.fast_dev_run else trained.digest
     files = []
-    with _noted("gammalearn-predict"):
+    with noted("gammalearn-predict"):
         for index in indices:
             path = folder / dl2_name(index.files[0])
             with dl2_file(index, path, experiment, digest) as write:
@@ -412,7 +416,7 @@ def reconstruct(
 
 
 @contextmanager
-def _noted(activity: str):
+def noted(activity: str):
     """Have ctapipe note machine and packages once: that takes longer than to write a small file."""
     Provenance().start_activity(activity)
     status = "error"

@@ -1,6 +1,6 @@
 """What the report says of the run itself: what was learnt from, and what to beware of."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -10,8 +10,10 @@ from .files import sha256
 from .settings import Experiment
 
 __all__ = [
+    "baseline_section",
     "repeated_events",
     "report_sections",
+    "selection_sections",
     "shared_files",
     "skipped_files",
     "unlearnt_tasks",
@@ -98,6 +100,13 @@ def report_sections(
             if summary["weights"]
             else []
         ),
+        *selection_sections(index, tests),
+    ]
+
+
+def selection_sections(index: EventIndex, tests: Sequence[EventIndex]) -> list[ReportSection]:
+    """What the report says of the selection of events, and of the training files."""
+    return [
         _cut_flow("training", [index]),
         _cut_flow("test", tests),
         ReportSection(
@@ -117,6 +126,17 @@ def report_sections(
             else []
         ),
     ]
+
+
+def baseline_section(learnt: Mapping[str, Sequence]) -> ReportSection:
+    """What the report says of the trees of a baseline, see :meth:`Baseline.describe`."""
+    return ReportSection(
+        title="Boosted trees",
+        text="What scikit-learn's HistGradientBoosting has learnt. Hyper-parameters are those with "
+        "the best result for showers that were not learnt from (cross-validation).",
+        heading=["Quantity", "Events or images", "Showers", "Hyper-parameters", "Result"],
+        table=learnt,
+    )
 
 
 def _cut_flow(what: str, indices: Sequence[EventIndex]) -> ReportSection:

@@ -511,7 +511,6 @@ class TaskSettings(Settings):
     """Gamma against all other particles, or gamma, proton and electron each for itself
     (particle_type); gammaness is the probability of gamma in both."""
 
-
     @model_validator(mode="after")
     def _one_uncertainty(self):
         if self.distribution and self.uncertainty:

@@ -21,6 +21,15 @@ FORBIDDEN = {
         "gammalearn.experiment",
         "lightning",
     },
+    "baseline": {
+        "gammalearn.nn",
+        "gammalearn.training",
+        "gammalearn.checkpoint",
+        "gammalearn.evaluation",
+        "gammalearn.experiment",
+        "torch",
+        "lightning",
+    },
     "evaluation": {
         "torch",
         "lightning",
@@ -51,7 +60,10 @@ ALLOWED = {
 }
 
 #: Who may start a simulation; to all others simulated events are data like any.
-KNOW_SIMULATION = {"cli.py", "experiment.py"}
+KNOW_SIMULATION = {"cli.py", "experiment.py", "baseline_run.py"}
+
+#: Who may start a baseline: nothing else is to lean on it.
+KNOW_BASELINE = {"cli.py", "baseline_run.py"}
 
 #: What every room may know: words and errors, not behaviour.
 COMMON = {"gammalearn.errors"}
@@ -101,6 +113,15 @@ def test_simulated_events_are_data_like_any(package):
             continue
         for module in imports(path, package):
             assert not within(module, {"gammalearn.simulation"}), f"{place} imports {module}"
+
+
+def test_no_room_leans_on_the_baseline(package):
+    for path in package.rglob("*.py"):
+        place = path.relative_to(package)
+        if place.parts[0] == "baseline" or str(place) in KNOW_BASELINE:
+            continue
+        for module in imports(path, package):
+            assert not within(module, {"gammalearn.baseline"}), f"{place} imports {module}"
 
 
 def test_no_room_for_odds_and_ends(package):

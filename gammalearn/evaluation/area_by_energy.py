@@ -30,6 +30,7 @@ def area_by_energy(events: QTable, energy_bins: u.Quantity) -> QTable:
         bootstrap over showers (NaN below 10 of a kind).
     """
     found = differences_by_energy([[events]], "particle_type", energy_bins, N_RESAMPLES_OF_CURVE)
+    found = found[found["statistic"] == "auc"]
     is_gamma = np.asarray(events["particle"] == POSITIVE, dtype=bool).reshape(len(events))
     energy, edges = events["true_energy"].to_value(u.TeV), energy_bins.to_value(u.TeV)
     table = QTable(found["true_energy_low", "true_energy_high", "n_events"])
@@ -48,7 +49,8 @@ def overall_area(events: QTable) -> dict[str, float]:
         ``auc`` and ``auc_uncertainty``; NaN as in `area_by_energy`. The error of a perfect
         separation (or of its reverse) is NaN too: all resamples of it are alike.
     """
-    (found,) = differences([[events]], "particle_type", N_RESAMPLES)
+    found = differences([[events]], "particle_type", N_RESAMPLES)
+    (found,) = found[found["statistic"] == "auc"]
     area, error = float(found["value"]), float(found["error"])
     return {"auc": area, "auc_uncertainty": error if error > 0 else np.nan}
 

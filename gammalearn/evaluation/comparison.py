@@ -32,7 +32,7 @@ from .results import Result, write_numbers, write_results
 from .side_by_side import SIGNIFICANT, draw_differences, draw_migrations, draw_roc_curves
 from .writing import make_folder, write_whole
 
-__all__ = ["compare"]
+__all__ = ["compare", "compare_migration"]
 
 #: Folder of tables and pictures in the output.
 FOLDER = "comparison"
@@ -267,7 +267,7 @@ def _compare_quantity(
             )
         )
     for name in MIGRATIONS[quantity]:
-        findings.results.append(_compare_migration(having, common, name, signal, edges))
+        findings.results.append(compare_migration(having, common, name, signal, edges))
     return findings
 
 
@@ -296,13 +296,27 @@ def _with_labels(table: QTable, labels: Sequence[str]) -> QTable:
     return table
 
 
-def _compare_migration(
+def compare_migration(
     contenders: Sequence[Contender],
     common: Sequence[Sequence[QTable]],
     name: str,
     signal: str,
-    energy_bins,
+    energy_bins: u.Quantity,
 ) -> Result:
+    """Migration matrices of several contenders side by side.
+
+    Parameters
+    ----------
+    contenders : sequence of Contender
+    common : sequence of sequence of astropy.table.QTable
+        Their events of the signal, from `in_common`.
+    name : str
+        ``energy``, ``altitude`` or ``azimuth``.
+    signal : str
+        The particle.
+    energy_bins : astropy.units.Quantity
+        Edges of the energy axis, shape (n_bins + 1,).
+    """
     # The runs of a label share a matrix.
     pooled = [vstack(runs, metadata_conflicts="silent") for runs in common]
     columns = {"true": f"true_{name}", "reco": f"reco_{name}"}

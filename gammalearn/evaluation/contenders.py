@@ -2,7 +2,7 @@
 
 import glob
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from .combination import WEIGHTS, combine_telescopes
 from .events import TELESCOPE, read_events
 from .matching import IMAGE, number_alike, rows_in_common
 
-__all__ = ["Contender", "Source", "in_common", "line_up", "read_sources"]
+__all__ = ["Contender", "Source", "in_common", "limited", "line_up", "read_sources"]
 
 #: What is added to the label of results of single telescopes.
 MEAN, EACH = "mean of telescopes", "each image"
@@ -174,6 +174,21 @@ def line_up(sources: Sequence[Source]) -> list[Contender]:
             contender = contenders.setdefault(label, Contender(label, table is source.images))
             contender.runs.append(table)
     return list(contenders.values())
+
+
+def limited(contenders: Sequence[Contender], events: np.ndarray) -> list[Contender]:
+    """The contenders with some events alone.
+
+    Parameters
+    ----------
+    contenders : sequence of Contender
+    events : numpy.ndarray of int
+        Numbers of the events, as in their column ``event``.
+    """
+    return [
+        replace(contender, runs=[run[np.isin(run["event"], events)] for run in contender.runs])
+        for contender in contenders
+    ]
 
 
 def in_common(contenders: Sequence[Contender], quantity: str) -> list[list[QTable]]:

@@ -14,8 +14,14 @@ from .angular_resolution import CONTAINMENTS, overall_angular_resolution, separa
 from .depth_resolution import depth_error, overall_depth_resolution
 from .energy_resolution import overall_energy_resolution
 from .impact_resolution import impact_distance, overall_impact_resolution
-from .resampling import bootstrap, repeated_area_under_curve, repeated_quantiles
+from .resampling import (
+    bootstrap,
+    repeated_area_under_curve,
+    repeated_fraction_left,
+    repeated_quantiles,
+)
 from .separation import POSITIVE, area_under_curve, roc_curve
+from .working_points import working_points
 
 __all__ = [
     "BANDS_PER_DECADE",
@@ -42,6 +48,9 @@ MEDIAN = 0.5
 
 #: Bands of a separation: half decades, as each needs many events of two kinds.
 BANDS_PER_DECADE = 2
+
+#: Fraction of the gammas that is kept where it is told what is left of the others.
+EFFICIENCY = 0.8
 
 #: Fractions of other particles at which ROC curves are compared.
 N_ROC_POINTS = 201
@@ -93,7 +102,10 @@ STATISTICS = {
         Statistic("x_max_bias", "Bias of the depth of maximum", "g/cm²", "difference"),
         Statistic("x_max_resolution", "Resolution of the depth of maximum", "g/cm²", "ratio"),
     ),
-    "particle_type": (Statistic("auc", "Area under the ROC curve", "", "ratio of 1 − x"),),
+    "particle_type": (
+        Statistic("auc", "Area under the ROC curve", "", "ratio of 1 − x"),
+        Statistic("others_left", f"Others left with {EFFICIENCY:.0%} of the gammas", "", "ratio"),
+    ),
 }
 
 
@@ -103,7 +115,7 @@ def _measure(events: QTable, quantity: str) -> list[float]:
         "direction": overall_angular_resolution,
         "impact": overall_impact_resolution,
         "depth_of_maximum": overall_depth_resolution,
-        "particle_type": area_under_curve,
+        "particle_type": _separation,
     }[quantity](events)
     return [measured[statistic.name] for statistic in STATISTICS[quantity]]
 
@@ -125,8 +137,15 @@ def _remeasure(events: QTable, quantity: str, repeats: np.ndarray) -> np.ndarray
         distance = impact_distance(events).to_value(u.m)
         return repeated_quantiles(distance, repeats, (ONE_SIGMA_QUANTILE,))
     is_gamma = np.asarray(events["particle"] == POSITIVE)
-    area = repeated_area_under_curve(np.asarray(events["gammaness"]), is_gamma, repeats)
-    return area[:, None]
+    sample = np.asarray(events["gammaness"]), is_gamma, repeats
+    return np.column_stack(
+        [repeated_area_under_curve(*sample), repeated_fraction_left(*sample, EFFICIENCY)]
+    )
+
+
+def _separation(events: QTable) -> dict[str, float]:
+    (point,) = working_points(events, [EFFICIENCY])
+    return {**area_under_curve(events), "others_left": float(point["efficiency_other"])}
 
 
 def differences(

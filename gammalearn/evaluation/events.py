@@ -89,7 +89,7 @@ QUANTITIES = {
 PRIMARY_ID = "true_shower_primary_id"
 TRUTH = {"true_energy": u.TeV, "true_alt": u.deg, "true_az": u.deg}
 
-#: Not all files have it, and it is read where the reconstructed one is there.
+#: Not all files have it.
 TRUE_CORE = {"true_core_x": u.m, "true_core_y": u.m}
 
 #: The depth of the shower's maximum, which is evaluated where a file holds it besides the others:
@@ -404,9 +404,8 @@ def _read_file(
             mask = np.ma.filled(aligned[telescopes], False).astype(bool)
             used_telescopes = mask if used_telescopes is None else used_telescopes | mask
 
-    if "reco_core_x" in events.colnames:
-        for name in set(TRUE_CORE) & set(loaded.colnames):
-            events[name] = _quantity(loaded[name], TRUE_CORE[name])
+    for name in set(TRUE_CORE) & set(loaded.colnames):
+        events[name] = _quantity(loaded[name], TRUE_CORE[name])
 
     if contents.simulated:
         _add_depth(events, h5file, contents, loaded, path)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import astropy.units as u
 import numpy as np
-from astropy.coordinates import angular_separation
 from astropy.table import QTable, vstack
 from pyirf.spectral import (
     CRAB_HEGRA,
@@ -20,6 +19,7 @@ from pyirf.spectral import (
 
 from ..particles import plural
 from .angular_resolution import separation_angle
+from .placement import pointing_offset
 from .production import Production, simulated_flux
 
 __all__ = [
@@ -104,7 +104,7 @@ def why_no_sensitivity(
     gammas, reach = events[np.asarray(events["particle"] == "gamma")], _reach(productions)
     if choose_ring(gammas, productions).low >= reach:
         return (
-            f"the gammas come from {np.min(_offset(gammas, 'true')).value:.3g} deg from the "
+            f"the gammas come from {np.min(pointing_offset(gammas)).value:.3g} deg from the "
             f"pointing, and the cone of the background of {reach.value:.3g} deg does not reach "
             "there"
         )
@@ -116,7 +116,7 @@ def choose_ring(gammas: QTable, productions: Sequence[Production]) -> Ring:
 
     For gammas from one direction up to 0.5 deg beside it, for diffuse ones where they come from.
     """
-    offset = _offset(gammas, "true")
+    offset = pointing_offset(gammas)
     low, high = np.min(offset), np.max(offset)
     if not any(p.is_diffuse for p in productions if p.particle == "gamma"):
         low, high = low - RING_HALF_WIDTH, high + RING_HALF_WIDTH
@@ -126,12 +126,6 @@ def choose_ring(gammas: QTable, productions: Sequence[Production]) -> Ring:
 def _reach(productions: Sequence[Production]) -> u.Quantity:
     """Up to which angle from the pointing all of the background was simulated."""
     return min(p.showers.viewcone_max for p in productions if p.particle in BACKGROUND_SPECTRA)
-
-
-def _offset(events: QTable, which: str) -> u.Quantity:
-    return angular_separation(
-        events[f"{which}_az"], events[f"{which}_alt"], events["pointing_az"], events["pointing_alt"]
-    ).to(u.deg)
 
 
 def _all_valid(events: QTable, particle: str) -> QTable:
@@ -147,7 +141,7 @@ def _cut_quantities(events: QTable) -> QTable:
     table["reco_energy"] = events["reco_energy"]
     table["gh_score"] = np.asarray(events["gammaness"], dtype=float)
     table["theta"] = separation_angle(events)
-    table["reco_source_fov_offset"] = _offset(events, "reco")
+    table["reco_source_fov_offset"] = pointing_offset(events, "reco")
     table["shower"] = np.asarray(events["shower"])
     return table
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 
 import astropy.units as u
 import numpy as np
-from astropy.coordinates import angular_separation
 from astropy.table import QTable
 
 from ..particles import plural
@@ -47,6 +46,7 @@ from .impact_resolution import (
 from .migration import draw_migration, migration_matrix, migration_spread, relative_azimuth
 from .performance import NO_CUTS, add_after_cuts
 from .pictures import FEW_IN_BIN, count_events
+from .placement import pointing_offset
 from .report import ReportSection
 from .results import Findings, Result
 from .separation import (
@@ -273,9 +273,7 @@ def _say_cuts(cuts: QTable | None, what: str) -> str:
 
 def _resolution_along(selected: QTable, signal: str) -> list[Result]:
     """The angular resolution by offset, where the pointing is known, and by multiplicity."""
-    offset = angular_separation(
-        selected["true_az"], selected["true_alt"], selected["pointing_az"], selected["pointing_alt"]
-    ).to(u.deg)
+    offset = pointing_offset(selected)
     known = np.isfinite(offset)
     axes = []
     if known.any():

@@ -4,7 +4,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-__all__ = ["bootstrap", "repeated_area_under_curve", "repeated_quantiles"]
+__all__ = [
+    "bootstrap",
+    "repeated_area_under_curve",
+    "repeated_fraction_left",
+    "repeated_quantiles",
+]
 
 #: Elements of the largest array that is made at a time.
 MAX_ELEMENTS = 2**22
@@ -74,6 +79,40 @@ def repeated_area_under_curve(
     pairs = repeats[:, gammas].sum(axis=1) * upto[:, -1]
     area = np.full(len(repeats), np.nan)
     return np.divide(won, pairs, out=area, where=pairs > 0)
+
+
+def repeated_fraction_left(
+    gammaness: np.ndarray, is_gamma: np.ndarray, repeats: np.ndarray, efficiency: float
+) -> np.ndarray:
+    """Others above the highest threshold that keeps such a fraction of the gammas, of events that
+    are there several times.
+
+    Parameters
+    ----------
+    gammaness, is_gamma, repeats
+        As in `repeated_area_under_curve`.
+    efficiency : float
+        Fraction of the gammas that is kept at least.
+
+    Returns
+    -------
+    fraction : numpy.ndarray
+        Shape (n_resamples,), NaN where no gammas or no others are left.
+    """
+    orders = [np.flatnonzero(chosen) for chosen in (is_gamma, ~is_gamma)]
+    # The highest gammaness first.
+    gammas, others = (mine[np.argsort(-gammaness[mine])] for mine in orders)
+    gammas_above, others_above = (np.cumsum(repeats[:, mine], axis=1) for mine in (gammas, others))
+    left = np.full(len(repeats), np.nan)
+    for row in range(len(repeats)):
+        n_gammas, n_others = (n[row, -1] if n.size else 0 for n in (gammas_above, others_above))
+        if n_gammas and n_others:
+            # Rounded, as in `gammaness_threshold`.
+            n_kept = max(int(np.ceil(np.round(efficiency * n_gammas, 6))), 1)
+            threshold = gammaness[gammas[np.searchsorted(gammas_above[row], n_kept)]]
+            n_above = np.searchsorted(-gammaness[others], -threshold, side="right")
+            left[row] = others_above[row, n_above - 1] / n_others if n_above else 0
+    return left
 
 
 def bootstrap(

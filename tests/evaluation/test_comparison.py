@@ -14,7 +14,7 @@ from gammalearn.cli import main
 from gammalearn.errors import EvaluationError, InputFileError
 from gammalearn.evaluation import compare, differences, differences_by_energy, read_events
 from gammalearn.evaluation.comparison import RESULT_NAMES
-from gammalearn.evaluation.contenders import in_common, line_up, read_sources
+from gammalearn.evaluation.contenders import in_common, limited, line_up, read_sources
 from gammalearn.settings import EvaluationSettings
 
 SETTINGS = EvaluationSettings(energy_range=(0.05, 20), bins_per_decade=3)
@@ -207,6 +207,16 @@ def test_mono_enters_as_the_mean_of_telescopes_and_image_by_image(runs, mono):
     assert angle["mono, mean of telescopes"]["value"] == pytest.approx(0.1515, rel=0.05)
     area = rows([runs / "worse", mono], "particle_type", "auc")
     assert area["mono, mean of telescopes"]["value"] > area["mono, each image"]["value"]
+
+
+def test_contenders_can_be_limited_to_some_events(runs, mono):
+    """Also those that go by images; what is left are the same events of all."""
+    contenders = line_up(read_sources([str(runs / "good"), str(mono)]))
+    some = np.asarray(contenders[0].runs[0]["event"])[::3]
+    good, mean, images = in_common(limited(contenders, some), "direction")
+    assert set(good[0]["event"]) == set(mean[0]["event"]) == set(images[0]["event"]) == set(some)
+    assert len(images[0]) == 4 * len(some)
+    assert len(contenders[0].runs[0]) == 2300
 
 
 def test_runs_of_one_label_are_averaged_and_their_spread_is_known(runs):

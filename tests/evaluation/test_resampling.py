@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from astropy.table import QTable
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
@@ -9,8 +10,10 @@ from sklearn.metrics import roc_auc_score
 from gammalearn.evaluation.resampling import (
     bootstrap,
     repeated_area_under_curve,
+    repeated_fraction_left,
     repeated_quantiles,
 )
+from gammalearn.evaluation.working_points import working_points
 
 
 @given(st.lists(st.tuples(st.integers(-3, 3), st.integers(0, 4)), min_size=1, max_size=20))
@@ -37,6 +40,24 @@ def test_the_area_is_that_of_the_repeated_events(rows):
         assert np.isnan(area)
     else:
         assert area == pytest.approx(roc_auc_score(truth, np.repeat(gammaness, repeats)))
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.booleans(), st.integers(0, 3)), min_size=1, max_size=20
+    ),
+    st.sampled_from([0.1, 0.5, 0.8, 1.0]),
+)
+def test_what_is_left_is_that_of_the_working_point(rows, efficiency):
+    gammaness, is_gamma, repeats = (np.array(column) for column in zip(*rows, strict=True))
+    (left,) = repeated_fraction_left(gammaness, is_gamma, repeats[None], efficiency)
+    events = QTable({"gammaness": np.repeat(gammaness, repeats).astype(float)})
+    events["particle"] = np.where(np.repeat(is_gamma, repeats), "gamma", "proton")
+    if len(np.unique(events["particle"])) < 2:
+        assert np.isnan(left)
+    else:
+        (point,) = working_points(events, [efficiency])
+        assert left == pytest.approx(point["efficiency_other"])
 
 
 def means(*samples):

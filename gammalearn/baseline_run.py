@@ -1,0 +1,104 @@
+"""The run of the baseline: (simulate,) learn, reconstruct, evaluate; as a network's run does."""
+
+from pathlib import Path
+
+from .baseline import PARAMETERS, Baseline
+from .data import EventIndex, check_weights
+from .dl2 import dl2_file, dl2_name
+from .evaluation import evaluate
+from .evaluation.writing import make_folder
+from .experiment import RunOptions, index_inputs, noted
+from .files import find_files
+from .folder import check_folder, open_folder, write_settings
+from .run_report import (
+    baseline_section,
+    repeated_events,
+    selection_sections,
+    shared_files,
+    skipped_files,
+)
+from .settings import Experiment, OutputSettings
+from .simulation.on_demand import make_missing
+
+__all__ = ["ALGORITHM", "run_baseline"]
+
+#: Name of the DL2 algorithm where the settings give none of their own.
+ALGORITHM = "HillasBoosting"
+
+
+def run_baseline(experiment: Experiment, output: Path, options: RunOptions) -> dict[str, list]:
+    """Learn from the events of an experiment as an analyst would, and evaluate the result.
+
+    All events of ``data.train`` are learnt from: what hyper-parameters to take is found by
+    cross-validation.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    output : Path
+        Folder of the results: DL2 files, evaluation and report are those of a run.
+    options : RunOptions
+        Of which overwrite and progress count.
+
+    Returns
+    -------
+    dict of str to list
+        What was learnt, by quantity: see :meth:`gammalearn.baseline.Boosted.describe`.
+
+    Raises
+    ------
+    GammaLearnError
+        If the settings, the data or the output folder cannot be used.
+    """
+    check_folder(output, options.overwrite)
+    experiment = _named(experiment)
+    baseline = Baseline(experiment, options.progress)
+    make_missing(
+        experiment.simulation,
+        {"data.train": experiment.data.train, "data.test": experiment.data.test},
+        progress=options.progress,
+    )
+    train_files = find_files(experiment.data.train, "data.train")
+    test_files = find_files(experiment.data.test, "data.test")
+    # Files of image parameters alone will do.
+    blind = experiment.model_copy(
+        update={"data": experiment.data.model_copy(update={"channels": []})}
+    )
+    learnt = EventIndex.build(
+        train_files, blind.data, processes=experiment.training.workers, parameters=PARAMETERS
+    ).limited(experiment.data.events_per_particle, experiment.training.seed)
+    check_weights(learnt, experiment.data.weights)
+    tests, skipped = index_inputs(test_files, blind, learnt.cameras, parameters=PARAMETERS)
+
+    baseline.fit(learnt)
+    open_folder(output)
+    write_settings(output, experiment)
+    make_folder(output / "dl2")
+    files = []
+    with noted("gammalearn-baseline"):
+        for index in tests:
+            files.append(output / "dl2" / dl2_name(index.files[0]))
+            with dl2_file(index, files[-1], experiment) as write:
+                write(baseline.reconstruct(index))
+    found = baseline.describe()
+    evaluate(
+        files,
+        output,
+        experiment.evaluation,
+        [baseline_section(found), *selection_sections(learnt, tests)],
+        [
+            *shared_files(train_files, test_files),
+            *repeated_events(learnt),
+            *skipped_files("training", learnt.skipped),
+            *skipped_files("test", skipped),
+        ],
+    )
+    return found
+
+
+def _named(experiment: Experiment) -> Experiment:
+    """The experiment with the baseline's name, unless it has one of its own."""
+    if experiment.output.algorithm != OutputSettings().algorithm:
+        return experiment
+    named = experiment.output.model_copy(update={"algorithm": ALGORITHM})
+    return experiment.model_copy(update={"output": named})

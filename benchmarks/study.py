@@ -216,7 +216,9 @@ def train(training: Training) -> str:
     elif begun_before:
         command.append("--resume")
     print(f"gammalearn {shlex.join(command)}", flush=True)
-    before, begun = training.record.get("hours", 0.0), time.monotonic()
+    # The hours of what goes on count, not those of what begins anew.
+    before = training.record.get("hours", 0.0) if begun_before else 0.0
+    begun = time.monotonic()
     described = {
         "command": f"gammalearn {shlex.join(training.command)}",
         "machine": machine("cuda" if torch.cuda.is_available() else "cpu"),

@@ -371,10 +371,12 @@ class ReconstructionModule(lightning.LightningModule):
         sums = self._epoch_sums()
         losses = [sums[f"validation/{name}"] for name in self.tasks]
         logarithms = [math.log(max(total / n, 1e-12)) for total, n in losses if n]
-        self.log("validation/measure", sum(logarithms) / max(len(logarithms), 1))
+        measure = sum(logarithms) / max(len(logarithms), 1)
+        # The same in all processes, as are the figures below.
+        self.log("validation/measure", measure, sync_dist=True)
         for seen in self.seen.values():
             for metric, value in seen.compute().items():
-                # The same in all processes; the mean of them is what Lightning wants to see.
+                # The mean of them is what Lightning wants to see.
                 self.log(f"validation/{metric}", value, sync_dist=True)
             seen.reset()
 

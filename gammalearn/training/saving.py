@@ -8,6 +8,7 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from ..checkpoint import KEY
 from ..errors import CheckpointError, OutputError
 from .stopping import StopSignals
 
@@ -43,7 +44,8 @@ class WholeFiles(TorchCheckpointIO):
 
     def load_checkpoint(self, path, *others, **options):
         checkpoint = super().load_checkpoint(path, *others, **options)
-        if "optimizer_states" not in checkpoint:
+        # What processes hand to each other at their end has neither.
+        if KEY in checkpoint and "optimizer_states" not in checkpoint:
             raise CheckpointError(
                 f"The run cannot be resumed: '{path}' holds the network alone, without the state "
                 "of its optimiser; begin a new run with it, by training.initial."

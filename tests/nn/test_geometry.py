@@ -101,6 +101,7 @@ cores = st.tuples(st.floats(-2, 2), st.floats(-2, 2)).map(np.array)
 
 
 @pytest.mark.parametrize("rounds", [1, 2])
+@settings(max_examples=25)
 @given(places, cores)
 def test_the_axis_of_a_perfect_shower_is_found(rounds, direction, core):
     """Where lines cross: by least squares of numpy, and as the shower was made."""
@@ -142,7 +143,7 @@ def network(**others):
 
 @torch.no_grad()
 @pytest.mark.parametrize("n_telescopes", [1, 2, 4])
-@settings(max_examples=30)
+@settings(max_examples=12)
 @given(places, cores, st.floats(-np.pi, np.pi))
 def test_a_turned_event_gives_a_turned_result(n_telescopes, direction, core, angle):
     """Of parameters alone, for any angle: energy and type stay, direction and impact turn."""

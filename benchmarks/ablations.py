@@ -15,6 +15,7 @@ import argparse
 import json
 import tempfile
 import time
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -72,16 +73,21 @@ OF_IMAGES = {
 }  # fmt: skip
 
 
-def figures(network, tasks, dataset, events) -> dict[str, float]:
-    """Energy resolution and bias, direction, impact, AUC and remaining protons of some events."""
-    outputs, rows = {name: [] for name in tasks}, []
+def reconstructed(network, dataset) -> tuple[dict[str, torch.Tensor], np.ndarray]:
+    """The network's outputs for all events of a dataset, by task, and the events' rows."""
+    outputs, rows = defaultdict(list), []
     with torch.inference_mode():
         for batch in event_loader(dataset, 128):
             for name, output in network(batch.images, batch.n_events).items():
                 outputs[name].append(output.float())
             rows.append(batch.index.numpy())
-    events = events[np.concatenate(rows)]
-    outputs = {name: torch.cat(parts) for name, parts in outputs.items()}
+    return {name: torch.cat(parts) for name, parts in outputs.items()}, np.concatenate(rows)
+
+
+def figures(network, tasks, dataset, events) -> dict[str, float]:
+    """Energy resolution and bias, direction, impact, AUC and remaining protons of some events."""
+    outputs, rows = reconstructed(network, dataset)
+    events = events[rows]
     is_gamma = np.asarray(events["particle"]) == "gamma"
     found = {}
     for name in ("energy", "direction", "impact"):

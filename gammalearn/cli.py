@@ -106,10 +106,19 @@ def predict(arguments) -> None:
 
     options = RunOptions(overwrite=arguments.overwrite, progress=not arguments.quiet)
     output = Path(arguments.output)
-    given = {"dl2_format": arguments.format, "truth": "link" if arguments.link_truth else None}
-    changes = {name: value for name, value in given.items() if value is not None}
+    given = {
+        "data.telescopes": f"[{arguments.telescopes}]" if arguments.telescopes else None,
+        "output.dl2_format": arguments.format,
+        "output.truth": "link" if arguments.link_truth else None,
+    }
+    short = [f"{name}={value}" for name, value in given.items() if value is not None]
     files = predict(
-        arguments.checkpoint, arguments.input, output, options, arguments.shard, changes
+        arguments.checkpoint,
+        arguments.input,
+        output,
+        options,
+        arguments.shard,
+        [*short, *arguments.set],
     )
     for path in files:
         print(path)
@@ -341,6 +350,12 @@ def _parser():
         type=_shard,
         help="the I-th of N parts of the inputs, for array jobs: 1/8 to 8/8",
     )
+    sub.add_argument(
+        "--telescopes",
+        metavar="LST,…",
+        help="types, names or ids of the telescopes to take (default: as in the training)",
+    )
+    _add_set(sub)
     sub.add_argument(
         "--format",
         choices=["ctapipe", "lstchain"],

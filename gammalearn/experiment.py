@@ -1,6 +1,6 @@
 """The run: simulate, fit, predict, evaluate."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,7 @@ from .folder import (
     open_folder,
     write_settings,
 )
+from .prediction_changes import changed_for_prediction, selection_changes
 from .run_report import (
     repeated_events,
     report_sections,
@@ -40,7 +41,6 @@ from .run_report import (
     unlearnt_tasks,
 )
 from .settings import Experiment
-from .settings_reading import override
 from .simulation.on_demand import make_missing
 from .tasks import build_tasks
 from .training import (
@@ -252,7 +252,7 @@ def predict(
     output: Path,
     options: RunOptions = RunOptions(),
     shard: tuple[int, int] | None = None,
-    changes: Mapping[str, str] | None = None,
+    assignments: Sequence[str] = (),
 ) -> list[Path]:
     """Reconstruct DL1 files with a trained network.
 
@@ -271,8 +271,9 @@ def predict(
     shard : tuple of int, optional
         Which part of the inputs to do, and of how many: (1, 8) is the first of eight. Each input is
         in one part, whatever the order that they are given in.
-    changes : mapping of str to str, optional
-        Of the settings ``output.…`` of the training, by name.
+    assignments : sequence of str
+        Changes of the settings of the training, ``a.b=value``: of telescopes, further cuts, the
+        machine and the output.
 
     Returns
     -------
@@ -286,8 +287,7 @@ def predict(
     """
     check_place(output)
     trained = load_checkpoint(checkpoint)
-    assignments = [f"output.{name}={value}" for name, value in (changes or {}).items()]
-    experiment = override(trained.experiment, assignments)
+    experiment = changed_for_prediction(trained.experiment, assignments)
     files = find_files(list(inputs), "INPUT")
     _check_names(files)
     if shard is not None:
@@ -311,7 +311,7 @@ def predict(
 
 
 def _is_done(path: Path, file: Path, trained: TrainedNetwork, experiment: Experiment) -> bool:
-    """Whether a DL2 file is there, of the same checkpoint and input, in the same layout.
+    """Whether a DL2 file is there, of the same checkpoint, input and selection, in the same layout.
 
     Raises
     ------
@@ -320,12 +320,19 @@ def _is_done(path: Path, file: Path, trained: TrainedNetwork, experiment: Experi
     """
     if not path.exists():
         return False
-    if read_origin(path) != origin(file, trained.digest, experiment.output.dl2_format):
+    made_by = _made_by(trained, experiment)
+    if read_origin(path) != origin(file, made_by, experiment.output.dl2_format):
         raise OutputError(
-            f"'{path}' exists, and was not made of all of '{file}' with this checkpoint in this "
-            "layout; give another folder, or --overwrite to replace it."
+            f"'{path}' exists, and was not made of all of '{file}' with this checkpoint, this "
+            "selection and this layout; give another folder, or --overwrite to replace it."
         )
     return True
+
+
+def _made_by(trained: TrainedNetwork, experiment: Experiment) -> str:
+    """The checkpoint's digest, and what was selected otherwise than in its training."""
+    changes = selection_changes(trained.experiment, experiment)
+    return f"{trained.digest} with {changes}" if changes else trained.digest
 
 
 def _check_names(files: Sequence[Path]) -> None:
@@ -393,17 +400,17 @@ def reconstruct(
     )
     make_folder(folder)
     # What one batch gives is not all of a file.
-    digest = None if options.fast_dev_run else trained.digest
+    made_by = None if options.fast_dev_run else _made_by(trained, experiment)
     files = []
     with noted("gammalearn-predict"):
         for index in indices:
             path = folder / dl2_name(index.files[0])
-            with dl2_file(index, path, experiment, digest) as write:
+            with dl2_file(index, path, experiment, made_by) as write:
                 outputs = predict_outputs(
                     trained.network,
                     trained.tasks,
                     index,
-                    trained.experiment.data,
+                    experiment.data,
                     experiment.training.batch_size,
                     experiment.training.workers,
                     device,

@@ -287,8 +287,9 @@ class _Merged:
             raise CameraError(
                 f"{telescope} of '{path}' has a camera of "
                 f"{camera.n_pixels} pixels that the network was not trained on; it knows "
-                f"{', '.join(c.name for c in self.cameras)}. Leave the telescope out with "
-                "data.telescopes, or train on its camera."
+                f"{', '.join(c.name for c in self.cameras)}. Choose the telescopes that "
+                "have one of these with --set data.telescopes, by type, name or id (LST, LSTCam, "
+                "1), or train on this camera."
             )
         try:
             camera.grid  # noqa: B018  a camera without a lattice is to fail here, by name

@@ -2,8 +2,9 @@
 
 HDF5's own filters take several times as long as the decompression itself: each chunk passes through
 the library's buffers, one call a read. Here a chunk is fetched as it lies in the file and unpacked
-in place. Tables of other filters than ctapipe's and lstchain's (Blosc, with or without checksum)
-are read by PyTables.
+in place. That is done for the filters of ctapipe and lstchain alone: Blosc without checksum, with
+one of what is compressed (PyTables before 3.10), or with one of what is stored (3.10 and later).
+PyTables reads all other tables, and all chunks that are not as their filters say.
 """
 
 from functools import lru_cache
@@ -11,11 +12,18 @@ from functools import lru_cache
 import blosc2
 import numpy as np
 import tables
+from tables.utilsextension import get_filters
 
 __all__ = ["TableChunks"]
 
-#: HDF5 writes the checksum of a chunk behind it.
+#: HDF5 writes a checksum behind what it is of.
 CHECKSUM_BYTES = 4
+
+#: Filters, in the order in which a chunk passes them when it is written, and how many checksums
+#: then stand inside of what is compressed and outside of it.
+CHECKSUMS = {("blosc",): (0, 0), ("fletcher32", "blosc"): (1, 0), ("blosc", "fletcher32"): (0, 1)}
+
+BYTE_ORDERS = {"little": "<", "big": ">", "irrelevant": "|"}
 
 #: A Blosc chunk begins with its version, flags and sizes.
 BLOSC_HEADER_BYTES = 16
@@ -31,10 +39,15 @@ class TableChunks:
 
     def __init__(self, table: tables.Table):
         self._table = table
-        filters = table.filters
-        self._direct = (filters.complib or "").split(":")[0] == "blosc" and filters.complevel > 0
-        self._checksum = filters.fletcher32
         self._rows = int(table.chunkshape[0])
+        filters = get_filters(table._v_parent._v_objectid, table.name) or {}
+        self._checksums = CHECKSUMS.get(tuple(filters))
+        # PyTables gives numbers in the machine's byte order, whatever that of the file is.
+        byte_order = BYTE_ORDERS.get(table.byteorder)
+        self._stored_dtype = table.dtype.newbyteorder(byte_order or "=")
+        # Times are stored in other ways than they are read.
+        times = any(kind.startswith("time") for kind in table.coltypes.values())
+        self._direct = self._checksums is not None and byte_order is not None and not times
         # Several processes share the machine, each with one thread.
         blosc2.set_nthreads(1)
 
@@ -57,7 +70,7 @@ class TableChunks:
 
         Raises
         ------
-        ValueError
+        ValueError, tables.HDF5ExtError
             If a chunk is damaged.
         """
         out = np.empty(len(rows), dtype=self._table.dtype)
@@ -76,22 +89,35 @@ class TableChunks:
             stored = self._table.read_chunk((first,))
             info = self._table.chunk_info((first,))
             # A bit in the mask: a filter had nothing to gain and was left out.
-            if not info.filter_mask:
-                return self._unpack(stored, first)
+            unpacked = None if info.filter_mask else self._unpack(memoryview(stored), first)
+            if unpacked is not None:
+                return unpacked
         return self._table.read(first, min(first + self._rows, self._table.nrows))
 
-    def _unpack(self, stored, first: int) -> np.ndarray:
-        stored = memoryview(stored)
-        if self._checksum:
-            stored, checksum = stored[:-CHECKSUM_BYTES], stored[-CHECKSUM_BYTES:]
-            if not _is_checksum(stored, checksum):
-                raise ValueError(f"the checksum of the rows from {first} is wrong")
-        expected = self._rows * self._table.dtype.itemsize
-        if len(stored) < BLOSC_HEADER_BYTES or blosc2.get_cbuffer_sizes(stored)[0] != expected:
-            raise ValueError(f"the rows from {first} are damaged")
-        unpacked = np.empty(self._rows, dtype=self._table.dtype)
-        blosc2.decompress(stored, dst=unpacked.view(np.uint8))
-        return unpacked
+    def _unpack(self, stored: memoryview, first: int) -> np.ndarray | None:
+        """The rows of a chunk, None if its sizes are not those of the table and its filters."""
+        inside, outside = (n * CHECKSUM_BYTES for n in self._checksums)
+        n_compressed, n_rows_bytes = len(stored) - outside, self._rows * self._stored_dtype.itemsize
+        if n_compressed < BLOSC_HEADER_BYTES:
+            return None
+        compressed = stored[:n_compressed]
+        n_unpacked, n_frame, _ = blosc2.get_cbuffer_sizes(compressed)
+        if (n_unpacked, n_frame) != (n_rows_bytes + inside, n_compressed):
+            return None
+        if outside:
+            _check(compressed, stored[n_compressed:], first)
+        unpacked = np.empty(n_unpacked, dtype=np.uint8)
+        blosc2.decompress(compressed, dst=unpacked)
+        rows = unpacked[:n_rows_bytes]
+        if inside:
+            _check(rows, unpacked[n_rows_bytes:].tobytes(), first)
+        return rows.view(self._stored_dtype)
+
+
+def _check(data, checksum, first: int):
+    """Refuse the rows from ``first`` where a checksum is not theirs."""
+    if not _is_checksum(data, checksum):
+        raise ValueError(f"the checksum of the rows from {first} is wrong")
 
 
 def _is_checksum(data, checksum) -> bool:
@@ -103,7 +129,7 @@ def _is_checksum(data, checksum) -> bool:
     total, moment = int(words.sum()), int(np.dot(words, _numbers(len(words))))
     n_words = len(words)
     if len(data) % 2:
-        last = data[-1] << 8
+        last = int(data[-1]) << 8
         total, moment, n_words = total + last, moment + n_words * last, n_words + 1
     found = int.from_bytes(checksum, "little")
     first, second = found & 0xFFFF, found >> 16

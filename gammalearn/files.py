@@ -12,10 +12,15 @@ from pathlib import Path
 import ctapipe
 import tables
 
+from .distrust import distrust_files
 from .errors import GammaLearnError, InputFileError
+from .plain_pickle import NotPlainError
 
 __all__ = ["exclusive", "find_files", "is_meant", "open_hdf5", "reading", "reason", "sha256"]
 
+
+# Before any file is opened: all that open one import this.
+distrust_files()
 
 #: What to do where there are no events to learn from or to reconstruct.
 MAKE_DL1 = (
@@ -126,8 +131,12 @@ def open_hdf5(path: Path) -> tables.File:
         raise InputFileError(f"'{path}' is a directory; give a file.")
     if not path.exists():
         raise InputFileError(f"The file '{path}' does not exist.")
+    if not path.is_file():
+        raise InputFileError(f"'{path}' is no regular file, but a pipe or a device; give a file.")
     try:
         return tables.open_file(path, mode="r")
+    except GammaLearnError:
+        raise
     except Exception as error:  # damage takes many forms
         raise InputFileError(
             f"'{path}' cannot be read as HDF5: it is truncated, corrupted or of another format."
@@ -164,6 +173,11 @@ def reading(path: Path, what: str):
         yield
     except GammaLearnError:
         raise
+    except NotPlainError as error:
+        raise InputFileError(
+            f"'{path}' holds {error}, not a plain value; nothing that a file brings along is run. "
+            "Leave the file out."
+        ) from error
     except Exception as error:
         raise InputFileError(
             f"'{path}' is damaged, or made by a newer ctapipe than the {ctapipe.__version__} "

@@ -9,7 +9,11 @@ from ctapipe.containers import ArrayEventContainer
 from ctapipe.core import Provenance
 from ctapipe.io import DataLevel, EventSource
 
+from ..distrust import distrust_files
 from .run import FIRST_SHOWER, SimulatedRun
+
+# ctapipe imports this before it opens a file of any kind.
+distrust_files()
 
 __all__ = ["GammaLearnEventSource"]
 

@@ -5,17 +5,18 @@ from pathlib import Path
 from .baseline import PARAMETERS, Baseline
 from .data import EventIndex, check_weights
 from .dl2 import dl2_file, dl2_name
-from .evaluation import evaluate
+from .errors import DataError
+from .evaluation import evaluate, skipped_files
 from .evaluation.writing import make_folder
-from .experiment import RunOptions, index_inputs, noted
+from .experiment import RunOptions, index_inputs, none_usable, noted, skip
 from .files import find_files
 from .folder import check_folder, open_folder, write_settings
 from .run_report import (
     baseline_section,
+    faulty_files,
     repeated_events,
     selection_sections,
     shared_files,
-    skipped_files,
 )
 from .settings import Experiment, OutputSettings
 from .simulation.on_demand import make_missing
@@ -77,20 +78,29 @@ def run_baseline(experiment: Experiment, output: Path, options: RunOptions) -> d
     files = []
     with noted("gammalearn-baseline"):
         for index in tests:
-            files.append(output / "dl2" / dl2_name(index.files[0]))
-            with dl2_file(index, files[-1], experiment) as write:
-                write(baseline.reconstruct(index))
+            path = output / "dl2" / dl2_name(index.files[0])
+            try:
+                with dl2_file(index, path, experiment) as write:
+                    write(baseline.reconstruct(index))
+            except DataError as error:
+                skip(index.files[0], error, experiment, skipped)
+                continue
+            files.append(path)
+    if skipped and not files:
+        raise none_usable(skipped)
     found = baseline.describe()
     evaluate(
         files,
         output,
         experiment.evaluation,
-        [baseline_section(found), *selection_sections(learnt, tests)],
+        [baseline_section(found), *selection_sections(learnt, tests, skipped)],
         [
             *shared_files(train_files, test_files),
             *repeated_events(learnt),
             *skipped_files("training", learnt.skipped),
             *skipped_files("test", skipped),
+            *faulty_files("training", [learnt]),
+            *faulty_files("test", tests),
         ],
     )
     return found

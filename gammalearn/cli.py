@@ -5,6 +5,7 @@ import itertools
 import logging
 import re
 import sys
+import traceback
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,7 +50,7 @@ def run(arguments) -> None:
         progress=not arguments.quiet,
     )
     run(experiment, output, options)
-    print(f"Results are in {output}; open {output / 'report.html'}.")
+    _tell_results(arguments, output / "report.html")
 
 
 def baseline(arguments) -> None:
@@ -63,7 +64,7 @@ def baseline(arguments) -> None:
     options = RunOptions(overwrite=arguments.overwrite, progress=not arguments.quiet)
     for name, (_, _, parameters, result) in run_baseline(experiment, output, options).items():
         print(f"{name}: {result} with {parameters}")
-    print(f"Results are in {output}; open {output / 'report.html'}.")
+    _tell_results(arguments, output / "report.html")
 
 
 def sweep(arguments) -> None:
@@ -139,7 +140,7 @@ def evaluate(arguments) -> None:
     output = Path(arguments.output)
     check_folder(output, arguments.overwrite)
     evaluate(files, output, settings)
-    print(f"Results are in {output}; open {output / 'report.html'}.")
+    _tell_results(arguments, output / "report.html")
 
 
 def compare(arguments) -> None:
@@ -153,7 +154,7 @@ def compare(arguments) -> None:
     output = Path(arguments.output)
     check_folder(output, arguments.overwrite)
     compare(arguments.input, output, settings, arguments.labels, arguments.weights)
-    print(f"Results are in {output}; open {output / 'compare.html'}.")
+    _tell_results(arguments, output / "compare.html")
 
 
 def simulate(arguments) -> None:
@@ -177,11 +178,16 @@ def simulate(arguments) -> None:
     print(path)
 
 
-def info(arguments) -> None:
+def info(arguments) -> int:
     """Say what a DL1 or DL2 file or a network holds; of several DL1 files, a table."""
     from .info import describe
 
-    print(describe([Path(path) for path in arguments.file]))
+    text, errors = describe([Path(path) for path in arguments.file])
+    if text:
+        print(text, flush=True)
+    for error in errors:
+        _tell_error(error, arguments.verbose)
+    return USER_ERROR if errors else 0
 
 
 def show(arguments) -> None:
@@ -225,6 +231,18 @@ def slim(arguments) -> None:
     print(slim(trained, arguments.output, arguments.half, arguments.overwrite))
 
 
+def _tell_results(arguments, page: Path) -> None:
+    if not arguments.quiet:
+        print(f"Results are in {page.parent}; open {page}.")
+
+
+def _tell_error(error: GammaLearnError, verbose: int) -> None:
+    """Print what a user can mend; with ``-vv`` after what it was caused by, in any process."""
+    if verbose > 1:
+        traceback.print_exception(error)
+    print(f"gammalearn: {error}", file=sys.stderr)
+
+
 #: What follows an interruption.
 HINTS = {run: "; go on with --resume", simulate: "; no file is made"}
 
@@ -239,18 +257,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(_with_values(_with_command(argv, commands)))
     _configure_logging(arguments.verbose, arguments.quiet)
     try:
-        arguments.function(arguments)
+        status = arguments.function(arguments)
     except GammaLearnError as error:
-        if arguments.verbose > 1:
-            raise
-        print(f"gammalearn: {error}", file=sys.stderr)
+        _tell_error(error, arguments.verbose)
         return USER_ERROR
     except KeyboardInterrupt as interrupt:
         hint = str(interrupt) or HINTS.get(arguments.function, "")
         print(f"gammalearn: interrupted{hint}.", file=sys.stderr)
         # Another signal than Ctrl-C has a status of its own.
         return getattr(interrupt, "status", INTERRUPTED)
-    return 0
+    return status or 0
 
 
 def _with_command(argv: list[str], commands: set[str]) -> list[str]:
@@ -495,6 +511,8 @@ def _configure_logging(verbose: int, quiet: bool) -> None:
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     level = logging.ERROR if quiet else level
     logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr, force=True)
+    # Of other packages warnings at the most.
+    logging.getLogger().setLevel(max(level, logging.WARNING))
     logging.getLogger("gammalearn").setLevel(level)
     if verbose < 2:
         warnings.simplefilter("ignore")

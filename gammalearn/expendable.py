@@ -151,6 +151,9 @@ def _serve(function, connection: Connection, other_end: Connection) -> None:
         try:
             answer = True, function(path)
         except GammaLearnError as error:
+            if error.__cause__ is not None:
+                # What it was caused by does not travel.
+                error.add_note(traceback.format_exc())
             answer = True, error
         except BaseException as error:
             error.add_note(traceback.format_exc())

@@ -1,5 +1,6 @@
 """The run: simulate, fit, predict, evaluate."""
 
+import logging
 from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from .checkpoint import TrainedNetwork, load_checkpoint
 from .data import EventIndex, check_weights, columns_of
 from .dl2 import (
+    check_ids,
     check_input,
     decode_outputs,
     dl2_file,
@@ -20,8 +22,8 @@ from .dl2 import (
     predict_outputs,
     read_origin,
 )
-from .errors import EmptySelectionError, OutputError
-from .evaluation import evaluate
+from .errors import DataError, EmptySelectionError, OutputError
+from .evaluation import evaluate, skipped_files
 from .evaluation.writing import make_folder, write_whole
 from .files import find_files
 from .folder import (
@@ -34,10 +36,10 @@ from .folder import (
 )
 from .prediction_changes import changed_for_prediction, selection_changes
 from .run_report import (
+    faulty_files,
     repeated_events,
     report_sections,
     shared_files,
-    skipped_files,
     unlearnt_tasks,
 )
 from .settings import Experiment
@@ -56,6 +58,8 @@ from .training import (
     slurm_job,
     was_requeued,
 )
+
+log = logging.getLogger(__name__)
 
 __all__ = ["RunOptions", "find_learning_rate", "predict", "run"]
 
@@ -148,18 +152,23 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
         if not first_process:
             return {}
         trained = load_checkpoint(checkpoint)
-        files = reconstruct(trained, tests, output / "dl2", experiment, options)
+        files, failed = reconstruct(trained, tests, output / "dl2", experiment, options)
+        skipped += failed
+        if not files:
+            raise none_usable(skipped)
         return evaluate(
             files,
             output,
             experiment.evaluation,
-            report_sections(experiment, output, summary, learnt, tests),
+            report_sections(experiment, output, summary, learnt, tests, skipped),
             [
                 *shared_files(train_files, test_files),
                 *repeated_events(learnt),
                 *unlearnt_tasks(summary),
                 *skipped_files("training", learnt.skipped),
                 *skipped_files("test", skipped),
+                *faulty_files("training", [learnt]),
+                *faulty_files("test", tests),
             ],
         )
 
@@ -301,12 +310,15 @@ def predict(
     usable = set(files) - set(missing)
     if missing:
         # Of other files, done or in other parts, there may be events to reconstruct.
-        indices, _ = index_inputs(
+        indices, skipped = index_inputs(
             missing, experiment, trained.cameras, len(missing) < len(files) or shard
         )
         check_slots(experiment.network, indices)
+        _, failed = reconstruct(trained, indices, output, experiment, options)
         usable.update(index.files[0] for index in indices)
-        reconstruct(trained, indices, output, experiment, options)
+        usable.difference_update(path for path, _ in failed)
+        if (skipped or failed) and not usable:
+            raise none_usable([*skipped, *failed])
     return [output / dl2_name(file) for file in files if file in usable]
 
 
@@ -376,8 +388,15 @@ def index_inputs(
         )
         skipped += index.skipped
         if index.files:
-            check_input(file, experiment)
+            try:
+                check_input(file, experiment)
+                check_ids(index, experiment)
+            except DataError as error:
+                skip(file, error, experiment, skipped)
+                continue
             indices.append(index)
+    if not indices and skipped and not allow_empty:
+        raise none_usable(skipped)
     if not allow_empty and not any(len(index) for index in indices):
         raise EmptySelectionError(
             f"The selection leaves no event of {', '.join(map(str, files[:3]))}"
@@ -393,33 +412,62 @@ def reconstruct(
     folder: Path,
     experiment: Experiment,
     options: RunOptions,
-) -> list[Path]:
-    """Write the DL2 file of each index."""
+) -> tuple[list[Path], list[tuple[Path, str]]]:
+    """Write the DL2 file of each index.
+
+    Returns
+    -------
+    files : list of Path
+        The DL2 files.
+    skipped : list of (Path, str)
+        Inputs that turned out to be damaged, and why (``data.on_error="skip"``).
+    """
     device = (
         "cuda" if torch.cuda.is_available() and experiment.training.accelerator != "cpu" else "cpu"
     )
     make_folder(folder)
     # What one batch gives is not all of a file.
     made_by = None if options.fast_dev_run else _made_by(trained, experiment)
-    files = []
+    files, skipped = [], []
     with noted("gammalearn-predict"):
         for index in indices:
             path = folder / dl2_name(index.files[0])
-            with dl2_file(index, path, experiment, made_by) as write:
-                outputs = predict_outputs(
-                    trained.network,
-                    trained.tasks,
-                    index,
-                    experiment.data,
-                    experiment.training.batch_size,
-                    experiment.training.workers,
-                    device,
-                    max_batches=1 if options.fast_dev_run else None,
-                    progress=options.progress,
-                )
-                write(decode_outputs(index, trained.tasks, outputs))
+            try:
+                with dl2_file(index, path, experiment, made_by) as write:
+                    outputs = predict_outputs(
+                        trained.network,
+                        trained.tasks,
+                        index,
+                        experiment.data,
+                        experiment.training.batch_size,
+                        experiment.training.workers,
+                        device,
+                        max_batches=1 if options.fast_dev_run else None,
+                        progress=options.progress,
+                    )
+                    write(decode_outputs(index, trained.tasks, outputs))
+            except DataError as error:
+                skip(index.files[0], error, experiment, skipped)
+                continue
             files.append(path)
-    return files
+    return files, skipped
+
+
+def skip(
+    path: Path, error: DataError, experiment: Experiment, skipped: list[tuple[Path, str]]
+) -> None:
+    """Add a file to those left out, or raise the error, as the settings say."""
+    if experiment.data.on_error == "raise":
+        raise error
+    log.warning("Skipped: %s", error)
+    skipped.append((path, str(error)))
+
+
+def none_usable(skipped: Sequence[tuple[Path, str]]) -> EmptySelectionError:
+    """The error where all files were left out."""
+    return EmptySelectionError(
+        f"None of {len(skipped)} file(s) can be used. The first one: {skipped[0][1]}"
+    )
 
 
 @contextmanager

@@ -1,26 +1,32 @@
 """What files hold: events, reconstructed events or checkpoint, in a few lines."""
 
+import re
 import textwrap
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tables
+from astropy.table import vstack
+from ctapipe.containers import EventType
 from ctapipe.instrument import FocalLengthKind, SubarrayDescription
 from ctapipe.io import read_table
 
 from .camera import CameraType
-from .data.ctapipe_dl1 import IMAGES
+from .data.ctapipe_dl1 import IMAGES, PARAMETERS
+from .data.faults import faults_of
 from .data.formats import open_reader
 from .data.lstchain_dl1 import IMAGES as LSTCHAIN_IMAGES
 from .data.lstchain_dl1 import LstchainDL1Reader
 from .data.reader import Reader, event_keys
-from .errors import InputFileError
+from .errors import EmptySelectionError, GammaLearnError, InputFileError
 from .expendable import read_expendably
 from .files import open_hdf5, reading
 from .models import ModelCard, alike, card_of, find_checkpoint, is_shipped
-from .particles import particle_names
+from .particles import CALIBRATION, are_showers, particle_names
 from .settings import SimulationSettings
 
 __all__ = ["describe", "describe_file", "describe_files"]
@@ -45,17 +51,42 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def describe(paths: Sequence[Path]) -> str:
+def describe(paths: Sequence[Path]) -> tuple[str, list[GammaLearnError]]:
     """Say what files hold: a table where there are several of events, else each by itself.
 
-    Raises
-    ------
-    GammaLearnError
-        If a file is missing, damaged or of another kind.
+    Returns
+    -------
+    text : str
+        Of the files that can be described.
+    errors : list of GammaLearnError
+        What is wrong with others: missing, damaged or of another kind.
     """
-    if len(paths) > 1 and all(read_expendably(_holds_images, path) for path in paths):
-        return describe_files(paths)
-    return "\n".join(describe_file(path) for path in paths)
+    errors: list[GammaLearnError] = []
+
+    def each(function: Callable[[Path], Any], paths: Sequence[Path]) -> list[tuple[Path, Any]]:
+        found = []
+        for path in paths:
+            try:
+                found.append((path, function(path)))
+            except GammaLearnError as error:
+                errors.append(error)
+        return found
+
+    if len(paths) == 1:
+        return "\n".join(text for _, text in each(describe_file, paths)), errors
+    each(_check_exists, paths)
+    there = [path for path in paths if path.exists() or is_shipped(path)]
+    kinds = each(partial(read_expendably, _holds_images), there)
+    usable = [path for path, _ in kinds]
+    if usable and all(holds_images for _, holds_images in kinds):
+        summaries = [summary for _, summary in each(partial(read_expendably, _summary), usable)]
+        return (_table(summaries) if summaries else ""), errors
+    return "\n".join(text for _, text in each(describe_file, usable)), errors
+
+
+def _check_exists(path: Path) -> None:
+    if not path.exists() and not is_shipped(path):
+        describe_file(path)
 
 
 def _holds_images(path: Path) -> bool:
@@ -105,7 +136,7 @@ def describe_files(paths: Sequence[Path]) -> str:
 
 
 def _table(summaries: Sequence[dict]) -> str:
-    rows = [COLUMNS]
+    rows, faults = [COLUMNS], {}
     particles, cameras, images, several = Counter(), [], Counter(), 0
     for summary in summaries:
         noise = {}
@@ -123,10 +154,15 @@ def _table(summaries: Sequence[dict]) -> str:
         rows.append(tuple(row.values()))
         particles.update(summary["particles"])
         several += summary["several"]
+        if summary["faults"]:
+            faults[summary["row"]["file"]] = "; ".join(summary["faults"])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-    return "\n".join([*lines, "", *_lines("Can be learnt from", _learnable(
-        particles, cameras, images, several))])  # fmt: skip
+    learnable = _learnable(particles, cameras, images, several)
+    lines += ["", *_lines("Can be learnt from", learnable)]
+    if faults:
+        lines += ["", *_lines("Faults, whose events or images do not count", faults)]
+    return "\n".join(lines)
 
 
 def _summary(path: Path) -> dict:
@@ -137,23 +173,32 @@ def _summary(path: Path) -> dict:
 
 def _summary_of(reader: Reader) -> dict:
     events, tel_ids = reader.events, reader.telescopes_with_images()
-    cameras, pointings, seen = [], [], []
+    if not tel_ids:
+        raise InputFileError(f"'{reader.path}' holds no DL1 image of any telescope.")
+    cameras, tables_of_images, infinite = [], {}, []
     for tel_id in tel_ids:
         telescope = reader.subarray.tel[tel_id]
         geometry, focal_length = telescope.camera.geometry, telescope.optics.equivalent_focal_length
         camera = CameraType.from_geometry(geometry, focal_length)
         n_images = reader.n_images(tel_id)
         rows = np.arange(min(n_images, IMAGES_OF_NOISE))
-        charge = reader.pixels(tel_id, rows, ["charge"])["charge"]
-        cameras.append((camera, n_images, _noise(charge)))
-        table = reader.images(tel_id)
-        pointings += list(zip(table["pointing_alt"], table["pointing_az"], strict=True))
-        seen.append(event_keys(table))
-    _, multiplicity = np.unique(np.concatenate(seen), axis=0, return_counts=True)
+        pixels = reader.pixels(tel_id, rows, ["charge", "peak_time"])
+        n_infinite = sum(int(np.isinf(pixels[name]).sum()) for name in ("charge", "peak_time"))
+        if n_infinite:
+            infinite.append(
+                f"{n_infinite} charges and peak times of the first {len(rows)} images of telescope "
+                f"{tel_id} are infinite (these pixels count as missing)"
+            )
+        cameras.append((camera, n_images, _noise(pixels["charge"])))
+        tables_of_images[tel_id] = reader.images(tel_id)
+    images = vstack(list(tables_of_images.values()), metadata_conflicts="silent")
+    images = images[images["event"] >= 0]
+    multiplicity = np.bincount(images["event"])
     particles = Counter(str(name) or "unknown" for name in np.asarray(events["particle"]))
     energy = np.asarray(events["true_energy"])
     energy = energy[np.isfinite(energy)]
-    alt, az = np.array(pointings).T
+    alt, az = (np.asarray(images[f"pointing_{name}"]) for name in ("alt", "az"))
+    known = np.isfinite(alt) & np.isfinite(az)
     types = Counter(reader.subarray.tel[tel_id].type for tel_id in tel_ids)
     row = {
         "file": Path(reader.path).name,
@@ -162,11 +207,19 @@ def _summary_of(reader: Reader) -> dict:
         "cameras": "",
         "noise": "",
         "events": ", ".join(f"{count} {name}" for name, count in particles.most_common()),
-        "energies": _range(energy, "{:.3g}") if len(energy) else "-",
-        "pointing": f"alt {_range(alt)}, az {_range(az)} deg",
+        "energies": _range(energy, "{:.3g}".format) if len(energy) else "-",
+        "pointing": f"alt {_range(alt[known])}, az {_range(az[known], _azimuth)} deg"
+        if known.any()
+        else "-",
     }
-    several = int((multiplicity > 1).sum())
-    return {"row": row, "particles": particles, "cameras": cameras, "several": several}
+    faults = faults_of(reader, sorted(map(int, reader.subarray.tel)), tables_of_images)
+    return {
+        "row": row,
+        "particles": particles,
+        "cameras": cameras,
+        "several": int((multiplicity > 1).sum()),
+        "faults": [*(fault.what for fault in faults), *infinite],
+    }
 
 
 def _noise(charge: np.ndarray) -> np.ndarray:
@@ -181,14 +234,19 @@ def _noise(charge: np.ndarray) -> np.ndarray:
     return ((high - low) / 2) ** 2
 
 
-def _range(values: np.ndarray, form: str = "{:.1f}") -> str:
-    low, high = (form.format(value) for value in (values.min(), values.max()))
+def _range(values: np.ndarray, form: Callable[[float], str] = "{:.1f}".format) -> str:
+    low, high = (form(value) for value in (values.min(), values.max()))
     return low if low == high else f"{low} to {high}"
 
 
+def _azimuth(angle: float) -> str:
+    """What is rounded to 360 is 0."""
+    return f"{round(angle, 1) % 360:.1f}"
+
+
 def _learnable(particles: Counter, cameras, images: Counter, several: int) -> dict:
-    gammas, known = particles["gamma"], sum(particles.values()) - particles["unknown"]
-    others = known - gammas
+    gammas = particles["gamma"]
+    others = sum(particles.values()) - gammas - particles["unknown"] - particles[CALIBRATION]
     return {
         "mono": ", ".join(f"{images[c.name]} images of {c.name}" for c in cameras),
         "stereo": f"{several} events of two or more images"
@@ -303,7 +361,23 @@ def _describe_hdf5(path: Path) -> str:
         levels = str(attributes["CTA PRODUCT DATA LEVELS"])
         version = str(attributes["CTA PRODUCT DATA MODEL VERSION"])
         values = {**_telescopes(file), **_events(file), **_algorithms(file)}
+        is_dl1 = "/dl2" not in file and (IMAGES in file or PARAMETERS in file)
+    if is_dl1:
+        values |= {f"fault {n}": fault for n, fault in enumerate(_faults(path), 1)}
     return "\n".join(_lines(f"{path}: {levels}, data model {version}", values))
+
+
+def _faults(path: Path) -> list[str]:
+    """What is wrong with the events or images of a DL1 file, or with all of it."""
+    try:
+        with open_reader(path) as reader:
+            images = {tel_id: reader.images(tel_id) for tel_id in reader.telescopes_with_images()}
+            found = faults_of(reader, sorted(map(int, reader.subarray.tel)), images)
+            return [fault.what for fault in found]
+    except EmptySelectionError:
+        return []
+    except InputFileError as error:
+        return [str(error)]
 
 
 def _lstchain_events(file) -> dict:
@@ -314,6 +388,8 @@ def _lstchain_events(file) -> dict:
         values["  truth"] = "none (observation)"
     else:
         names = particle_names(table.col("mc_type"))
+        if {"event_type", "mc_energy"} <= set(table.colnames):
+            names[~are_showers(table.col("event_type"), table.col("mc_energy"))] = CALIBRATION
         values |= {f"  {name}": f"{n} images" for name, n in Counter(names.tolist()).most_common()}
     for name in ("reco_energy", "reco_alt", "gammaness"):
         if name in table.colnames:
@@ -346,9 +422,13 @@ def _events(file) -> dict:
     if SHOWER not in file:
         return {**values, "  truth": "none (observation)"}
     shower = read_table(file, SHOWER)
+    energies = shower["true_energy"].quantity.to_value("TeV")
     names = particle_names(shower["true_shower_primary_id"])
+    type_of = dict(zip(map(tuple, event_keys(trigger)), trigger["event_type"], strict=True))
+    kinds = [type_of.get(tuple(key), EventType.UNKNOWN.value) for key in event_keys(shower)]
+    names[~are_showers(kinds, energies)] = CALIBRATION
     for name, count in Counter(names.tolist()).most_common():
-        energy = shower["true_energy"].quantity.to_value("TeV")[names == name]
+        energy = energies[names == name]
         values[f"  {name}"] = f"{count} events, {energy.min():.3g} to {energy.max():.3g} TeV"
     return values
 
@@ -366,9 +446,10 @@ def _rows(file, group: str) -> Counter:
     """Rows of each telescope's table."""
     if group not in file:
         return Counter()
-    return Counter(
-        {int(t._v_name.removeprefix("tel_")): int(t.nrows) for t in file.iter_nodes(group)}
-    )
+    found = {
+        re.fullmatch(r"tel_(\d+)", t._v_name): t.nrows for t in file.iter_nodes(group, "Table")
+    }
+    return Counter({int(name[1]): int(n_rows) for name, n_rows in found.items() if name})
 
 
 def _ranges(ids: list[int]) -> str:

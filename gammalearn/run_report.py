@@ -5,17 +5,17 @@ from importlib.metadata import version
 from pathlib import Path
 
 from .data import EventIndex, count_repeated
-from .evaluation import ReportSection, Worded
+from .evaluation import ReportSection, Worded, section_of_skipped
 from .files import sha256
 from .settings import Experiment
 
 __all__ = [
     "baseline_section",
+    "faulty_files",
     "repeated_events",
     "report_sections",
     "selection_sections",
     "shared_files",
-    "skipped_files",
     "unlearnt_tasks",
 ]
 
@@ -31,11 +31,16 @@ def shared_files(train_files, test_files) -> list[str]:
     ]
 
 
-def skipped_files(what: str, skipped) -> list[str]:
-    """A sentence on the files that could not be used."""
-    if not skipped:
+def faulty_files(what: str, indices: Sequence[EventIndex]) -> list[str]:
+    """A sentence where files have faults, that events or images were left out for."""
+    faults = [fault for index in indices for fault in index.faults]
+    if not faults:
         return []
-    return [f"{len(skipped)} {what} file(s) were left out. The first one: {skipped[0][1]}"]
+    path, first = faults[0]
+    return [
+        f"{len({path for path, _ in faults})} {what} file(s) have faults, whose events or images "
+        f"were left out. The first one: '{path}': {first}."
+    ]
 
 
 def repeated_events(learnt: EventIndex) -> list[str]:
@@ -64,8 +69,12 @@ def report_sections(
     summary: dict,
     index: EventIndex,
     tests: Sequence[EventIndex],
+    skipped: Sequence[tuple[Path, str]] = (),
 ) -> list[ReportSection]:
-    """What the report says of the training, and of the selection of events."""
+    """What the report says of the training, and of the selection of events.
+
+    ``skipped`` are the test files that were left out, with the reason.
+    """
     return [
         ReportSection(
             title="Training",
@@ -100,12 +109,17 @@ def report_sections(
             if summary["weights"]
             else []
         ),
-        *selection_sections(index, tests),
+        *selection_sections(index, tests, skipped),
     ]
 
 
-def selection_sections(index: EventIndex, tests: Sequence[EventIndex]) -> list[ReportSection]:
-    """What the report says of the selection of events, and of the training files."""
+def selection_sections(
+    index: EventIndex, tests: Sequence[EventIndex], skipped: Sequence[tuple[Path, str]] = ()
+) -> list[ReportSection]:
+    """What the report says of the selection of events, and of the files.
+
+    ``skipped`` are the test files that were left out, with the reason.
+    """
     return [
         _cut_flow("training", [index]),
         _cut_flow("test", tests),
@@ -114,17 +128,27 @@ def selection_sections(index: EventIndex, tests: Sequence[EventIndex]) -> list[R
             heading=["", "File", "SHA-256"],
             table={str(n + 1): [f.name, sha256(f)] for n, f in enumerate(index.files)},
         ),
-        *(
-            [
-                ReportSection(
-                    title="Training files left out",
-                    text="Files that could not be indexed (data.on_error is skip).",
-                    table={path.name: why for path, why in index.skipped},
-                )
-            ]
-            if index.skipped
-            else []
-        ),
+        *section_of_skipped("training", index.skipped),
+        *section_of_skipped("test", skipped),
+        *_faults("training", [index]),
+        *_faults("test", tests),
+    ]
+
+
+def _faults(what: str, indices: Sequence[EventIndex]) -> list[ReportSection]:
+    """What is wrong with files that were used, if anything."""
+    faults: dict[str, list[str]] = {}
+    for index in indices:
+        for path, fault in index.faults:
+            faults.setdefault(str(path.absolute()), []).append(fault)
+    if not faults:
+        return []
+    return [
+        ReportSection(
+            title=f"Faults of {what} files",
+            text="What was wrong with some events or images, which were left out.",
+            table={path: "; ".join(found) for path, found in faults.items()},
+        )
     ]
 
 

@@ -304,8 +304,8 @@ class DataSettings(Settings):
     """How much each training event counts."""
 
     on_error: Literal["raise", "skip"] = "raise"
-    """What a file that cannot be indexed does: it stops the run, or is left out, with a warning
-    and its name in the report."""
+    """What a file that cannot be used does: it stops the run, or is left out, with a warning and
+    its name in the report. Of a file that ends too early, ``skip`` leaves out single events."""
 
     channels: list[
         Literal["charge", "peak_time", "absolute_peak_time", "cleaning_mask", "has_charge"]
@@ -649,6 +649,10 @@ class EvaluationSettings(Settings):
     """Published resolutions to draw beside the results: ``lst1_mono`` (LST-1, random forests),
     ``lst4_requirement`` (four LSTs; its sensitivity too), ``ctao_north`` (four LSTs and nine MSTs,
     prod5)."""
+
+    on_error: Literal["raise", "skip"] = "raise"
+    """What a DL2 file that cannot be used does: it stops the evaluation or comparison, or is left
+    out, with a warning and its name in the report."""
 
     @field_validator("energy_range")
     @classmethod

@@ -82,7 +82,7 @@ def _read(path: Path, event_id: int, obs_id: int | None, cache_directory: str | 
                 charge = reader.pixels(tel_id, rows[:1], ["charge"])["charge"][0]
                 panels.append((tel_id, reader.subarray.tel[tel_id], charge))
         if not panels:
-            raise DataError(f"'{path}' has no image of event {event_id}.")
+            raise DataError(f"'{path}' has no image of event {key[1]} of observation {key[0]}.")
         return _title(reader, key), panels
 
 
@@ -93,10 +93,13 @@ def _key(reader, event_id: int, obs_id: int | None) -> tuple[int, int]:
         mine &= np.asarray(events["obs_id"]) == obs_id
     found = np.unique(np.asarray(events["obs_id"])[mine])
     if len(found) == 0:
-        some = ", ".join(map(str, events["event_id"][:5].tolist()))
+        some = ", ".join(
+            f"{event['event_id']} of observation {event['obs_id']}" for event in events[:5]
+        )
+        of = "" if obs_id is None else f" of observation {obs_id}"
         raise DataError(
-            f"'{reader.path}' has no event {event_id}{'' if obs_id is None else f' of {obs_id}'}; "
-            f"it has {some}{', …' if len(events) > 5 else ''}."
+            f"'{reader.path}' has no event {event_id}{of}; it has {some}"
+            f"{', …' if len(events) > 5 else ''}."
         )
     if len(found) > 1:
         raise DataError(
@@ -127,4 +130,4 @@ def _title(reader, key: tuple[int, int]) -> str:
     truth = ""
     if event["particle"]:
         truth = f": {event['particle']}, {event['true_energy']:.3g} TeV"
-    return f"Event {event_id} of {obs_id}{truth}"
+    return f"Observation {obs_id}, event {event_id}{truth}"

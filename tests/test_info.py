@@ -8,12 +8,14 @@ import tables
 from ctapipe.io import read_table
 from ctapipe.visualization import CameraDisplay
 
+from gammalearn.cli import main
 from gammalearn.data.augmentation import augment
 from gammalearn.data.ctapipe_dl1 import IMAGES
 from gammalearn.data.formats import open_reader
 from gammalearn.data.lstchain_dl1 import IMAGES as LSTCHAIN_IMAGES
+from gammalearn.data.reader import azimuth
 from gammalearn.errors import DataError, InputFileError, OutputError
-from gammalearn.info import _noise, describe, describe_files
+from gammalearn.info import _azimuth, _noise, describe, describe_files
 from gammalearn.settings import AugmentationSettings
 from gammalearn.show import show_event
 
@@ -55,7 +57,7 @@ def test_table_of_files(file):
         + noise_of(files[1], [f"{IMAGES}/tel_{tel_id:03d}" for tel_id in (1, 2, 3, 4)]),
         noise_of(files[2], [LSTCHAIN_IMAGES]),
     ]
-    text = words(describe(files))
+    text = words(describe(files)[0])
     assert text == [
         "file format telescopes cameras noise (p.e.²) events energies (TeV) pointing",
         f"{GAMMAS}.dl1.h5 ctapipe DL1 4 LST LSTS-design {noise[0]} 4 gamma 0.1 alt 50.0, "
@@ -96,11 +98,11 @@ def test_what_cannot_be_learnt(file):
 
 
 def test_one_lstchain_file_is_described_too(file):
-    assert "lstchain DL1" in describe([file(f"{PROTONS}_1tel")])
+    assert "lstchain DL1" in describe([file(f"{PROTONS}_1tel")])[0]
 
 
 def test_files_of_other_kinds_are_described_one_by_one(file):
-    text = describe([file(GAMMAS), file("proton_run202_prod5.params_only")])
+    text, _ = describe([file(GAMMAS), file("proton_run202_prod5.params_only")])
     assert text.count("data model") == 2
 
 
@@ -110,7 +112,7 @@ def test_a_file_without_images_is_described_beside_others(file, tmp_path):
     with tables.open_file(empty, "a") as h5file:
         for table in h5file.walk_nodes(IMAGES, "Table"):
             table.remove_rows()
-    text = describe([empty, file(PROTONS)])
+    text, _ = describe([empty, file(PROTONS)])
     assert text.count("data model") == 2
     assert "4 telescopes, 1855 pixels, 0 images" in text
 
@@ -118,8 +120,50 @@ def test_a_file_without_images_is_described_beside_others(file, tmp_path):
 def test_a_damaged_file(tmp_path, file):
     path = tmp_path / "cut.h5"
     path.write_bytes(file(GAMMAS).read_bytes()[:100_000])
-    with pytest.raises(InputFileError, match=r"cut\.h5"):
-        describe([file(GAMMAS), path])
+    text, (error,) = describe([file(GAMMAS), path])
+    assert isinstance(error, InputFileError) and "cut.h5" in str(error)
+    assert "4 gamma" in text
+
+
+def test_goes_on_after_a_bad_file(file, tmp_path, capsys):
+    """What is wrong with each is told at the end, and by the status."""
+    text = tmp_path / "text.h5"
+    text.write_text("no HDF5")
+    cut = tmp_path / "cut.h5"
+    cut.write_bytes(file(GAMMAS).read_bytes()[:100_000])
+    files = [text, file(GAMMAS), tmp_path / "none.h5", cut, file(PROTONS)]
+    assert main(["info", *map(str, files)]) == 2
+    told = capsys.readouterr()
+    assert "4 gamma" in told.out and "6 proton" in told.out and "Can be learnt from" in told.out
+    errors = told.err.splitlines()
+    assert len(errors) == 3 and all(line.startswith("gammalearn: ") for line in errors)
+    for path in (text, cut, tmp_path / "none.h5"):
+        assert str(path) in told.err
+
+
+def test_the_cause_is_shown_from_child_processes_too(file, tmp_path, capsys):
+    """With -vv: what the HDF5 library stumbled over, below our sentence's place in the code."""
+    path = tmp_path / "cut.h5"
+    path.write_bytes(file(GAMMAS).read_bytes()[:100_000])
+    for flag, shown in (("-v", False), ("-vv", True)):
+        assert main(["info", str(path), flag]) == 2
+        error = capsys.readouterr().err
+        assert ("Traceback" in error and "HDF5ExtError" in error) == shown
+        assert error.splitlines()[-1].startswith(f"gammalearn: '{path}'")
+
+
+def test_azimuth_is_below_360(file, tmp_path):
+    """Also where rounding takes it there."""
+    path = tmp_path / "north.h5"
+    shutil.copyfile(file(GAMMAS), path)
+    with tables.open_file(path, "a") as h5file:
+        for table in h5file.walk_nodes("/configuration/telescope/pointing", "Table"):
+            table.modify_column(0, 1, colname="telescope_pointing_azimuth", column=[-1e-18])
+    with open_reader(path) as reader:
+        assert set(reader.images(1)["pointing_az"]) == {0.0}
+    assert "alt 50.0, az 0.0 deg" in describe_files([path])
+    np.testing.assert_array_equal(azimuth([-1e-18, 360, 719, -90]), [0, 0, 359, 270])
+    assert _azimuth(359.97) == "0.0" and _azimuth(359.9) == "359.9"
 
 
 def test_picture_of_an_event(file, tmp_path, monkeypatch):
@@ -131,7 +175,10 @@ def test_picture_of_an_event(file, tmp_path, monkeypatch):
         shown[len(shown)] = image
 
     monkeypatch.setattr(CameraDisplay, "__init__", record)
+    titles = []
+    monkeypatch.setattr("matplotlib.figure.Figure.suptitle", lambda _, title: titles.append(title))
     output = show_event(file(PROTONS), 909, tmp_path / "event.png")
+    assert titles[0].startswith("Observation 202, event 909: proton, ")
     assert output.read_bytes().startswith(b"\x89PNG")
     with open_reader(file(PROTONS)) as reader:
         for number, tel_id in enumerate((6, 12)):
@@ -166,9 +213,9 @@ def test_a_picture_that_fails_half_way_leaves_the_old_one(file, tmp_path, monkey
 
 def test_no_picture(file, tmp_path):
     output = tmp_path / "event.png"
-    with pytest.raises(DataError, match="has no event 7; it has 904, 909"):
+    with pytest.raises(DataError, match="no event 7; it has 904 of observation 202, 909 of"):
         show_event(file(PROTONS), 7, output)
-    with pytest.raises(DataError, match="no event 904 of 3"):
+    with pytest.raises(DataError, match="no event 904 of observation 3; it has 904 of"):
         show_event(file(PROTONS), 904, output, obs_id=3)
     with pytest.raises(OutputError, match="cannot be written"):
         show_event(file(PROTONS), 909, tmp_path / "event.docx")

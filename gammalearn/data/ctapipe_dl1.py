@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import astropy.units as u
 import numpy as np
@@ -13,18 +14,21 @@ from ctapipe.io.hdf5tableio import get_column_attrs, get_column_transforms
 
 from ..errors import EmptySelectionError, InputFileError
 from ..files import open_hdf5, reading
-from ..particles import particle_names
+from ..particles import CALIBRATION, particle_names
 from .broken import BrokenPixels, CalibrationRecord, without_broken
 from .chunks import TableChunks
+from .faults import Fault
 from .parameters import MissingParameters
 from .reader import (
     INSTEAD,
     KEYS,
     TRUTH_UNITS,
-    are_showers,
+    check_shape,
+    directions,
     event_keys,
     match_rows,
     spectral_indices,
+    without_calibration,
 )
 
 __all__ = ["CtapipeDL1Reader"]
@@ -38,6 +42,9 @@ SHOWER = "/simulation/event/subarray/shower"
 FIXED_POINTING = "/configuration/telescope/pointing"
 #: Pointing against time, by data model: 7.2 and later, 5.0 and earlier.
 MONITORED_POINTING = ("/dl0/monitoring/telescope/pointing", "/dl1/monitoring/telescope/pointing")
+
+#: What must be known of a simulated shower; files of other software may lack the rest.
+NEEDED = ("true_energy", "true_alt", "true_az", "true_core_x", "true_core_y")
 
 #: Names that the reader gives to what pixels hold, and the file's own.
 PIXEL_COLUMNS = {"charge": "image", "peak_time": "peak_time", "cleaning_mask": "image_mask"}
@@ -68,6 +75,7 @@ class CtapipeDL1Reader:
         # How the images of each telescope are stored: finding out takes longer than reading some.
         self._tables: dict[int, tuple[TableChunks, dict]] = {}
         self._broken: dict[int, BrokenPixels | None] = {}
+        self._rows: dict[int, _ImageRows] = {}
         try:
             with self._reading("the table of contents"):
                 self._check_kind()
@@ -153,32 +161,137 @@ class CtapipeDL1Reader:
             }
         )
         keys = event_keys(events)
-        if len(np.unique(keys, axis=0)) < len(keys):
-            raise InputFileError(f"'{self.path}' has several events with one obs_id and event_id.")
+        unique, count = np.unique(keys, axis=0, return_counts=True)
+        if len(unique) < len(keys):
+            obs_id, event_id = unique[count > 1][0]
+            raise InputFileError(
+                f"'{self.path}' has {np.sum(count > 1)} obs_id and event_id with several events "
+                f"(event {event_id} of observation {obs_id} first), which ctapipe's tables cannot "
+                "tell apart; give the files that it was merged of, each by itself."
+            )
         if not self._has(SHOWER):
             if self._has("/simulation"):
                 # A damaged group looks like an empty one.
                 raise InputFileError(
                     f"'{self.path}' is damaged: it is of simulated events, but has no {SHOWER}."
                 )
-            return events
-        shower = self._read(SHOWER, *KEYS, "true_shower_primary_id")
+            return without_calibration(events)
+        shower = self._read(SHOWER)
+        there = [name for name in TRUTH_UNITS if name in {*NEEDED, *shower.colnames}]
+        check_shape(self.path, SHOWER, shower, [*KEYS, *there, "true_shower_primary_id"])
         row = match_rows(keys, event_keys(shower))
         known = row >= 0
         with self._reading(SHOWER):
-            for name, unit in TRUTH_UNITS.items():
-                if name in shower.colnames:
-                    column = shower[name]
-                    values = column.quantity.to_value(unit) if column.unit else np.asarray(column)
-                    events[name][known] = values[row[known]]
+            for name in there:
+                column, unit = shower[name], TRUTH_UNITS[name]
+                values = column.quantity.to_value(unit) if column.unit else np.asarray(column)
+                events[name][known] = values[row[known]]
         if self._has(SIMULATION):
             events["spectral_index"] = spectral_indices(self._read(SIMULATION), events["obs_id"])
         events["particle"][known] = particle_names(shower["true_shower_primary_id"])[row[known]]
-        return events
+        return without_calibration(events)
+
+    def faults(self, tel_ids: Sequence[int]) -> list[Fault]:
+        """What tables lack, or have too much; see :class:`gammalearn.data.reader.Reader`."""
+        faults = [*self._faults_of_showers(), *self._unknown_telescopes()]
+        with_images = self.telescopes_with_images()
+        for tel_id in sorted(tel_ids):
+            if tel_id in with_images:
+                faults += self._faults_of_telescope(tel_id)
+                continue
+            n_triggers = len(self._trigger_rows(tel_id))
+            if n_triggers:
+                faults.append(Fault(f"telescope {tel_id} has {n_triggers} triggers and no image"))
+        return faults
+
+    def _faults_of_showers(self) -> list[Fault]:
+        if not self._has(SHOWER):
+            return []
+        shower = self._read(SHOWER, *KEYS)
+        unknown = [name for name in TRUTH_UNITS if name not in shower.colnames]
+        faults = [Fault(f"{SHOWER} has no column {name}: it is not known") for name in unknown]
+        keys = event_keys(shower)
+        unique, count = np.unique(keys, axis=0, return_counts=True)
+        repeated = match_rows(event_keys(self.events), unique[count > 1])
+        lacking = np.asarray(self.events["particle"]) == ""
+        what = {
+            f"events without a row in {SHOWER}": np.flatnonzero(lacking & self.is_shower()),
+            f"events with several rows in {SHOWER}": np.flatnonzero(repeated >= 0),
+        }
+        of = f"of {len(self.events)}"
+        return faults + [
+            Fault(f"{len(rows)} {of} {words}", rows, incomplete=True)
+            for words, rows in what.items()
+            if len(rows)
+        ]
+
+    def _unknown_telescopes(self) -> list[Fault]:
+        """Triggers and images of telescopes that the layout lacks."""
+        faults = []
+        group = IMAGES if self.has_pixels else PARAMETERS
+        known = {f"tel_{int(tel_id):03d}" for tel_id in self.subarray.tel}
+        with self._reading(group):
+            for table in self._file.iter_nodes(group, "Table"):
+                if table._v_name not in known and table.nrows:
+                    faults.append(
+                        Fault(
+                            f"{table.nrows} rows of {table._v_pathname} are of no telescope of the "
+                            "layout and are left out"
+                        )
+                    )
+        tel_id = np.asarray(self._tel_trigger["tel_id"])
+        unknown = tel_id[~np.isin(tel_id, list(self.subarray.tel))]
+        if len(unknown):
+            ids = ", ".join(map(str, np.unique(unknown)[:5]))
+            faults.append(
+                Fault(
+                    f"{len(unknown)} triggers are of telescopes that the layout lacks ({ids}) and "
+                    "are left out"
+                )
+            )
+        return faults
+
+    def _faults_of_telescope(self, tel_id: int) -> list[Fault]:
+        of_images = self._image_rows(tel_id)
+        triggers = self._trigger_keys[self._trigger_rows(tel_id)]
+        event = match_rows(triggers, event_keys(self.events))
+        faults = []
+        stray = of_images.event < 0
+        if np.any(stray):
+            keys = np.unique(of_images.keys[stray], axis=0)
+            faults.append(
+                Fault(
+                    f"{np.sum(stray)} of {len(stray)} images of telescope {tel_id} belong to no "
+                    "trigger",
+                    np.flatnonzero(match_rows(event_keys(self.events), keys) >= 0),
+                )
+            )
+        dark = np.setdiff1d(np.arange(len(triggers)), of_images.trigger)
+        if len(dark):
+            rows = event[dark]
+            faults.append(
+                Fault(
+                    f"{len(dark)} of {len(triggers)} triggers of telescope {tel_id} have no image",
+                    np.unique(rows[rows >= 0]),
+                    incomplete=True,
+                )
+            )
+        bare = self._without_parameters(tel_id)
+        if np.any(bare):
+            rows = of_images.event[bare]
+            faults.append(
+                Fault(
+                    f"{np.sum(bare)} of {len(bare)} images of telescope {tel_id} have no row of "
+                    "parameters",
+                    np.unique(rows[rows >= 0]),
+                    incomplete=True,
+                )
+            )
+        return faults
 
     def is_shower(self) -> np.ndarray:
         """Which events are showers, not calibration; shape (n_events,) of bool."""
-        return are_showers(self.events)
+        return np.asarray(self.events["particle"]) != CALIBRATION
 
     def telescope_triggers(self) -> Table:
         """All triggers of telescopes, with images or without: obs_id, event_id, tel_id."""
@@ -213,24 +326,43 @@ class CtapipeDL1Reader:
     def _tel_trigger(self) -> Table:
         return self._read(TEL_TRIGGER, *KEYS, "tel_id", "time")
 
-    def _image_triggers(self, tel_id: int) -> Table:
-        """The trigger of each image of a telescope, with columns obs_id, event_id and time."""
-        path = self._of_images(tel_id)
-        triggers = self._tel_trigger[self._tel_trigger["tel_id"] == tel_id]
+    def _image_rows(self, tel_id: int) -> "_ImageRows":
+        """What the images of a telescope belong to."""
+        if tel_id not in self._rows:
+            path = self._of_images(tel_id)
+            keys = self._trigger_keys[self._trigger_rows(tel_id)]
+            trigger = np.arange(len(keys))
+            with self._reading(path):
+                table = self._file.get_node(path)
+                # One row an image in both, most often; reading the keys from the image table
+                # would decompress every image.
+                if len(keys) != table.nrows:
+                    of_triggers = keys
+                    keys = np.column_stack([table.col(name).astype(np.int64) for name in KEYS])
+                    trigger = match_rows(keys, of_triggers)
+            event = match_rows(keys, event_keys(self.events))
+            self._rows[tel_id] = _ImageRows(keys, trigger, np.where(trigger >= 0, event, -1))
+        return self._rows[tel_id]
+
+    @cached_property
+    def _trigger_keys(self) -> np.ndarray:
+        return event_keys(self._tel_trigger)
+
+    def _trigger_rows(self, tel_id: int) -> np.ndarray:
+        return np.flatnonzero(np.asarray(self._tel_trigger["tel_id"]) == tel_id)
+
+    def _without_parameters(self, tel_id: int) -> np.ndarray:
+        """Which images of a telescope have no row of parameters, though the file has parameters."""
+        keys = self._image_rows(tel_id).keys
+        path = f"{PARAMETERS}/tel_{tel_id:03d}"
+        if not self.has_pixels or not self.parameter_names():
+            return np.zeros(len(keys), dtype=bool)
+        if not self._has(path):
+            return np.ones(len(keys), dtype=bool)
         with self._reading(path):
-            table = self._file.get_node(path)
-            # One row an image in both, most often; reading the keys from the image table
-            # would decompress every image.
-            if len(triggers) == table.nrows:
-                return triggers
-            keys = np.column_stack([table.col(name).astype(np.int64) for name in KEYS])
-        row = match_rows(keys, event_keys(triggers))
-        if np.any(row < 0):
-            raise InputFileError(
-                f"'{self.path}': {np.sum(row < 0)} images of telescope {tel_id} belong to no "
-                "trigger."
-            )
-        return triggers[row]
+            if self._file.get_node(path).nrows == len(keys):
+                return np.zeros(len(keys), dtype=bool)
+        return match_rows(keys, event_keys(self._read(path, *KEYS))) < 0
 
     def images(self, tel_id: int, parameters: Sequence[str] = ()) -> Table:
         """The images of a telescope, in the order of the file, without their pixels.
@@ -245,18 +377,17 @@ class CtapipeDL1Reader:
         Returns
         -------
         Table
-            Columns obs_id, event_id, pointing_alt, pointing_az (deg) and parameters.
+            Columns event, obs_id, event_id, pointing_alt, pointing_az (deg) and parameters.
         """
-        triggers = self._image_triggers(tel_id)
-        keys = event_keys(triggers)
-        images = Table({"obs_id": keys[:, 0], "event_id": keys[:, 1]})
-        alt, az = self._pointing(tel_id, triggers)
-        if not np.all(np.isfinite(alt) & np.isfinite(az)):
-            raise InputFileError(
-                f"'{self.path}': the pointing of telescope {tel_id} is not finite."
-            )
-        # π/2 in single precision lies beyond the zenith, where azimuth is turned around.
-        images["pointing_alt"], images["pointing_az"] = np.clip(alt, -90, 90), az % 360
+        rows = self._image_rows(tel_id)
+        keys = rows.keys
+        images = Table({"event": rows.event, "obs_id": keys[:, 0], "event_id": keys[:, 1]})
+        alt, az = np.full((2, len(images)), np.nan)
+        known = rows.trigger >= 0
+        if np.any(known):
+            triggers = self._tel_trigger[self._trigger_rows(tel_id)[rows.trigger[known]]]
+            alt[known], az[known] = self._pointing(tel_id, triggers)
+        images["pointing_alt"], images["pointing_az"] = directions(alt, az)
 
         path = f"{PARAMETERS}/tel_{tel_id:03d}"
         known = [name for name in parameters if name in self.parameter_names()]
@@ -374,9 +505,25 @@ class CtapipeDL1Reader:
     def _read_broken_pixels(self, tel_id: int) -> BrokenPixels | None:
         with self._reading(f"the calibration of telescope {tel_id}"):
             record = CalibrationRecord.read(self._file, tel_id, simulated=SHOWER in self._file)
-        if record is None:
+        times = self._tel_trigger["time"][self._trigger_rows(tel_id)]
+        if record is None or len(times) == 0:
             return None
-        return BrokenPixels(record.masks, record.number_at(self._image_triggers(tel_id)["time"]))
+        # Images without a trigger are of no event, and nobody asks for their pixels.
+        trigger = np.maximum(self._image_rows(tel_id).trigger, 0)
+        return BrokenPixels(record.masks, record.number_at(times[trigger]))
+
+
+class _ImageRows(NamedTuple):
+    """What the images of a telescope belong to, in the order of the file."""
+
+    keys: np.ndarray
+    """obs_id and event_id, shape (n_images, 2)."""
+
+    trigger: np.ndarray
+    """Row among the telescope's triggers, −1 where an image has none; shape (n_images,)."""
+
+    event: np.ndarray
+    """Row in the events, −1 where an image has none or no trigger; shape (n_images,)."""
 
 
 def _degrees(column) -> np.ndarray:

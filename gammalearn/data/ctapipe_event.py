@@ -1,6 +1,7 @@
 """Reader of one event that ctapipe has in memory, as `ctapipe-process` goes through a file."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,12 @@ from ctapipe.containers import ArrayEventContainer, DL1CameraContainer
 from ctapipe.instrument import SubarrayDescription
 
 from ..errors import InputFileError
-from ..particles import particle_names
+from ..particles import CALIBRATION, particle_names
 from .broken import CalibrationRecord
 from .ctapipe_dl1 import PIXEL_COLUMNS
+from .faults import Fault
 from .parameters import ParameterCalculator, computable_parameters, flat_parameters
-from .reader import INSTEAD, KEYS, SHOWERS, TRUTH_UNITS
+from .reader import INSTEAD, KEYS, TRUTH_UNITS, azimuth, without_calibration
 
 __all__ = ["CtapipeEventReader"]
 
@@ -65,7 +67,7 @@ class CtapipeEventReader:
         if telescopes is not None:
             self._dl1 = {t: dl1 for t, dl1 in self._dl1.items() if t in set(telescopes)}
 
-    @property
+    @cached_property
     def events(self) -> Table:
         """The event, a table of one row."""
         event = self._event
@@ -82,11 +84,17 @@ class CtapipeEventReader:
             for name, unit in TRUTH_UNITS.items():
                 row[name] = float(shower[name.removeprefix("true_")].to_value(unit))
             row["particle"] = str(particle_names([shower.shower_primary_id])[0])
-        return Table({name: [value] for name, value in row.items()})
+        table = Table({name: [value] for name, value in row.items()})
+        table["particle"] = table["particle"].astype("U16")
+        return without_calibration(table)
+
+    def faults(self, tel_ids: Sequence[int]) -> list[Fault]:
+        """None: an event has no tables."""
+        return []
 
     def is_shower(self) -> np.ndarray:
         """Whether the event is a shower, not calibration; shape (1,) of bool."""
-        return np.array([self._event.trigger.event_type in SHOWERS])
+        return np.asarray(self.events["particle"]) != CALIBRATION
 
     def telescope_triggers(self) -> Table:
         """All triggers of telescopes, with images or without: obs_id, event_id, tel_id."""
@@ -108,9 +116,9 @@ class CtapipeEventReader:
         alt, az = (float(angle.to_value("deg")) for angle in (pointing.altitude, pointing.azimuth))
         if not (np.isfinite(alt) and np.isfinite(az)):
             raise InputFileError(f"The {self.path} has no pointing of telescope {tel_id}.")
-        row = {name: int(self._event.index[name]) for name in KEYS}
+        row = {"event": 0, **{name: int(self._event.index[name]) for name in KEYS}}
         # As in files: rounding may take the altitude beyond the zenith.
-        row |= {"pointing_alt": np.clip(alt, -90, 90), "pointing_az": az % 360}
+        row |= {"pointing_alt": np.clip(alt, -90, 90), "pointing_az": float(azimuth(az))}
         known = self._parameters(self._dl1[tel_id])
         row |= {name: known[name] for name in parameters if name in known}
         lacking = sorted((set(parameters) - set(known)) & computable_parameters())

@@ -15,13 +15,14 @@ from ..camera import CameraType
 from ..errors import DataError, InputFileError, OutputError
 from .cache import cache_entry, cache_folder, whole_file
 from .cuts import names_in, passes
+from .faults import Fault, faults_of, refuse_incomplete, repeated_images
 from .formats import open_reader
-from .reader import TRUTH_UNITS, Reader, event_keys, match_rows
+from .reader import TRUTH_UNITS, Reader, event_keys
 
 __all__ = ["EVENT_COLUMNS", "IMAGE_COLUMNS", "FileIndex", "chosen_telescopes", "image_columns"]
 
 #: Changes when what is kept of a file does.
-FORMAT = 6
+FORMAT = 7
 
 DESCRIPTION = "index.json"
 
@@ -94,6 +95,8 @@ class FileIndex:
         What was left after each step: a label, events, images.
     matched : list of str
         The keys of ``data.cuts.telescope`` that are of a telescope here.
+    faults : list of str
+        What is wrong with some of its events or images, which are left out.
     n_rows : dict of str to int
         Rows of the tables ``images`` and ``events``.
     tables : dict of str to structured ndarray, or Path
@@ -106,6 +109,7 @@ class FileIndex:
     particles: list[str]
     flow: list[tuple[str, int, int]]
     matched: list[str]
+    faults: list[str]
     n_rows: dict[str, int]
     tables: dict[str, np.ndarray] | Path
 
@@ -166,6 +170,7 @@ class FileIndex:
             "particles": self.particles,
             "flow": self.flow,
             "matched": self.matched,
+            "faults": self.faults,
             "n_rows": self.n_rows,
         }
         sizes = {}
@@ -195,7 +200,7 @@ class FileIndex:
 def _folder(path: Path, settings, parameters: Sequence[str]) -> Path | None:
     """Where the index of a file is kept; nowhere where there is no cache folder."""
     deciding = settings.model_dump(
-        mode="json", include={"telescopes", "grouping", "min_multiplicity", "cuts"}
+        mode="json", include={"telescopes", "grouping", "min_multiplicity", "cuts", "on_error"}
     )
     deciding |= {"parameters": sorted(parameters), "pixels": bool(settings.channels)}
     try:
@@ -225,7 +230,7 @@ class _Selection:
         telescopes = self._select_telescopes()
         triggers = event_keys(self._triggers())
         self.flow.append(("triggered", len(np.unique(triggers, axis=0)), len(triggers)))
-        images = self._images(telescopes, events)
+        images, faults = self._images(telescopes, events)
         self._count("with images", images)
         images = images[shower[images["event"]]]
         self._count("showers (no calibration)", images)
@@ -259,6 +264,7 @@ class _Selection:
                 for selector in self.settings.cuts.telescope
                 if _telescopes_matching(reader.subarray, selector)
             ],
+            [fault.what for fault in faults],
             {"images": len(images), "events": len(events)},
             {
                 "images": _compact(images, image_columns(self.parameters)),
@@ -317,8 +323,10 @@ class _Selection:
     def _triggers(self) -> Table:
         """The triggers of the selected telescopes, also of those without images."""
         triggers = self.reader.telescope_triggers()
-        chosen = chosen_telescopes(self.reader.subarray, self.settings.telescopes, self.reader.path)
-        return triggers[np.isin(np.asarray(triggers["tel_id"]), list(chosen))]
+        return triggers[np.isin(np.asarray(triggers["tel_id"]), list(self._chosen()))]
+
+    def _chosen(self) -> set[int]:
+        return chosen_telescopes(self.reader.subarray, self.settings.telescopes, self.reader.path)
 
     def _select_telescopes(self) -> list[int]:
         reader = self.reader
@@ -329,30 +337,32 @@ class _Selection:
                 "(network.backbone=none and data.channels=[])."
             )
         with_images = reader.telescopes_with_images()
-        chosen = chosen_telescopes(reader.subarray, self.settings.telescopes, reader.path)
+        chosen = self._chosen()
         selected = [tel_id for tel_id in with_images if tel_id in chosen]
         if not with_images:
             raise InputFileError(f"'{reader.path}' holds no DL1 image of any telescope.")
         return selected
 
-    def _images(self, tel_ids, events) -> Table:
+    def _images(self, tel_ids, events) -> tuple[Table, list[Fault]]:
+        """The images that can be used, and what is wrong with others."""
         reader = self.reader
         wanted = names_in(self._image_cuts()) | set(self.parameters)
         parameters = sorted(wanted - set(events.colnames))
-        keys_of_events = event_keys(events)
+        found = {tel_id: reader.images(tel_id, parameters) for tel_id in tel_ids}
+        faults = faults_of(reader, sorted(self._chosen()), found)
+        if self.settings.on_error == "raise":
+            refuse_incomplete(reader.path, faults)
+        usable = np.ones(len(events), dtype=bool)
+        for fault in faults:
+            usable[fault.events] = False
         tables = []
-        for tel_id in tel_ids:
-            images = reader.images(tel_id, parameters)
+        for tel_id, images in found.items():
             images["file"] = 0
             images["tel_id"] = tel_id
             images["row"] = np.arange(len(images))
             images["camera"] = self._camera(tel_id)
-            images["event"] = match_rows(event_keys(images), keys_of_events)
-            if np.any(images["event"] < 0):
-                raise InputFileError(
-                    f"'{reader.path}': {np.sum(images['event'] < 0)} images of telescope {tel_id} "
-                    "belong to no triggered event."
-                )
+            event = np.asarray(images["event"])
+            images = images[(event >= 0) & usable[event] & ~repeated_images(event)]
             x, y, z = reader.subarray.positions[tel_id].to_value("m")
             if not np.isfinite([x, y, z]).all():
                 raise InputFileError(
@@ -365,7 +375,7 @@ class _Selection:
             tables.append(images)
         if not tables:
             numbers = ["event", "tel_id", "row", "file", "camera"]
-            return Table(
+            none = Table(
                 {name: np.zeros(0, dtype=np.int64) for name in numbers}
                 | {name: np.zeros(0) for name in [*"xyz", "pointing_alt", "pointing_az"]}
                 | {
@@ -374,7 +384,8 @@ class _Selection:
                     if name in self.parameters or name in reader.parameter_names()
                 }
             )
-        return vstack(tables, metadata_conflicts="silent")
+            return none, faults
+        return vstack(tables, metadata_conflicts="silent"), faults
 
     def _image_cuts(self) -> list[str]:
         cuts = self.settings.cuts

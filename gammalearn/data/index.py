@@ -15,7 +15,7 @@ import numpy as np
 from astropy.table import Table
 
 from ..camera import CameraType, LatticeError
-from ..errors import CameraError, DataError, EmptySelectionError, GammaLearnError, InputFileError
+from ..errors import CameraError, DataError, EmptySelectionError, GammaLearnError
 from ..expendable import expendable
 from .cleaning import cleanings
 from .file_index import EVENT_COLUMNS, IMAGE_COLUMNS, FileIndex, image_columns
@@ -25,9 +25,6 @@ from .split import random_rank
 __all__ = ["EventIndex", "count_repeated"]
 
 log = logging.getLogger(__name__)
-
-#: What is wrong with a file, not with the settings.
-SKIPPABLE = (InputFileError, EmptySelectionError, CameraError)
 
 
 @dataclass
@@ -55,6 +52,8 @@ class EventIndex:
         What was left after each step: a label, events, images.
     skipped : list of (Path, str)
         Files that could not be used, and why (``data.on_error="skip"``).
+    faults : list of (Path, str)
+        What is wrong with some events or images of files, which are left out.
     """
 
     files: list[Path]
@@ -63,6 +62,7 @@ class EventIndex:
     events: Table
     cut_flow: list[tuple[str, int, int]] = field(default_factory=list)
     skipped: list[tuple[Path, str]] = field(default_factory=list)
+    faults: list[tuple[Path, str]] = field(default_factory=list)
 
     def __len__(self):
         return len(self.events)
@@ -107,7 +107,7 @@ class EventIndex:
                 if isinstance(of_file, GammaLearnError):
                     raise of_file
                 merged.add(path, of_file)
-            except SKIPPABLE as error:
+            except DataError as error:
                 if settings.on_error == "raise":
                     raise
                 log.warning("Skipped: %s", error)
@@ -238,6 +238,7 @@ class _Merged:
         self.flow = Counter()
         self.labels: list[str] = []
         self.matched: set[str] = set()
+        self.faults: list[tuple[Path, str]] = []
 
     def add(self, path: Path, of_file: FileIndex) -> None:
         cameras = [
@@ -249,6 +250,9 @@ class _Merged:
         of_file.cameras = [self.cameras[row] for row in cameras]
         self.files.append(path)
         self.matched.update(of_file.matched)
+        self.faults += [(path, what) for what in of_file.faults]
+        for what in of_file.faults:
+            log.warning("'%s': %s.", path, what)
         for label, n_events, n_images in of_file.flow:
             if label not in self.labels:
                 self.labels.append(label)
@@ -266,17 +270,18 @@ class _Merged:
         n_events = sum(part.n_rows["events"] for part, _ in self.parts)
         if n_events == 0 and not allow_empty:
             steps = "; ".join(f"{label}: {n} events" for label, n, _ in flow)
+            faults = "".join(f" In '{path}', {what}." for path, what in self.faults[:3])
             raise EmptySelectionError(
                 f"The selection leaves no event of {len(self.files)} file(s), '{self.files[0]}' "
-                f"first: {steps}. "
+                f"first: {steps}.{faults} "
                 "Loosen data.cuts, data.min_multiplicity or data.telescopes."
             )
         if not self.files:
-            return EventIndex([], self.cameras, Table(), Table(), flow, skipped)
+            return EventIndex([], self.cameras, Table(), Table(), flow, skipped, self.faults)
         images, events = self._join()
         for label, n_events, n_images in flow:
             log.info("%-40s %9d events %9d images", label, n_events, n_images)
-        return EventIndex(self.files, self.cameras, images, events, flow, skipped)
+        return EventIndex(self.files, self.cameras, images, events, flow, skipped, self.faults)
 
     def _camera(self, path: Path, camera: CameraType, telescope: str) -> int:
         """Row of a camera type, a new one if there is none like it."""

@@ -15,12 +15,23 @@ from ctapipe.io.hdf5tableio import get_column_attrs, get_column_transforms
 
 from ..errors import EmptySelectionError, InputFileError
 from ..files import open_hdf5, reading
-from ..particles import particle_names
+from ..particles import CALIBRATION, particle_names
 from .broken import BrokenPixels, without_broken
 from .chunks import TableChunks
+from .faults import Fault
 from .lstchain_parameters import CTAPIPE_PARAMETERS, ctapipe_names, focal_lengths
 from .parameters import MissingParameters
-from .reader import INSTEAD, KEYS, TRUTH_UNITS, are_showers, event_keys, spectral_indices
+from .reader import (
+    INSTEAD,
+    KEYS,
+    TRUTH_UNITS,
+    check_shape,
+    directions,
+    event_keys,
+    match_rows,
+    spectral_indices,
+    without_calibration,
+)
 
 __all__ = ["LstchainDL1Reader"]
 
@@ -31,7 +42,7 @@ SIMULATION = "/simulation/run_config"
 PARAMETERS = "/dl1/event/telescope/parameters/LST_LSTCam"
 
 #: Calibrations of a run of LST-1; images say which of them is theirs.
-CALIBRATION = "/dl1/event/telescope/monitoring/calibration"
+CALIBRATIONS = "/dl1/event/telescope/monitoring/calibration"
 
 PIXEL_COLUMNS = {"charge": "image", "peak_time": "peak_time", "cleaning_mask": "image_mask"}
 
@@ -46,11 +57,16 @@ TRUTH = {
     "true_x_max": "mc_x_max",
 }
 
+#: Columns of the truth that tell showers apart; files of simulations have all of them.
+IDENTITY = ("mc_energy", "mc_alt", "mc_az", "mc_core_x", "mc_core_y", "mc_type")
+
 
 class LstchainDL1Reader:
     """One lstchain DL1 file; see :class:`gammalearn.data.reader.Reader`.
 
-    All telescopes stand in one table. Events are those that have an image.
+    All telescopes stand in one table. Events are those that have an image. Files of several
+    pointings or productions repeat obs_id and event_id: there, images of another truth are of
+    another event, and so are those of another pointing where a telescope had two images otherwise.
 
     Parameters
     ----------
@@ -86,15 +102,20 @@ class LstchainDL1Reader:
         return PARAMETERS in file
 
     def _check_kind(self):
-        n_parameters = self._file.get_node(PARAMETERS).nrows
-        n_images = self._file.get_node(IMAGES).nrows if self.has_pixels else n_parameters
-        if n_images != n_parameters:
-            raise InputFileError(
-                f"'{self.path}': {n_images} images do not go with {n_parameters} rows of "
-                "parameters."
-            )
-        if n_images == 0:
+        if self.n_rows == 0:
             raise EmptySelectionError(f"'{self.path}' holds no events; leave it out.")
+
+    @cached_property
+    def n_rows(self) -> int:
+        """Rows that both tables have: one of them is longer where a job was killed."""
+        return min(self._lengths)
+
+    @property
+    def _lengths(self) -> tuple[int, int]:
+        """Rows of parameters and of images."""
+        n_parameters = int(self._file.get_node(PARAMETERS).nrows)
+        n_images = int(self._file.get_node(IMAGES).nrows) if self.has_pixels else n_parameters
+        return n_parameters, n_images
 
     def close(self):
         """Close the file."""
@@ -124,18 +145,35 @@ class LstchainDL1Reader:
     def _parameters(self) -> Table:
         with reading(self.path, PARAMETERS):
             table = read_table(self._file, PARAMETERS)
-        needed = [*KEYS, "tel_id", "alt_tel", "az_tel"]
-        missing = [name for name in needed if name not in table.colnames]
-        if missing:
-            raise InputFileError(f"'{self.path}': {PARAMETERS} has no column {', '.join(missing)}.")
+            simulated = SIMULATION in self._file or set(IDENTITY) & set(table.colnames)
+        check_shape(self.path, PARAMETERS, table, [*KEYS, "tel_id", "alt_tel", "az_tel"])
+        if simulated:
+            needed = [*IDENTITY, *set(TRUTH.values()).intersection(table.colnames)]
+            check_shape(self.path, PARAMETERS, table, needed)
         return table
+
+    @cached_property
+    def event_of_row(self) -> np.ndarray:
+        """Row of ``events`` for each row of the table of parameters, shape (n_parameters,)."""
+        table = self._parameters
+        identity = [name for name in IDENTITY if name in table.colnames]
+        event = _numbered([table[name] for name in (*KEYS, *identity)])
+        pointing = _numbered([table["alt_tel"], table["az_tel"]])
+        image = _numbered([event, table["tel_id"]])
+        # A telescope has one image of an event: several of different pointings are of as many.
+        first, turned = (
+            np.bincount(event[np.unique(rows, return_index=True)[1]], minlength=event.max() + 1)
+            for rows in (image, _numbered([image, pointing]))
+        )
+        event = _numbered([event, np.where((turned > first)[event], pointing, 0)])
+        order = np.argsort(np.argsort(np.unique(event, return_index=True)[1]))
+        return order[event]
 
     @cached_property
     def events(self) -> Table:
         """The events, in the order of their first images."""
         table = self._parameters
-        _, first = np.unique(event_keys(table), axis=0, return_index=True)
-        table = table[np.sort(first)]
+        table = table[np.unique(self.event_of_row, return_index=True)[1]]
         events = Table({name: np.asarray(table[name], dtype=np.int64) for name in KEYS})
         has_type = "event_type" in table.colnames
         events["event_type"] = (
@@ -157,21 +195,40 @@ class LstchainDL1Reader:
             if SIMULATION in self._file:
                 runs = read_table(self._file, SIMULATION)
                 events["spectral_index"] = spectral_indices(runs, events["obs_id"])
-        return events
+        return without_calibration(events)
+
+    def faults(self, tel_ids: Sequence[int]) -> list[Fault]:
+        """That a table is shorter than the other, if so; see :class:`Reader`."""
+        n_parameters, n_images = self._lengths
+        if n_parameters == n_images:
+            return []
+        what = f"{n_images} images do not go with {n_parameters} rows of parameters"
+        cut = self.event_of_row[self.n_rows :]
+        # Not all versions of lstchain repeat the keys beside the images.
+        if set(KEYS) <= set(self._file.get_node(IMAGES).colnames):
+            with reading(self.path, IMAGES):
+                columns = {name: self._file.get_node(IMAGES).col(name) for name in KEYS}
+            keys, known = event_keys(columns), event_keys(self._parameters)
+            if np.any(keys[: self.n_rows] != known[: self.n_rows]):
+                raise InputFileError(f"'{self.path}': {what}, and are of other events.")
+            lost = np.unique(keys[self.n_rows :], axis=0)
+            if n_images > n_parameters:
+                cut = np.flatnonzero(match_rows(event_keys(self.events), lost) >= 0)
+        return [Fault(what, np.unique(cut), incomplete=True)]
 
     def is_shower(self) -> np.ndarray:
         """Which events are showers, not calibration; shape (n_events,) of bool."""
-        return are_showers(self.events)
+        return np.asarray(self.events["particle"]) != CALIBRATION
 
     @cached_property
     def _rows(self) -> dict[int, np.ndarray]:
         """Rows of the tables by telescope."""
-        tel_id = np.asarray(self._parameters["tel_id"])
+        tel_id = np.asarray(self._parameters["tel_id"])[: self.n_rows]
         return {int(t): np.flatnonzero(tel_id == t) for t in np.unique(tel_id)}
 
     def telescope_triggers(self) -> Table:
         """The images: obs_id, event_id, tel_id; no others are known of."""
-        return self._parameters[[*KEYS, "tel_id"]]
+        return self._parameters[[*KEYS, "tel_id"]][: self.n_rows]
 
     def telescopes_with_images(self) -> list[int]:
         """Ids of the telescopes that have an image."""
@@ -191,17 +248,14 @@ class LstchainDL1Reader:
 
         What lstchain has no parameters for is computed if ctapipe can, and left out if not.
         """
-        table = self._parameters[self._rows[tel_id]]
+        rows = self._rows[tel_id]
+        table = self._parameters[rows]
         images = Table({name: np.asarray(table[name], dtype=np.int64) for name in KEYS})
+        images["event"] = self.event_of_row[rows]
         alt, az = (
             np.rad2deg(np.asarray(table[name], dtype=np.float64)) for name in ("alt_tel", "az_tel")
         )
-        if not np.all(np.isfinite(alt) & np.isfinite(az)):
-            raise InputFileError(
-                f"'{self.path}': the pointing of telescope {tel_id} is not finite."
-            )
-        # π/2 in single precision lies beyond the zenith.
-        images["pointing_alt"], images["pointing_az"] = np.clip(alt, -90, 90), az % 360
+        images["pointing_alt"], images["pointing_az"] = directions(alt, az)
         lacking = [name for name in parameters if name not in images.colnames]
         for name in set(lacking) & set(table.colnames):
             images[name] = np.asarray(table[name], dtype=np.float64)
@@ -250,10 +304,10 @@ class LstchainDL1Reader:
     @cached_property
     def _broken_pixels(self) -> BrokenPixels | None:
         """Unusable pixels of the calibration of each image, None where the file has none."""
-        if CALIBRATION not in self._file or "calibration_id" not in self._parameters.colnames:
+        if CALIBRATIONS not in self._file or "calibration_id" not in self._parameters.colnames:
             return None
-        with reading(self.path, CALIBRATION):
-            table = self._file.get_node(CALIBRATION)
+        with reading(self.path, CALIBRATIONS):
+            table = self._file.get_node(CALIBRATIONS)
             if "unusable_pixels" not in table.colnames or table.nrows == 0:
                 return None
             masks = table.col("unusable_pixels").astype(bool)
@@ -266,7 +320,14 @@ class LstchainDL1Reader:
                 "counts as broken.",
                 self.path,
                 len(masks),
-                CALIBRATION,
+                CALIBRATIONS,
             )
             return None
         return BrokenPixels(masks, number) if masks.any() else None
+
+
+def _numbered(columns: Sequence) -> np.ndarray:
+    """A number for each row, the same for rows that are alike in all columns; shape (n_rows,)."""
+    values = [np.unique(np.asarray(column), return_inverse=True)[1] for column in columns]
+    rows = np.column_stack([number.reshape(-1) for number in values])
+    return np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1)

@@ -2,24 +2,31 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import astropy.units as u
 import numpy as np
 from astropy.table import Table
-from ctapipe.containers import EventType
 from ctapipe.instrument import SubarrayDescription
+
+from ..errors import InputFileError
+from ..particles import CALIBRATION, are_showers
+
+if TYPE_CHECKING:
+    from .faults import Fault
 
 __all__ = [
     "INSTEAD",
     "KEYS",
-    "SHOWERS",
     "TRUTH_UNITS",
     "Reader",
-    "are_showers",
+    "azimuth",
+    "check_shape",
+    "directions",
     "event_keys",
     "match_rows",
     "spectral_indices",
+    "without_calibration",
 ]
 
 #: Columns that tell events apart within a file.
@@ -36,8 +43,8 @@ TRUTH_UNITS = {
     "true_x_max": u.g / u.cm**2,
 }
 
-#: Types of events that are showers, not calibration.
-SHOWERS = (EventType.SUBARRAY, EventType.LONG_EVENT, EventType.UNKNOWN)
+#: What rounding to single precision may add to an angle (deg).
+ROUNDING = 1e-4
 
 #: What to do where a file lacks what pixels hold.
 INSTEAD = {
@@ -63,8 +70,9 @@ class Reader(Protocol):
         The telescopes, their positions and cameras, with equivalent focal lengths.
     events : Table
         All triggered events: obs_id, event_id, event_type, particle (empty where there is no
-        truth), the truth of :data:`TRUTH_UNITS` and spectral_index, the exponent of the power law
-        that energies were simulated with (NaN where there is none).
+        truth, ``calibration`` where it is no shower), the truth of :data:`TRUTH_UNITS` and
+        spectral_index, the exponent of the power law that energies were simulated with (NaN where
+        there is none).
     """
 
     format: str
@@ -96,8 +104,20 @@ class Reader(Protocol):
     def images(self, tel_id: int, parameters: Sequence[str] = ()) -> Table:
         """The images of a telescope, in the order of the file, without their pixels.
 
-        Columns obs_id, event_id, pointing_alt, pointing_az (deg) and those of the image
+        Columns event (row of ``events``, −1 where an image belongs to none), obs_id, event_id,
+        pointing_alt, pointing_az (deg, NaN where it is not known) and those of the image
         parameters that the file has, or that can be computed.
+        """
+
+    def faults(self, tel_ids: Sequence[int]) -> "list[Fault]":
+        """What is wrong with tables, as far as it does not make the file unusable.
+
+        What events and images themselves tell, :func:`gammalearn.data.faults.faults_of` finds.
+
+        Parameters
+        ----------
+        tel_ids : sequence of int
+            The telescopes that count.
         """
 
     def parameter_names(self) -> list[str]:
@@ -128,9 +148,64 @@ class Reader(Protocol):
     def __exit__(self, *_) -> None: ...
 
 
-def are_showers(events: Table) -> np.ndarray:
-    """Which events are showers, by their ``event_type``; shape (n_events,) of bool."""
-    return np.isin(events["event_type"], [kind.value for kind in SHOWERS])
+def without_calibration(events: Table) -> Table:
+    """The events; those that are no showers lose their truth, and are named calibration.
+
+    Parameters
+    ----------
+    events : Table
+        With event_type, particle and the truth of :data:`TRUTH_UNITS`; it is changed.
+    """
+    calibration = ~are_showers(events["event_type"], events["true_energy"])
+    events["particle"][calibration] = CALIBRATION
+    for name in TRUTH_UNITS:
+        events[name][calibration] = np.nan
+    return events
+
+
+def azimuth(angle: np.ndarray) -> np.ndarray:
+    """Azimuth (deg) from 0 to 360, without 360 itself; shape (n,) as the angle."""
+    angle = np.asarray(angle, dtype=np.float64) % 360
+    # The remainder of a tiny negative number is rounded to 360.
+    return np.where(angle == 360, 0.0, angle)
+
+
+def directions(alt: np.ndarray, az: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Altitude and azimuth (deg) in their ranges, NaN where they are no direction; shapes (n,)."""
+    alt, az = (np.asarray(angle, dtype=np.float64) for angle in (alt, az))
+    known = np.isfinite(az) & (np.abs(alt) < 90 + ROUNDING)
+    # π/2 in single precision lies beyond the zenith, where azimuth is turned around.
+    return np.where(known, np.clip(alt, -90, 90), np.nan), azimuth(np.where(known, az, np.nan))
+
+
+def check_shape(path: Path, table: str, columns: Table, names: Sequence[str]) -> None:
+    """Refuse columns that are not one number a row.
+
+    Parameters
+    ----------
+    path : Path
+        The file, for the error.
+    table : str
+        Where the columns stand, for the error.
+    columns : Table
+    names : sequence of str
+        Of the columns; others do not matter.
+
+    Raises
+    ------
+    InputFileError
+        If one is missing, has several values a row, or holds no numbers.
+    """
+    missing = [name for name in names if name not in columns.colnames]
+    if missing:
+        raise InputFileError(f"'{path}': {table} has no column {', '.join(missing)}.")
+    for name in names:
+        column = columns[name]
+        if column.ndim != 1 or getattr(column, "dtype", np.dtype("O")).kind not in "biuf":
+            raise InputFileError(
+                f"'{path}': the column {name} of {table} is to hold one number a row, and holds "
+                f"values of shape {column.shape[1:]} and type {column.dtype}."
+            )
 
 
 def match_rows(wanted: np.ndarray, keys: np.ndarray) -> np.ndarray:

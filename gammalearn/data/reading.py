@@ -1,5 +1,6 @@
 """Image reader: channels of images, wherever they lie."""
 
+import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,8 @@ from .packed import PackedImages
 from .reader import KEYS, Reader
 
 __all__ = ["ImageReader", "groups"]
+
+log = logging.getLogger(__name__)
 
 #: Files kept open at a time in each process.
 MAX_OPEN_FILES = 32
@@ -59,6 +62,7 @@ class ImageReader(Dataset):
         self.event = np.asarray(images["event"])
         self.keys = {name: np.asarray(index.events[name]) for name in KEYS}
         self._readers: OrderedDict[int, Reader | PackedImages] = OrderedDict(enumerate(readers))
+        self._warned: set[int] = set()
 
     def read(
         self, images: np.ndarray, seed: int = 0, epoch: int | None = None
@@ -112,12 +116,27 @@ class ImageReader(Dataset):
                     f"'{self.files[file]}': the images of telescope {tel_id} are not in the "
                     "order of its triggers, or the file has changed since it was indexed."
                 )
+            self._warn_of_infinite(int(file), int(tel_id), pixels)
             if epoch is not None:
                 pixels = augment(pixels, image[which], self.settings.augmentation, seed, epoch)
             if self.cleanings:
                 pixels = {**pixels, "cleaning_mask": self.cleanings[camera](pixels)}
             out[which] = image_channels(pixels, self.settings)
         return torch.from_numpy(out)
+
+    def _warn_of_infinite(self, file: int, tel_id: int, pixels: dict[str, np.ndarray]) -> None:
+        """Name values that are no measurement, once a file: such pixels count as missing."""
+        if file in self._warned:
+            return
+        for name in ("charge", "peak_time"):
+            n_infinite = int(np.isinf(pixels[name]).sum()) if name in pixels else 0
+            if n_infinite:
+                self._warned.add(file)
+                log.warning(
+                    "'%s': %d pixels of telescope %d have an infinite %s, perhaps others too; they "
+                    "count as missing.",
+                    self.files[file], n_infinite, tel_id, name.replace("_", " "),
+                )  # fmt: skip
 
     def _reader(self, file: int) -> Reader | PackedImages:
         if file in self._readers:

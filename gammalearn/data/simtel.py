@@ -1,5 +1,6 @@
 """Reader of sim_telarray files: ctapipe makes DL1 of them once, into the cache."""
 
+import logging
 import sys
 import warnings
 from pathlib import Path
@@ -17,6 +18,8 @@ from .ctapipe_dl1 import CtapipeDL1Reader
 from .parameters import by_type, image_processing
 
 __all__ = ["SimtelReader"]
+
+log = logging.getLogger(__name__)
 
 #: Changes when what is made of a file does.
 FORMAT = 1
@@ -75,7 +78,8 @@ def _converted(path: Path, cache_directory: str | None) -> Path:
     entry = cache_entry(cache_folder(cache_directory), "dl1", path, content)
     with exclusive(entry):
         if not (entry / DL1).exists():
-            print(f"Making DL1 of '{path}', in '{entry}'.", file=sys.stderr, flush=True)
+            if log.isEnabledFor(logging.WARNING):
+                print(f"Making DL1 of '{path}', in '{entry}'.", file=sys.stderr, flush=True)
             with whole_file(entry / DL1) as part, reading(path, "its events"):
                 _process(path, part)
     return entry / DL1

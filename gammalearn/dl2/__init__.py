@@ -2,9 +2,10 @@
 
 from .origin import origin, read_origin
 from .prediction import predict_outputs
-from .writer import check_input, decode_outputs, dl2_file, dl2_name, write_dl2
+from .writer import check_ids, check_input, decode_outputs, dl2_file, dl2_name, write_dl2
 
 __all__ = [
+    "check_ids",
     "check_input",
     "decode_outputs",
     "dl2_file",

@@ -6,7 +6,7 @@ an image, where triggers, pointing and truth stand beside the parameters of the 
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import astropy.units as u
@@ -62,6 +62,35 @@ IMAGE_COLUMNS = ("image", "peak_time", "image_mask", "is_valid")
 ROWS_AT_A_TIME = 1000
 
 
+def refuse_repeated(path: Path, events: Table, names: Sequence[str] = KEYS) -> None:
+    """Refuse events that have the same ids, by which alone ctapipe's tables tell them apart.
+
+    Parameters
+    ----------
+    path : Path
+        Of their file.
+    events : Table
+    names : sequence of str
+        Of the columns of ids.
+
+    Raises
+    ------
+    InputFileError
+        If two events have the same.
+    """
+    ids = np.column_stack([np.asarray(events[name], dtype=np.int64) for name in names])
+    unique, count = np.unique(ids, axis=0, return_counts=True)
+    if len(unique) < len(ids):
+        obs_id, event_id = unique[count > 1][0][:2]
+        raise InputFileError(
+            f"'{path}' has several events {event_id} of observation {obs_id}, as files of several "
+            f"pointings have ({len(ids) - len(unique)} repeat the ids of another), and DL2 of "
+            "ctapipe cannot tell them apart: make lstchain's layout (--format lstchain of predict, "
+            "output.dl2_format=lstchain of a run; for networks of single telescopes), or give the "
+            "files of each pointing by themselves."
+        )
+
+
 def copy_dl1(reader: LstchainDL1Reader, dl1: tables.File, target: Path, images: bool) -> None:
     """Write a ctapipe file with all that it has a place for, but nothing reconstructed.
 
@@ -78,8 +107,9 @@ def copy_dl1(reader: LstchainDL1Reader, dl1: tables.File, target: Path, images: 
     Raises
     ------
     InputFileError
-        If simulated events lack their particle, or moving telescopes the times of their events.
+        If moving telescopes lack the times of their events, or several events have the same ids.
     """
+    refuse_repeated(reader.path, reader.events)
     source, images = _Source(reader, dl1), images and reader.has_pixels
     with HDF5TableWriter(target, mode="w") as writer:
         _write_blocks(source, writer)
@@ -103,13 +133,20 @@ class _Source:
         self.dl1 = dl1
         self.subarray: SubarrayDescription = reader.subarray
         self.events: Table = reader.events
-        self.images: Table = read_table(dl1, PARAMETERS)
-        self.event: np.ndarray = match_rows(event_keys(self.images), event_keys(self.events))
+        # Of a job that was killed, one table may be longer than the other.
+        parameters = read_table(dl1, PARAMETERS)
+        self.images: Table = parameters[: reader.n_rows]
+        self.event: np.ndarray = reader.event_of_row[: reader.n_rows]
         """Row of each image's event."""
 
         self.tel_id = np.asarray(self.images["tel_id"], dtype=np.int64)
         self.telescopes = reader.telescopes_with_images()
         self.simulated = "mc_energy" in self.images.colnames
+        self.primary = np.zeros(len(self.events), dtype=np.int64)
+        """Of each event."""
+
+        if self.simulated:
+            self.primary[reader.event_of_row] = np.asarray(parameters["mc_type"])
         self.pointing = {
             tel_id: reader.images(tel_id)["obs_id", "pointing_alt", "pointing_az"]
             for tel_id in self.telescopes
@@ -117,7 +154,8 @@ class _Source:
         """Of each image, by telescope (deg)."""
 
         self.pointings = {
-            tel_id: Table(np.unique(table.as_array())) for tel_id, table in self.pointing.items()
+            tel_id: Table(np.unique(table[_is_known(table)].as_array()))
+            for tel_id, table in self.pointing.items()
         }
         """The different ones of each run, by telescope."""
 
@@ -157,6 +195,10 @@ class _Source:
     def runs(self) -> np.ndarray:
         """The obs_id of each run."""
         return np.unique(np.asarray(self.events["obs_id"]))
+
+
+def _is_known(pointing: Table) -> np.ndarray:
+    return np.isfinite(pointing["pointing_alt"]) & np.isfinite(pointing["pointing_az"])
 
 
 def _integers(table: Table, name: str) -> np.ndarray:
@@ -270,7 +312,8 @@ def _write_pointing(source: _Source, file: tables.File) -> None:
         )
     for tel_id, rows in source.by_telescope():
         time = source.time[source.event[rows]]
-        _, one_each = np.unique(time.mjd, return_index=True)
+        known = np.flatnonzero(_is_known(source.pointing[tel_id]))
+        one_each = known[np.unique(time.mjd[known], return_index=True)[1]]
         pointing = Table({"time": time[one_each]})
         for name, angle in (("azimuth", "pointing_az"), ("altitude", "pointing_alt")):
             angles = np.asarray(source.pointing[tel_id][angle])[one_each]
@@ -315,16 +358,12 @@ def _write_images(source: _Source, file: tables.File) -> None:
 
 
 def _write_simulation(source: _Source, file: tables.File) -> None:
-    if "mc_type" not in source.images.colnames:
-        raise InputFileError(f"'{source.path}': {PARAMETERS} has no column mc_type.")
     showers = Table({name: _integers(source.events, name) for name in KEYS})
     for name, unit in TRUTH_UNITS.items():
         showers[name] = np.asarray(source.events[name]) * unit
     # lstchain does not tell where in the atmosphere a particle began.
     showers["true_starting_grammage"] = np.full(len(showers), np.nan) * u.g / u.cm**2
-    primary = np.zeros(len(showers), dtype=np.int64)
-    primary[source.event] = np.asarray(source.images["mc_type"], dtype=np.int64)
-    showers["true_shower_primary_id"] = primary
+    showers["true_shower_primary_id"] = source.primary
     path = "/simulation/event/subarray/shower"
     _write(file, path, showers, SimulatedShowerContainer)
 

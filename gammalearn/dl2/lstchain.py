@@ -12,7 +12,6 @@ from ctapipe.coordinates import CameraFrame
 from ctapipe.instrument import FocalLengthKind, SubarrayDescription
 
 from ..data.lstchain_dl1 import IMAGES, PARAMETERS
-from ..data.reader import event_keys, match_rows
 
 __all__ = ["EVENTS", "add_events", "copy_dl1"]
 
@@ -56,9 +55,10 @@ def add_events(source: tables.File, target: tables.File, index, decoded: dict) -
     """
     table = source.get_node(PARAMETERS)
     rows = table.read()
-    keys = np.column_stack([event_keys(rows), rows["tel_id"]])
-    known = np.column_stack([event_keys(index.events), index.events["tel_id"]])
-    row = match_rows(keys, known)
+    row = np.full(len(rows), -1)
+    for tel_id in np.unique(index.images["tel_id"]):
+        mine = index.images[np.asarray(index.images["tel_id"]) == tel_id]
+        row[np.flatnonzero(rows["tel_id"] == tel_id)[mine["row"]]] = mine["event"]
     values = {}
     for columns in decoded.values():
         for name, column in columns.items():

@@ -34,7 +34,15 @@ from ..tasks import Task
 from . import from_lstchain, lstchain
 from .origin import ORIGIN, origin
 
-__all__ = ["CONTAINERS", "check_input", "decode_outputs", "dl2_file", "dl2_name", "write_dl2"]
+__all__ = [
+    "CONTAINERS",
+    "check_ids",
+    "check_input",
+    "decode_outputs",
+    "dl2_file",
+    "dl2_name",
+    "write_dl2",
+]
 
 #: ctapipe's container of each kind of quantity; other kinds have their own columns only.
 CONTAINERS = {
@@ -90,6 +98,25 @@ def check_input(path: Path, experiment) -> None:
             f"'{path}' cannot become DL2 in lstchain's layout, which is of single telescopes: take "
             "a network that was trained with data.grouping=mono, or ctapipe's DL2."
         )
+
+
+def check_ids(index: EventIndex, experiment) -> None:
+    """Refuse events that ctapipe's DL2 could not tell apart.
+
+    Parameters
+    ----------
+    index : EventIndex
+        Of one file.
+    experiment : gammalearn.settings.Experiment
+
+    Raises
+    ------
+    InputFileError
+        If events have the same obs_id and event_id.
+    """
+    if experiment.output.dl2_format == "ctapipe":
+        names = ["obs_id", "event_id", "tel_id"]
+        from_lstchain.refuse_repeated(index.files[0], index.events, names)
 
 
 def write_dl2(
@@ -271,13 +298,14 @@ def _write_subarray_table(file, reader, index, kind, columns, algorithm) -> None
 
 
 def _write_telescope_tables(file, reader, index, kind, columns, algorithm) -> None:
+    all_triggers = reader.telescope_triggers()
     for tel_id in reader.telescopes_with_images():
-        images = reader.images(tel_id)
+        triggers = all_triggers[np.asarray(all_triggers["tel_id"]) == tel_id]
         mine = np.flatnonzero(index.events["tel_id"] == tel_id)
-        found = match_rows(event_keys(images), event_keys(index.events[mine]))
+        found = match_rows(event_keys(triggers), event_keys(index.events[mine]))
         row = np.where(found >= 0, mine[found] if len(mine) else -1, -1)
         table = _table(row, kind, columns, algorithm, tel=True)
-        keys = images["obs_id", "event_id"]
+        keys = triggers["obs_id", "event_id"]
         keys["tel_id"] = tel_id
         path = f"/dl2/event/telescope/{kind}/{algorithm}/tel_{tel_id:03d}"
         _write(file, keys, table, kind, algorithm, path)

@@ -15,6 +15,7 @@ from .events import read_events
 from .migration import migration_matrix, migration_spread, relative_azimuth
 from .report import ReportSection, Worded
 from .separation import area_under_curve, gammaness_histogram, mean_gammaness, roc_curve
+from .skipped import section_of_skipped, skipped_files
 
 __all__ = [
     "ReportSection",
@@ -36,4 +37,6 @@ __all__ = [
     "read_events",
     "relative_azimuth",
     "roc_curve",
+    "section_of_skipped",
+    "skipped_files",
 ]

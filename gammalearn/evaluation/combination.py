@@ -43,8 +43,7 @@ def combine_telescopes(images: QTable, weights: str = "none") -> QTable:
         As from `read_events` at subarray level, in the order of the events' first images;
         ``multiplicity`` counts the telescopes with any valid result.
     """
-    keys = np.column_stack([images[name] for name in ("file", "obs_id", "event_id")])
-    _, first, event = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    _, first, event = np.unique(_events(images), axis=0, return_index=True, return_inverse=True)
     by_first = np.argsort(first)
     event = np.argsort(by_first)[event.reshape(-1)]
 
@@ -72,6 +71,24 @@ def combine_telescopes(images: QTable, weights: str = "none") -> QTable:
     events["multiplicity"] = np.bincount(event, used, len(events)).astype(np.int64)
     events.meta = {**images.meta, "level": SUBARRAY}
     return events
+
+
+def _events(images: QTable) -> np.ndarray:
+    """What the images of one event share alone, shape (n_images, n).
+
+    Files of several pointings repeat obs_id and event_id, and the same shower may be seen by
+    each: where a telescope would have several images of an event, the pointing tells.
+    """
+    keys = np.column_stack([images[name] for name in ("file", "obs_id", "event_id", "shower")])
+    event = np.unique(keys, axis=0, return_inverse=True)[1].reshape(-1)
+    pairs = np.column_stack([event, images["tel_id"]])
+    unique, count = np.unique(pairs, axis=0, return_counts=True)
+    repeated = np.isin(event, unique[count > 1, 0])
+    if not np.any(repeated):
+        return keys
+    pointing = [images[f"pointing_{angle}"].to_value(u.deg) for angle in ("alt", "az")]
+    pointing = np.nan_to_num(np.column_stack(pointing))
+    return np.column_stack([keys, np.where(repeated[:, None], pointing, 0)])
 
 
 def _mean(

@@ -1,7 +1,7 @@
 """The comparison of reconstructions on identical events: tables, pictures, numbers, report."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import astropy.units as u
@@ -30,6 +30,7 @@ from .reference_curves import reference_sources
 from .report import Report, Worded, render_report
 from .results import Result, write_numbers, write_results
 from .side_by_side import SIGNIFICANT, draw_differences, draw_migrations, draw_roc_curves
+from .skipped import section_of_skipped, skipped_files
 from .writing import make_folder, write_whole
 
 __all__ = ["compare", "compare_migration"]
@@ -109,11 +110,13 @@ def compare(
         If the output cannot be written.
     """
     output = Path(output)
-    sources = read_sources(words, labels, settings.algorithm, weights)
+    skip = settings.on_error == "skip"
+    sources = read_sources(words, labels, settings.algorithm, weights, skip)
+    skipped = [left_out for source in sources for left_out in source.events.meta["skipped"]]
     contenders = line_up(sources)
     matching = _match(sources)
     signal, warnings = choose_signal(sources[0].events, settings.signal)
-    warnings += _warn_of_single_runs(sources)
+    warnings += [*skipped_files("DL2", skipped), *_warn_of_single_runs(sources)]
     make_folder(output / FOLDER)
     with picture_style():
         findings = {
@@ -149,6 +152,7 @@ def compare(
         **reference_sources(settings.references),
     }
     report = _compose_report(sources, matching, findings, warnings, figures, explained)
+    report = replace(report, sections=section_of_skipped("DL2", skipped))
     page = render_report(report)
     write_whole(output / "compare.html", lambda path: path.write_text(page, encoding="utf-8"))
     return numbers

@@ -55,6 +55,7 @@ def read_sources(
     labels: Sequence[str] | None = None,
     algorithm: str | None = None,
     weights: str = "none",
+    skip: bool = False,
 ) -> list[Source]:
     """Read what the words of a command line stand for.
 
@@ -70,6 +71,8 @@ def read_sources(
         Where none is given.
     weights : str
         Of the telescopes in the mean of an event, see `combine_telescopes`.
+    skip : bool
+        Leave out files that cannot be used; ``events.meta`` of a source tells which.
 
     Raises
     ------
@@ -92,7 +95,8 @@ def read_sources(
     for word, label, (_, paths, own) in zip(
         words, labels or _default_labels(words, found), found, strict=True
     ):
-        events, images = read_events(paths, own or algorithm, WEIGHTS[weights]), None
+        events = read_events(paths, own or algorithm, WEIGHTS[weights], skip=skip)
+        paths, images = events.meta["paths"], None
         if events.meta["level"] == TELESCOPE:
             events, images = combine_telescopes(events, weights), events
         sources.append(Source(word, label, paths, own or algorithm, events, images))

@@ -25,6 +25,7 @@ from .quantities import (
 )
 from .report import ReportSection, render_report
 from .results import Findings, write_numbers, write_results
+from .skipped import section_of_skipped, skipped_files
 from .summary import compose_report
 from .writing import make_folder, write_whole
 
@@ -116,7 +117,9 @@ def evaluate(
         If the output cannot be written.
     """
     output = Path(output)
-    events = read_events(paths, settings.algorithm, observed=True)
+    skip = settings.on_error == "skip"
+    events = read_events(paths, settings.algorithm, observed=True, skip=skip)
+    paths, skipped = events.meta["paths"], events.meta["skipped"]
     make_folder(output / FOLDER)
 
     if events.meta["simulated"]:
@@ -125,7 +128,8 @@ def evaluate(
     else:
         judged = _without_results(events)
         signal, own_warnings = settings.signal, [NO_TRUTH]
-    warnings = [*warnings, *_warn_of_repeated(events), *own_warnings]
+    warnings = [*warnings, *skipped_files("DL2", skipped)]
+    warnings += [*_warn_of_repeated(events), *own_warnings]
     metrics = event_numbers(events, signal, settings.signal)
     with picture_style():
         performance = evaluate_performance(paths, judged, signal, settings)
@@ -155,7 +159,7 @@ def evaluate(
 
     warnings += events.meta["notes"]
     own_sections = [section for finding in findings for section in finding.sections]
-    sections = [*own_sections, *sections]
+    sections = [*own_sections, *sections, *section_of_skipped("DL2", skipped)]
     inputs = [describe_input(Path(path)) for path in paths]
     report = compose_report(events, inputs, metrics, warnings, figures, sections, settings)
     page = render_report(report)

@@ -8,6 +8,7 @@ A ctapipe HDF5 file keeps what was reconstructed per quantity, level and algorit
 Here they become one table with plain names, one row an event, whatever software wrote them.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,15 +18,17 @@ from typing import NamedTuple
 import astropy.units as u
 import numpy as np
 import tables
-from astropy.table import Column, QTable, Table, join, vstack
-from ctapipe.containers import CoordinateFrameType
+from astropy.table import Column, QTable, Table, hstack, join, vstack
+from ctapipe.containers import CoordinateFrameType, EventType
 from ctapipe.io import TableLoader, read_table
 
 from ..errors import EvaluationError, GammaLearnError, InputFileError
 from ..expendable import expendable
 from ..files import open_hdf5, reading
-from ..particles import particle_names
+from ..particles import are_showers, particle_names
 from . import lstchain
+
+log = logging.getLogger(__name__)
 
 __all__ = [
     "QUANTITIES",
@@ -46,6 +49,7 @@ SUBARRAY_KEYS = ["obs_id", "event_id"]
 TELESCOPE_KEYS = ["obs_id", "event_id", "tel_id"]
 
 SHOWER_TABLE = "/simulation/event/subarray/shower"
+TRIGGER_TABLE = "/dl1/event/subarray/trigger"
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,7 @@ def read_events(
     algorithm: str | None = None,
     parameters: Sequence[str] = (),
     observed: bool = False,
+    skip: bool = False,
 ) -> QTable:
     """Read the reconstructed events of DL2 files, with their truth.
 
@@ -143,13 +148,15 @@ def read_events(
         Names of DL1 image parameters to read besides, at telescope level.
     observed : bool
         Take files without simulated truth too: it is NaN then, and particles are ``unknown``.
+    skip : bool
+        Leave out files that cannot be used.
 
     Returns
     -------
     events : astropy.table.QTable
         One row an event:
 
-        - ``file`` (position in ``paths``), ``obs_id``, ``event_id``, ``tel_id`` (−1 at
+        - ``file`` (position in ``meta["paths"]``), ``obs_id``, ``event_id``, ``tel_id`` (−1 at
           subarray level);
         - ``shower``: a number that the reuses of one shower (at other core positions) share, as
           do its images: they are not independent of each other;
@@ -165,7 +172,8 @@ def read_events(
         - the ``parameters``, NaN where an image has none.
 
         Its ``meta`` holds ``level``, ``simulated`` (whether there is truth), ``algorithms``
-        (quantity → name), ``files`` (names) and ``notes`` (sentences on what was left out).
+        (quantity → name), ``paths`` (files that were read), ``files`` (their names), ``skipped``
+        (files that were left out, with the reason) and ``notes`` (sentences on what was left out).
 
     Raises
     ------
@@ -180,11 +188,15 @@ def read_events(
         raise EvaluationError("No DL2 file was given; give at least one to evaluate.")
     wanted = None if algorithm is None else [name.strip() for name in algorithm.split(",")]
 
-    contents, events, models = [], [], []
+    contents, events, models, used, skipped = [], [], [], [], []
     read = partial(_read, wanted=wanted, parameters=parameters, observed=observed)
-    for index, (path, answer) in enumerate(zip(paths, expendable(read, paths), strict=True)):
+    for path, answer in zip(paths, expendable(read, paths), strict=True):
         if isinstance(answer, GammaLearnError):
-            raise answer
+            if not skip:
+                raise answer
+            log.warning("Skipped: %s", answer)
+            skipped.append((path, str(answer)))
+            continue
         found, table = answer
         for other, other_path in models:
             _check_alike(other, found, other_path, path)
@@ -192,10 +204,16 @@ def read_events(
         if not models or found.algorithms.keys() - set().union(*(m.algorithms for m, _ in models)):
             models.append((found, path))
         contents.append(found)
-        table["file"] = np.full(len(table), index)
+        table["file"] = np.full(len(table), len(used))
         events.append(table)
-
-    return _combine(events, contents, paths)
+        used.append(path)
+    if not used:
+        raise EvaluationError(
+            f"None of {len(skipped)} file(s) can be used. The first one: {skipped[0][1]}"
+        )
+    combined = _combine(events, contents, used)
+    combined.meta |= {"paths": used, "skipped": skipped}
+    return combined
 
 
 def _read(
@@ -345,7 +363,7 @@ def _read_file(
         loaded = lstchain.load(h5file, _prefix(name, contents.level))
         reconstructed = dict.fromkeys(contents.groups, loaded)
     else:
-        loaded = _load_truth(h5file, contents, bool(parameters))
+        loaded = _load_truth(h5file, path, contents, bool(parameters))
         reconstructed = {
             quantity: _load_reconstructed(h5file, group, contents.level)
             for quantity, group in contents.groups.items()
@@ -383,7 +401,9 @@ def _read_file(
     for name, unit in TRUTH.items():
         events[name] = _quantity(loaded[name], unit)
     if contents.simulated:
-        events["particle"] = particle_names(loaded[PRIMARY_ID])
+        # What has no truth is left out further on.
+        primary = np.ma.filled(np.ma.asarray(loaded[PRIMARY_ID]).astype(int), -1)
+        events["particle"] = particle_names(primary)
         events["shower"] = _number_showers(events, loaded)
     else:
         events["particle"] = np.full(len(loaded), UNKNOWN, dtype="U16")
@@ -417,7 +437,25 @@ def _read_file(
             used_telescopes = np.asarray(loaded["tels_with_trigger"], dtype=bool)
         events["multiplicity"] = used_telescopes.sum(axis=1)
     events["pointing_alt"], events["pointing_az"] = _pointing(loaded, contents.level)
-    return events
+    return _showers(events, loaded, contents, path)
+
+
+def _showers(events: QTable, loaded: Table, contents: _Contents, path: Path) -> QTable:
+    """The events that are showers, of simulations those with truth; others are counted."""
+    event_type = np.full(len(events), EventType.UNKNOWN.value)
+    if "event_type" in loaded.colnames:
+        known = np.ma.asarray(loaded["event_type"]).astype(int)
+        event_type = np.ma.filled(known, EventType.UNKNOWN.value)
+    shower = are_showers(event_type, events["true_energy"].to_value(u.TeV))
+    lacking = shower & np.isnan(events["true_energy"]) if contents.simulated else ~shower & shower
+    for left_out, why in ((~shower, "are calibration, not showers"), (lacking, "lack their truth")):
+        if np.any(left_out):
+            unit = "events" if contents.level == SUBARRAY else "images"
+            contents.notes.append(
+                f"{np.sum(left_out)} of {len(events)} {unit} of {path.name} {why}; they were left "
+                "out."
+            )
+    return events[shower & ~lacking]
 
 
 def _add_depth(
@@ -458,11 +496,19 @@ def _number_showers(events: QTable, loaded: Table) -> np.ndarray:
     return np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1)
 
 
-def _load_truth(h5file: tables.File, contents: _Contents, parameters: bool) -> Table:
+def _load_truth(h5file: tables.File, path: Path, contents: _Contents, parameters: bool) -> Table:
     """All triggered events (or images) with trigger, truth and pointing."""
     # The focal length is not used here, and the effective one is NaN in some simulations.
     loader = TableLoader(h5file=h5file, focal_length_choice="EQUIVALENT")
     simulated = contents.simulated
+    if simulated:
+        rows = [h5file.get_node(path).nrows for path in (TRIGGER_TABLE, SHOWER_TABLE)]
+        if rows[0] != rows[1]:
+            # Where the truth of some events is missing, ctapipe reads none.
+            loaded = _load_truth(h5file, path, contents._replace(simulated=False), parameters)
+            showers = _align(read_table(h5file, SHOWER_TABLE), loaded, SUBARRAY, path)
+            new = [name for name in showers.colnames if name not in loaded.colnames]
+            return hstack([loaded, showers[new]], metadata_conflicts="silent")
     if contents.level == SUBARRAY:
         return loader.read_subarray_events(dl2=False, simulated=simulated, observation_info=True)
     return loader.read_telescope_events(

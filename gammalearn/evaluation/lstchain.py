@@ -5,16 +5,18 @@ import tables
 from astropy.table import Table
 from ctapipe.io import read_table
 
-__all__ = ["EVENTS", "RUNS", "algorithm", "is_simulated", "load", "reconstructed"]
+__all__ = ["EVENTS", "RUNS", "THROWN", "algorithm", "is_simulated", "load", "reconstructed"]
 
 EVENTS = "/dl2/event/telescope/parameters/LST_LSTCam"
 RUNS = "/simulation/run_config"
+THROWN = "/simulation/thrown_event_distribution"
 
 #: Names in ctapipe's files, and lstchain's with the unit of what stands there.
 COLUMNS = {
     "obs_id": ("obs_id", None),
     "event_id": ("event_id", None),
     "tel_id": ("tel_id", None),
+    "event_type": ("event_type", None),
     "true_energy": ("mc_energy", u.TeV),
     "true_alt": ("mc_alt", u.rad),
     "true_az": ("mc_az", u.rad),

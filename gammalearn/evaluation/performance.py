@@ -68,7 +68,7 @@ def evaluate_performance(
         from .combination import combine_telescopes
 
         events = combine_telescopes(events)
-    productions, lacking = read_productions(paths, events)
+    productions, lacking, disagreeing = read_productions(paths, events)
     findings = _sensitivity(events, productions, lacking, settings)
     cuts = next((result.table for result in findings.results), None)
     area = _effective_area(events, signal, productions, lacking, settings, cuts)
@@ -76,7 +76,7 @@ def evaluate_performance(
     return Findings(
         {**area.metrics, **findings.metrics},
         [*area.results, *findings.results],
-        [*not_counted, *area.warnings, *findings.warnings],
+        [*not_counted, *disagreeing, *area.warnings, *findings.warnings],
     )
 
 

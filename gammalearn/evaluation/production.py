@@ -1,5 +1,6 @@
 """What was simulated: how many showers, of which energies, on which area, from where."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,12 @@ __all__ = ["Production", "read_productions", "simulated_flux", "thrown_density"]
 
 #: Settings of each run of a simulation, in files of ctapipe or lstchain, whose columns are alike.
 RUNS = ("/configuration/simulation/run", lstchain.RUNS)
+
+#: Histograms of the thrown showers of each run, in files of ctapipe or lstchain.
+THROWN = ("/simulation/service/shower_distribution", lstchain.THROWN)
+
+#: Names of the column of their numbers.
+N_THROWN = ("n_entries", "num_entries")
 
 #: Columns of a run that say how its showers were drawn.
 LIMITS = {
@@ -61,8 +68,11 @@ class Production:
 
 def read_productions(
     paths: Sequence[Path], events: QTable
-) -> tuple[list[Production], dict[str, str]]:
+) -> tuple[list[Production], dict[str, str], list[str]]:
     """What the simulated events of some files were drawn from.
+
+    How many showers were thrown is what their histogram says, where the file has one, as for
+    ctapipe: a simulation that was stopped has fewer than its settings say.
 
     A run's particle is that of its events; a run without any has that of its file. That of a file
     without events is unknown. Of a run with several particles it is not known how many showers
@@ -82,7 +92,10 @@ def read_productions(
     lacking : dict of str to str
         Particle → why its simulation is not known well enough, in words; of those unknown, that
         they are not counted.
+    warnings : list of str
+        Sentences on runs whose histogram and settings disagree in the number of showers.
     """
+    warnings: list[str] = []
     numbers: dict[tuple, float] = {}
     lacking: dict[str, str] = {}
     not_counted: dict[str, int] = {}
@@ -102,6 +115,12 @@ def read_productions(
         if not of_file and runs:
             not_counted[Path(path).name] = sum(max(run["n_showers"], 0) for run in runs)
             continue
+        warnings += [
+            f"Run {run['obs_id']} of {Path(path).name} says that {run['n_set']} showers were "
+            f"simulated, and the histogram of thrown showers holds {run['n_showers']}, which count."
+            for run in runs
+            if run["n_set"] != run["n_showers"]
+        ]
         for run in runs:
             names = sorted(of_run.get(run["obs_id"], of_file))
             if len(names) != 1:
@@ -129,7 +148,7 @@ def read_productions(
         Production(particle, _showers(number, index, dict(zip(LIMITS, limits, strict=True))))
         for (particle, index, *limits), number in numbers.items()
     ]
-    return [p for p in productions if p.particle not in lacking], lacking
+    return [p for p in productions if p.particle not in lacking], lacking, warnings
 
 
 def _read_runs(path: Path) -> list[dict]:
@@ -138,16 +157,42 @@ def _read_runs(path: Path) -> list[dict]:
         if place is None or not isinstance(h5file.get_node(place), tables.Table):
             return []
         table = read_table(h5file, place)
+        thrown = _thrown(h5file)
     if not {"obs_id", "n_showers", "spectral_index", *LIMITS} <= set(table.colnames):
         return []
-    return [_run(row, table) for row in table]
+    runs = [_run(row, table) for row in table]
+    n_runs = Counter(run["obs_id"] for run in runs)
+    # Where runs of merged files share a number, their histograms are in the same order.
+    counts = {n: iter(found) for n, found in thrown.items() if len(found) == n_runs[n]}
+    for run in runs:
+        counted = next(counts.get(run["obs_id"], iter(())), 0)
+        if counted > 0:
+            run["n_showers"] = counted
+    return runs
+
+
+def _thrown(h5file: tables.File) -> dict[int, list[int]]:
+    """Thrown showers by run, of each of its histograms in their order."""
+    place = next((place for place in THROWN if place in h5file), None)
+    if place is None or not isinstance(h5file.get_node(place), tables.Table):
+        return {}
+    table = read_table(h5file, place)
+    name = next((name for name in N_THROWN if name in table.colnames), None)
+    if name is None or "obs_id" not in table.colnames:
+        return {}
+    thrown: dict[int, list[int]] = {}
+    for obs_id, number in zip(table["obs_id"].tolist(), table[name].tolist(), strict=True):
+        thrown.setdefault(int(obs_id), []).append(int(number))
+    return thrown
 
 
 def _run(row, table: Table) -> dict:
     reuse = int(row["shower_reuse"]) if "shower_reuse" in table.colnames else 1
+    number = int(row["n_showers"]) * max(reuse, 1)
     return {
         "obs_id": int(row["obs_id"]),
-        "n_showers": int(row["n_showers"]) * max(reuse, 1),
+        "n_set": number,
+        "n_showers": number,
         "spectral_index": float(row["spectral_index"]),
         **{
             name: float(u.Quantity(row[name], table[name].unit or unit).to_value(unit))

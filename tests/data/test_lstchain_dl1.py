@@ -345,7 +345,7 @@ def test_observation_of_lst1(changed):
         table.modify_rows(0, len(rows), rows=rows)
 
     with open_reader(changed(observe)) as reader:
-        assert set(reader.events["particle"]) == {""}
+        assert set(reader.events["particle"]) == {"", "calibration"}
         assert np.isnan(reader.events["true_energy"]).all()
         assert reader.is_shower().tolist() == [False, *[True] * (len(reader.events) - 1)]
 

@@ -1,6 +1,7 @@
 """DL2 files: what the network said of each event, beside the triggers, as ctapipe has it."""
 
 import resource
+import shutil
 
 import numpy as np
 import pytest
@@ -280,7 +281,7 @@ def test_linked_truth_is_read_and_merged_like_a_copy(make_dl2, tmp_path):
             assert getattr(a, read)().colnames == getattr(b, read)().colnames
     events = read_events([linked])
     assert np.array_equal(events["true_energy"], read_events([copied])["true_energy"])
-    (production,), _ = read_productions([linked], events)
+    (production,), _, _ = read_productions([linked], events)
     assert production.showers.n_showers == 2000
 
 
@@ -419,3 +420,49 @@ def test_files_have_each_trigger_once_whatever_the_batch_size(
         for name in ("energy", "prediction", "alt", "core_x"):
             column = f"{prefix}_{name}"
             np.testing.assert_allclose(events[column], found[0][column], rtol=2e-4, atol=1e-4)
+
+
+class TestInputsThatCannotBeUsed:
+    """`predict --set data.on_error=skip` leaves them out by name, and goes on."""
+
+    GAMMAS = "gamma_lsts_run7_7.0.0"
+
+    @pytest.fixture
+    def dl1(self, data_dir):
+        return lambda name: data_dir / "dl1_ctapipe" / f"{name}.dl1.h5"
+
+    def test_files(self, dl1, checkpoint, tmp_path, capsys):
+        """No HDF5, and without the telescopes of the network."""
+        good, others = dl1(self.GAMMAS), dl1("proton_run201_prod5")
+        text = tmp_path / "text.dl1.h5"
+        text.write_text("no HDF5")
+        file = checkpoint(good, telescopes=["LSTS-design"])
+        command = ["predict", file, text, good, others, "-o", tmp_path / "dl2"]
+        assert main([str(word) for word in command]) == 2
+        assert not (tmp_path / "dl2").exists()
+        capsys.readouterr()
+        assert main([*(str(word) for word in command), "--set", "data.on_error=skip"]) == 0
+        told = capsys.readouterr()
+        made = tmp_path / "dl2" / dl2_name(good)
+        assert told.out == f"{made}\n" and list(made.parent.iterdir()) == [made]
+        for path in (text, others):
+            assert (
+                f"Skipped: '{path}'" in told.err
+                or f"no telescope 'LSTS-design' in '{path}'" in told.err
+            )
+
+    def test_events_of_a_file_that_ends_too_early(self, dl1, checkpoint, tmp_path, capsys):
+        """DL2 of the other events can be evaluated."""
+        path = tmp_path / "cut.dl1.h5"
+        shutil.copyfile(dl1(self.GAMMAS), path)
+        path.chmod(0o644)
+        with tables.open_file(path, "a") as file:
+            file.root.simulation.event.subarray.shower.remove_rows(3, 4)
+        network = checkpoint(dl1(self.GAMMAS))
+        command = ["predict", str(network), str(path), "-q", "-o", str(tmp_path / "dl2")]
+        assert main(command) == 2
+        assert "1 of 4 events without a row" in capsys.readouterr().err
+        assert main([*command, "--set", "data.on_error=skip"]) == 0
+        events = read_events([tmp_path / "dl2" / dl2_name(path)])
+        assert len(events) == 3 and events["energy_is_valid"].all()
+        assert "1 of 4 events of cut.dl2.h5 lack their truth" in events.meta["notes"][0]

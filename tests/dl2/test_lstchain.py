@@ -150,7 +150,7 @@ def test_observation_of_lst1(lstchain, tmp_path):
 
 def test_info(lstchain, make_dl2):
     path, _ = make_dl2(lstchain(PROTONS), cuts={"image": ["hillas_intensity > 100"]})
-    title, *lines = describe([path]).splitlines()
+    title, *lines = describe([path])[0].splitlines()
     assert title == f"{path}: lstchain DL2"
     said = {" ".join(line.split()) for line in lines}
     n_chosen = (read_table(path, EVENTS)["intensity"] > 100).sum()
@@ -193,7 +193,7 @@ class TestEvaluation:
     def test_it_is_known_what_was_simulated(self, lstchain, make_dl2):
         """100 protons, 20 times each, from within 10 deg, on a circle of 2 km."""
         path, _ = make_dl2(lstchain(PROTONS))
-        (production,), lacking = read_productions([path], read_events([path]))
+        (production,), lacking, _ = read_productions([path], read_events([path]))
         assert lacking == {}
         assert production.particle == "proton"
         showers = production.showers

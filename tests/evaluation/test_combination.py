@@ -42,6 +42,18 @@ def test_one_row_an_event_of_a_file(images):
     assert images.meta["level"] == "telescope"
 
 
+def test_events_of_the_same_ids_are_told_apart(images):
+    """By their truth, or by the pointing where a telescope would have two images of one event."""
+    images["event_id"] = 7
+    events = combine_telescopes(images)
+    assert events["true_energy"].to_value("TeV").tolist() == [0.2, 0.3, 1.0]
+    assert events["multiplicity"].tolist() == [2, 1, 2]
+    images["shower"], images["tel_id"] = [0, 1, 0, 2, 2], [1, 1, 1, 1, 4]
+    images["pointing_alt"], images["pointing_az"] = [70, 70, 71, 70, 70] * u.deg, np.ones(5) * u.deg
+    events = combine_telescopes(images)
+    assert events["reco_energy"].to_value("TeV").tolist() == pytest.approx([0.1, 0.3, 0.4, 2.0])
+
+
 def test_the_energy_is_the_geometric_mean_of_what_is_valid(images):
     events = combine_telescopes(images)
     np.testing.assert_allclose(events["reco_energy"].to_value("TeV"), [0.2, 0.3, 2.0])

@@ -3,8 +3,11 @@
 import astropy.units as u
 import numpy as np
 import pytest
-from astropy.table import vstack
+import tables
+from astropy.table import QTable, Table, vstack
+from ctapipe.io import write_table
 
+from gammalearn.cli import main
 from gammalearn.errors import EvaluationError
 from gammalearn.evaluation import read_events
 from gammalearn.evaluation.performance import evaluate_performance
@@ -21,7 +24,7 @@ def read(tmp_path, make_truth, smear, write_dl2):
     def make(particles=("gamma",), runs=None, **options):
         truth = vstack([make_truth(20, particle=particle) for particle in particles])
         path = write_dl2(tmp_path / "a.h5", smear(truth), runs=runs, **options)
-        return read_productions([path], read_events([path]))
+        return read_productions([path], read_events([path]))[:2]
 
     return make
 
@@ -64,7 +67,7 @@ def test_a_run_of_several_particles(tmp_path, make_truth, smear, write_dl2, orde
     why = (
         "run 1 of a.h5 holds gammas and protons, and nothing tells how many of each were simulated"
     )
-    assert read_productions([path], events) == ([], {"gamma": why, "proton": why})
+    assert read_productions([path], events)[:2] == ([], {"gamma": why, "proton": why})
     findings = evaluate_performance([path], events, "gamma", EvaluationSettings())
     assert findings.metrics == {"n_simulated_signal": None, "best_relative_sensitivity": None}
     assert findings.warnings == [
@@ -81,7 +84,7 @@ def test_showers_of_a_file_without_events_are_not_forgotten(tmp_path, make_truth
         write_dl2(tmp_path / "empty.h5", gammas[:0], runs={"obs_id": [7]}),
     ]
     events = read_events(paths)
-    (production,), lacking = read_productions(paths, events)
+    (production,), lacking, _ = read_productions(paths, events)
     assert production.showers.n_showers == TOTAL / 2
     assert lacking == {
         "unknown": "10000 simulated showers of empty.h5 are not counted, as no event tells their "
@@ -116,7 +119,7 @@ def test_thrown_showers_add_up_by_area(tmp_path, make_truth, smear, write_dl2):
         )
         for radius in (300.0, 600.0)
     ]
-    productions, _ = read_productions(paths, read_events(paths))
+    productions, _, _ = read_productions(paths, read_events(paths))
     density = thrown_density(productions, [0.1, 1] * u.TeV)
     share = (1 / 0.1 - 1 / 1) / (1 / 0.05 - 1 / 20)
     expected = TOTAL / 2 * share * (1 / (np.pi * 300**2) + 1 / (np.pi * 600**2))
@@ -154,3 +157,56 @@ def test_the_flux_brings_as_many_showers_as_were_simulated(read):
     np.testing.assert_allclose((by_angle * cone / everywhere).to_value(u.one), 1)
     outside = simulated_flux([production], [0.01, 30] * u.TeV, 2 * u.h)
     assert np.all(outside.value == 0)
+
+
+class TestThrownShowers:
+    """The histogram of thrown showers counts, as for ctapipe, not what settings promise."""
+
+    @pytest.fixture
+    def with_histogram(self, tmp_path, make_truth, smear, write_dl2):
+        """Function that writes gammas of a run, whose histogram holds so many showers."""
+
+        def write(n_entries, obs_id=1, name="n_entries", truth=None):
+            truth = make_truth(200) if truth is None else truth
+            folder = tmp_path / f"{n_entries}"
+            folder.mkdir()
+            path = write_dl2(folder / "a.h5", smear(truth), runs={})
+            if n_entries is not None:
+                with tables.open_file(path, "a") as file:
+                    rows = Table({"obs_id": [obs_id], name: [n_entries]})
+                    write_table(rows, file, "/simulation/service/shower_distribution")
+            return path
+
+        return write
+
+    @pytest.mark.parametrize("name", ["n_entries", "num_entries"])
+    def test_count(self, with_histogram, name):
+        path = with_histogram(2000, name=name)
+        (production,), _, warnings = read_productions([path], read_events([path]))
+        assert production.showers.n_showers == 2000
+        assert warnings == [
+            "Run 1 of a.h5 says that 10000 showers were simulated, and the histogram of thrown "
+            "showers holds 2000, which count."
+        ]
+
+    @pytest.mark.parametrize(("n_entries", "obs_id"), [(None, 1), (10000, 1), (2000, 7), (0, 1)])
+    def test_settings_count_otherwise(self, with_histogram, n_entries, obs_id):
+        path = with_histogram(n_entries, obs_id)
+        (production,), _, warnings = read_productions([path], read_events([path]))
+        assert production.showers.n_showers == 10000 and warnings == []
+
+    def test_the_effective_area_follows(self, with_histogram, tmp_path, blank_pictures, capsys):
+        """Five times fewer showers: five times the area, n_left / n_thrown · π r²."""
+        areas = []
+        for n_entries in (None, 2000):
+            path, output = with_histogram(n_entries), tmp_path / f"result-{n_entries}"
+            assert main(["evaluate", str(path), "-o", str(output)]) == 0
+            table = QTable.read(output / "evaluation" / "effective_area.ecsv")
+            areas.append(table["effective_area_triggered"].to_value("m2"))
+            told = "the histogram of thrown showers holds 2000" in (
+                output / "report.html"
+            ).read_text(encoding="utf-8")
+            assert told == (n_entries == 2000)
+        known = np.isfinite(areas[0]) & (areas[0] > 0)
+        assert known.sum() > 5
+        np.testing.assert_allclose(areas[1][known], 5 * areas[0][known], rtol=1e-6)

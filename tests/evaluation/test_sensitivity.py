@@ -62,7 +62,7 @@ def files(tmp_path_factory, make_truth, smear, write_dl2):
 def weighted(files):
     paths = files(6000, 8000)
     events = read_events(paths)
-    productions, lacking = read_productions(paths, events)
+    productions, lacking, _ = read_productions(paths, events)
     assert why_no_sensitivity(events, productions, lacking) is None
     ring = choose_ring(events[events["particle"] == "gamma"], productions)
     gammas, background = (
@@ -291,7 +291,7 @@ def test_diffuse_gammas_are_a_source_everywhere_in_turn(tmp_path, make_truth, sm
         write_dl2(tmp_path / "proton.h5", protons, runs={"max_viewcone_radius": 2.0}),
     ]
     events = read_events(paths)
-    productions, _ = read_productions(paths, events)
+    productions, _, _ = read_productions(paths, events)
     ring = choose_ring(events[events["particle"] == "gamma"], productions)
     assert ring.low.value < 0.1 and ring.high.to_value("deg") == pytest.approx(2, abs=0.02)
     weights = weighted_gammas(events, productions)["weight"]
@@ -302,7 +302,7 @@ def test_diffuse_gammas_are_a_source_everywhere_in_turn(tmp_path, make_truth, sm
         runs={"max_viewcone_radius": 0},
     )
     events = read_events(paths)
-    productions, _ = read_productions(paths, events)
+    productions, _, _ = read_productions(paths, events)
     np.testing.assert_allclose(weighted_gammas(events, productions)["weight"], weights)
 
 

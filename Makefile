@@ -7,14 +7,15 @@ ARGS ?=
 SIZE ?= $(or $(GAMMALEARN_STUDY),small)
 PYTEST_ARGS ?=
 
-VENV := .venv
-PIP_INSTALL := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+# Another folder by VENV=... on the command line.
+VENV = .venv
+PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
 	--constraint constraints.txt
 
 # A stamp stands for a step that was carried out to its end, and is touched by that step's last line.
-CREATED := $(VENV)/.created
-INSTALLED := $(VENV)/.installed
-TESTABLE := $(VENV)/.testable
+CREATED = $(VENV)/.created
+INSTALLED = $(VENV)/.installed
+TESTABLE = $(VENV)/.testable
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

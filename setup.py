@@ -52,17 +52,21 @@ setup(
         "ctapipe_reco": ["gammalearn = gammalearn.dl2.reconstructor:GammaLearnReconstructor"],
     },
     python_requires=">=3.11",
-    # Lower bounds only: a newer ctapipe or torch should not have to wait for a release of ours.
+    # An upper bound only where a newer release is known to break us, or may by what we lean on: a
+    # newer ctapipe or torch should not have to wait for a release of ours.
     install_requires=[
         "astropy>=6.1",
         "blosc2>=3.0",  # what PyTables compresses with
         "ctapipe>=0.28",
+        "eventio>=1.15",  # by which ctapipe reads the files of sim_telarray
         "lightning>=2.5",
-        "llvmlite>=0.44",  # in which the native backend writes its loops
+        # The native backend writes its loops in what numba and llvmlite keep for themselves.
+        "llvmlite>=0.44,<0.51",
         "matplotlib>=3.9",
-        "numba>=0.61",
+        "numba>=0.61,<0.69",
         "numexpr>=2.10",
         "numpy>=2.0",
+        "packaging>=24.0",
         "pydantic>=2.7",
         "pyirf>=0.13",
         "pyyaml>=6.0",
@@ -82,7 +86,6 @@ setup(
         "indexedconv": ["IndexedConv>=1.3.2", "h5py>=3.11"],
         "onnx": ["onnx>=1.17", "onnxscript>=0.3"],
         "test": [
-            "eventio>=1.15",
             "gammapy>=2.0",
             "hypothesis>=6.100",
             "onnx>=1.17",

@@ -10,8 +10,8 @@ from ctapipe.calib import CameraCalibrator
 from ctapipe.core import Provenance
 from ctapipe.image import ImageProcessor
 from ctapipe.io import DataWriter, EventSource
+from eventio.file_types import is_eventio
 
-from ..errors import InputFileError
 from ..files import exclusive, reading
 from .cache import cache_entry, cache_folder, whole_file
 from .ctapipe_dl1 import CtapipeDL1Reader
@@ -61,13 +61,6 @@ class SimtelReader(CtapipeDL1Reader):
     @staticmethod
     def is_format_of(path: Path) -> bool:
         """Whether a file is one of sim_telarray's."""
-        try:
-            from eventio.file_types import is_eventio
-        except ModuleNotFoundError as error:
-            raise InputFileError(
-                f"'{path}' is not HDF5; to read it as a file of sim_telarray, install the package "
-                "eventio."
-            ) from error
         with reading(path, "its beginning"):
             return is_eventio(path)
 

@@ -4,6 +4,7 @@ lstchain keeps the telescopes of a file as ctapipe does, and everything else in 
 an image, where triggers, pointing and truth stand beside the parameters of the image.
 """
 
+import inspect
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -60,6 +61,13 @@ IMAGE_COLUMNS = ("image", "peak_time", "image_mask", "is_valid")
 
 #: Images read at a time: some tens of MB of the largest cameras.
 ROWS_AT_A_TIME = 1000
+
+#: How ctapipe is told of times in blocks: by an argument, from 0.32 on by the containers' fields.
+TIMES_IN_BLOCKS = (
+    {"time_format": "mjd"}
+    if "time_format" in inspect.signature(HDF5TableWriter.write).parameters
+    else {}
+)
 
 
 def refuse_repeated(path: Path, events: Table, names: Sequence[str] = KEYS) -> None:
@@ -257,7 +265,7 @@ def _write_blocks(source: _Source, writer: HDF5TableWriter) -> None:
         writer.write(
             "configuration/observation/scheduling_block",
             SchedulingBlockContainer(sb_id=number, **block),
-            time_format="mjd",
+            **TIMES_IN_BLOCKS,
         )
         writer.write(
             "configuration/observation/observation_block",
@@ -268,7 +276,7 @@ def _write_blocks(source: _Source, writer: HDF5TableWriter) -> None:
                 **observation,
                 **pointing,
             ),
-            time_format="mjd",
+            **TIMES_IN_BLOCKS,
         )
 
 

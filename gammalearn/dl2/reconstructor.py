@@ -23,7 +23,8 @@ from ..errors import CameraError, GammaLearnError
 from ..files import open_hdf5, reading
 from ..models import find_checkpoint, is_shipped
 from ..nn import for_inference
-from .writer import CONTAINERS, decode_outputs
+from .containers import CONTAINERS, EVENT_CONTAINERS
+from .writer import decode_outputs
 
 __all__ = ["GammaLearnQualityQuery", "GammaLearnReconstructor"]
 
@@ -62,6 +63,9 @@ class GammaLearnReconstructor(Reconstructor):
     ``data.grouping="mono"``, for the subarray if with ``"stereo"``. What the cuts of the training
     leave out is invalid.
     """
+
+    #: Asked of each reconstructor from ctapipe 0.31 on.
+    needs_atmosphere_profile = False
 
     checkpoint = _CheckpointPath(
         default_value=None,
@@ -141,6 +145,7 @@ class GammaLearnReconstructor(Reconstructor):
                 container = self._container(kind, found.get(int(tel_id)), tel_id)
                 if tel_id == NO_TELESCOPE:
                     container.telescopes = telescopes if container.is_valid else []
+                    container[f"{kind}_telescopes"] = container.telescopes
                 field = next(name for name in FIELDS[kind] if name in result.fields)
                 result[field][self._name] = container
 
@@ -180,8 +185,10 @@ class GammaLearnReconstructor(Reconstructor):
 
     def _container(self, kind: str, found: Mapping | None, tel_id: int) -> Container:
         """ctapipe's container of a kind, invalid if there is nothing."""
-        suffix = "" if tel_id == NO_TELESCOPE else "_tel"
-        container = CONTAINERS[kind](prefix=f"{self._name}{suffix}")
+        if tel_id == NO_TELESCOPE:
+            container = EVENT_CONTAINERS[kind](prefix=self._name)
+        else:
+            container = CONTAINERS[kind](prefix=f"{self._name}_tel")
         if found is not None:
             values = found[kind]
             container.is_valid = all(np.isfinite(value) for value in values.values())

@@ -15,11 +15,6 @@ from pathlib import Path
 import numpy as np
 import tables
 from astropy.table import Table, hstack
-from ctapipe.containers import (
-    ParticleClassificationContainer,
-    ReconstructedEnergyContainer,
-    ReconstructedGeometryContainer,
-)
 from ctapipe.io import HDF5Merger, write_table
 from ctapipe.reco.utils import add_defaults_and_meta
 
@@ -32,24 +27,10 @@ from ..expendable import expendable, read_expendably
 from ..files import open_hdf5, reason
 from ..tasks import Task
 from . import from_lstchain, lstchain
+from .containers import CONTAINERS, EVENT_CONTAINERS
 from .origin import ORIGIN, origin
 
-__all__ = [
-    "CONTAINERS",
-    "check_ids",
-    "check_input",
-    "decode_outputs",
-    "dl2_file",
-    "dl2_name",
-    "write_dl2",
-]
-
-#: ctapipe's container of each kind of quantity; other kinds have their own columns only.
-CONTAINERS = {
-    "energy": ReconstructedEnergyContainer,
-    "geometry": ReconstructedGeometryContainer,
-    "particle_type": ParticleClassificationContainer,
-}
+__all__ = ["check_ids", "check_input", "decode_outputs", "dl2_file", "dl2_name", "write_dl2"]
 
 #: Groups of what is known of simulations only.
 SIMULATION = ("/simulation", "/configuration/simulation")
@@ -293,6 +274,8 @@ def _write_subarray_table(file, reader, index, kind, columns, algorithm) -> None
     place = reader.subarray.tel_ids_to_indices(np.asarray(index.images["tel_id"]))
     used[trigger_row[index.images["event"]], place] = True
     table[f"{stem}_telescopes"] = used & table[f"{stem}_is_valid"][:, None]
+    if kind in CONTAINERS:
+        table[f"{algorithm}_{kind}_telescopes"] = table[f"{stem}_telescopes"]
     keys = all_events["obs_id", "event_id"]
     _write(file, keys, table, kind, algorithm, f"/dl2/event/subarray/{kind}/{algorithm}")
 
@@ -314,7 +297,8 @@ def _write_telescope_tables(file, reader, index, kind, columns, algorithm) -> No
 def _write(file, keys: Table, table: Table, kind: str, algorithm: str, path: str) -> None:
     tel = "tel_id" in keys.colnames
     if kind in CONTAINERS:
-        add_defaults_and_meta(table, CONTAINERS[kind], prefix=algorithm, add_tel_prefix=tel)
+        container = (CONTAINERS if tel else EVENT_CONTAINERS)[kind]
+        add_defaults_and_meta(table, container, prefix=algorithm, add_tel_prefix=tel)
     trigger = file.get_node(f"/dl1/event/{'telescope' if tel else 'subarray'}/trigger")
     for name in keys.colnames:
         # The integer types of the trigger table, so that joins keep them.

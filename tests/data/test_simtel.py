@@ -2,7 +2,6 @@
 
 import gzip
 import shutil
-import sys
 
 import numpy as np
 import pytest
@@ -134,12 +133,6 @@ def test_neither_format(tmp_path):
         (tmp_path / "text.h5").write_bytes(content)
         with pytest.raises(InputFileError, match=r"text\.h5'"):
             open_reader(tmp_path / "text.h5")
-
-
-def test_without_eventio(simtel_file, cache, monkeypatch):
-    monkeypatch.setitem(sys.modules, "eventio.file_types", None)
-    with pytest.raises(InputFileError, match="install the package eventio"):
-        open_reader(simtel_file("lst_with_photons"), cache)
 
 
 def test_nothing_of_it_stays_open(simtel_file, cache):

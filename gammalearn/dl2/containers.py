@@ -1,0 +1,33 @@
+"""Containers of what is reconstructed, by kind of quantity."""
+
+from ctapipe.containers import (
+    Container,
+    ParticleClassificationContainer,
+    ReconstructedEnergyContainer,
+    ReconstructedGeometryContainer,
+)
+from ctapipe.core import Field
+
+__all__ = ["CONTAINERS", "EVENT_CONTAINERS"]
+
+#: Of one telescope's image; other kinds have their own columns only.
+CONTAINERS: dict[str, type[Container]] = {
+    "energy": ReconstructedEnergyContainer,
+    "geometry": ReconstructedGeometryContainer,
+    "particle_type": ParticleClassificationContainer,
+}
+
+
+def _of_events(kind: str, base: type[Container]) -> type[Container]:
+    """The container with its telescopes also under a name that no other kind has.
+
+    Our three kinds have one prefix. ctapipe's tools for instrument responses (0.32) ask for the
+    telescopes of each kind, and refuse three columns of one name.
+    """
+    telescopes = Field(None, f"Telescopes that the {kind.replace('_', ' ')} comes from")
+    fields = {f"{kind}_telescopes": telescopes, "default_prefix": base.default_prefix}
+    return type(base)(base.__name__, (base,), {**fields, "__doc__": base.__doc__})
+
+
+#: Of a whole event.
+EVENT_CONTAINERS = {kind: _of_events(kind, base) for kind, base in CONTAINERS.items()}

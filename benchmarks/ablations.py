@@ -26,7 +26,7 @@ from sklearn.metrics import roc_auc_score
 from gammalearn.checkpoint import load_checkpoint
 from gammalearn.data import EventDataset, event_loader, split_by_shower
 from gammalearn.experiment import index_training
-from gammalearn.files import find_files
+from gammalearn.finding import find_files
 from gammalearn.nn import for_inference
 from gammalearn.settings_reading import load_experiment, override
 from gammalearn.simulation.on_demand import make_missing
@@ -108,7 +108,7 @@ def trained(changes, seed: int) -> dict:
     experiment = override(load_experiment(SETTINGS), [*changes, f"training.seed={seed}"])
     make_missing(experiment.simulation, {"data.train": experiment.data.train}, progress=False)
     tasks = build_tasks(experiment.tasks)
-    index = index_training(find_files(experiment.data.train, "data.train"), experiment, tasks, 1)
+    index = index_training(find_files(experiment.data.train, "data.train"), experiment, tasks)
     begun = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         checkpoint, _ = fit(experiment, index, tasks, Path(folder), progress=False)

@@ -27,7 +27,7 @@ from gammalearn.data import CameraImages, EventDataset, EventIndex, columns_of
 from gammalearn.data.descriptors import SCALARS, VECTORS
 from gammalearn.evaluation.pictures import PALETTE, picture_style
 from gammalearn.evaluation.writing import write_whole
-from gammalearn.files import find_files
+from gammalearn.finding import find_files
 from gammalearn.nn import for_inference
 
 FIGURES = {

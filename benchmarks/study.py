@@ -38,7 +38,7 @@ from gammalearn.dl2 import dl2_file, dl2_name
 from gammalearn.errors import GammaLearnError, OutputError, SettingsError
 from gammalearn.evaluation import evaluate
 from gammalearn.evaluation.writing import make_folder, write_whole
-from gammalearn.files import find_files
+from gammalearn.finding import find_files
 from gammalearn.folder import SETTINGS, check_folder, open_folder, write_settings
 from gammalearn.settings import Experiment
 from gammalearn.settings_reading import load_experiment, override

@@ -9,7 +9,7 @@ from .errors import DataError
 from .evaluation import evaluate, skipped_files
 from .evaluation.writing import make_folder
 from .experiment import RunOptions, index_inputs, none_usable, noted, skip
-from .files import find_files
+from .finding import find_files
 from .folder import check_folder, open_folder, write_settings
 from .run_report import (
     baseline_section,

@@ -1,6 +1,7 @@
 """The command line: one function a command, no logic."""
 
 import argparse
+import difflib
 import itertools
 import logging
 import re
@@ -9,9 +10,13 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import __version__
-from .errors import GammaLearnError
+from .errors import GammaLearnError, SettingsError
+
+if TYPE_CHECKING:
+    from .settings import EvaluationSettings, Experiment
 
 __all__ = ["main"]
 
@@ -35,14 +40,19 @@ examples:
 """
 
 
+# What is wrong with a command is found first, without what takes seconds to import: each function
+# checks settings and names, and then imports what does the work.
+
+
 def run(arguments) -> None:
     """Train, reconstruct and evaluate an experiment."""
-    from .experiment import RunOptions, run
-    from .settings_reading import load_experiment, override
-
-    experiment = override(load_experiment(arguments.settings), arguments.set)
+    experiment = _experiment(arguments)
     default = Path("runs") / Path(arguments.settings).stem
     output = Path(arguments.output or experiment.output.directory or default)
+    if not arguments.quiet:
+        print(f"Running '{arguments.settings}'; results go to '{output}'.", flush=True)
+    from .experiment import RunOptions, run
+
     options = RunOptions(
         overwrite=arguments.overwrite,
         resume=arguments.resume,
@@ -55,12 +65,10 @@ def run(arguments) -> None:
 
 def baseline(arguments) -> None:
     """Reconstruct an experiment's events with Hillas parameters and boosted trees."""
+    experiment, output = _experiment(arguments), _new_folder(arguments)
     from .baseline_run import run_baseline
     from .experiment import RunOptions
-    from .settings_reading import load_experiment, override
 
-    experiment = override(load_experiment(arguments.settings), arguments.set)
-    output = Path(arguments.output)
     options = RunOptions(overwrite=arguments.overwrite, progress=not arguments.quiet)
     for name, (_, _, parameters, result) in run_baseline(experiment, output, options).items():
         print(f"{name}: {result} with {parameters}")
@@ -86,11 +94,9 @@ def sweep(arguments) -> None:
 
 def lr_range(arguments) -> None:
     """Try step sizes from small to large, and suggest a learning rate."""
+    experiment, output = _experiment(arguments), _new_folder(arguments)
     from .experiment import RunOptions, find_learning_rate
-    from .settings_reading import load_experiment, override
 
-    experiment = override(load_experiment(arguments.settings), arguments.set)
-    output = Path(arguments.output)
     options = RunOptions(overwrite=arguments.overwrite, progress=not arguments.quiet)
     suggestion = find_learning_rate(
         experiment, output, arguments.lowest, arguments.highest, arguments.steps, options
@@ -103,6 +109,11 @@ def lr_range(arguments) -> None:
 
 def predict(arguments) -> None:
     """Reconstruct DL1 files with a trained network."""
+    from .finding import find_files
+    from .models import find_checkpoint
+
+    find_checkpoint(arguments.checkpoint)
+    find_files(arguments.input, "INPUT")
     from .experiment import RunOptions, predict
 
     options = RunOptions(overwrite=arguments.overwrite, progress=not arguments.quiet)
@@ -127,32 +138,25 @@ def predict(arguments) -> None:
 
 def evaluate(arguments) -> None:
     """Evaluate reconstructed events, whoever made them."""
-    from .evaluation import evaluate
-    from .files import find_files
-    from .folder import check_folder
-    from .settings import Experiment
-    from .settings_reading import override
+    from .finding import find_files
 
-    settings = override(Experiment(), arguments.set).evaluation
+    settings = _evaluation(arguments)
     if arguments.algorithm:
         settings = settings.model_copy(update={"algorithm": arguments.algorithm})
-    files = find_files(arguments.input, "DL2", "reconstruct events with `gammalearn predict`")
-    output = Path(arguments.output)
-    check_folder(output, arguments.overwrite)
+    remedy = "make DL2 files with `gammalearn predict`, or name others"
+    files = find_files(arguments.input, "DL2", remedy)
+    output = _new_folder(arguments)
+    from .evaluation import evaluate
+
     evaluate(files, output, settings)
     _tell_results(arguments, output / "report.html")
 
 
 def compare(arguments) -> None:
     """Compare reconstructions on identical events: runs, networks, ctapipe's methods."""
+    settings, output = _evaluation(arguments), _new_folder(arguments)
     from .evaluation import compare
-    from .folder import check_folder
-    from .settings import Experiment
-    from .settings_reading import override
 
-    settings = override(Experiment(), arguments.set).evaluation
-    output = Path(arguments.output)
-    check_folder(output, arguments.overwrite)
     compare(arguments.input, output, settings, arguments.labels, arguments.weights)
     _tell_results(arguments, output / "compare.html")
 
@@ -161,16 +165,18 @@ def simulate(arguments) -> None:
     """Simulate showers and telescopes into a DL1 file."""
     from .settings import SimulationSettings
     from .settings_reading import read_simulation
-    from .simulation import simulate
-    from .simulation.on_demand import usable_cores
 
     given = {
         name: value
         for name, value in vars(arguments).items()
         if name in SimulationSettings.model_fields and value is not None
     }
+    settings = read_simulation(given, "gammalearn simulate")
+    from .simulation import simulate
+    from .simulation.on_demand import usable_cores
+
     path = simulate(
-        read_simulation(given, "gammalearn simulate"),
+        settings,
         processes=arguments.processes or usable_cores(),
         overwrite=arguments.overwrite,
         progress=not arguments.quiet,
@@ -180,6 +186,13 @@ def simulate(arguments) -> None:
 
 def info(arguments) -> int:
     """Say what a DL1 or DL2 file or a network holds; of several DL1 files, a table."""
+    from .finding import check_file
+    from .models import find_checkpoint, names_network
+
+    if len(arguments.file) == 1:
+        # Of several, those that are there are described.
+        (path,) = arguments.file
+        (find_checkpoint if names_network(path) else check_file)(path)
     from .info import describe
 
     text, errors = describe([Path(path) for path in arguments.file])
@@ -192,6 +205,9 @@ def info(arguments) -> int:
 
 def show(arguments) -> None:
     """Draw the images of an event."""
+    from .finding import check_file
+
+    check_file(arguments.file)
     from .show import show_event
 
     print(
@@ -207,6 +223,9 @@ def show(arguments) -> None:
 
 def export(arguments) -> None:
     """Write a trained network as ONNX, for other programs."""
+    from .models import find_checkpoint
+
+    find_checkpoint(arguments.checkpoint)
     from .checkpoint import load_checkpoint
     from .export import export_onnx
 
@@ -224,6 +243,9 @@ def models(arguments) -> None:
 
 def slim(arguments) -> None:
     """Write a checkpoint without what only a training needs, to hand it to others."""
+    from .models import find_checkpoint
+
+    find_checkpoint(arguments.checkpoint)
     from .checkpoint import load_checkpoint
     from .slim import slim
 
@@ -243,6 +265,41 @@ def _tell_error(error: GammaLearnError, verbose: int) -> None:
     print(f"gammalearn: {error}", file=sys.stderr)
 
 
+def _experiment(arguments) -> "Experiment":
+    """The experiment of a settings file, with what ``--set`` changes."""
+    from .settings_reading import load_experiment, override
+
+    return override(load_experiment(arguments.settings), arguments.set)
+
+
+def _evaluation(arguments) -> "EvaluationSettings":
+    """Settings of an evaluation alone."""
+    from .settings import Experiment
+    from .settings_reading import override
+
+    return override(Experiment(), arguments.set).evaluation
+
+
+def _new_folder(arguments) -> Path:
+    """The output folder, which may not hold anything but results that are to be replaced."""
+    from .folder import check_folder
+
+    output = Path(arguments.output)
+    check_folder(output, arguments.overwrite)
+    return output
+
+
+#: Commands by other names that are tried.
+SYNONYMS = {
+    "train": "run",
+    "fit": "run",
+    "reconstruct": "predict",
+    "apply": "predict",
+    "test": "evaluate",
+    "plot": "show",
+    "list": "models",
+}
+
 #: What follows an interruption.
 HINTS = {run: "; go on with --resume", simulate: "; no file is made"}
 
@@ -254,7 +311,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not argv:
         parser.print_help()
         return 0
-    arguments = parser.parse_args(_with_values(_with_command(argv, commands)))
+    try:
+        argv = _with_command(argv, commands)
+    except SettingsError as error:
+        _tell_error(error, verbose=0)
+        return USER_ERROR
+    arguments = parser.parse_args(_with_values(argv))
     _configure_logging(arguments.verbose, arguments.quiet)
     try:
         status = arguments.function(arguments)
@@ -270,13 +332,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _with_command(argv: list[str], commands: set[str]) -> list[str]:
-    """The arguments with the command first; ``SETTINGS`` is short for ``run SETTINGS``."""
+    """The arguments with the command first; ``SETTINGS`` is short for ``run SETTINGS``.
+
+    Raises
+    ------
+    SettingsError
+        If the first word is neither a command nor the name of a file.
+    """
     flags = list(itertools.takewhile(lambda word: word.startswith("-"), argv))
     words = argv[len(flags) :]
     if not words:
         return flags
     if words[0] in commands:
         return [words[0], *flags, *words[1:]]
+    if re.fullmatch(r"[\w-]+", words[0]) and not flags and not Path(words[0]).exists():
+        names = [*sorted(commands), *SYNONYMS]
+        close = difflib.get_close_matches(words[0].lower(), names, n=1)
+        hint = f"did you mean '{SYNONYMS.get(close[0], close[0])}'? " if close else ""
+        raise SettingsError(
+            f"There is no command '{words[0]}': {hint}Commands: {', '.join(sorted(commands))}."
+        )
     return ["run", *flags, *words]
 
 
@@ -435,7 +510,6 @@ def _parser():
 
     sub = command(export)
     _add_checkpoint(sub)
-    sub.add_argument("--onnx", action="store_true", help="the format, so far the only one")
     sub.add_argument(
         "-o", "--output", metavar="FILE", help="file to make (default: CHECKPOINT as .onnx)"
     )

@@ -25,7 +25,7 @@ from .dl2 import (
 from .errors import DataError, EmptySelectionError, OutputError
 from .evaluation import evaluate, skipped_files
 from .evaluation.writing import make_folder, write_whole
-from .files import find_files
+from .finding import find_files
 from .folder import (
     check_folder,
     check_place,
@@ -129,7 +129,7 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
     )
     train_files = find_files(experiment.data.train, "data.train")
     test_files = find_files(experiment.data.test, "data.test")
-    learnt = index_training(train_files, experiment, tasks, n_processes)
+    learnt = index_training(train_files, experiment, tasks)
     if not resume:
         check_initial(experiment, learnt.cameras, tasks)
     tests, skipped = index_inputs(test_files, experiment, learnt.cameras)
@@ -210,7 +210,7 @@ def find_learning_rate(
         experiment.simulation, {"data.train": experiment.data.train}, progress=options.progress
     )
     files = find_files(experiment.data.train, "data.train")
-    index = index_training(files, experiment, tasks, n_processes)
+    index = index_training(files, experiment, tasks)
     check_initial(experiment, index.cameras, tasks)
     table = range_test(
         experiment, index, tasks, n_processes, lowest, highest, n_steps, options.progress
@@ -222,9 +222,7 @@ def find_learning_rate(
     return table.meta["suggestion"]
 
 
-def index_training(
-    files: Sequence[Path], experiment: Experiment, tasks, n_processes: int
-) -> EventIndex:
+def index_training(files: Sequence[Path], experiment: Experiment, tasks) -> EventIndex:
     """The index of the events to learn from.
 
     Raises
@@ -240,7 +238,7 @@ def index_training(
     )
     index = index.limited(experiment.data.events_per_particle, experiment.training.seed)
     check_weights(index, experiment.data.weights)
-    check_events(experiment, index, tasks, n_processes)
+    check_events(experiment, index, tasks)
     return index
 
 

@@ -14,6 +14,7 @@ from astropy.table import vstack
 from ctapipe.containers import EventType
 from ctapipe.instrument import FocalLengthKind, SubarrayDescription
 from ctapipe.io import read_table
+from pyirf.benchmarks.energy_bias_resolution import NORM_LOWER_SIGMA, NORM_UPPER_SIGMA
 
 from .camera import CameraType
 from .data.ctapipe_dl1 import IMAGES, PARAMETERS
@@ -25,7 +26,7 @@ from .data.reader import Reader, event_keys
 from .errors import EmptySelectionError, GammaLearnError, InputFileError
 from .expendable import read_expendably
 from .files import open_hdf5, reading
-from .models import ModelCard, alike, card_of, find_checkpoint, is_shipped
+from .models import ModelCard, card_of, is_shipped, names_network
 from .particles import CALIBRATION, are_showers, particle_names
 from .settings import SimulationSettings
 
@@ -39,7 +40,7 @@ LSTCHAIN_DL2 = "/dl2/event/telescope/parameters/LST_LSTCam"
 IMAGES_OF_NOISE = 100
 
 #: Of a normal distribution, one standard deviation to either side of its mean.
-ONE_SIGMA_PERCENTILES = (15.865, 84.135)
+ONE_SIGMA = (NORM_LOWER_SIGMA, NORM_UPPER_SIGMA)
 
 #: Letters in a line of a model card.
 CARD_WIDTH = 100
@@ -111,9 +112,7 @@ def describe_file(path: Path) -> str:
     path = Path(path)
     if is_shipped(path):
         return f"{_describe_card(str(path), card_of(str(path)))}\n{_describe_checkpoint(path)}"
-    if not path.exists() and not path.suffix and alike(path):
-        find_checkpoint(path)
-    if path.suffix in {".ckpt", ".pt"} or _is_zip(path):
+    if names_network(path) or _is_zip(path):
         return _describe_checkpoint(path)
     return read_expendably(_describe_events, path)
 
@@ -230,7 +229,7 @@ def _noise(charge: np.ndarray) -> np.ndarray:
     """
     charge = charge[np.isfinite(charge).any(axis=1)].astype(np.float32)
     charge[~np.isfinite(charge)] = np.nan
-    low, high = np.nanpercentile(charge, ONE_SIGMA_PERCENTILES, axis=1)
+    low, high = np.nanquantile(charge, ONE_SIGMA, axis=1)
     return ((high - low) / 2) ** 2
 
 

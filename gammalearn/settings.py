@@ -4,6 +4,7 @@ All settings with their defaults and what they may be; :meth:`Experiment.to_yaml
 resolved, defaults included. :mod:`gammalearn.settings_reading` reads them.
 """
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -25,6 +26,7 @@ __all__ = [
     "TaskSettings",
     "TrainingSettings",
     "WeightSettings",
+    "named_tasks",
 ]
 
 Particle = Literal["gamma", "electron", "proton"]
@@ -62,6 +64,9 @@ def _number_in(name: str):
     def convert(value):
         if isinstance(value, int | float):
             return value
+        if isinstance(value, str):
+            with suppress(ValueError):
+                return float(value)
         # Slow to import, and few settings are quantities.
         import astropy.units as u
 
@@ -73,8 +78,6 @@ def _number_in(name: str):
                 raise ValueError(
                     f"expected a number ({unit}) or a number with a unit, got {value!r}"
                 ) from None
-            if value.unit == u.dimensionless_unscaled:
-                value = value.value
         if isinstance(value, u.Quantity):
             if not value.unit.is_equivalent(unit):
                 raise ValueError(f"expected a number ({unit}) or a unit like it, got '{value}'")
@@ -88,6 +91,8 @@ def _number_in(name: str):
 TeV = Annotated[float, _number_in("TeV"), Field(allow_inf_nan=False)]
 Degrees = Annotated[float, _number_in("deg"), Field(allow_inf_nan=False)]
 Metres = Annotated[float, _number_in("m"), Field(allow_inf_nan=False)]
+Nanoseconds = Annotated[float, _number_in("ns"), Field(allow_inf_nan=False)]
+Minutes = Annotated[float, _number_in("min"), Field(allow_inf_nan=False)]
 
 
 #: A value of a parameter that another package defines; true and false stay what they are.
@@ -159,8 +164,8 @@ class AugmentationSettings(Settings):
     gain_jitter: float = Field(0.0, ge=0, lt=1)
     """Standard deviation of each pixel's relative gain."""
 
-    time_jitter: float = Field(0.0, ge=0, le=100)
-    """Standard deviation (ns) of each pixel's peak time."""
+    time_jitter: Nanoseconds = Field(0.0, ge=0, le=100)
+    """Standard deviation (ns, or text with another unit) of each pixel's peak time."""
 
     pixel_dropout: float = Field(0.0, ge=0, lt=1)
     """Share of the pixels that are missing, as broken ones are."""
@@ -578,9 +583,9 @@ class TrainingSettings(Settings):
     early_stopping: int | None = Field(None, ge=1)
     """Epochs without a lower validation loss that end the training; by default none do."""
 
-    checkpoint_minutes: float = Field(10.0, gt=0, le=1e6)
-    """Time between two checkpoints within an epoch, from which a run that was cut off goes on.
-    There is one after each epoch too."""
+    checkpoint_minutes: Minutes = Field(10.0, gt=0, le=1e6)
+    """Time (minutes, or text with another unit) between two checkpoints within an epoch, from which a
+    run that was cut off goes on. There is one after each epoch too."""
 
     picture_epochs: int = Field(5, ge=1)
     """Epochs from one picture of the validation in TensorBoard to the next: some events with what
@@ -632,8 +637,8 @@ class TrainingSettings(Settings):
 class EvaluationSettings(Settings):
     """Binning and choices of the evaluation."""
 
-    energy_range: tuple[float, float] = (0.01, 100.0)
-    """Edges of the energy axis (TeV)."""
+    energy_range: tuple[TeV, TeV] = (0.01, 100.0)
+    """Edges of the energy axis (TeV, or text with another unit, such as `50 GeV`)."""
 
     bins_per_decade: int = Field(5, ge=1)
     """Energy bins in each factor of ten."""
@@ -683,7 +688,8 @@ class OutputSettings(Settings):
     telescopes, lstchain's."""
 
 
-def _named_tasks(value):
+def named_tasks(value):
+    """Tasks with their settings, of a list of names or of a dictionary."""
     if isinstance(value, list | tuple) and all(isinstance(v, str) for v in value):
         return {name: {} for name in value}
     if isinstance(value, dict):
@@ -704,7 +710,7 @@ class Experiment(Settings):
     network: NetworkSettings = NetworkSettings()
     """The network."""
 
-    tasks: Annotated[dict[str, TaskSettings], BeforeValidator(_named_tasks)] = {
+    tasks: Annotated[dict[str, TaskSettings], BeforeValidator(named_tasks)] = {
         "particle_type": TaskSettings(),
         "energy": TaskSettings(),
         "direction": TaskSettings(),

@@ -17,7 +17,7 @@ import pydantic
 import yaml
 
 from .errors import SettingsError
-from .settings import Experiment, Settings, SimulationSettings
+from .settings import Experiment, Settings, SimulationSettings, named_tasks
 
 __all__ = ["load_experiment", "load_simulation", "mistakes", "override", "read_simulation"]
 
@@ -113,6 +113,8 @@ def override(experiment: Experiment, assignments: list[str]) -> Experiment:
         if not isinstance(node, dict):
             raise SettingsError(f"--set {assignment}: '{'.'.join(parents)}' has no settings")
         node[last] = value
+        # A list of names has no place for the settings of a task, which the next may give.
+        values["tasks"] = named_tasks(values["tasks"])
     return _validate(Experiment, values, "--set")
 
 

@@ -11,16 +11,19 @@ import time
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import yaml
-from astropy.table import QTable
 
 from .errors import GammaLearnError, SettingsError, SweepError
-from .evaluation.writing import make_folder, write_whole
 from .folder import SETTINGS, check_folder
 from .settings import Experiment
 from .settings_reading import load_experiment, override
+
+if TYPE_CHECKING:
+    # Imported where results are written: the settings are checked before, without it.
+    from astropy.table import QTable
 
 __all__ = [
     "Run",
@@ -206,6 +209,8 @@ def run_all(sweep: Sweep, folder: Path, progress: bool = True) -> dict[str, str]
     dict of str to str
         Runs that have failed, and why.
     """
+    from .evaluation.writing import make_folder
+
     make_folder(folder)
     failed = {}
     for number, run in enumerate(sweep.runs, 1):
@@ -279,7 +284,7 @@ def _wait(process: subprocess.Popen) -> int:
         signal.signal(signal.SIGTERM, before)
 
 
-def summarise(sweep: Sweep, folder: Path, left_out: Container[str] = ()) -> QTable:
+def summarise(sweep: Sweep, folder: Path, left_out: Container[str] = ()) -> "QTable":
     """Figures of the runs that are finished, with mean and spread over the seeds.
 
     Parameters
@@ -306,6 +311,8 @@ def summarise(sweep: Sweep, folder: Path, left_out: Container[str] = ()) -> QTab
             rows[key].append(json.loads((folder / run.name / "metrics.json").read_text()))
     finished = [metrics for runs in rows.values() for metrics in runs]
     names = sorted({name for metrics in finished for name in metrics if _counts(name, metrics)})
+    from astropy.table import QTable
+
     table = QTable()
     for path in sweep.axes:
         table[path] = [_text(values_of[key][path]) for key in rows]
@@ -327,7 +334,7 @@ def _finite(values) -> np.ndarray:
     return np.array([value for value in values if value is not None], dtype=float)
 
 
-def in_words(table: QTable) -> str:
+def in_words(table: "QTable") -> str:
     """The summary as text: mean ± spread."""
     shown = table[[name for name in table.colnames if not name.endswith(("_mean", "_std"))]]
     for column in table.colnames:
@@ -352,6 +359,8 @@ def write_summary(sweep: Sweep, folder: Path, left_out: Container[str] = ()) -> 
     n_runs = int(sum(table["n_runs"]))
     if not n_runs:
         raise SweepError(f"No run of the sweep is finished in '{folder}'.")
+    from .evaluation.writing import write_whole
+
     write_whole(path, lambda part: table.write(part, format="ascii.ecsv", overwrite=True))
     return f"{in_words(table)}\n{n_runs} of {len(sweep.runs)} runs; the table is {path}."
 

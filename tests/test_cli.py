@@ -208,6 +208,21 @@ def test_fast_dev_run_tries_everything_once(run, tmp_path):
     assert (tmp_path / "out" / "report.html").exists()
 
 
+@pytest.mark.parametrize("tasks", [None, "tasks=[energy, direction]"])
+def test_tasks_by_default_or_by_name_take_settings(real_files, tmp_path, tasks):
+    settings = tmp_path / "small.yaml"
+    settings.write_text(yaml.safe_dump({"data": {"train": real_files, "test": real_files}}))
+    output = tmp_path / "out"
+    words = [*SMALL, *([tasks] if tasks else []), "tasks.energy.uncertainty=true"]
+    assert gammalearn(settings, "-o", output, "--fast-dev-run", settings=words) == 0
+    made = yaml.safe_load((output / "settings.yaml").read_text())["tasks"]
+    learnt = {name: task["uncertainty"] for name, task in made.items()}
+    others = ["direction"] if tasks else ["particle_type", "direction", "impact"]
+    assert learnt == {"energy": True} | dict.fromkeys(others, False)
+    with TableLoader(next((output / "dl2").iterdir())) as loader:
+        assert "GammaLearn_energy_uncert" in loader.read_subarray_events(dl2=True).colnames
+
+
 def test_dl2_of_one_batch_is_not_taken_for_done(run, real_files, tmp_path, capsys):
     output = tmp_path / "out"
     assert run(output, "--fast-dev-run") == 0
@@ -349,6 +364,38 @@ def test_evaluate_gives_the_metrics_of_the_run(stereo, tmp_path):
     assert again == json.loads((stereo / "metrics.json").read_text())
 
 
+def test_evaluate_of_no_files_says_what_can_be_done(tmp_path, refused):
+    """There is no setting DL2 that could be set."""
+    nothing = f"{tmp_path}/*.dl2.h5"
+    status = gammalearn("evaluate", nothing, "-o", tmp_path / "out")
+    refused(status, f"no file matches '{nothing}'", "with `gammalearn predict`, or name others.\n")
+
+
+def test_energies_of_an_evaluation_have_units(stereo, tmp_path, refused):
+    files = f"{stereo}/dl2/*.h5"
+    made = {}
+    for name, energies in (("text", "[50 GeV, 5000000 MeV]"), ("numbers", "[0.05, 5]")):
+        assert (
+            gammalearn(
+                "evaluate",
+                files,
+                "-o",
+                tmp_path / name,
+                settings=[f"evaluation.energy_range={energies}"],
+            )
+            == 0
+        )
+        made[name] = (tmp_path / name / "metrics.json").read_bytes()
+        table = QTable.read(tmp_path / name / "evaluation" / "energy_resolution.ecsv")
+        edges = [*table["true_energy_low"].to_value("TeV"), *table["true_energy_high"][-1:].value]
+        np.testing.assert_allclose(edges[:1] + edges[-1:], [0.05, 5])
+    assert made["text"] == made["numbers"]
+    for energies, words in (("[50 m, 5 TeV]", "a unit like it"), ("[5 TeV, 50 GeV]", "increasing")):
+        settings = [f"evaluation.energy_range={energies}"]
+        status = gammalearn("evaluate", files, "-o", tmp_path / "out", settings=settings)
+        refused(status, "evaluation.energy_range", words)
+
+
 def test_evaluate_takes_globs_and_each_file_once(stereo, tmp_path):
     inputs = [f"{stereo}/dl2/*.h5", next((stereo / "dl2").iterdir())]
     assert gammalearn("evaluate", *inputs, "-o", tmp_path / "out") == 0
@@ -420,6 +467,23 @@ def test_help_and_version(capsys):
 )
 def test_settings_are_short_for_run_settings(arguments, expected):
     assert _with_command(arguments, {"run", "predict", "evaluate", "info"}) == expected
+
+
+@pytest.mark.parametrize(
+    ("word", "nearest"),
+    [("trian", "run"), ("evalute", "evaluate"), ("lr_range", "lr-range"), ("Predict", "predict")],
+)
+def test_a_misspelt_command_names_the_nearest(word, nearest, capsys):
+    assert main([word, "e.py", "-o", "out"]) == 2
+    error = capsys.readouterr().err
+    assert f"no command '{word}': did you mean '{nearest}'?" in error
+    assert error.count("\n") == 1
+
+
+def test_what_is_like_no_command_is_told_them_all(capsys):
+    assert main(["xyzzy"]) == 2
+    error = capsys.readouterr().err
+    assert "did you mean" not in error and "lr-range, models, predict" in error
 
 
 def test_the_module_is_the_command():
@@ -664,6 +728,8 @@ def test_cut_that_removes_every_event(run, tmp_path, refused, cut):
 def test_cut_that_cannot_be_evaluated(run, tmp_path, refused):
     status = run(tmp_path / "out", settings=["data.cuts.image=hillas_intensty > 50"])
     refused(status, "hillas_intensty", "did you mean hillas_intensity")
+    status = run(tmp_path / "out", settings=["data.cuts.image=intensity > 50"])
+    refused(status, "'intensity'", "did you mean hillas_intensity or ")
 
 
 def test_a_telescope_without_slot(run, dl1, tmp_path, refused):
@@ -788,7 +854,7 @@ def test_a_network_is_exported_beside_its_checkpoint(stereo, tmp_path, monkeypat
 
     monkeypatch.setattr(export, "export_onnx", export_onnx)
     checkpoint = shutil.copy(stereo / "checkpoints" / "last.ckpt", tmp_path)
-    assert main(["export", str(checkpoint), "--onnx"]) == 0
+    assert main(["export", str(checkpoint)]) == 0
     assert main(["export", str(checkpoint), "-o", str(tmp_path / "net.onnx"), "--overwrite"]) == 0
     assert written == [(tmp_path / "last.onnx", 2, False), (tmp_path / "net.onnx", 2, True)]
     assert str(tmp_path / "last.onnx") in capsys.readouterr().out
@@ -811,8 +877,6 @@ def test_a_machine_that_is_not_there(run, tmp_path, refused, setting):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ("training.batch_size=64", "training.batch_size=64 is more than the 3 training events"),
-        ("training.batch_size=3 training.devices=2", "on 2 devices is more than the 3 training"),
         ("training.devices=999", "training.devices=999 is more than the"),
         ("training.nodes=2", "training.nodes=2 needs processes on each node"),
         (
@@ -830,6 +894,33 @@ def test_a_machine_that_is_not_there(run, tmp_path, refused, setting):
 )
 def test_settings_that_cannot_work(run, tmp_path, refused, settings, words):
     refused(run(tmp_path / "out", settings=settings.split()), words)
+
+
+def test_a_batch_of_more_events_than_there_are_is_one_batch(
+    experiments, real_files, tmp_path, capsys
+):
+    output, words = tmp_path / "out", []
+    data = [f"data.{part}={json.dumps(real_files)}" for part in ("train", "test")]
+    for setting in (*SMALL, *data, "training.batch_size=64", "training.epochs=1"):
+        words += ["--set", setting]
+    assert main([str(experiments / "lst_stereo.py"), "-o", str(output), *words]) == 0
+    said = capsys.readouterr().err
+    assert said.count("batch_size=64 is more than the 3 training events: one batch has them") == 1
+    state = torch.load(output / "checkpoints" / "last.ckpt", weights_only=True)
+    assert state["global_step"] == 1
+
+
+def test_a_schedule_that_is_done_says_how_to_learn_more(run, tmp_path, capsys):
+    """The name that it gives to begin with can be used."""
+    output, settings = tmp_path / "out", ["training.schedule=one_cycle", "training.epochs=1"]
+    assert run(output, settings=settings) == 0
+    capsys.readouterr()
+    settings[-1] = "training.epochs=2"
+    assert run(output, "--resume", settings=settings) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "planned for 1 epochs, not for 2" in error
+    (initial,) = re.findall(r"training\.initial='([^']+)'", error)
+    assert run(tmp_path / "more", settings=[*settings, f"training.initial={initial}"]) == 0
 
 
 def test_another_network_to_begin_with(run, stereo, tmp_path, refused):

@@ -7,7 +7,8 @@ import pytest
 import tables
 
 from gammalearn.errors import InputFileError
-from gammalearn.files import find_files, is_meant, open_hdf5, sha256
+from gammalearn.files import open_hdf5, sha256
+from gammalearn.finding import find_files, is_meant
 
 
 @pytest.fixture

@@ -207,19 +207,19 @@ def real(data_dir, tmp_path):
 def test_real_runs(real, tmp_path, capsys):
     """In processes of their own, and in this one what the array's job would do."""
     folder = tmp_path / "sweep"
-    command = ["sweep", str(real), "--grid", "training.batch_size=2,999", "-o", str(folder)]
+    command = ["sweep", str(real), "--grid", "data.telescopes=LST,SST", "-o", str(folder)]
     assert main(command) == 2
     said = capsys.readouterr()
-    assert "training.batch_size=999 is more than the" in said.err
-    assert "training.batch_size=2_seed=1: done in" in said.out
-    metrics = json.loads((folder / "training.batch_size=2_seed=1" / "metrics.json").read_text())
+    assert "data.telescopes: 'SST'" in said.err
+    assert "data.telescopes=LST_seed=1: done in" in said.out
+    metrics = json.loads((folder / "data.telescopes=LST_seed=1" / "metrics.json").read_text())
     table = QTable.read(folder / "sweep.ecsv")
     assert table["energy_resolution_mean"][0] == metrics["energy_resolution"]
-    assert "multiply-adds" in (folder / "training.batch_size=2_seed=1.log").read_text()
+    assert "multiply-adds" in (folder / "data.telescopes=LST_seed=1.log").read_text()
 
     other = [*command[:-1], str(tmp_path / "array")]
     assert main([*other, "--index", "0", "-q"]) == 0
-    again = tmp_path / "array" / "training.batch_size=2_seed=1" / "metrics.json"
+    again = tmp_path / "array" / "data.telescopes=LST_seed=1" / "metrics.json"
     assert json.loads(again.read_text()) == metrics
 
 

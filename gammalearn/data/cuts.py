@@ -116,7 +116,7 @@ def passes(
         unknown = sorted(names - set(columns.colnames))
         if unknown:
             known = [*columns.colnames, *others]
-            close = difflib.get_close_matches(unknown[0], known, n=3)
+            close = _alike(unknown[0], known)
             hint = f"; did you mean {' or '.join(close)}?" if close else "."
             raise CutError(
                 f"The cut '{expression}' names '{unknown[0]}', by which {source} cannot be cut"
@@ -139,6 +139,14 @@ def passes(
             if values[name].dtype.kind == "f":
                 selected &= ~np.isnan(values[name])
     return selected
+
+
+def _alike(unknown: str, known: Sequence[str]) -> list[str]:
+    """Up to three names that may be meant: those that only lack their prefix come first."""
+    prefixed = [name for name in known if name.partition("_")[2] == unknown]
+    # Of two, the one of the ellipse is meant: hillas_intensity, not peak_time_intensity.
+    prefixed.sort(key=lambda name: not name.startswith("hillas_"))
+    return list(dict.fromkeys([*prefixed, *difflib.get_close_matches(unknown, known, n=3)]))[:3]
 
 
 def _with_bytes(tree: ast.Expression) -> str:

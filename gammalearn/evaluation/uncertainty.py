@@ -9,6 +9,7 @@ from astropy.stats import binom_conf_interval
 from astropy.table import QTable
 from ctapipe.coordinates import TelescopeFrame
 from matplotlib.figure import Figure
+from pyirf.benchmarks.angular_resolution import ONE_SIGMA_QUANTILE
 from scipy.stats import chi2, norm
 
 from .differences import MIN_SHOWERS, N_RESAMPLES_OF_CURVE
@@ -30,7 +31,7 @@ __all__ = [
 ]
 
 #: Nominal probabilities at which the coverage is measured; one of them is that of 1 σ.
-ONE_SIGMA = float(2 * norm.cdf(1) - 1)
+ONE_SIGMA = float(ONE_SIGMA_QUANTILE)
 NOMINAL = tuple(sorted([*np.round(np.arange(0.05, 1, 0.05), 2).tolist(), ONE_SIGMA]))
 
 #: Range and bins of the pulls' histogram.

@@ -12,6 +12,7 @@ __all__ = [
     "card_of",
     "find_checkpoint",
     "is_shipped",
+    "names_network",
     "overview",
     "places",
     "shipped_networks",
@@ -48,6 +49,19 @@ def card_of(name: str) -> ModelCard:
 def is_shipped(given: str | Path) -> bool:
     """Whether a shipped network is meant: it has this name, and no file has."""
     return str(given) in shipped_networks() and not Path(given).is_file()
+
+
+def names_network(given: str | Path) -> bool:
+    """Whether a network is meant, be it there or not: by its name, or nearly, or a file's ending.
+
+    Parameters
+    ----------
+    given : str or Path
+        What may also be the name of a file of events.
+    """
+    path = Path(given)
+    nearly = not path.exists() and not path.suffix and bool(alike(path))
+    return is_shipped(path) or nearly or path.suffix in {".ckpt", ".pt"}
 
 
 def alike(given: str | Path) -> list[str]:

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..errors import InputFileError, OutputError, SettingsError
-from ..files import exclusive, find_files, is_meant, reason
+from ..files import exclusive, reason
+from ..finding import find_files, is_meant
 from ..settings import SimulationSettings
 from .record import read_record
 

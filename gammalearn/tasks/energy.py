@@ -3,6 +3,7 @@
 import astropy.units as u
 import numpy as np
 import torch
+from pyirf.benchmarks.energy_bias_resolution import NORM_LOWER_SIGMA, NORM_UPPER_SIGMA
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -12,7 +13,7 @@ __all__ = ["EnergyTask"]
 
 #: Quantiles of a normal distribution at one standard deviation below its mean, at the mean and
 #: at one standard deviation above.
-ONE_SIGMA = (0.158655, 0.5, 0.841345)
+ONE_SIGMA = (NORM_LOWER_SIGMA, 0.5, NORM_UPPER_SIGMA)
 
 #: Bins of log10(E/TeV) of a distribution: 3 GeV to 300 TeV, twenty in each factor of ten.
 EDGES = np.linspace(-2.5, 2.5, 101)

@@ -9,14 +9,12 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+from pyirf.benchmarks.angular_resolution import ONE_SIGMA_QUANTILE
 from torch import Tensor
 
 from .base import Task
 
 __all__ = ["Regression", "likelihood_loss"]
-
-#: Share of the events within the resolution.
-CONTAINMENT = 0.68
 
 #: Smallest uncertainty, in units of the target, added in quadrature: what is learnt by heart
 #: does not become infinitely sure.
@@ -88,7 +86,7 @@ class Regression(Task):
         """Distance that holds 68 % of the events, in units of the target; NaN for no events."""
         if len(output) == 0:
             return math.nan
-        return float(self.distance(output, target).quantile(CONTAINMENT))
+        return float(self.distance(output, target).quantile(ONE_SIGMA_QUANTILE))
 
     def sigma(self, output: np.ndarray) -> np.ndarray:
         """Uncertainty σ of estimates that have one, in units of the target, shape (n_events,)."""

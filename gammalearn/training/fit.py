@@ -188,7 +188,7 @@ def fit(
         log_every_n_steps=1,
         num_sanity_val_steps=0,
     )
-    check_events(experiment, index, tasks, trainer.num_devices * trainer.num_nodes)
+    check_events(experiment, index, tasks)
     log.info("Training on %d events, validating on %d.", len(training), len(validation))
     if progress and trainer.is_global_zero:
         width = max(map(len, prepared.network_in_words))
@@ -216,9 +216,7 @@ def fit(
     return folder / "checkpoints" / "best.ckpt", summary
 
 
-def check_events(
-    experiment: Experiment, index: EventIndex, tasks: dict[str, Task], n_processes: int = 1
-) -> None:
+def check_events(experiment: Experiment, index: EventIndex, tasks: dict[str, Task]) -> None:
     """Refuse settings that these events cannot serve, before anything is written.
 
     Parameters
@@ -227,14 +225,12 @@ def check_events(
     index : EventIndex
         Training and validation events.
     tasks : dict of str to Task
-    n_processes : int
-        Processes that train together.
 
     Raises
     ------
     SettingsError
-        If a step takes more events than there are, nothing can be learnt from them, or none is left
-        for the validation that something depends on.
+        If nothing can be learnt from them, or none is left for the validation that something
+        depends on.
     DataError
         If a telescope has no slot in a network of fixed ones.
     """
@@ -243,13 +239,6 @@ def check_events(
     training, validation = split_by_shower(
         index.events, experiment.data.validation_fraction, settings.seed
     )
-    most = max(-(-len(training) // n_processes), 1)
-    if settings.batch_size > most:
-        devices = f" on {n_processes} devices" if n_processes > 1 else ""
-        raise SettingsError(
-            f"training.batch_size={settings.batch_size}{devices} is more than the {len(training)} "
-            f"training events; set it to {most} or fewer."
-        )
     if not len(validation) and (settings.schedule == "plateau" or settings.early_stopping):
         raise SettingsError(
             f"data.validation_fraction={experiment.data.validation_fraction:g} leaves none of "
@@ -298,7 +287,8 @@ def _check_resumable(checkpoint: Path, settings, cameras, trained_on: dict) -> N
     if settings.schedule in PLANNED and settings.epochs != planned:
         raise CheckpointError(
             f"The run cannot be resumed: training.schedule='{settings.schedule}' was planned for "
-            f"{planned} epochs, not for {settings.epochs}; start anew."
+            f"{planned} epochs, not for {settings.epochs}; to learn more, begin a run in another "
+            f"folder with training.initial='{checkpoint.with_name('best.ckpt')}'."
         )
     if [camera.name for camera in before.cameras] != [camera.name for camera in cameras] or not all(
         old.same_camera(new) for old, new in zip(before.cameras, cameras, strict=True)

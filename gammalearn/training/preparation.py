@@ -99,6 +99,12 @@ def prepare(
         )
         for rows in parts
     )
+    if settings.batch_size > len(training):
+        log.warning(
+            "training.batch_size=%d is more than the %d training events: one batch has them all.",
+            settings.batch_size,
+            len(training),
+        )
     trained_on = _describe_events(index, training, validation, tasks)
     network = build_network(experiment, index.cameras, tasks)
     turns = None

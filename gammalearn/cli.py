@@ -588,5 +588,5 @@ def _configure_logging(verbose: int, quiet: bool) -> None:
     # Of other packages warnings at the most.
     logging.getLogger().setLevel(max(level, logging.WARNING))
     logging.getLogger("gammalearn").setLevel(level)
-    if verbose < 2:
+    if quiet:
         warnings.simplefilter("ignore")

@@ -93,8 +93,11 @@ def export_onnx(trained: TrainedNetwork, path: Path, overwrite: bool = False) ->
     free = {0: torch.export.Dim.DYNAMIC}
     sizes = {name: dict.fromkeys(parts, free) for name, parts in inputs.items()}
     with warnings.catch_warnings():
-        # Of torch and its translator about themselves.
-        warnings.simplefilter("ignore")
+        # Of torch and its translator about what they themselves call that is to be called no more.
+        for category in (DeprecationWarning, FutureWarning):
+            warnings.simplefilter("ignore", category)
+        # Of its tracer, whatever the model, about numbers that it takes for fixed: ours are free.
+        warnings.filterwarnings("ignore", module=r"torch\.(export|onnx|jit)")
         logging.disable(logging.WARNING)
         try:
             program = torch.onnx.export(

@@ -584,8 +584,8 @@ class TrainingSettings(Settings):
     """Epochs without a lower validation loss that end the training; by default none do."""
 
     checkpoint_minutes: Minutes = Field(10.0, gt=0, le=1e6)
-    """Time (minutes, or text with another unit) between two checkpoints within an epoch, from which a
-    run that was cut off goes on. There is one after each epoch too."""
+    """Time (minutes, or text with another unit) between two checkpoints within an epoch, from which
+    a run that was cut off goes on. There is one after each epoch too."""
 
     picture_epochs: int = Field(5, ge=1)
     """Epochs from one picture of the validation in TensorBoard to the next: some events with what

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -694,6 +695,12 @@ def test_file_of_a_newer_ctapipe(run, dl1, tmp_path, refused):
         geometry.attrs["TAB_VER"] = "99.0"
     refused(run(tmp_path / "out", train=[str(path)]), "new.dl1.h5", "newer ctapipe")
     refused(gammalearn("info", path), "new.dl1.h5", "newer ctapipe")
+    # Where the file says who made it, that is what has to be installed.
+    with tables.open_file(path, "a") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore", tables.NaturalNameWarning)
+        file.root._v_attrs["CTA ACTIVITY SOFTWARE NAME"] = "ctapipe"
+        file.root._v_attrs["CTA ACTIVITY SOFTWARE VERSION"] = "99.1.0"
+    refused(gammalearn("info", path), "made by ctapipe 99.1.0", "install ctapipe 99.1.0 or newer")
 
 
 def test_file_without_images(run, dl1, tmp_path, refused):

@@ -21,6 +21,7 @@ from .learning_curves import LearningCurves
 from .machine import interruptible, make_trainer
 from .optimisation import PLANNED, average_weights
 from .preparation import prepare
+from .quiet import silence
 from .saving import EpochCheckpoint, MidEpochCheckpoint
 from .step_log import StepLog
 from .stopping import EarlyStopping
@@ -195,8 +196,7 @@ def fit(
         for name, words in prepared.network_in_words.items():
             print(f"{name:{width}}  {words}")
     with warnings.catch_warnings(), interruptible():
-        # Lightning's advice on worker numbers.
-        warnings.filterwarnings("ignore", module=r"lightning\.pytorch")
+        silence()
         trainer.fit(
             prepared.module,
             datamodule=EventDataModule(training, validation, settings),

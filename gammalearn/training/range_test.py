@@ -15,6 +15,7 @@ from ..tasks import Task
 from .fit import EventDataModule
 from .machine import interruptible, make_trainer
 from .preparation import prepare
+from .quiet import silence
 
 __all__ = ["draw_range_test", "range_test", "smoothed", "suggest_learning_rate"]
 
@@ -126,8 +127,7 @@ def range_test(
         enable_model_summary=False,
     )
     with warnings.catch_warnings(), interruptible():
-        # Lightning's advice on worker numbers.
-        warnings.filterwarnings("ignore", module=r"lightning\.pytorch")
+        silence()
         trainer.fit(
             prepared.module,
             datamodule=EventDataModule(prepared.training, prepared.validation, settings),

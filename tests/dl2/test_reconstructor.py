@@ -84,6 +84,10 @@ def test_predictions_for_events_are_those_of_predict(lsts, checkpoint, process, 
     ours, theirs = events_of(process(lsts, file)), events_of(expected)
     assert_same(ours, theirs, ["obs_id", "event_id"])
     assert np.array_equal(ours["Net_telescopes"], theirs["Net_telescopes"])
+    for kind in ("energy", "geometry", "particle_type"):
+        # By which ctapipe's tools for instrument responses tell the quantities apart.
+        for events in (ours, theirs):
+            assert np.array_equal(events[f"Net_{kind}_telescopes"], events["Net_telescopes"])
     assert 0 < np.sum(theirs["Net_is_valid"]) < len(theirs)
 
 

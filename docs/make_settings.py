@@ -76,7 +76,8 @@ def default(field) -> str:
     if isinstance(value, pydantic.BaseModel):
         return "below"
     if isinstance(value, dict):
-        return f"`[{', '.join(value)}]`"
+        # Names alone may be a list.
+        return f"`[{', '.join(value)}]`" if value else "`{}`"
     if isinstance(value, list | tuple):
         return f"`[{', '.join(map(str, value))}]`"
     if value is None:

@@ -51,11 +51,6 @@ class TableChunks:
         # Several processes share the machine, each with one thread.
         blosc2.set_nthreads(1)
 
-    @property
-    def rows_of_a_chunk(self) -> int:
-        """What is read at the least."""
-        return self._rows
-
     def read(self, rows: np.ndarray) -> np.ndarray:
         """Some rows.
 

@@ -210,7 +210,7 @@ def test_real_runs(real, tmp_path, capsys):
     command = ["sweep", str(real), "--grid", "data.telescopes=LST,SST", "-o", str(folder)]
     assert main(command) == 2
     said = capsys.readouterr()
-    assert "data.telescopes: 'SST'" in said.err
+    assert "data.telescopes: no telescope 'SST'" in said.err
     assert "data.telescopes=LST_seed=1: done in" in said.out
     metrics = json.loads((folder / "data.telescopes=LST_seed=1" / "metrics.json").read_text())
     table = QTable.read(folder / "sweep.ecsv")

@@ -300,6 +300,11 @@ SYNONYMS = {
     "list": "models",
 }
 
+#: How warnings of libraries begin that are not shown, and why.
+SILENCED = {
+    "Cannot merge meta key 'CTAPIPE_VERSION'": "files of several releases have the same columns",
+}
+
 #: What follows an interruption.
 HINTS = {run: "; go on with --resume", simulate: "; no file is made"}
 
@@ -590,3 +595,6 @@ def _configure_logging(verbose: int, quiet: bool) -> None:
     logging.getLogger("gammalearn").setLevel(level)
     if quiet:
         warnings.simplefilter("ignore")
+    elif verbose < 2:
+        for beginning in SILENCED:
+            warnings.filterwarnings("ignore", message=beginning)

@@ -75,15 +75,17 @@ def _read(path: Path, event_id: int, obs_id: int | None, cache_directory: str | 
     """What is drawn: a title, and the id, the description and the charges of each telescope."""
     with open_reader(path, cache_directory) as reader:
         key = _key(reader, event_id, obs_id)
+        # Files of several pointings repeat ids: the first event is drawn, and the others are told.
+        events = np.flatnonzero((event_keys(reader.events) == key).all(axis=1))
         panels = []
         for tel_id in reader.telescopes_with_images():
-            rows = np.flatnonzero((event_keys(reader.images(tel_id)) == key).all(axis=1))
+            rows = np.flatnonzero(np.asarray(reader.images(tel_id)["event"]) == events[0])
             if len(rows):
                 charge = reader.pixels(tel_id, rows[:1], ["charge"])["charge"][0]
                 panels.append((tel_id, reader.subarray.tel[tel_id], charge))
         if not panels:
             raise DataError(f"'{path}' has no image of event {key[1]} of observation {key[0]}.")
-        return _title(reader, key), panels
+        return _title(reader.events[events[0]], len(events)), panels
 
 
 def _key(reader, event_id: int, obs_id: int | None) -> tuple[int, int]:
@@ -124,10 +126,10 @@ def _draw(title: str, panels) -> Figure:
     return figure
 
 
-def _title(reader, key: tuple[int, int]) -> str:
-    obs_id, event_id = key
-    event = reader.events[(event_keys(reader.events) == key).all(axis=1)][0]
-    truth = ""
+def _title(event, n_alike: int) -> str:
+    truth = f" (the first of {n_alike} of these ids)" if n_alike > 1 else ""
     if event["particle"]:
-        truth = f": {event['particle']}, {event['true_energy']:.3g} TeV"
-    return f"Observation {obs_id}, event {event_id}{truth}"
+        truth += f": {event['particle']}"
+        if np.isfinite(event["true_energy"]):
+            truth += f", {event['true_energy']:.3g} TeV"
+    return f"Observation {event['obs_id']}, event {event['event_id']}{truth}"

@@ -355,7 +355,7 @@ class CtapipeDL1Reader:
         """Which images of a telescope have no row of parameters, though the file has parameters."""
         keys = self._image_rows(tel_id).keys
         path = f"{PARAMETERS}/tel_{tel_id:03d}"
-        if not self.has_pixels or not self.parameter_names():
+        if not self.has_pixels or not self._has(PARAMETERS):
             return np.zeros(len(keys), dtype=bool)
         if not self._has(path):
             return np.ones(len(keys), dtype=bool)

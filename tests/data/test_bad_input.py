@@ -270,8 +270,11 @@ def test_what_is_left_out_of_the_test_files_is_reported(dl1, altered, tmp_path):
     assert [path for path, _ in skipped] == [empty]
     summary = {"training_events": 1, "validation_events": 0, "events": {}, "events_by_task": {},
                "skipped_steps": 0, "network": {}, "weights": {}}  # fmt: skip
-    told = report_sections(Experiment(data=settings), tmp_path, summary, tests[0], tests)
+    learnt = EventIndex.build([empty, dl1(RUN202)], settings)
+    told = report_sections(Experiment(data=settings), tmp_path, summary, learnt, tests, skipped)
     sections = {section.title: section for section in told}
+    for kind in ("Training", "Test"):
+        assert sections[f"{kind} files left out"].table == {str(empty): skipped[0][1]}
     one, both = (sections[f"Selection of the {kind} events"] for kind in ("training", "test"))
     assert one.heading == ["Step", "Events", "Images", "Share"]
     assert one.table["triggered"] == [6, 36, Worded(1.0, "100.0%")]

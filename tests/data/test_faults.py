@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import tables
 import torch
+from ctapipe.visualization import CameraDisplay
+from matplotlib.figure import Figure
 
 from gammalearn.cli import main
 from gammalearn.data import EventDataset, EventIndex
@@ -18,6 +20,7 @@ from gammalearn.errors import EmptySelectionError, InputFileError
 from gammalearn.info import describe
 from gammalearn.run_report import faulty_files, selection_sections
 from gammalearn.settings import DataSettings, Experiment
+from gammalearn.show import show_event
 
 PROTONS, GAMMAS = "proton_run202_prod5", "gamma_lsts_run7_7.0.0"
 POINTING = "/configuration/telescope/pointing"
@@ -131,6 +134,16 @@ class TestSeveralPointingsInOneFile:
         assert len(index) == 8 and index.faults == []
         pointing = np.asarray(index.events["pointing_alt"])
         np.testing.assert_allclose(pointing[4:], pointing[:4] - np.rad2deg(0.01), rtol=1e-5)
+
+    def test_one_shower_is_drawn(self, lstchain, tmp_path, monkeypatch):
+        """Not the images of two in one picture."""
+        path = lstchain(self.second_node)
+        titles = []
+        monkeypatch.setattr(Figure, "suptitle", lambda _, title: titles.append(title))
+        monkeypatch.setattr(CameraDisplay, "add_colorbar", lambda *_, **__: None)
+        show_event(path, 1000, tmp_path / "event.png")
+        (title,) = titles
+        assert title.startswith("Observation 7, event 1000 (the first of 2 of these ids): gamma, ")
 
     def test_ctapipes_dl2_is_refused_with_the_remedy(self, lstchain):
         path = lstchain(self.second_node)

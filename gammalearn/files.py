@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -67,9 +68,13 @@ def open_hdf5(path: Path) -> tables.File:
 @contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
     """Only one process at a time is here with the same folder; the others wait."""
-    with open(folder / ".lock", "w") as lock:
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+    lock = os.open(folder / ".lock", flags, 0o600)
+    try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(lock)
 
 
 @contextmanager

@@ -2,19 +2,30 @@
 
 An entry belongs to one file as it is now, told by its size and the time of its last change, and to
 all that decides what the entry holds. Entries of the file as it was before are removed.
+
+Folders here are their owner's alone, so that nobody else puts anything there; a link, which may
+lead anywhere, is refused.
 """
 
 import hashlib
 import json
 import os
+import re
 import shutil
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import OutputError
 
 __all__ = ["cache_entry", "cache_folder", "whole_file"]
+
+#: How the folder is called that holds the entries of a file as it was at one time.
+STAMP = re.compile(r"\d+-\d+")
+
+#: Characters of a file's name that are kept in that of its entries, for people who look.
+LONGEST_NAME = 60
 
 
 def cache_folder(directory: str | None) -> Path:
@@ -53,12 +64,16 @@ def cache_entry(folder: Path, kind: str, path: Path, content) -> Path:
     path = Path(path).resolve()
     stat = path.stat()
     stamp = f"{stat.st_size}-{stat.st_mtime_ns}"
-    of_file = folder / kind / f"{path.name}-{_digest(str(path))}"
+    name = re.sub(r"[^\w.+-]", "_", path.name)[:LONGEST_NAME]
+    of_file = folder / kind / f"{name}-{_digest(str(path))}"
     entry = of_file / stamp / _digest(content)
     try:
-        entry.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for place in (folder / kind, of_file, of_file / stamp, entry):
+            _make_own(place)
         for other in of_file.iterdir():
-            if other.name != stamp:
+            # rmtree itself follows no link; other names are none of ours.
+            if other.name != stamp and STAMP.fullmatch(other.name) and not other.is_symlink():
                 shutil.rmtree(other, ignore_errors=True)
     except OSError as error:
         raise OutputError(
@@ -66,6 +81,31 @@ def cache_entry(folder: Path, kind: str, path: Path, content) -> Path:
             "another one."
         ) from error
     return entry
+
+
+def _make_own(folder: Path) -> None:
+    """Have a folder that is ours alone.
+
+    Raises
+    ------
+    OutputError
+        If there is a link or somebody else's folder.
+    """
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    status = folder.lstat()
+    if stat.S_ISLNK(status.st_mode):
+        raise OutputError(
+            f"'{folder}' in the cache is a link, which is not followed; delete it, or set "
+            "data.cache_directory to another folder."
+        )
+    if status.st_uid != os.getuid():
+        raise OutputError(
+            f"'{folder}' in the cache is another user's; set data.cache_directory to a folder of "
+            "your own."
+        )
+    if status.st_mode & 0o077:
+        folder.chmod(0o700)
 
 
 def _digest(content) -> str:

@@ -13,6 +13,7 @@ from astropy.table import Table, vstack
 from .. import __version__
 from ..camera import CameraType
 from ..errors import DataError, InputFileError, OutputError
+from ..files import sha256
 from .cache import cache_entry, cache_folder, whole_file
 from .cuts import names_in, passes
 from .faults import Fault, faults_of, refuse_incomplete, repeated_images
@@ -147,7 +148,7 @@ class FileIndex:
             return None
         try:
             return cls._load(folder)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, InputFileError):
             # Not there, or damaged: to be made anew.
             return None
 
@@ -173,28 +174,37 @@ class FileIndex:
             "faults": self.faults,
             "n_rows": self.n_rows,
         }
-        sizes = {}
+        digests = {}
         try:
             for name, table in self.tables.items():
-                with whole_file(folder / f"{name}.npy") as part, part.open("wb") as file:
-                    np.save(file, table)
-                    sizes[name] = file.tell()
+                with whole_file(folder / f"{name}.npy") as part:
+                    with part.open("wb") as file:
+                        np.save(file, table)
+                    digests[name] = sha256(part)
+            text = json.dumps({**described, "digests": digests})
             # What says that the tables are there comes last.
             with whole_file(folder / DESCRIPTION) as part:
-                part.write_text(json.dumps({**described, "sizes": sizes}), encoding="utf-8")
-        except OSError:
+                part.write_text(f"{_digest_of(text)}\n{text}", encoding="utf-8")
+        except (OSError, InputFileError):
             return
         self.tables = folder
 
     @classmethod
     def _load(cls, folder: Path) -> "FileIndex":
-        described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-        for name, size in described.pop("sizes").items():
-            if (folder / f"{name}.npy").stat().st_size != size:
-                raise ValueError(f"{name} has another size")
+        digest, _, text = (folder / DESCRIPTION).read_text(encoding="utf-8").partition("\n")
+        if digest != _digest_of(text):
+            raise ValueError("the description has changed")
+        described = json.loads(text)
+        for name, digest in described.pop("digests").items():
+            if sha256(folder / f"{name}.npy") != digest:
+                raise ValueError(f"{name} has changed")
         described["cameras"] = [CameraType.from_dict(camera) for camera in described["cameras"]]
         described["flow"] = [tuple(step) for step in described["flow"]]
         return cls(**described, tables=folder)
+
+
+def _digest_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _folder(path: Path, settings, parameters: Sequence[str]) -> Path | None:

@@ -21,7 +21,7 @@ import torch
 from tqdm.auto import tqdm
 
 from ..errors import DataError, OutputError
-from ..files import exclusive
+from ..files import exclusive, sha256
 from .cache import cache_entry, cache_folder, whole_file
 from .channels import pixel_columns
 from .formats import open_reader
@@ -33,9 +33,12 @@ __all__ = ["PackedImages", "pack_images"]
 log = logging.getLogger(__name__)
 
 #: Changes when the files' format does.
-FORMAT = 1
+FORMAT = 2
 
 LAYOUT = "layout.json"
+
+#: Checksums of the other files, written last.
+DIGESTS = "digests.json"
 KEYS_FILE = "keys"
 
 DTYPES = {
@@ -132,7 +135,21 @@ def _run(tasks, processes: int):
 
 
 def _missing(entry: Path, columns: Sequence[str]) -> list[str]:
-    return [name for name in (LAYOUT, KEYS_FILE, *columns) if not (entry / name).exists()]
+    """The files that are not there, or not as they were written."""
+    digests = _digests(entry)
+    return [
+        name
+        for name in (LAYOUT, KEYS_FILE, *columns)
+        if not (entry / name).is_file() or digests.get(name) != sha256(entry / name)
+    ]
+
+
+def _digests(entry: Path) -> dict:
+    try:
+        digests = json.loads((entry / DIGESTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return digests if isinstance(digests, dict) else {}
 
 
 def _layout(reader, tel_ids) -> dict[str, list[int]]:
@@ -163,6 +180,7 @@ def _pack(path: Path, entry: Path, tel_ids, columns, cache_directory) -> int:
         with exclusive(entry), open_reader(path, cache_directory) as reader, ExitStack() as files:
             missing = _missing(entry, columns)
             parts = {name: files.enter_context(whole_file(entry / name)) for name in missing}
+            written = dict(parts)
             layout = _layout(reader, tel_ids)
             if LAYOUT in missing:
                 parts.pop(LAYOUT).write_text(json.dumps(layout), encoding="utf-8")
@@ -172,6 +190,11 @@ def _pack(path: Path, entry: Path, tel_ids, columns, cache_directory) -> int:
                 for start in range(0, n_rows if opened else 0, ROWS):
                     rows = np.arange(start, min(start + ROWS, n_rows))
                     n_clipped += _pack_rows(reader, int(tel_id), rows, opened)
+            for file in opened.values():
+                file.close()
+            new = {name: sha256(part) for name, part in written.items()}
+            with whole_file(entry / DIGESTS) as part:
+                part.write_text(json.dumps(_digests(entry) | new), encoding="utf-8")
     except OSError as error:
         raise OutputError(f"The images of '{path}' cannot be packed: {error}.") from error
     return n_clipped

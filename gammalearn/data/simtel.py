@@ -9,10 +9,11 @@ import ctapipe
 from ctapipe.calib import CameraCalibrator
 from ctapipe.core import Provenance
 from ctapipe.image import ImageProcessor
-from ctapipe.io import DataWriter, EventSource
+from ctapipe.io import DataWriter, EventSource, SimTelEventSource
 from eventio.file_types import is_eventio
 
 from ..files import exclusive, reading
+from ..plain_path import with_plain_paths
 from .cache import cache_entry, cache_folder, whole_file
 from .ctapipe_dl1 import CtapipeDL1Reader
 from .parameters import by_type, image_processing
@@ -90,7 +91,7 @@ def _process(path: Path, output: Path) -> None:
             config.CameraCalibrator.image_extractor_type = by_type(source.subarray, EXTRACTORS)
             calibrate = CameraCalibrator(source.subarray, config=config)
             process = ImageProcessor(source.subarray, config=config)
-            writer = DataWriter(
+            writer = with_plain_paths(DataWriter, "output_path")(
                 event_source=source,
                 output_path=output,
                 overwrite=True,
@@ -111,7 +112,8 @@ def _process(path: Path, output: Path) -> None:
 
 def _source(path: Path) -> EventSource:
     """With effective focal lengths where the file has them, which ctapipe prefers."""
+    source = with_plain_paths(SimTelEventSource, "input_url")
     try:
-        return EventSource(path, focal_length_choice="EFFECTIVE")
+        return source(path, focal_length_choice="EFFECTIVE")
     except RuntimeError:
-        return EventSource(path, focal_length_choice="EQUIVALENT")
+        return source(path, focal_length_choice="EQUIVALENT")

@@ -25,6 +25,7 @@ from ..data.reader import event_keys, match_rows
 from ..errors import InputFileError, OutputError
 from ..expendable import expendable, read_expendably
 from ..files import open_hdf5, reason
+from ..plain_path import with_plain_paths
 from ..tasks import Task
 from . import from_lstchain, lstchain
 from .containers import CONTAINERS, EVENT_CONTAINERS
@@ -182,7 +183,8 @@ def _copy_dl1(source: Path, part: Path, output, cache: str | None) -> None:
         else:
             copied = {"dl1_images": images, "true_images": images, "dl2_subarray": True}
             copied["simulation"] = output.truth == "copy"
-            with HDF5Merger(part, overwrite=True, **copied) as merger:
+            merge = with_plain_paths(HDF5Merger, "output_path")
+            with merge(part, overwrite=True, **copied) as merger:
                 merger(reader.dl1_path)
             if output.truth == "link":
                 _link_truth(reader.dl1_path, part)

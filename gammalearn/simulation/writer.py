@@ -21,6 +21,7 @@ from ctapipe.io.datawriter import write_reference_metadata_headers
 from ctapipe.io.hdf5dataformat import DL1_IMAGE_STATISTICS_TABLE
 from ctapipe.io.hdf5tableio import get_column_attrs, get_column_transforms
 
+from ..plain_path import with_plain_paths
 from .block import DIGIT, EVENT, SHOWER, EventBlock, TelescopeImages
 from .image_parameters import PARAMETERS, UNITS, ImageParameters, image_processor
 from .record import write_record
@@ -119,7 +120,7 @@ class DL1Writer:
         """Let ctapipe write two made-up events."""
         process = image_processor(self._run.subarray)
         block = _template(self._run)
-        writer = DataWriter(
+        writer = with_plain_paths(DataWriter, "output_path")(
             event_source=self._run,
             output_path=self._path,
             write_dl1_images=True,

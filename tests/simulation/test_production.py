@@ -70,6 +70,14 @@ def test_is_the_same_however_it_is_cut(make, reference, toy_simulation, monkeypa
     assert n_events.max() < 3 * 8
 
 
+@pytest.mark.parametrize("name", ["a;b", "a#b", "a?b", "$HOME", "a\nb 'c' ü", "long" * 48 + "name"])
+def test_a_name_is_taken_as_it_is(make, tmp_path, name):
+    """ctapipe takes it for a URL that may hold variables."""
+    path = make(f"{name}/{name}.dl1.h5", n_showers=2)
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+    assert [p.name for p in path.parent.iterdir()] == [f"{name}.dl1.h5"]
+
+
 def test_a_file_is_not_replaced_by_accident(make, tmp_path):
     path = tmp_path / "toy.dl1.h5"
     path.write_text("precious")

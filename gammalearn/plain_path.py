@@ -1,0 +1,37 @@
+"""Paths that ctapipe takes as they are.
+
+ctapipe reads a path as a URL that may hold variables: it cuts it at ``;``, ``?`` and ``#``, so that
+another file is written or replaced, and looks on the web for a name that begins like an address.
+"""
+
+from functools import cache
+from pathlib import Path
+
+from ctapipe.core.traits import Path as PathOrUrl
+
+__all__ = ["with_plain_paths"]
+
+
+class _PlainPath(PathOrUrl):
+    """A path whose characters all belong to the names of folders and files."""
+
+    def validate(self, obj, value):
+        return value if value is None else self._check_path(Path(value))
+
+
+@cache
+def with_plain_paths(component: type, *names: str) -> type:
+    """A component of ctapipe that takes the paths of these names as they are.
+
+    Parameters
+    ----------
+    component : type
+        Of ctapipe.
+    *names : str
+        Of its settings, such as ``output_path``.
+    """
+    settings = {
+        name: _PlainPath(help=component.class_traits()[name].help).tag(config=True)
+        for name in names
+    }
+    return type(component.__name__, (component,), settings)

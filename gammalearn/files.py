@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import ctapipe
 import tables
-from packaging.version import Version
 
+from .data_model import Newer, newer_than_installed
 from .distrust import distrust_files
 from .errors import GammaLearnError, InputFileError
 from .finding import check_file
@@ -93,7 +92,8 @@ def reading(path: Path, what: str):
     Raises
     ------
     InputFileError
-        For any error but those of ours.
+        For any error but those of ours. A file of a newer ctapipe than the installed one is called
+        that, any other damaged.
     """
     try:
         yield
@@ -105,22 +105,16 @@ def reading(path: Path, what: str):
             "Leave the file out."
         ) from error
     except Exception as error:
-        maker = _maker(path)
-        if maker is not None and maker > Version(ctapipe.__version__):
-            raise InputFileError(
-                f"'{path}' was made by ctapipe {maker}, and {what} cannot be read by the "
-                f"{ctapipe.__version__} installed here: install ctapipe {maker} or newer."
-            ) from error
+        newer = _newer_than_installed(path)
         raise InputFileError(
-            f"'{path}' is damaged, or made by a newer ctapipe than the {ctapipe.__version__} "
-            f"installed here: {what} cannot be read."
+            f"'{path}' {newer.words}: {what} cannot be read; install {newer.remedy}."
+            if newer
+            else f"'{path}' is damaged: {what} cannot be read."
         ) from error
 
 
-def _maker(path: Path) -> Version | None:
-    """The release of ctapipe that a file says it was made by, None where it does not."""
-    with suppress(Exception), tables.open_file(path) as file:
-        attributes = file.root._v_attrs
-        if attributes["CTA ACTIVITY SOFTWARE NAME"] == "ctapipe":
-            return Version(str(attributes["CTA ACTIVITY SOFTWARE VERSION"]))
+def _newer_than_installed(path: Path) -> Newer | None:
+    """See :func:`newer_than_installed`; None where the file says nothing that can be read."""
+    with suppress(Exception), open_hdf5(path) as file:
+        return newer_than_installed(file)
     return None

@@ -23,6 +23,7 @@ from .data.formats import open_reader
 from .data.lstchain_dl1 import IMAGES as LSTCHAIN_IMAGES
 from .data.lstchain_dl1 import LstchainDL1Reader
 from .data.reader import Reader, event_keys
+from .data_model import check_is_readable
 from .errors import EmptySelectionError, GammaLearnError, InputFileError
 from .expendable import read_expendably
 from .files import open_hdf5, reading
@@ -352,10 +353,9 @@ def _describe_hdf5(path: Path) -> str:
     with open_hdf5(path) as file, reading(path, "its contents"):
         if LSTCHAIN_DL2 in file:
             return "\n".join(_lines(f"{path}: lstchain DL2", _lstchain_events(file)))
-        if TRIGGER not in file or "/configuration/instrument/subarray" not in file:
-            raise InputFileError(
-                f"'{path}' is not a ctapipe DL1 or DL2 file: it has no {TRIGGER} table."
-            )
+        check_is_readable(file, path, "DL1 or DL2")
+        if TRIGGER not in file:
+            raise EmptySelectionError(f"'{path}' holds no events; leave it out.")
         attributes = file.root._v_attrs
         levels = str(attributes["CTA PRODUCT DATA LEVELS"])
         version = str(attributes["CTA PRODUCT DATA MODEL VERSION"])

@@ -703,6 +703,61 @@ def test_file_of_a_newer_ctapipe(run, dl1, tmp_path, refused):
     refused(gammalearn("info", path), "made by ctapipe 99.1.0", "install ctapipe 99.1.0 or newer")
 
 
+def rewritten(source, path, change):
+    """A copy of a file after ``change(file)`` has been at it."""
+    shutil.copy(source, path)
+    path.chmod(0o644)
+    with tables.open_file(path, "a") as file:
+        change(file)
+    return path
+
+
+def test_file_of_a_newer_data_model(run, dl1, tmp_path, refused):
+    """Whose tables have moved, or have other columns."""
+
+    def move(file):
+        file.root._v_attrs["CTA PRODUCT DATA MODEL VERSION"] = "v10.0.0"
+        file.root.dl1.event.subarray.trigger._f_rename("triggers")
+
+    def rename(file):
+        file.root._v_attrs["CTA PRODUCT DATA MODEL VERSION"] = "v10.0.0"
+        layout = file.root.configuration.instrument.subarray.layout
+        layout._f_rename("telescopes")
+
+    for change in (move, rename):
+        path = rewritten(dl1("gamma_lsts_run7_7.0.0"), tmp_path / "new.dl1.h5", change)
+        told = "new.dl1.h5", "newer ctapipe", "v10.0.0", "install"
+        refused(run(tmp_path / "out", train=[str(path)]), *told)
+        refused(gammalearn("info", path), *told)
+
+
+def test_damaged_file_is_not_called_newer(dl1, tmp_path, capsys):
+    def rename(file):
+        file.root.configuration.instrument.subarray.layout._f_rename("telescopes")
+
+    path = rewritten(dl1("gamma_lsts_run7_7.0.0"), tmp_path / "x.dl1.h5", rename)
+    assert gammalearn("info", path) == 2
+    told = capsys.readouterr().err
+    assert "is damaged" in told and "newer" not in told
+
+
+def test_file_of_an_old_ctapipe(run, data_dir, tmp_path, refused):
+    path = data_dir / "dl1_old" / "aict_cta_protons.dl1.h5"
+    told = str(path), "holds image parameters only", "data model v1.0.0", "make it anew"
+    refused(run(tmp_path / "out", train=[str(path)]), *told)
+    refused(gammalearn("info", path), *told)
+
+
+def test_file_of_service_tables_alone(run, dl1, tmp_path, refused):
+    def remove(file):
+        file.remove_node("/dl1/event", recursive=True)
+        file.create_group("/dl1/service", "statistics", createparents=True)
+
+    path = rewritten(dl1("gamma_lsts_run7_7.0.0"), tmp_path / "service.dl1.h5", remove)
+    refused(run(tmp_path / "out", train=[str(path)]), "service.dl1.h5", "holds no events")
+    refused(gammalearn("info", path), "service.dl1.h5", "holds no events")
+
+
 def test_file_without_images(run, dl1, tmp_path, refused):
     status = run(tmp_path / "out", train=[dl1("proton_run202_prod5.params_only")])
     refused(status, "params_only", "no DL1 images", "--write-images")

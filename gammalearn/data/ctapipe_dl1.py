@@ -5,16 +5,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-import astropy.units as u
 import numpy as np
 from astropy.table import Table
 from ctapipe.instrument import FocalLengthKind, SubarrayDescription
 from ctapipe.io import read_table
 from ctapipe.io.hdf5tableio import get_column_attrs, get_column_transforms
 
+from ..data_model import check_is_readable
 from ..errors import EmptySelectionError, InputFileError
 from ..files import open_hdf5, reading
 from ..particles import CALIBRATION, particle_names
+from ..pointing import by_observation, by_time, monitored_path
 from .broken import BrokenPixels, CalibrationRecord, without_broken
 from .chunks import TableChunks
 from .faults import Fault
@@ -39,9 +40,6 @@ IMAGES = "/dl1/event/telescope/images"
 PARAMETERS = "/dl1/event/telescope/parameters"
 SIMULATION = "/configuration/simulation/run"
 SHOWER = "/simulation/event/subarray/shower"
-FIXED_POINTING = "/configuration/telescope/pointing"
-#: Pointing against time, by data model: 7.2 and later, 5.0 and earlier.
-MONITORED_POINTING = ("/dl0/monitoring/telescope/pointing", "/dl1/monitoring/telescope/pointing")
 
 #: What must be known of a simulated shower; files of other software may lack the rest.
 NEEDED = ("true_energy", "true_alt", "true_az", "true_core_x", "true_core_y")
@@ -56,6 +54,8 @@ class CtapipeDL1Reader:
     Parameters
     ----------
     path : Path
+    dl1_path : Path, optional
+        The DL1 file where that is made of ``path``, which errors name.
 
     Raises
     ------
@@ -68,9 +68,11 @@ class CtapipeDL1Reader:
 
     format = "ctapipe DL1"
 
-    def __init__(self, path: Path):
-        self.path = self.dl1_path = Path(path)
-        self._file = open_hdf5(self.path)
+    def __init__(self, path: Path, dl1_path: Path | None = None):
+        # What is wrong with a file is wrong with the one that it was made from.
+        self.path = Path(path)
+        self.dl1_path = Path(dl1_path or path)
+        self._file = open_hdf5(self.dl1_path)
         self._compute = MissingParameters(self, self._file)
         # How the images of each telescope are stored: finding out takes longer than reading some.
         self._tables: dict[int, tuple[TableChunks, dict]] = {}
@@ -85,16 +87,8 @@ class CtapipeDL1Reader:
 
     def _check_kind(self):
         file = self._file
-        if "/configuration/instrument/subarray" not in file:
-            raise InputFileError(
-                f"'{self.path}' is not a ctapipe DL1 file: it describes no subarray."
-            )
-        if "/dl1" in file and TRIGGER not in file:
-            raise InputFileError(
-                f"'{self.path}' is not a ctapipe DL1 file: it has no {TRIGGER} table."
-            )
-        # Where nothing triggered, ctapipe writes no tables of events at all.
-        if "/dl1" not in file or file.get_node(TRIGGER).nrows == 0:
+        check_is_readable(file, self.path, "DL1")
+        if TRIGGER not in file or file.get_node(TRIGGER).nrows == 0:
             raise EmptySelectionError(f"'{self.path}' holds no events; leave it out.")
         if IMAGES not in file and PARAMETERS not in file:
             raise InputFileError(
@@ -422,38 +416,26 @@ class CtapipeDL1Reader:
 
     def _pointing(self, tel_id: int, triggers: Table) -> tuple[np.ndarray, np.ndarray]:
         """Altitude and azimuth (deg) of the telescope at each of its triggers."""
-        for group in MONITORED_POINTING:
-            path = f"{group}/tel_{tel_id:03d}"
-            if self._has(path):
-                return self._monitored_pointing(path, triggers["time"])
-        path = f"{FIXED_POINTING}/tel_{tel_id:03d}"
-        if not self._has(path):
-            raise InputFileError(f"'{self.path}' has no pointing of telescope {tel_id}.")
-        names = "telescope_pointing_altitude", "telescope_pointing_azimuth"
-        table = self._read(path, "obs_id", *names)
-        obs_id, known = (np.asarray(t["obs_id"], dtype=np.int64) for t in (triggers, table))
-        row = match_rows(obs_id[:, None], known[:, None])
-        if np.any(row < 0):
+        with self._reading(f"the pointing of telescope {tel_id}"):
+            monitored = monitored_path(self._file, tel_id)
+            is_simulated = "/simulation" in self._file
+        if monitored and not is_simulated:
+            table = self._read(monitored, "time", "altitude", "azimuth")
+            with self._reading(monitored):
+                alt, az = by_time(table, triggers["time"])
+            if not np.all(np.isfinite(alt)):
+                raise InputFileError(f"'{self.path}': {monitored} holds no pointing.")
+            return alt, az
+        obs_id = np.asarray(triggers["obs_id"], dtype=np.int64)
+        with self._reading(f"the pointing of telescope {tel_id}"):
+            alt, az = by_observation(self._file, tel_id, obs_id, self._read)
+        unknown = ~(np.isfinite(alt) & np.isfinite(az))
+        if np.any(unknown):
             raise InputFileError(
                 f"'{self.path}' has no pointing of telescope {tel_id} for observation "
-                f"{obs_id[row < 0][0]}."
+                f"{obs_id[unknown][0]}."
             )
-        with self._reading(path):
-            return tuple(_degrees(table[name])[row] for name in names)
-
-    def _monitored_pointing(self, path: str, time) -> tuple[np.ndarray, np.ndarray]:
-        """Altitude and azimuth (deg), interpolated in time."""
-        table = self._read(path, "time", "altitude", "azimuth")
-        with self._reading(path):
-            when = table["time"].unix_tai
-            alt, az = _degrees(table["altitude"]), _degrees(table["azimuth"])
-        order = np.argsort(when, kind="stable")
-        order = order[np.isfinite(alt[order]) & np.isfinite(az[order])]
-        if len(order) == 0:
-            raise InputFileError(f"'{self.path}': {path} holds no pointing.")
-        # Unwrapped, so that a crossing of north is not a turn around the sky.
-        az = np.unwrap(az[order], period=360)
-        return tuple(np.interp(time.unix_tai, when[order], angle) for angle in (alt[order], az))
+        return alt, az
 
     def pixels(self, tel_id: int, rows: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
         """What the pixels of some images hold.
@@ -524,8 +506,3 @@ class _ImageRows(NamedTuple):
 
     event: np.ndarray
     """Row in the events, −1 where an image has none or no trigger; shape (n_images,)."""
-
-
-def _degrees(column) -> np.ndarray:
-    """Angles of a table's column, in double precision."""
-    return column.quantity.astype(np.float64).to_value(u.deg)

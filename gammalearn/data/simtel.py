@@ -3,6 +3,8 @@
 import logging
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import ctapipe
@@ -10,8 +12,11 @@ from ctapipe.calib import CameraCalibrator
 from ctapipe.core import Provenance
 from ctapipe.image import ImageProcessor
 from ctapipe.io import DataWriter, EventSource, SimTelEventSource
+from eventio import EventIOFile
 from eventio.file_types import is_eventio
+from eventio.histograms import Histograms
 
+from ..errors import InputFileError
 from ..files import exclusive, reading
 from ..plain_path import with_plain_paths
 from .cache import cache_entry, cache_folder, whole_file
@@ -28,6 +33,9 @@ FORMAT = 1
 DL1 = "events.dl1.h5"
 
 ACTIVITY = "gammalearn-simtel"
+
+#: Types of the blocks of a file: sim_telarray's, and those that only CORSIKA begins with.
+SIMTEL_BLOCKS, CORSIKA_BLOCKS = range(2000, 2100), range(1200, 1300)
 
 #: Charge extractors by telescope type, as in the settings that `ctapipe-quickstart` gives.
 EXTRACTORS = {"*": "NeighborPeakWindowSum", "*FlashCam": "FlashCamExtractor"}
@@ -53,17 +61,34 @@ class SimtelReader(CtapipeDL1Reader):
     format = "sim_telarray"
 
     def __init__(self, path: Path, cache_directory: str | None = None):
-        dl1_path = _converted(Path(path), cache_directory)
-        super().__init__(dl1_path)
-        self.dl1_path = dl1_path
-        # What is wrong with it is wrong with the file that it was made from.
-        self.path = Path(path)
+        super().__init__(path, _converted(Path(path), cache_directory))
 
     @staticmethod
     def is_format_of(path: Path) -> bool:
-        """Whether a file is one of sim_telarray's."""
+        """Whether a file is one of sim_telarray's.
+
+        Raises
+        ------
+        InputFileError
+            If it is of another program that writes the same kind of blocks.
+        """
         with reading(path, "its beginning"):
-            return is_eventio(path)
+            if not is_eventio(path):
+                return False
+            with EventIOFile(path) as file:
+                first = next((block.header.type for block in file if _tells(block)), None)
+        if first not in SIMTEL_BLOCKS:
+            what = "CORSIKA's photons" if first in CORSIKA_BLOCKS else "no events (histograms?)"
+            raise InputFileError(
+                f"'{path}' is not sim_telarray's output: it holds {what}; give the file that "
+                "sim_telarray made of the showers."
+            )
+        return True
+
+
+def _tells(block) -> bool:
+    """Whether a block is of one program alone, not of any, as the history is."""
+    return block.header.type in SIMTEL_BLOCKS or block.header.type in CORSIKA_BLOCKS
 
 
 def _converted(path: Path, cache_directory: str | None) -> Path:
@@ -100,20 +125,58 @@ def _process(path: Path, output: Path) -> None:
                 config=config,
             )
             with writer:
-                for event in source:
-                    calibrate(event)
-                    process(event)
-                    writer(event)
-                writer.write_simulated_shower_distributions(source.simulated_shower_distributions)
+                with _histograms_that_can_be_decoded(path):
+                    for event in source:
+                        calibrate(event)
+                        process(event)
+                        writer(event)
+                writer.write_simulated_shower_distributions(_thrown_showers(source))
         status = "completed"
     finally:
         Provenance().finish_activity(status, activity_name=ACTIVITY)
 
 
 def _source(path: Path) -> EventSource:
-    """With effective focal lengths where the file has them, which ctapipe prefers."""
-    source = with_plain_paths(SimTelEventSource, "input_url")
+    """With effective focal lengths where the file has them, which ctapipe prefers, and without the
+    profile of the atmosphere where ctapipe cannot decode that."""
+    choice = {"focal_length_choice": "EFFECTIVE"}
     try:
-        return source(path, focal_length_choice="EFFECTIVE")
+        return _open(path, choice)
     except RuntimeError:
-        return source(path, focal_length_choice="EQUIVALENT")
+        choice["focal_length_choice"] = "EQUIVALENT"
+        return _open(path, choice)
+
+
+def _open(path: Path, choice: dict) -> EventSource:
+    source_of = with_plain_paths(SimTelEventSource, "input_url")
+    try:
+        return source_of(path, **choice)
+    except ValueError as error:
+        source = source_of(path, atmosphere_profile_choice="NONE", **choice)
+        log.warning("'%s': read without its profile of the atmosphere (%s).", path, error)
+        return source
+
+
+@contextmanager
+def _histograms_that_can_be_decoded(path: Path) -> Iterator[None]:
+    """Read no histograms where ctapipe cannot: the event before them would be lost with them."""
+    parse = Histograms.parse
+
+    def parse_or_leave(block):
+        try:
+            return parse(block)
+        except UnicodeDecodeError as error:
+            log.warning("'%s': read without its histogram of thrown showers (%s).", path, error)
+            return []
+
+    Histograms.parse = parse_or_leave
+    try:
+        yield
+    finally:
+        Histograms.parse = parse
+
+
+def _thrown_showers(source: EventSource) -> dict:
+    """Histograms of thrown showers by observation, none where the file has none."""
+    histograms = source.file_.histograms or []
+    return source.simulated_shower_distributions if any(h["id"] == 6 for h in histograms) else {}

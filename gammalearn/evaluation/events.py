@@ -26,6 +26,7 @@ from ..errors import EvaluationError, GammaLearnError, InputFileError
 from ..expendable import expendable
 from ..files import open_hdf5, reading
 from ..particles import are_showers, particle_names
+from ..pointing import by_observation
 from . import lstchain
 
 log = logging.getLogger(__name__)
@@ -436,7 +437,10 @@ def _read_file(
         if used_telescopes is None:
             used_telescopes = np.asarray(loaded["tels_with_trigger"], dtype=bool)
         events["multiplicity"] = used_telescopes.sum(axis=1)
-    events["pointing_alt"], events["pointing_az"] = _pointing(loaded, contents.level)
+    if contents.level == TELESCOPE and contents.simulated:
+        events["pointing_alt"], events["pointing_az"] = _simulated_pointing(h5file, loaded)
+    else:
+        events["pointing_alt"], events["pointing_az"] = _pointing(loaded, contents.level)
     return _showers(events, loaded, contents, path)
 
 
@@ -521,7 +525,8 @@ def _load_truth(h5file: tables.File, path: Path, contents: _Contents, parameters
         true_images=False,
         true_parameters=False,
         instrument=False,
-        pointing=True,
+        # ctapipe's is by time, where the file has such a table.
+        pointing=not simulated,
     )
 
 
@@ -597,6 +602,16 @@ def _pointing(loaded: Table, level: str) -> tuple[u.Quantity, u.Quantity]:
         if name in loaded.colnames:
             angle = np.where(known, _quantity(loaded[name], u.deg), np.nan * u.deg)
         pointing.append(angle)
+    return pointing[0], pointing[1]
+
+
+def _simulated_pointing(h5file: tables.File, loaded: Table) -> tuple[u.Quantity, u.Quantity]:
+    """Of each image; simulated telescopes have one pointing for an observation."""
+    pointing = np.full((2, len(loaded)), np.nan) * u.deg
+    obs_id, tel_id = (np.asarray(loaded[name], dtype=np.int64) for name in ("obs_id", "tel_id"))
+    for telescope in np.unique(tel_id):
+        rows = tel_id == telescope
+        pointing[:, rows] = by_observation(h5file, int(telescope), obs_id[rows]) * u.deg
     return pointing[0], pointing[1]
 
 

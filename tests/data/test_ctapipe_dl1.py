@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 import tables
 from astropy.table import Table
+from ctapipe.containers import CoordinateFrameType
 from ctapipe.io import read_table, write_table
 from ctapipe.io.tableio import FixedPointColumnTransform
 from ctapipe.monitoring.interpolation import PointingInterpolator
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gammalearn.cli import main
 from gammalearn.data import EventDataset, EventIndex
 from gammalearn.data.ctapipe_dl1 import (
-    FIXED_POINTING,
     IMAGES,
     PARAMETERS,
     SHOWER,
@@ -27,6 +28,7 @@ from gammalearn.data.ctapipe_dl1 import (
 from gammalearn.data.parameters import computable_parameters
 from gammalearn.data.reader import TRUTH_UNITS, match_rows
 from gammalearn.errors import DataError, EmptySelectionError, InputFileError
+from gammalearn.pointing import FIXED_POINTING
 from gammalearn.settings import DataSettings
 
 WITH_IMAGES = [
@@ -285,6 +287,8 @@ class TestMonitoredPointing:
 
     @staticmethod
     def monitor(file, time, alt, az, group="/dl0/monitoring/telescope/pointing"):
+        """Make an observation of a simulation, with these reports of telescope 1."""
+        file.remove_node("/simulation", recursive=True)
         table = Table({"time": time, "altitude": alt * u.deg, "azimuth": az * u.deg})
         for angle in ("altitude", "azimuth"):
             table[angle] = table[angle].to(u.rad)
@@ -347,16 +351,72 @@ class TestMonitoredPointing:
             reader.images(1)
 
 
+class TestPointingOfMergedSimulations:
+    """Of data model 5.0, which keeps pointing against a time that all runs share."""
+
+    BLOCK, RUN = "/configuration/observation/observation_block", "/configuration/simulation/run"
+
+    #: Altitude and azimuth (deg) by observation.
+    POINTINGS = {1: (70.0, 0.0), 2: (70.0, 180.0), 3: (52.0, 10.0)}
+
+    @pytest.fixture
+    def merged(self, altered):
+        """The events of one run as of three; the block of the last is without pointing."""
+        alt, az = np.transpose(list(self.POINTINGS.values()))
+
+        def change(file):
+            for table in list(file.walk_nodes("/", "Table")):
+                rows = table.read()
+                if table._v_pathname in (self.BLOCK, self.RUN) or "/pointing/tel" in str(table):
+                    rows = np.repeat(rows[:1], 3)
+                    table.append(rows[:2])
+                if table._v_pathname == self.BLOCK:
+                    rows["obs_id"] = list(self.POINTINGS)
+                    rows["subarray_pointing_lat"], rows["subarray_pointing_lon"] = alt, az
+                    rows["subarray_pointing_frame"][2] = CoordinateFrameType.ICRS.value
+                    rows["subarray_pointing_lat"][2] = 0
+                elif table._v_pathname == self.RUN:
+                    rows["obs_id"] = list(self.POINTINGS)
+                    for end in ("min", "max"):
+                        rows[f"{end}_alt"], rows[f"{end}_az"] = np.deg2rad(alt), np.deg2rad(az)
+                elif "/pointing/tel" in str(table):
+                    rows["altitude"], rows["azimuth"] = np.deg2rad(alt), np.deg2rad(az)
+                    rows["time"] += [0, 1, 2]
+                elif {"obs_id", "event_id"} <= set(table.colnames):
+                    rows["obs_id"] = rows["event_id"] % 3 + 1
+                table.modify_rows(0, len(rows), rows=rows)
+
+        return altered(OLD, change)
+
+    def test_is_that_of_the_run(self, merged):
+        seen = set()
+        with CtapipeDL1Reader(merged) as reader:
+            for tel_id in (1, 7, 12):
+                images = reader.images(tel_id)
+                for obs_id, alt, az in images["obs_id", "pointing_alt", "pointing_az"]:
+                    assert (alt, az) == pytest.approx(self.POINTINGS[obs_id], abs=1e-5)
+                    seen.add(int(obs_id))
+        assert seen == {1, 2, 3}
+
+    def test_is_that_of_the_run_in_the_table_of_files(self, merged, dl1, capsys):
+        assert main(["info", str(merged), str(dl1(NEW))]) == 0
+        assert "alt 52.0 to 70.0, az 0.0 to 180.0 deg" in capsys.readouterr().out
+
+    def test_a_run_without_is_refused(self, merged):
+        with tables.open_file(merged, "a") as file:
+            for path in (self.BLOCK, self.RUN):
+                file.get_node(path).remove_rows(1, 2)
+        with pytest.raises(InputFileError, match="no pointing of telescope .* observation 2"):
+            EventIndex.build([merged], DataSettings())
+
+
 class TestRefused:
-    @pytest.mark.parametrize(
-        "name", ["dl1_ctapipe/proton_run202_prod5.params_only.dl1.h5",
-                 "dl1_old/aict_cta_protons.dl1.h5"],
-    )  # fmt: skip
-    def test_parameters_only_where_a_network_sees_pixels(self, data_dir, name):
+    def test_parameters_only_where_a_network_sees_pixels(self, dl1):
+        path = dl1("proton_run202_prod5.params_only")
         with pytest.raises(InputFileError) as error:
-            EventIndex.build([data_dir / name], DataSettings())
+            EventIndex.build([path], DataSettings())
         assert str(error.value) == (
-            f"'{data_dir / name}' holds no DL1 images (image parameters only); make it anew with "
+            f"'{path}' holds no DL1 images (image parameters only); make it anew with "
             "images (ctapipe-process --write-images), or train a network of parameters alone "
             "(network.backbone=none and data.channels=[])."
         )
@@ -566,5 +626,5 @@ class TestDamaged:
         with path.open("r+b") as file:
             file.seek(chunk.offset)
             file.write(bytes(chunk.size))
-        with pytest.raises(InputFileError, match=f"is damaged, .*: .*{named}"):
+        with pytest.raises(InputFileError, match=f"is damaged: .*{named}"):
             everything(path)

@@ -8,8 +8,8 @@ import torch
 
 from gammalearn.data import reading
 from gammalearn.data.channels import image_channels
-from gammalearn.data.ctapipe_dl1 import FIXED_POINTING
 from gammalearn.errors import InputFileError
+from gammalearn.pointing import FIXED_POINTING
 
 RUN202, RUN201 = "proton_run202_prod5", "proton_run201_prod5"
 NAMES = [RUN202, "gamma_diffuse_run10_6.0.0", RUN201, "gamma_lsts_run7_7.0.0"]

@@ -8,7 +8,6 @@ from ctapipe.instrument import SubarrayDescription
 
 from gammalearn.data import EventIndex
 from gammalearn.data.ctapipe_dl1 import (
-    FIXED_POINTING,
     IMAGES,
     PARAMETERS,
     SHOWER,
@@ -17,6 +16,7 @@ from gammalearn.data.ctapipe_dl1 import (
 )
 from gammalearn.data.file_index import _add_references
 from gammalearn.errors import CameraError, CutError, DataError, EmptySelectionError
+from gammalearn.pointing import FIXED_POINTING
 from gammalearn.settings import DataSettings
 
 RUN202, RUN201 = "proton_run202_prod5", "proton_run201_prod5"

@@ -9,7 +9,11 @@ import tables
 import zstandard
 from ctapipe.calib import CameraCalibrator
 from ctapipe.io import EventSource
+from eventio import EventIOFile
+from eventio.histograms import Histograms
+from eventio.iact.objects import AtmosphericProfile
 
+from gammalearn.cli import main
 from gammalearn.data import EventIndex, simtel
 from gammalearn.data.formats import open_reader
 from gammalearn.data.reader import TRUTH_UNITS, event_keys
@@ -126,6 +130,91 @@ def test_truncated(simtel_file, tmp_path, share):
     with pytest.raises(InputFileError, match=r"cut\.simtel\.zst"):
         open_reader(path, str(tmp_path / "cache"))
     assert not list((tmp_path / "cache").rglob("*.h5*"))
+
+
+def content(path):
+    """A file unpacked, and where each of its blocks begins: (type, start, stop)."""
+    with EventIOFile(path) as file:
+        headers = [block.header for block in file]
+    with path.open("rb") as file:
+        data = zstandard.ZstdDecompressor().stream_reader(file).read()
+    stops = np.cumsum([header.total_size for header in headers]).tolist()
+    return data, [
+        (header.type, start, stop)
+        for header, start, stop in zip(headers, [0, *stops[:-1]], stops, strict=True)
+    ]
+
+
+class TestOptionalBlocks:
+    """The pixels are what they were; what is left out is told."""
+
+    @pytest.fixture
+    def changed(self, simtel_file, tmp_path):
+        def change(old, new):
+            data, _ = content(simtel_file("lst_with_photons"))
+            assert data.count(old) == 1
+            path = tmp_path / "changed.simtel"
+            path.write_bytes(data.replace(old, new))
+            return path
+
+        return change
+
+    def check(self, path, whole, capfd, told):
+        assert main(["info", str(path), str(whole)]) == 0
+        assert told in capfd.readouterr().err
+        with open_reader(path) as reader, open_reader(whole) as expected:
+            (tel_id,) = reader.telescopes_with_images()
+            pixels, same = (r.pixels(tel_id, np.array([0]), COLUMNS) for r in (reader, expected))
+            np.testing.assert_array_equal(reader.events, expected.events)
+        for name in COLUMNS:
+            np.testing.assert_array_equal(pixels[name], same[name])
+
+    def test_the_name_of_the_atmosphere_is_no_text(self, changed, simtel_file, capfd):
+        whole = simtel_file("lst_with_photons")
+        with EventIOFile(whole) as file:
+            (name,) = [b.parse()["name"] for b in file if isinstance(b, AtmosphericProfile)]
+        length = bytes([len(name)])
+        path = changed(length + name, length + name[:-1] + b"\xfc")
+        self.check(path, whole, capfd, "without its profile of the atmosphere")
+
+    def test_a_title_of_the_histograms_is_no_text(self, changed, simtel_file, capfd):
+        whole = simtel_file("lst_with_photons")
+        with EventIOFile(whole) as file:
+            (histograms,) = [b.parse() for b in file if isinstance(b, Histograms)]
+        title = histograms[0]["title"].encode()
+        path = changed(title, title[:-1] + b"\xfc")
+        self.check(path, whole, capfd, "without its histogram of thrown showers")
+
+
+class TestNamed:
+    def test_without_events(self, simtel_file, tmp_path, capsys):
+        data, blocks = content(simtel_file("lst_with_photons"))
+        path = tmp_path / "empty.simtel"
+        path.write_bytes(
+            b"".join(data[a:b] for kind, a, b in blocks if kind < 2009 and kind != 1204)
+        )
+        assert main(["info", str(path)]) == 2
+        assert f"'{path}' holds no events" in capsys.readouterr().err
+
+    def test_histograms_alone(self, simtel_file, tmp_path, capsys):
+        data, blocks = content(simtel_file("lst_with_photons"))
+        path = tmp_path / "histograms.hdata"
+        path.write_bytes(b"".join(data[a:b] for kind, a, b in blocks if kind in (70, 100)))
+        assert main(["info", str(path)]) == 2
+        assert "is not sim_telarray's output: it holds no events" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "3_gammas_reuse_5.dat",
+            "gamma_100gev_1216.eventio",
+            "proton_500GeV_iactext.eventio.gz",
+        ],
+    )
+    def test_showers_of_corsika(self, data_dir, name, capsys):
+        assert main(["info", str(data_dir / "corsika" / name)]) == 2
+        told = capsys.readouterr().err
+        assert f"{name}' is not sim_telarray's output: it holds CORSIKA's photons" in told
 
 
 def test_neither_format(tmp_path):

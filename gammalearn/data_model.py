@@ -10,7 +10,7 @@ from packaging.version import Version
 
 from .errors import InputFileError
 
-__all__ = ["Newer", "check_is_readable", "newer_than_installed"]
+__all__ = ["Newer", "check_is_readable", "check_is_table", "newer_than_installed"]
 
 DATA_MODEL = "CTA PRODUCT DATA MODEL VERSION"
 MAKER, MAKER_VERSION = "CTA ACTIVITY SOFTWARE NAME", "CTA ACTIVITY SOFTWARE VERSION"
@@ -52,10 +52,33 @@ def check_is_readable(file: tables.File, path: Path, kind: str) -> None:
         return
     newer = newer_than_installed(file)
     raise InputFileError(
-        f"'{path}' {newer.words}: it has no {missing}; install {newer.remedy}, and a newer GammaLearn."
+        f"'{path}' {newer.words}: it has no {missing}; install {newer.remedy}."
         if newer
         else f"'{path}' is not a ctapipe {kind} file: it has no {missing}."
     )
+
+
+def check_is_table(file: tables.File, path: Path, node: str) -> None:
+    """Refuse a file where pandas wrote what lstchain has a table for.
+
+    Parameters
+    ----------
+    file : tables.File
+    path : Path
+        What it is called in errors.
+    node : str
+        Of the table, which need not be there.
+
+    Raises
+    ------
+    InputFileError
+        If something else than a table is there.
+    """
+    if node in file and not isinstance(file.get_node(node), tables.Table):
+        raise InputFileError(
+            f"'{path}' is written by pandas: its {node} is a data frame in pandas' own layout, "
+            "not a table as lstchain's; write it anew with lstchain.io.write_dataframe."
+        )
 
 
 def _data_model(file: tables.File) -> str:

@@ -23,7 +23,7 @@ from .data.formats import open_reader
 from .data.lstchain_dl1 import IMAGES as LSTCHAIN_IMAGES
 from .data.lstchain_dl1 import LstchainDL1Reader
 from .data.reader import Reader, event_keys
-from .data_model import check_is_readable
+from .data_model import check_is_readable, check_is_table
 from .errors import EmptySelectionError, GammaLearnError, InputFileError
 from .expendable import read_expendably
 from .files import open_hdf5, reading
@@ -351,6 +351,7 @@ def _describe_checkpoint(path: Path) -> str:
 
 def _describe_hdf5(path: Path) -> str:
     with open_hdf5(path) as file, reading(path, "its contents"):
+        check_is_table(file, path, LSTCHAIN_DL2)
         if LSTCHAIN_DL2 in file:
             return "\n".join(_lines(f"{path}: lstchain DL2", _lstchain_events(file)))
         check_is_readable(file, path, "DL1 or DL2")

@@ -758,6 +758,19 @@ def test_file_of_service_tables_alone(run, dl1, tmp_path, refused):
     refused(gammalearn("info", path), "service.dl1.h5", "holds no events")
 
 
+def test_data_frame_of_pandas(tmp_path, refused):
+    """As `DataFrame.to_hdf` lays it out: a group with axes and blocks."""
+    for command, level in (("info", "dl1"), ("info", "dl2"), ("evaluate", "dl2")):
+        path = tmp_path / f"{command}_{level}.h5"
+        with tables.open_file(path, "w") as file:
+            where = f"/{level}/event/telescope/parameters/LST_LSTCam"
+            for name in ("axis0", "axis1", "block0_items", "block0_values"):
+                file.create_array(where, name, np.arange(3), createparents=True)
+            file.get_node(where)._v_attrs["pandas_type"] = "frame"
+        more = ["-o", tmp_path / "out"] if command == "evaluate" else []
+        refused(gammalearn(command, path, *more), path.name, "written by pandas", "lstchain")
+
+
 def test_file_without_images(run, dl1, tmp_path, refused):
     status = run(tmp_path / "out", train=[dl1("proton_run202_prod5.params_only")])
     refused(status, "params_only", "no DL1 images", "--write-images")

@@ -13,6 +13,7 @@ from ctapipe.instrument import FocalLengthKind, SubarrayDescription
 from ctapipe.io import read_table
 from ctapipe.io.hdf5tableio import get_column_attrs, get_column_transforms
 
+from ..data_model import check_is_table
 from ..errors import EmptySelectionError, InputFileError
 from ..files import open_hdf5, reading
 from ..particles import CALIBRATION, particle_names
@@ -102,6 +103,8 @@ class LstchainDL1Reader:
         return PARAMETERS in file
 
     def _check_kind(self):
+        for node in (PARAMETERS, IMAGES):
+            check_is_table(self._file, self.path, node)
         if self.n_rows == 0:
             raise EmptySelectionError(f"'{self.path}' holds no events; leave it out.")
 

@@ -22,6 +22,7 @@ from astropy.table import Column, QTable, Table, hstack, join, vstack
 from ctapipe.containers import CoordinateFrameType, EventType
 from ctapipe.io import TableLoader, read_table
 
+from ..data_model import check_is_table
 from ..errors import EvaluationError, GammaLearnError, InputFileError
 from ..expendable import expendable
 from ..files import open_hdf5, reading
@@ -221,6 +222,7 @@ def _read(
     path: Path, wanted: list[str] | None, parameters: Sequence[str], observed: bool
 ) -> tuple[_Contents, QTable]:
     with open_hdf5(path) as h5file, reading(path, "its reconstructed events"):
+        check_is_table(h5file, path, lstchain.EVENTS)
         contents = _find_contents(h5file, path, wanted, observed)
         return contents, _read_file(h5file, path, contents, parameters)
 
@@ -437,10 +439,7 @@ def _read_file(
         if used_telescopes is None:
             used_telescopes = np.asarray(loaded["tels_with_trigger"], dtype=bool)
         events["multiplicity"] = used_telescopes.sum(axis=1)
-    if contents.level == TELESCOPE and contents.simulated:
-        events["pointing_alt"], events["pointing_az"] = _simulated_pointing(h5file, loaded)
-    else:
-        events["pointing_alt"], events["pointing_az"] = _pointing(loaded, contents.level)
+    events["pointing_alt"], events["pointing_az"] = _pointing(loaded, contents.level)
     return _showers(events, loaded, contents, path)
 
 
@@ -515,7 +514,7 @@ def _load_truth(h5file: tables.File, path: Path, contents: _Contents, parameters
             return hstack([loaded, showers[new]], metadata_conflicts="silent")
     if contents.level == SUBARRAY:
         return loader.read_subarray_events(dl2=False, simulated=simulated, observation_info=True)
-    return loader.read_telescope_events(
+    loaded = loader.read_telescope_events(
         dl2=False,
         simulated=simulated,
         observation_info=False,
@@ -528,6 +527,19 @@ def _load_truth(h5file: tables.File, path: Path, contents: _Contents, parameters
         # ctapipe's is by time, where the file has such a table.
         pointing=not simulated,
     )
+    if simulated:
+        _add_simulated_pointing(h5file, loaded)
+    return loaded
+
+
+def _add_simulated_pointing(h5file: tables.File, loaded: Table) -> None:
+    """Of each image; simulated telescopes have one pointing for an observation."""
+    pointing = np.full((2, len(loaded)), np.nan)
+    obs_id, tel_id = (np.asarray(loaded[name], dtype=np.int64) for name in ("obs_id", "tel_id"))
+    for telescope in np.unique(tel_id):
+        rows = tel_id == telescope
+        pointing[:, rows] = by_observation(h5file, int(telescope), obs_id[rows])
+    loaded["telescope_pointing_altitude"], loaded["telescope_pointing_azimuth"] = pointing * u.deg
 
 
 def _load_reconstructed(h5file: tables.File, group: str, level: str) -> Table:
@@ -602,16 +614,6 @@ def _pointing(loaded: Table, level: str) -> tuple[u.Quantity, u.Quantity]:
         if name in loaded.colnames:
             angle = np.where(known, _quantity(loaded[name], u.deg), np.nan * u.deg)
         pointing.append(angle)
-    return pointing[0], pointing[1]
-
-
-def _simulated_pointing(h5file: tables.File, loaded: Table) -> tuple[u.Quantity, u.Quantity]:
-    """Of each image; simulated telescopes have one pointing for an observation."""
-    pointing = np.full((2, len(loaded)), np.nan) * u.deg
-    obs_id, tel_id = (np.asarray(loaded[name], dtype=np.int64) for name in ("obs_id", "tel_id"))
-    for telescope in np.unique(tel_id):
-        rows = tel_id == telescope
-        pointing[:, rows] = by_observation(h5file, int(telescope), obs_id[rows]) * u.deg
     return pointing[0], pointing[1]
 
 

@@ -141,7 +141,7 @@ def _table(summaries: Sequence[dict]) -> str:
     for summary in summaries:
         noise = {}
         for camera, n_images, of_images in summary["cameras"]:
-            known = next((other for other in cameras if other.same_camera(camera)), None)
+            known = next((other for other in cameras if other.order_of(camera) is not None), None)
             if known is None:
                 cameras.append(known := camera)
             noise.setdefault(known.name, []).extend(of_images)

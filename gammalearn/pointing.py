@@ -52,8 +52,8 @@ def by_time(monitored: Table, time) -> tuple[np.ndarray, np.ndarray]:
 
 def by_observation(
     file: tables.File, tel_id: int, obs_id: np.ndarray, read: Callable[..., Table] | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Altitude and azimuth (deg) of a telescope in some observations, NaN where none is known.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Altitude and azimuth (deg) of a telescope in some observations, and whether there is any.
 
     Parameters
     ----------
@@ -66,30 +66,34 @@ def by_observation(
     Returns
     -------
     alt, az : ndarray, shape (n,)
-        Of the telescope's own table by observation; where the file has none, as before data model
+        NaN where none is known: of the telescope's own table by observation; where the file has none, as before data model
         6.0, that of all its reports, if they agree; then that of the observation block or of the
         simulation's settings.
+    listed : ndarray of bool, shape (n,)
+        Whether the file has the observation where it keeps the pointing.
     """
     read = read or (lambda path, *_: read_table(file, path))
     fixed = f"{FIXED_POINTING}/tel_{tel_id:03d}"
     if fixed in file:
         names = "telescope_pointing_altitude", "telescope_pointing_azimuth"
         table = read(fixed, "obs_id", *names)
-        return _of(obs_id, table["obs_id"], *(_degrees(table[name]) for name in names))
+        alt, az = _of(obs_id, table["obs_id"], *(_degrees(table[name]) for name in names))
+        return alt, az, np.isin(obs_id, np.asarray(table["obs_id"], dtype=np.int64))
     alt, az = np.full((2, len(obs_id)), np.nan)
     if FIXED_POINTING in file:
-        return alt, az
+        return alt, az, np.zeros(len(obs_id), dtype=bool)
     monitored = monitored_path(file, tel_id)
     if monitored is not None:
         table = read(monitored, "altitude", "azimuth")
         reports = np.column_stack([_degrees(table[name]) for name in ("altitude", "azimuth")])
         if len(np.unique(reports, axis=0)) == 1:
-            return tuple(np.full(len(obs_id), angle) for angle in reports[0])
+            alt[:], az[:] = reports[0]
+            return alt, az, np.ones(len(obs_id), dtype=bool)
     for path, pointings in ((OBSERVATION, _of_blocks), (SIMULATION, _of_settings)):
         unknown = ~(np.isfinite(alt) & np.isfinite(az))
         if path in file and np.any(unknown):
             alt[unknown], az[unknown] = _of(obs_id[unknown], *pointings(read))
-    return alt, az
+    return alt, az, np.isfinite(alt) & np.isfinite(az)
 
 
 def _of(wanted: np.ndarray, obs_id, alt: np.ndarray, az: np.ndarray):

@@ -140,14 +140,40 @@ class CameraType:
 
     def same_camera(self, other: "CameraType") -> bool:
         """Whether an image of one camera can be read as an image of the other."""
-        if self.n_pixels != other.n_pixels or self.lattice != other.lattice:
-            return False
-        if not np.isclose(
-            self.focal_length, other.focal_length, rtol=FOCAL_LENGTH_TOLERANCE, atol=0
-        ):
+        if not self._is_alike(other):
             return False
         shift = np.hypot(self.pix_x - other.pix_x, self.pix_y - other.pix_y)
         return bool(np.all(shift < PIXEL_SHIFT_TOLERANCE * self.pitch))
+
+    def order_of(self, other: "CameraType") -> np.ndarray | None:
+        """How another camera's images become ones of this camera: ``image[..., order]``.
+
+        Returns
+        -------
+        ndarray of int, shape (n_pixels,), or None
+            The other camera's pixel in the place of each of this one's; None if they are different
+            cameras.
+        """
+        if not self._is_alike(other):
+            return None
+        mine, theirs = (np.column_stack([c.pix_x, c.pix_y]) for c in (self, other))
+        shift, order = cKDTree(theirs).query(mine)
+        if np.any(shift >= PIXEL_SHIFT_TOLERANCE * self.pitch):
+            return None
+        # Less than a pitch apart, two pixels may be nearest to one.
+        return order if len(np.unique(order)) == self.n_pixels else None
+
+    def _is_alike(self, other: "CameraType") -> bool:
+        """Whether all is the same but the places of the pixels."""
+        return (
+            self.n_pixels == other.n_pixels
+            and self.lattice == other.lattice
+            and bool(
+                np.isclose(
+                    self.focal_length, other.focal_length, rtol=FOCAL_LENGTH_TOLERANCE, atol=0
+                )
+            )
+        )
 
     def to_dict(self) -> dict:
         """Plain values that rebuild the camera."""

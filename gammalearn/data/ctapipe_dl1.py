@@ -428,12 +428,11 @@ class CtapipeDL1Reader:
             return alt, az
         obs_id = np.asarray(triggers["obs_id"], dtype=np.int64)
         with self._reading(f"the pointing of telescope {tel_id}"):
-            alt, az = by_observation(self._file, tel_id, obs_id, self._read)
-        unknown = ~(np.isfinite(alt) & np.isfinite(az))
-        if np.any(unknown):
+            alt, az, listed = by_observation(self._file, tel_id, obs_id, self._read)
+        if not np.all(listed):
             raise InputFileError(
                 f"'{self.path}' has no pointing of telescope {tel_id} for observation "
-                f"{obs_id[unknown][0]}."
+                f"{obs_id[~listed][0]}."
             )
         return alt, az
 

@@ -54,6 +54,9 @@ class EventIndex:
         Files that could not be used, and why (``data.on_error="skip"``).
     faults : list of (Path, str)
         What is wrong with some events or images of files, which are left out.
+    pixel_orders : dict of (int, int) to ndarray of int
+        By file (row in ``files``) and telescope, where a file has the camera's pixels in another
+        order: the file's pixel in the place of each of the camera's.
     """
 
     files: list[Path]
@@ -63,6 +66,7 @@ class EventIndex:
     cut_flow: list[tuple[str, int, int]] = field(default_factory=list)
     skipped: list[tuple[Path, str]] = field(default_factory=list)
     faults: list[tuple[Path, str]] = field(default_factory=list)
+    pixel_orders: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
 
     def __len__(self):
         return len(self.events)
@@ -235,16 +239,21 @@ class _Merged:
         self.cameras = list(cameras or [])
         self.files: list[Path] = []
         self.parts: list[tuple[FileIndex, np.ndarray]] = []
+        # Of the cameras of each part, by their rows there.
+        self.orders: list[dict[int, np.ndarray]] = []
         self.flow = Counter()
         self.labels: list[str] = []
         self.matched: set[str] = set()
         self.faults: list[tuple[Path, str]] = []
 
     def add(self, path: Path, of_file: FileIndex) -> None:
-        cameras = [
-            self._camera(path, camera, telescope)
-            for camera, telescope in zip(of_file.cameras, of_file.telescopes, strict=True)
-        ]
+        cameras, orders = [], {}
+        for camera, telescope in zip(of_file.cameras, of_file.telescopes, strict=True):
+            row = self._camera(path, camera, telescope)
+            if not self.cameras[row].same_camera(camera):
+                orders[len(cameras)] = self.cameras[row].order_of(camera)
+            cameras.append(row)
+        self.orders.append(orders)
         self.parts.append((of_file, np.array(cameras, dtype=IMAGE_COLUMNS["camera"])))
         # Thousands of files have the same ones; they are kept once.
         of_file.cameras = [self.cameras[row] for row in cameras]
@@ -278,15 +287,27 @@ class _Merged:
             )
         if not self.files:
             return EventIndex([], self.cameras, Table(), Table(), flow, skipped, self.faults)
-        images, events = self._join()
+        images, events, pixel_orders = self._join()
         for label, n_events, n_images in flow:
             log.info("%-40s %9d events %9d images", label, n_events, n_images)
-        return EventIndex(self.files, self.cameras, images, events, flow, skipped, self.faults)
+        return EventIndex(
+            self.files,
+            self.cameras,
+            images,
+            events,
+            flow,
+            skipped,
+            self.faults,
+            pixel_orders,
+        )
 
     def _camera(self, path: Path, camera: CameraType, telescope: str) -> int:
         """Row of a camera type, a new one if there is none like it."""
         for number, known in enumerate(self.cameras):
             if known.same_camera(camera):
+                return number
+        for number, known in enumerate(self.cameras):
+            if known.order_of(camera) is not None:
                 return number
         if self.fixed_cameras:
             raise CameraError(
@@ -308,8 +329,8 @@ class _Merged:
         self.cameras.append(replace(camera, name=name))
         return len(self.cameras) - 1
 
-    def _join(self) -> tuple[Table, Table]:
-        """One table of images and one of events.
+    def _join(self) -> tuple[Table, Table, dict[tuple[int, int], np.ndarray]]:
+        """One table of images and one of events, and the orders of pixels.
 
         Each file's part is copied to its place before the next is read, so that memory holds what
         stays, and one part.
@@ -319,6 +340,7 @@ class _Merged:
         n_events = sum(part.n_rows["events"] for part, _ in self.parts)
         longest = max(len(name) for part, _ in self.parts for name in [*part.particles, "-"])
         events = _columns({**EVENT_COLUMNS, "particle": f"U{longest}"}, n_events)
+        pixel_orders = {}
         first_image = first_event = 0
         for number, (part, cameras) in enumerate(self.parts):
             of_file = part.table("images")
@@ -329,6 +351,9 @@ class _Merged:
             images["camera"][mine] = cameras[of_file["camera"]]
             images["event"][mine] += first_event
             first_image = mine.stop
+            for camera, order in self.orders[number].items():
+                for tel_id in np.unique(of_file["tel_id"][of_file["camera"] == camera]):
+                    pixel_orders[number, int(tel_id)] = order
             of_file = part.table("events")
             mine = slice(first_event, first_event + len(of_file))
             for name, column in events.items():
@@ -338,7 +363,7 @@ class _Merged:
             events["particle"][mine] = np.array(part.particles, dtype=str)[of_file["particle"]]
             first_event = mine.stop
         events["first_image"] = _first_images(events["multiplicity"])
-        return Table(images, copy=False), Table(events, copy=False)
+        return Table(images, copy=False), Table(events, copy=False), pixel_orders
 
 
 def _columns(dtypes: dict, n_rows: int) -> dict[str, np.ndarray]:

@@ -53,6 +53,7 @@ class ImageReader(Dataset):
         self.settings = settings
         self.columns = pixel_columns(settings)
         self.cleanings = cleanings(settings, index.cameras)
+        self.pixel_orders = index.pixel_orders
         self.n_pixels = [camera.n_pixels for camera in index.cameras]
         # Plain arrays: indexing an astropy table row by row is slow.
         self.file = np.asarray(images["file"])
@@ -117,6 +118,9 @@ class ImageReader(Dataset):
                     "order of its triggers, or the file has changed since it was indexed."
                 )
             self._warn_of_infinite(int(file), int(tel_id), pixels)
+            order = self.pixel_orders.get((int(file), int(tel_id)))
+            if order is not None:
+                pixels |= {name: pixels[name][:, order] for name in self.columns}
             if epoch is not None:
                 pixels = augment(pixels, image[which], self.settings.augmentation, seed, epoch)
             if self.cleanings:

@@ -205,7 +205,7 @@ def _check_cameras(trained: TrainedNetwork, subarray) -> None:
         camera = CameraType.from_geometry(
             telescope.camera.geometry, telescope.optics.equivalent_focal_length
         )
-        if not any(known.same_camera(camera) for known in trained.cameras):
+        if all(known.order_of(camera) is None for known in trained.cameras):
             raise CameraError(
                 f"Telescope {tel_id} ({telescope}) has a camera of {camera.n_pixels} pixels that "
                 "the network was not trained on; it knows "

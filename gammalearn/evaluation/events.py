@@ -538,7 +538,7 @@ def _add_simulated_pointing(h5file: tables.File, loaded: Table) -> None:
     obs_id, tel_id = (np.asarray(loaded[name], dtype=np.int64) for name in ("obs_id", "tel_id"))
     for telescope in np.unique(tel_id):
         rows = tel_id == telescope
-        pointing[:, rows] = by_observation(h5file, int(telescope), obs_id[rows])
+        pointing[:, rows] = by_observation(h5file, int(telescope), obs_id[rows])[:2]
     loaded["telescope_pointing_altitude"], loaded["telescope_pointing_azimuth"] = pointing * u.deg
 
 

@@ -67,6 +67,25 @@ class TestSameCamera:
         turned = moved(camera, pix_x=camera.pix_x[::-1], pix_y=camera.pix_y[::-1])
         assert not camera.same_camera(turned)
 
+    def test_the_order_of_another_order(self):
+        camera = hexagonal()
+        order = np.random.default_rng(1).permutation(camera.n_pixels)
+        other = moved(camera, pix_x=camera.pix_x[order] + 0.001, pix_y=camera.pix_y[order])
+        image = np.arange(camera.n_pixels) ** 2
+        np.testing.assert_array_equal(image[order][camera.order_of(other)], image)
+        np.testing.assert_array_equal(camera.order_of(camera), np.arange(camera.n_pixels))
+
+    def test_no_order_of_another_camera(self):
+        camera = hexagonal()
+        x = camera.pix_x.copy()
+        x[17] += 0.2 * 0.05
+        assert camera.order_of(moved(camera, pix_x=x)) is None
+        x[17], y = camera.pix_x[16], camera.pix_y.copy()
+        y[17] = camera.pix_y[16]
+        assert camera.order_of(moved(camera, pix_x=x, pix_y=y)) is None
+        for other in (hexagonal(7), hexagonal(focal_length=20), hexagonal(angle=0.2)):
+            assert camera.order_of(other) is None
+
     def test_turned(self):
         assert not hexagonal().same_camera(hexagonal(angle=np.pi / 3))
 

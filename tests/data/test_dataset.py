@@ -6,13 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from gammalearn.data import reading
+from gammalearn.cli import main
+from gammalearn.data import EventIndex, reading
 from gammalearn.data.channels import image_channels
+from gammalearn.data.ctapipe_dl1 import IMAGES
 from gammalearn.errors import InputFileError
 from gammalearn.pointing import FIXED_POINTING
+from gammalearn.settings import DataSettings
 
 RUN202, RUN201 = "proton_run202_prod5", "proton_run201_prod5"
 NAMES = [RUN202, "gamma_diffuse_run10_6.0.0", RUN201, "gamma_lsts_run7_7.0.0"]
+CHANNELS = ["charge", "peak_time", "cleaning_mask"]
 COLUMNS = {"charge": "image", "peak_time": "peak_time", "cleaning_mask": "image_mask"}
 
 
@@ -261,3 +265,51 @@ class TestBatch:
         tensors = [moved.index, moved.targets["energy"]]
         tensors += [t for images in moved.images.values() for t in vars(images).values()]
         assert {t.device.type for t in tensors} == {"meta"}
+
+
+class TestPixelsInAnotherOrder:
+    """The same camera, numbered differently, as different programs do."""
+
+    @pytest.fixture
+    def permuted(self, altered):
+        """Those of FlashCam, in the geometry and in all its images."""
+
+        def permute(file):
+            geometries = "/configuration/instrument/telescope/camera"
+            (geometry,) = [
+                table
+                for table in file.iter_nodes(geometries, "Table")
+                if table.name.startswith("geometry") and table.nrows == 1764
+            ]
+            order = np.random.default_rng(1).permutation(1764)
+            geometry.modify_rows(0, 1764, rows=geometry.read()[order])
+            for table in file.iter_nodes(IMAGES):
+                rows = table.read()
+                if rows["image"].shape[1] == 1764 and len(rows):
+                    for name in ("image", "peak_time", "image_mask"):
+                        rows[name] = rows[name][:, order]
+                    table.modify_rows(0, len(rows), rows=rows)
+
+        return altered(RUN202, permute)
+
+    def test_gives_the_same_images(self, make, permuted):
+        """Cleaned ones too, which need each pixel's neighbours."""
+        settings = {"cleaning": {"method": "tailcuts_clean"}, "channels": CHANNELS}
+        one, both = make(RUN202, **settings), make(RUN202, permuted, **settings)
+        assert [camera.name for camera in both.index.cameras] == ["LSTCam", "FlashCam"]
+        for event in range(len(one)):
+            expected, found = one[event], both[len(one) + event]
+            for camera, images in expected.images.items():
+                assert torch.equal(found.images[camera].pixels, images.pixels)
+
+    def test_by_a_network_that_knows_the_camera(self, make, build_index, permuted):
+        known = make(RUN202).index.cameras
+        index = EventIndex.build([permuted], DataSettings(), cameras=known)
+        assert {camera.name for camera in index.cameras} == {"LSTCam", "FlashCam"}
+        assert set(index.pixel_orders) == {
+            (0, int(t)) for t in np.unique(index.images["tel_id"]) if t > 4
+        }
+
+    def test_is_one_camera_in_the_table_of_files(self, dl1, permuted, capsys):
+        assert main(["info", str(dl1(RUN202)), str(permuted)]) == 0
+        assert capsys.readouterr().out.count("images of FlashCam") == 1

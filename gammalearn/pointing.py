@@ -66,9 +66,9 @@ def by_observation(
     Returns
     -------
     alt, az : ndarray, shape (n,)
-        NaN where none is known: of the telescope's own table by observation; where the file has none, as before data model
+        Of the telescope's own table by observation; where the file has none, as before data model
         6.0, that of all its reports, if they agree; then that of the observation block or of the
-        simulation's settings.
+        simulation's settings. NaN where none is known.
     listed : ndarray of bool, shape (n,)
         Whether the file has the observation where it keeps the pointing.
     """

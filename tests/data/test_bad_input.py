@@ -53,7 +53,7 @@ def no_text(data_dir, tmp_path):
 )
 def test_an_attribute_that_is_no_text(no_text, dl1, name, attribute, caplog):
     path = no_text(name, attribute)
-    with pytest.raises(InputFileError, match=f"'{path}' is damaged"):
+    with pytest.raises(InputFileError, match=f"'{path}': the attribute .* is no text in UTF-8"):
         EventIndex.build([path], DataSettings())
     with caplog.at_level(logging.WARNING):
         rest = EventIndex.build([path, dl1(RUN202)], DataSettings(on_error="skip"))

@@ -150,8 +150,8 @@ class TestPlaces:
         [
             # One above the other: half the distance up, half down.
             ([(70.5, 20), (69.5, 20)], [(0, 0.5), (0, -0.5)]),
-            # Side by side at the horizon: a degree of azimuth is a degree.
-            ([(0, 19), (0, 21)], [(-1, 0), (1, 0)]),
+            # Side by side just above the horizon: a degree of azimuth is a degree.
+            ([(0.01, 19), (0.01, 21)], [(-1, 0), (1, 0)]),
             # Across north, at an altitude where a degree of azimuth is half of one.
             ([(60, 359.9), (60, 0.1)], [(-0.05, 0), (0.05, 0)]),
             # Across the zenith: behind is seen above.

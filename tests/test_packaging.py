@@ -6,6 +6,8 @@ import importlib.metadata
 import importlib.util
 import re
 import runpy
+import shutil
+import subprocess
 import sys
 import tomllib
 from fnmatch import fnmatch
@@ -107,6 +109,33 @@ def test_makefile_installs_the_reference_backend_whole(setup_arguments):
     assert set(specifiers(line.split())) == set(
         specifiers(setup_arguments["extras_require"]["indexedconv"])
     )
+
+
+@pytest.mark.parametrize("where", ["pyenv", "uv", "nowhere"])
+def test_ci_finds_pythons_by_running_them(tmp_path, where):
+    """Of a version manager's folder too; a stand-in that does not work is none."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    stand_in = tmp_path / "bin" / f"python{version}"
+    stand_in.parent.mkdir()
+    stand_in.write_text("#!/bin/sh\necho 'command not found' >&2; exit 127\n")
+    stand_in.chmod(0o755)
+    folder = {"pyenv": f"pyenv/versions/{version}.99", "uv": f"uv/cpython-{version}.99-linux"}
+    found = tmp_path / folder.get(where, "elsewhere") / "bin" / "python"
+    found.parent.mkdir(parents=True)
+    found.symlink_to(sys.executable)
+    script = f"source <(sed -n '/^find_python/,/^}}/p' {ROOT}/.ci/run); find_python {version}"
+    environment = {
+        "PATH": f"{stand_in.parent}:{tmp_path / 'nothing'}",
+        "HOME": str(tmp_path),
+        "PYENV_ROOT": str(tmp_path / "pyenv"),
+        "UV_PYTHON_INSTALL_DIR": str(tmp_path / "uv"),
+    }
+    (stand_in.parent / "sed").symlink_to(shutil.which("sed"))
+    done = subprocess.run(
+        [shutil.which("bash"), "-c", script], capture_output=True, text=True, env=environment
+    )
+    assert done.stdout == ("" if where == "nowhere" else f"{found}\n")
+    assert done.returncode == (where == "nowhere")
 
 
 def test_oldest_python_is_the_same_everywhere(setup_arguments, conda_environment):

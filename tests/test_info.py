@@ -43,7 +43,7 @@ def noise_of(path, images):
     for node in images:
         for charge in np.sort(read_table(path, node)["image"].data.astype(float)):
             place = np.arange(len(charge)) / (len(charge) - 1)
-            low, high = np.interp([0.15865, 0.84135], place, charge)
+            low, high = np.interp([0.158655254, 0.841344746], place, charge)
             widths.append((high - low) / 2)
     return f"{np.median(np.square(widths)):.2g}"
 

@@ -64,7 +64,6 @@ setup(
         "llvmlite>=0.44,<0.51",
         "matplotlib>=3.9",
         "numba>=0.61,<0.69",
-        "numexpr>=2.10",
         "numpy>=2.0",
         "packaging>=24.0",
         "pydantic>=2.7",

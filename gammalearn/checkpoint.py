@@ -9,9 +9,9 @@ from textwrap import shorten
 
 import ctapipe
 import torch
-import yaml
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from . import __version__
+from . import __version__, plain_yaml
 from .camera import CameraType
 from .data.descriptors import VECTORS, count_scalars
 from .errors import CheckpointError, MissingPackageError
@@ -28,6 +28,10 @@ KEY = "gammalearn"
 #: Changes when a network of the same settings means something else by its inputs or outputs. In the
 #: first one telescopes had their positions in the ground frame.
 FORMAT = 2
+
+
+#: No number in the settings of a network is larger: features, layers, heads.
+LARGEST = 2**14
 
 
 @dataclass
@@ -146,28 +150,51 @@ def _digest(path: Path) -> str:
 def _rebuild(state: dict, digest: str) -> TrainedNetwork:
     """The network that the values of a checkpoint describe."""
     ours = state[KEY]
-    experiment = Experiment.model_validate(yaml.safe_load(ours["settings"]))
+    _check_sizes(ours)
+    experiment = Experiment.model_validate(plain_yaml.load(ours["settings"]))
     cameras = [CameraType.from_dict(camera) for camera in ours["cameras"]]
     tasks = build_tasks(experiment.tasks)
     network = build_network(experiment, cameras, tasks)
     prefix = "network."
-    network.load_state_dict(
-        {
-            name.removeprefix(prefix): value
-            for name, value in state["state_dict"].items()
-            if name.startswith(prefix)
-        }
-    )
+    weights = {
+        name.removeprefix(prefix): value
+        for name, value in state["state_dict"].items()
+        if name.startswith(prefix)
+    }
+    network.load_state_dict(weights)
+    for name, value in weights.items():
+        if not torch.isfinite(value).all():
+            raise ValueError(f"{name} is not finite")
     return TrainedNetwork(
         network=network.eval(),
         tasks=tasks,
         cameras=cameras,
         experiment=experiment,
-        trained_on=ours["trained_on"],
-        versions=ours["versions"],
+        trained_on=_Origin.model_validate(ours["trained_on"]).model_dump(),
+        versions=TypeAdapter(dict[str, str]).validate_python(ours["versions"]),
         epoch=ours["epoch"] if "epoch" in ours else _epochs_done(state),
         digest=digest,
     )
+
+
+class _Origin(BaseModel):
+    """What a network was trained on; whatever else stands there is left as it is."""
+
+    model_config = ConfigDict(extra="allow")
+
+    files: list[str] = []
+    events: dict[str, int] = {}
+
+
+def _check_sizes(ours: dict) -> None:
+    """Refuse a network that asks for more memory than any has, before it is built."""
+    waiting = [plain_yaml.load(ours["settings"]).get("network", {})]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict | list):
+            waiting += value.values() if isinstance(value, dict) else value
+        elif isinstance(value, int | float) and abs(value) > LARGEST:
+            raise ValueError(f"a network of {value:.3g} features")
 
 
 def _epochs_done(state: dict) -> int:

@@ -17,6 +17,7 @@ from .errors import GammaLearnError, SettingsError
 
 if TYPE_CHECKING:
     from .settings import EvaluationSettings, Experiment
+from .printable import printable
 
 __all__ = ["main"]
 
@@ -133,7 +134,7 @@ def predict(arguments) -> None:
         [*short, *arguments.set],
     )
     for path in files:
-        print(path)
+        print(printable(str(path)))
 
 
 def evaluate(arguments) -> None:
@@ -181,7 +182,7 @@ def simulate(arguments) -> None:
         overwrite=arguments.overwrite,
         progress=not arguments.quiet,
     )
-    print(path)
+    print(printable(str(path)))
 
 
 def info(arguments) -> int:
@@ -197,7 +198,7 @@ def info(arguments) -> int:
 
     text, errors = describe([Path(path) for path in arguments.file])
     if text:
-        print(text, flush=True)
+        print(printable(text), flush=True)
     for error in errors:
         _tell_error(error, arguments.verbose)
     return USER_ERROR if errors else 0
@@ -262,7 +263,7 @@ def _tell_error(error: GammaLearnError, verbose: int) -> None:
     """Print what a user can mend; with ``-vv`` after what it was caused by, in any process."""
     if verbose > 1:
         traceback.print_exception(error)
-    print(f"gammalearn: {error}", file=sys.stderr)
+    print(f"gammalearn: {printable(str(error))}", file=sys.stderr)
 
 
 def _experiment(arguments) -> "Experiment":

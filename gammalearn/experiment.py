@@ -43,7 +43,7 @@ from .run_report import (
     unlearnt_tasks,
 )
 from .settings import Experiment
-from .simulation.on_demand import make_missing
+from .simulation.on_demand import make_missing, usable_cores
 from .tasks import build_tasks
 from .training import (
     check_events,
@@ -438,7 +438,8 @@ def reconstruct(
                         index,
                         experiment.data,
                         experiment.training.batch_size,
-                        experiment.training.workers,
+                        # Those of the training, which may have had a larger machine.
+                        min(experiment.training.workers, usable_cores()),
                         device,
                         max_batches=1 if options.fast_dev_run else None,
                         progress=options.progress,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import yaml
 
+from . import plain_yaml
 from .errors import OutputError
 from .settings import Experiment
 
@@ -169,7 +170,7 @@ def is_of_job(folder: Path, job: str | None) -> bool:
 def _read_settings(folder: Path) -> dict:
     """The settings that a run wrote into its folder."""
     try:
-        settings = yaml.safe_load((folder / SETTINGS).read_text(encoding="utf-8"))
+        settings = plain_yaml.load((folder / SETTINGS).read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError):
         settings = None
     if not isinstance(settings, dict):

@@ -16,6 +16,7 @@ from typing import Any
 import pydantic
 import yaml
 
+from . import plain_yaml
 from .errors import SettingsError
 from .settings import Experiment, Settings, SimulationSettings, named_tasks
 
@@ -97,7 +98,7 @@ def override(experiment: Experiment, assignments: list[str]) -> Experiment:
         if not equals or not path.strip():
             raise SettingsError(f"--set {assignment}: expected a.b=value")
         try:
-            value = yaml.safe_load(text)
+            value = plain_yaml.load(text)
         except yaml.YAMLError as error:
             raise SettingsError(f"--set {assignment}: the value is not YAML") from error
         *parents, last = path.strip().split(".")
@@ -120,7 +121,7 @@ def override(experiment: Experiment, assignments: list[str]) -> Experiment:
 
 def _read_yaml(path: Path):
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        return plain_yaml.load(path.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         where = getattr(error, "problem_mark", None)
         line = f" (line {where.line + 1})" if where else ""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import yaml
 
+from . import plain_yaml
 from .errors import GammaLearnError, SettingsError, SweepError
 from .folder import SETTINGS, check_folder
 from .settings import Experiment
@@ -147,7 +148,7 @@ def _axis(text: str) -> tuple[str, list]:
     """Setting and values of ``a.b=VALUE,VALUE``."""
     path, equals, values = text.partition("=")
     try:
-        values = yaml.safe_load(f"[{values}]")
+        values = plain_yaml.load(f"[{values}]")
     except yaml.YAMLError:
         values = []
     if not equals or not path.strip() or not values:

@@ -55,7 +55,7 @@ FORBIDDEN = {
 
 #: Whom a room may know nevertheless.
 ALLOWED = {
-    "settings_reading.py": {"gammalearn.settings"},
+    "settings_reading.py": {"gammalearn.settings", "gammalearn.plain_yaml"},
     "models": {"gammalearn.settings", "gammalearn.settings_reading"},
 }
 

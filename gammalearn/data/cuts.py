@@ -2,9 +2,8 @@
 
 import ast
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-import numexpr
 import numpy as np
 from astropy.table import Table
 
@@ -12,7 +11,7 @@ from ..errors import CutError
 
 __all__ = ["names_in", "passes"]
 
-#: Functions that an expression may call; the others of numexpr have no use in a cut.
+#: Functions that an expression may call; others have no use in a cut.
 FUNCTIONS = frozenset(
     {"abs", "arctan2", "cos", "exp", "isnan", "log", "log10", "sin", "sqrt", "tan", "where"}
 )
@@ -23,6 +22,32 @@ NODES = (
     ast.Expression, ast.BinOp, ast.UnaryOp, ast.Compare, ast.Call, ast.Name, ast.Constant,
     ast.operator, ast.unaryop, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq, ast.Load,
 )  # fmt: skip
+
+
+#: What an operator does, with columns and numbers.
+OPERATORS = {
+    ast.Add: np.add,
+    ast.Sub: np.subtract,
+    ast.Mult: np.multiply,
+    ast.Div: np.true_divide,
+    ast.Mod: np.fmod,
+    ast.Pow: np.float_power,
+    ast.BitAnd: np.bitwise_and,
+    ast.BitOr: np.bitwise_or,
+    ast.BitXor: np.bitwise_xor,
+    ast.Invert: np.invert,
+    ast.USub: np.negative,
+    ast.UAdd: np.positive,
+    ast.Lt: np.less,
+    ast.LtE: np.less_equal,
+    ast.Gt: np.greater,
+    ast.GtE: np.greater_equal,
+    ast.Eq: np.equal,
+    ast.NotEq: np.not_equal,
+}
+
+#: Characters of a cut.
+LONGEST = 1000
 
 
 def names_in(expressions: Iterable[str]) -> set[str]:
@@ -40,7 +65,12 @@ def names_in(expressions: Iterable[str]) -> set[str]:
 
 
 def _parse(expression: str) -> ast.Expression:
-    """The tree of an expression that numexpr may have."""
+    """The tree of an expression of what a cut is made of."""
+    if len(expression) > LONGEST:
+        raise CutError(
+            f"The cut '{expression[:40]} …' of {len(expression)} characters is too long; write it "
+            "as several, which must all be met."
+        )
     try:
         tree = ast.parse(expression.strip(), mode="eval")
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
@@ -93,7 +123,7 @@ def passes(
     Parameters
     ----------
     expressions : sequence of str
-        Conditions in numexpr's syntax, e.g. ``(hillas_intensity > 50) & (hillas_width < 1)``.
+        Conditions, e.g. ``(hillas_intensity > 50) & (hillas_width < 1)``.
     columns : Table
     source : str
         Where the table comes from, for the error.
@@ -123,10 +153,11 @@ def passes(
                 f"{hint}"
             )
         values = {name: np.asarray(columns[name]) for name in names}
-        # numexpr compares bytes, not text.
-        values = {k: v.astype("S") if v.dtype.kind == "U" else v for k, v in values.items()}
+        # Text is text, whatever the file has it as.
+        values = {k: v.astype("U") if v.dtype.kind == "S" else v for k, v in values.items()}
         try:
-            result = numexpr.evaluate(_with_bytes(tree), local_dict=values, global_dict={})
+            with np.errstate(all="ignore"):
+                result = np.asarray(_value(tree.body, values))
         except Exception as error:
             raise CutError(f"The cut '{expression}' cannot be evaluated: {error}.") from error
         if result.dtype != bool:
@@ -149,11 +180,31 @@ def _alike(unknown: str, known: Sequence[str]) -> list[str]:
     return list(dict.fromkeys([*prefixed, *difflib.get_close_matches(unknown, known, n=3)]))[:3]
 
 
-def _with_bytes(tree: ast.Expression) -> str:
-    """The expression with its text constants as bytes."""
+def _value(node: ast.AST, columns: Mapping[str, np.ndarray]):
+    """What a part of an expression is, for each row."""
+    match node:
+        case ast.Constant(value=value):
+            return value if isinstance(value, str) else _number(value)
+        case ast.Name(id=name):
+            return columns[name]
+        case ast.UnaryOp(op=operator, operand=operand):
+            return OPERATORS[type(operator)](_value(operand, columns))
+        case ast.BinOp(op=operator, left=left, right=right):
+            left, right = _value(left, columns), _value(right, columns)
+            numbers = isinstance(left, np.generic) and isinstance(right, np.generic)
+            with np.errstate(all="raise" if numbers else "ignore"):
+                return OPERATORS[type(operator)](left, right)
+        case ast.Compare(ops=[operator], left=left, comparators=[right]):
+            return OPERATORS[type(operator)](_value(left, columns), _value(right, columns))
+        case ast.Call(func=ast.Name(id=name), args=arguments):
+            return getattr(np, name)(*(_value(argument, columns) for argument in arguments))
+    raise ValueError(f"{ast.unparse(node)} is not known here")
 
-    class Encode(ast.NodeTransformer):
-        def visit_Constant(self, node):
-            return ast.Constant(node.value.encode()) if isinstance(node.value, str) else node
 
-    return ast.unparse(Encode().visit(tree))
+def _number(value: bool | int | float) -> np.generic:
+    """NumPy's, which is of bounded size and, by a text, of double precision."""
+    if isinstance(value, bool):
+        return np.bool_(value)
+    if isinstance(value, int) and abs(value) < 2**63:
+        return np.int64(value)
+    return np.float64(value)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from .. import __version__
+from .. import __version__, plain_yaml
 from ..expendable import read_expendably
 from ..files import open_hdf5, reading, sha256
 from ..settings import EvaluationSettings
@@ -46,8 +46,13 @@ class InputFile:
     @property
     def seed(self) -> int | None:
         """The seed of its training, if that is known."""
-        settings = yaml.safe_load(self.settings) if self.settings else {}
-        return (settings or {}).get("training", {}).get("seed")
+        try:
+            settings = plain_yaml.load(self.settings)
+        except yaml.YAMLError:
+            return None
+        training = settings.get("training") if isinstance(settings, dict) else None
+        seed = training.get("seed") if isinstance(training, dict) else None
+        return seed if isinstance(seed, int) else None
 
 
 def describe_input(path: Path, label: str = "") -> InputFile:

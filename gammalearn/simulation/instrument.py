@@ -18,6 +18,7 @@ import yaml
 from astropy.coordinates import EarthLocation
 from ctapipe.instrument import SubarrayDescription
 
+from .. import plain_yaml
 from ..errors import SettingsError
 from .telescopes import TELESCOPE_TYPES, TelescopeModel, telescope_model
 
@@ -146,7 +147,7 @@ def _layout_files():
 def _read(source, given) -> _Layout:
     """The layout in a file; errors name it as the user did."""
     try:
-        return _Layout.model_validate(yaml.safe_load(source.read_text(encoding="utf-8")))
+        return _Layout.model_validate(plain_yaml.load(source.read_text(encoding="utf-8")))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"The array layout '{given}' is not a YAML file.") from error
     except pydantic.ValidationError as error:

@@ -6,6 +6,7 @@ from pathlib import Path
 import tables
 import yaml
 
+from .. import plain_yaml
 from ..expendable import read_expendably
 from ..files import open_hdf5, reading
 from ..settings import SimulationSettings
@@ -34,7 +35,7 @@ def read_record(path: Path) -> dict | None:
         If the file cannot be read.
     """
     record = read_expendably(_record, path)
-    return None if record is None else yaml.safe_load(record)
+    return None if record is None else plain_yaml.load(str(record))
 
 
 def _record(path: Path) -> str | None:

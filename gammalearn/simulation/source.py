@@ -9,6 +9,7 @@ from ctapipe.containers import ArrayEventContainer
 from ctapipe.core import Provenance
 from ctapipe.io import DataLevel, EventSource
 
+from .. import plain_yaml
 from ..distrust import distrust_files
 from .run import FIRST_SHOWER, SimulatedRun
 
@@ -38,7 +39,7 @@ class GammaLearnEventSource(EventSource):
         if path.suffix not in {".yaml", ".yml"} or not path.is_file():
             return False
         try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8"))
+            values = plain_yaml.load(path.read_text(encoding="utf-8"))
         except (yaml.YAMLError, UnicodeDecodeError):
             return False
         return isinstance(values, dict) and values.keys() >= NEEDED

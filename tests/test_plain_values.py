@@ -1,0 +1,158 @@
+"""Settings, cuts and checkpoints that want too much: one sentence, and at once."""
+
+import math
+from contextlib import suppress
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from astropy.table import Table
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gammalearn import plain_yaml
+from gammalearn.checkpoint import KEY, load_checkpoint
+from gammalearn.cli import main
+from gammalearn.data.cuts import passes
+from gammalearn.errors import CheckpointError, CutError
+from gammalearn.evaluation.provenance import InputFile
+from gammalearn.models import find_checkpoint
+from gammalearn.printable import printable
+
+#: Ten to the ninth values in ten lines.
+BOMB = "a0: &a0 [x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10)
+)
+
+HOSTILE = {
+    "bomb": BOMB,
+    "merged": "a: &a {x: 1}\n" + "".join(f"b{n}: &b{n} {{<<: [{', '.join(['*a'] * 400)}]}}\n"
+                                         for n in range(400)),
+    "deep": "[" * 100_000,
+    "deeper": "- " * 5000 + "x",
+    "itself": "a: &a [*a]",
+    "object": "!!python/object/apply:os.mkdir [ran]",
+    "date": "data: 2020-99-99",
+    "unhashable": "{[1]: 2, {}: 3}",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_settings(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.yaml").write_text(HOSTILE[name])
+    assert main(["run", "x.yaml"]) == 2
+    assert "'x.yaml' is not YAML" in capsys.readouterr().err
+    assert not (tmp_path / "ran").exists()
+
+
+def test_aliases_that_stand_for_few_values_are_read():
+    assert plain_yaml.load("a: &a {x: [1, 2]}\nb: *a\nc: {<<: *a, y: 3}") == {
+        "a": {"x": [1, 2]},
+        "b": {"x": [1, 2]},
+        "c": {"x": [1, 2], "y": 3},
+    }
+
+
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(PLAIN)
+def test_other_yaml_is_as_ever(value):
+    text = yaml.safe_dump(value)
+    assert plain_yaml.load(text) == yaml.safe_load(text)
+
+
+@pytest.mark.parametrize("settings", ["", "[]", "training: 3", "training: {seed: x}", BOMB, "["])
+def test_settings_in_dl2(settings):
+    assert InputFile("x", "0", settings=settings).seed is None
+
+
+@pytest.mark.parametrize(
+    "cut",
+    ["9**9**9**9**9 > 1", "1 < 2**-1", "a > " + "9" * 30 + "**9999", "~" * 900 + "(a > 1)",
+     "a > 1" + " + 1" * 300, "a @ a > 1", "a // 0 > 1", "a > 1j", "a < b'x'", "a << 99 > 1"],
+)  # fmt: skip
+def test_cuts_end(cut):
+    """Each either means something or is refused."""
+    with suppress(CutError):
+        passes([cut], Table({"a": [1.0, 2.0]}), "x")
+
+
+@pytest.mark.parametrize(
+    ("cut", "expected"),
+    [
+        ("(a > 1) & (n % 2 == 1)", [False, False, True]),
+        ("(a > 1) | (name == 'x')", [True, True, True]),
+        ("~(name != 'x')", [True, False, False]),
+        ("log10(a) + abs(-n) / 2 >= 1.5", [False, False, True]),
+        ("where(n > 1, a, 0) ** 2 > 3", [False, True, True]),
+        ("f > 0.1", [True, True, True]),
+        ("n / 2 == 0.5", [True, False, False]),
+    ],
+)
+def test_cuts_mean_what_they_say(cut, expected):
+    columns = Table({"a": [1.0, 2.0, 3.0], "n": [1, 2, 3], "name": ["x", "y", "z"]})
+    columns["f"] = np.full(3, 0.1, dtype=np.float32)  # a little more than 0.1
+    assert passes([cut], columns, "x").tolist() == expected
+
+
+class TestCheckpoints:
+    @pytest.fixture
+    def changed(self, tmp_path):
+        """Function that gives a copy of a shipped network after ``change(state)``."""
+
+        def make(change):
+            state = torch.load(find_checkpoint("lst4-stereo"), weights_only=True)
+            change(state)
+            path = tmp_path / "changed.ckpt"
+            torch.save(state, path)
+            return path
+
+        return make
+
+    @pytest.mark.parametrize(
+        "values",
+        [
+            {"versions": None},
+            {"versions": {"gammalearn": ["\x1b[2J"]}},
+            {"versions": []},
+            {"trained_on": None},
+            {"trained_on": {"files": 3, "events": {}}},
+            {"trained_on": {"files": [], "events": {"gamma": "many"}}},
+            {"settings": BOMB},
+            {"settings": "network: {embedding: 1000000000}"},
+            {"settings": "network: {channels: [4, 4, 1.0e+300]}"},
+            {"settings": None},
+            {"settings": "["},
+            {"cameras": [1]},
+        ],
+    )
+    def test_what_they_say(self, values, changed, capsys):
+        path = changed(lambda state: state[KEY].update(values))
+        assert main(["info", str(path)]) == 2
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1 and str(path) in said and "\x1b" not in said
+
+    @pytest.mark.parametrize("value", [math.nan, math.inf])
+    def test_weights_that_are_no_numbers(self, value, changed):
+        def spoil(state):
+            name = next(n for n, v in state["state_dict"].items() if v.is_floating_point())
+            state["state_dict"][name].view(-1)[0] = value
+
+        with pytest.raises(CheckpointError, match="is not finite"):
+            load_checkpoint(changed(spoil))
+
+
+def test_the_terminal_is_left_alone(tmp_path, capsys):
+    name = "\x1b]0;owned\x07\x1b[2J\u202efdp.h5"
+    assert main(["info", str(tmp_path / name)]) == 2
+    said = capsys.readouterr().err
+    assert "\\x1b]0;owned\\x07\\x1b[2J\\u202efdp.h5" in said and "\x1b" not in said
+    assert printable("Ĉerenkov\tγ\n✦") == "Ĉerenkov\tγ\n✦"
+    assert printable("\udcff") == "\\udcff"

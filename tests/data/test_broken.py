@@ -8,7 +8,7 @@ from astropy.table import Table
 from ctapipe.io import read_table, write_table
 
 from gammalearn.data import EventDataset, EventIndex
-from gammalearn.data.ctapipe_dl1 import SHOWER, TEL_TRIGGER, CtapipeDL1Reader
+from gammalearn.data.ctapipe_dl1 import TEL_TRIGGER, CtapipeDL1Reader
 from gammalearn.data.lstchain_dl1 import LstchainDL1Reader
 from gammalearn.settings import DataSettings
 
@@ -56,7 +56,7 @@ def test_observed_events_have_the_latest_calibration_before_them(altered):
         between = (time.max() - time.min()).to_value(u.s) / 2
         # Not in the order of time; and one that comes after all.
         calibrated([between, -9, 4 * between], (0, 5), (1, 3), (0, 1))(file)
-        file.remove_node(SHOWER)
+        file.remove_node("/simulation", recursive=True)
 
     with CtapipeDL1Reader(altered(FILE, change)) as reader:
         first, second = missing(reader)
@@ -68,7 +68,7 @@ def test_observed_events_have_the_latest_calibration_before_them(altered):
 def test_events_before_the_first_calibration_have_that(altered):
     def change(file):
         calibrated([1000, 2000], (0, 5), (0, 6))(file)
-        file.remove_node(SHOWER)
+        file.remove_node("/simulation", recursive=True)
 
     with CtapipeDL1Reader(altered(FILE, change)) as reader:
         assert missing(reader) == [[0, 5], [1, 5]]

@@ -60,8 +60,8 @@ def test_observed_events_have_the_latest_calibration_before_them(altered):
 
     with CtapipeDL1Reader(altered(FILE, change)) as reader:
         first, second = missing(reader)
-        time = reader._image_triggers(TELESCOPE)["time"]
-        early, late = np.argsort(time)
+        trigger = read_table(reader.path, TEL_TRIGGER)
+        early, late = np.argsort(trigger["time"][trigger["tel_id"] == TELESCOPE])
     assert sorted([first, second]) == sorted([[early, 3], [late, 5]])
 
 

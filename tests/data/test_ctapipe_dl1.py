@@ -215,8 +215,8 @@ class TestDataModels:
                         images = part.images(tel_id, ["hillas_intensity"])
                         row = match_rows(keys(images), keys(merged.images(tel_id)))
                         whole = merged.images(tel_id, ["hillas_intensity"])[row]
-                        # Rows are those of each file's own table.
-                        for column in set(images.colnames) - {"row"}:
+                        # The event is its row in each file's own table.
+                        for column in set(images.colnames) - {"event"}:
                             np.testing.assert_array_equal(whole[column], images[column])
                         np.testing.assert_array_equal(
                             merged.pixels(tel_id, row, ["charge"])["charge"],

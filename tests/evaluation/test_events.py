@@ -60,6 +60,8 @@ def test_events_of_the_subarray(dl2_file, sample):
         "simulated": True,
         "algorithms": dict.fromkeys(("energy", "direction", "particle_type"), "Test"),
         "files": ["sample.dl2.h5"],
+        "paths": [dl2_file],
+        "skipped": [],
         "notes": [],
     }
     for name in ("true_energy", "true_alt", "true_az", "reco_energy", "reco_alt", "reco_az"):

@@ -35,6 +35,7 @@ def _own_cache(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _own_logging():
     """No test starts with what the command line set for its process in another."""
+    logging.getLogger().setLevel(logging.WARNING)
     logging.getLogger("gammalearn").setLevel(logging.NOTSET)
 
 

@@ -20,7 +20,7 @@ import torch
 from ablations import reconstructed
 from engine import machine
 from sklearn.metrics import roc_auc_score
-from telescopes import half_width, samples
+from telescopes import half_width, judge, samples
 
 from gammalearn.checkpoint import load_checkpoint
 from gammalearn.data import CameraImages, EventDataset, EventIndex, columns_of
@@ -115,19 +115,6 @@ def inputs(experiment) -> dict[str, Exchange]:
     return found
 
 
-def judge(trained, network, dataset, events) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Rows of the events, and angle (deg), relative error of the energy and gammaness of each."""
-    outputs, rows = reconstructed(network, dataset)
-    tasks, events = trained.tasks, events[rows]
-    true = {name: torch.from_numpy(tasks[name].truth(events)) for name in ("direction", "energy")}
-    log_ratio = tasks["energy"].value(outputs["energy"]) - true["energy"]
-    return rows, {
-        "direction": tasks["direction"].distance(outputs["direction"], true["direction"]).numpy(),
-        "energy": 10 ** log_ratio[:, 0].numpy() - 1,
-        "separation": outputs["particle_type"][:, 0].numpy(),
-    }
-
-
 def figures(found, gamma: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """The three figures for some rows of the events, shape (3,)."""
     gammas = rows[gamma[rows]]
@@ -135,7 +122,7 @@ def figures(found, gamma: np.ndarray, rows: np.ndarray) -> np.ndarray:
         [
             np.quantile(found["direction"][gammas], 0.68),
             half_width(found["energy"][gammas]),
-            1 - roc_auc_score(gamma[rows], found["separation"][rows]),
+            1 - roc_auc_score(gamma[rows], found["gammaness"][rows]),
         ]
     )
 
@@ -182,14 +169,16 @@ def main() -> None:
     )
     dataset = EventDataset(index, data, parameters=parameters)
     network = for_inference(trained.network)
-    rows, intact = judge(trained, network, dataset, index.events)
+    outputs, rows = reconstructed(network, dataset)
     events = index.events[rows]
+    intact = judge(trained.tasks, outputs, events)
     gamma = np.asarray(events["particle"]) == "gamma"
     everything, boot = np.arange(len(events)), samples(events)
     before = [figures(intact, gamma, sample) for sample in (everything, *boot)]
     table = {}
     for name, exchange in inputs(trained.experiment).items():
-        _, found = judge(trained, Exchanged(network, exchange), dataset, index.events)
+        outputs, _ = reconstructed(Exchanged(network, exchange), dataset)
+        found = judge(trained.tasks, outputs, events)
         ratios = np.array(
             [
                 figures(found, gamma, sample) / of_intact

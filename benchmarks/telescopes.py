@@ -67,7 +67,7 @@ def estimates(trained, network, files, telescopes, wanted=None):
     -------
     events : Table
     values : dict of str to ndarray, shape (n_events,)
-        ``direction``, the angle to the truth (deg); ``energy``, the relative error; ``gammaness``.
+        As `judge` gives them.
     """
     settings = trained.experiment.data.model_copy(
         update={"telescopes": list(telescopes), "min_multiplicity": len(telescopes)}
@@ -84,10 +84,20 @@ def estimates(trained, network, files, telescopes, wanted=None):
     order = np.lexsort([np.asarray(index.events[name])[rows] for name in reversed(KEYS)])
     events = index.events[rows[order]]
     outputs = {name: output[torch.from_numpy(order)] for name, output in outputs.items()}
-    tasks = trained.tasks
+    return events, judge(trained.tasks, outputs, events)
+
+
+def judge(tasks, outputs, events) -> dict[str, np.ndarray]:
+    """How outputs compare with the truth, event by event.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (n_events,)
+        ``direction``, the angle to the truth (deg); ``energy``, the relative error; ``gammaness``.
+    """
     true = {name: torch.from_numpy(tasks[name].truth(events)) for name in ("direction", "energy")}
     log_ratio = tasks["energy"].value(outputs["energy"]) - true["energy"]
-    return events, {
+    return {
         "direction": tasks["direction"].distance(outputs["direction"], true["direction"]).numpy(),
         "energy": 10 ** log_ratio[:, 0].numpy() - 1,
         "gammaness": outputs["particle_type"][:, 0].numpy(),

@@ -8,6 +8,7 @@ import numpy as np
 from study_results import (
     ALONG,
     BASELINE,
+    BRIGHT,
     BY_ENERGY,
     HILLAS,
     LST1,
@@ -145,6 +146,7 @@ def compose(numbers: Mapping) -> list[str]:
         *_in_short(numbers.get("totals", {})),
         *_contenders(numbers["contenders"], numbers["events"]),
         *_totals(numbers.get("totals", {})),
+        *_bright(numbers.get("bright", {})),
         *_one_telescope(numbers.get("one_telescope", {})),
         *_energies(numbers.get("cores", {})),
         *_bins(numbers.get("multiplicity", {}), numbers.get("offset", {})),
@@ -220,16 +222,32 @@ def _totals(totals: Mapping) -> list[str]:
         "once. Another seed changes its values too, and that is not part of the errors.",
     ]
     for label in (BASELINE, MONO):
-        if all(label in figures for figures in totals.values()):
-            parts += [
-                f"The same over {_name(label)}. Resolutions, 1 − AUC and protons are divided by "
-                "its own, so a ratio below 1 is better. Biases are subtracted. Ratios compare the "
-                "same showers, so their errors are smaller than those of the two values. The "
-                "significance of the difference (σ) stands in brackets: it is negative where the "
-                "value is smaller.",
-                _relations(totals, label, [other for other in _labels(totals) if other != label]),
-            ]
+        parts += _over(totals, label)
     return parts
+
+
+def _over(totals: Mapping, reference: str) -> list[str]:
+    """All contenders relative to one of them."""
+    if not all(reference in figures for figures in totals.values()):
+        return []
+    return [
+        f"The same over {_name(reference)}. Resolutions, 1 − AUC and protons are divided by its "
+        "own, so a ratio below 1 is better. Biases are subtracted. Ratios compare the same "
+        "showers, so their errors are smaller than those of the two values. The significance of "
+        "the difference (σ) stands in brackets: it is negative where the value is smaller.",
+        _relations(totals, reference, [name for name in _labels(totals) if name != reference]),
+    ]
+
+
+def _bright(figures: Mapping) -> list[str]:
+    if not figures:
+        return []
+    return [
+        f"## Above {BRIGHT:g}",
+        f"The gammas with a true energy above {BRIGHT:g} alone: {_count(figures)}.",
+        _values(figures),
+        *_over(figures, MONO),
+    ]
 
 
 def _one_telescope(figures: Mapping) -> list[str]:

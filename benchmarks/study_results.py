@@ -60,6 +60,9 @@ BANDS = np.geomspace(*SETTINGS.energy_range, 4) * u.TeV
 #: Metres from the centre of the array: as far as cores fall, and among the telescopes.
 CORES = {"up to 350 m": np.inf, "within 150 m": 150.0}
 
+#: Showers above it give enough light in several telescopes for stereo to gain most.
+BRIGHT = 200 * u.GeV
+
 MULTIPLICITIES = (2, 3, 4)
 OFFSETS_DEG = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5)
 
@@ -124,8 +127,9 @@ def compare_contenders(complete: Sequence, pictures: Pictures) -> dict:
     Returns
     -------
     numbers : dict
-        ``events`` (of each, whether or not others have them), ``totals``, ``one_telescope``,
-        ``cores``, ``multiplicity`` and ``offset``, as far as there are contenders for them.
+        ``events`` (of each, whether or not others have them), ``totals``, ``bright``,
+        ``one_telescope``, ``cores``, ``multiplicity`` and ``offset``, as far as there are
+        contenders for them.
     """
     sources = read_sources(
         [str(training.output) for training in complete], [training.name for training in complete]
@@ -140,6 +144,12 @@ def compare_contenders(complete: Sequence, pictures: Pictures) -> dict:
     numbers["totals"] = figures_over(
         contenders, [n for n in (BASELINE, MONO, STEREO) if n in labels]
     )
+    events = _events(contenders)
+    bright = np.asarray(events["event"])[events["true_energy"] > BRIGHT]
+    if len(bright):
+        numbers["bright"] = figures_over(
+            limited(contenders, bright), [MONO], ("energy", "direction")
+        )
     of_one = [c for c in lined_up if c.label == LST1]
     if of_one:
         first = [contender for contender in contenders if contender.label in ORDER[:3]]

@@ -112,14 +112,20 @@ def test_identical_events_are_compared_with_baseline_and_mono(page):
     assert "nan" not in text and "None" not in text
 
 
-def test_selections_are_of_the_events(page):
+def test_selections_are_of_the_events(page, make_truth):
     _, text, numbers = page
+    n_bright = int(np.sum(make_truth(400)["true_energy"] > 0.2 * u.TeV))
+    assert 0 < n_bright < 400
     everywhere, inside = (
         sum(point["events"] for point in figures["angular_resolution_68"]["baseline"])
         for figures in numbers["cores"].values()
     )
     # Of a square of 400 m.
     assert inside / everywhere == pytest.approx(np.pi * 150**2 / 400**2, abs=0.1)
+    bright = numbers["bright"]["angular_resolution_68"]["lst4_stereo"]
+    assert bright["events"] == n_bright
+    assert "## Above 200 GeV" in text
+    assert f"true energy above 200 GeV alone: {n_bright} gammas" in text
     by_number = [
         figures["energy_resolution"]["baseline"]["events"]
         for figures in numbers["multiplicity"].values()

@@ -50,6 +50,7 @@ FOLDER = Path(__file__).parents[1] / "experiment_settings" / "study"
 #: The contenders, the most important first.
 CONTENDERS = (
     "lst4_stereo",
+    "lst4_stereo_longer",
     "lst4_mono",
     "baseline",
     "hillas",

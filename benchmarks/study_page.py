@@ -11,6 +11,7 @@ from study_results import (
     BRIGHT,
     BY_ENERGY,
     HILLAS,
+    LONGER,
     LST1,
     MONO,
     REFERENCES,
@@ -170,7 +171,7 @@ def _in_short(totals: Mapping) -> list[str]:
         unit = "°" if "deg" in SHOWN[statistic][0] else " %"
         values = [
             f"{_value(figures[label], SHOWN[statistic][1])}{unit} with {_name(label)}"
-            for label in (STEREO, MONO, BASELINE)
+            for label in (LONGER, STEREO, MONO, BASELINE)
             if label in figures
         ]
         if STEREO in figures and len(values) > 1:

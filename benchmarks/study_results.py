@@ -41,13 +41,13 @@ from gammalearn.evaluation.writing import make_folder, write_whole
 from gammalearn.settings import EvaluationSettings
 
 #: Contenders that are treated in a way of their own. Of one telescope, the mean is the image.
-STEREO, PARAMETERS = "lst4_stereo", "lst4_parameters"
+STEREO, LONGER, PARAMETERS = "lst4_stereo", "lst4_stereo_longer", "lst4_parameters"
 BASELINE, HILLAS = "baseline", "hillas"
 MONO, MONO_IMAGES = f"lst4_mono, {MEAN}", f"lst4_mono, {EACH}"
 LST1, LST1_IMAGES = f"lst1_mono, {MEAN}", f"lst1_mono, {EACH}"
 
 #: The first ones of all tables. Pictures have no others, which would hide each other.
-ORDER = (BASELINE, STEREO, MONO, PARAMETERS, "conv5_stereo", HILLAS)
+ORDER = (BASELINE, STEREO, MONO, LONGER, PARAMETERS, "conv5_stereo", HILLAS)
 
 #: Published curves that are drawn.
 REFERENCES = ("lst4_requirement", "ctao_north", "lst1_mono")

@@ -37,12 +37,12 @@ MONO = {"grouping": "mono", "min_multiplicity": 1}
 IMAGES_ALONE = {"keypoints": 0, "parameters": [], "geometry": False}
 
 
-def contender(data=None, network=None) -> Experiment:
+def contender(data=None, network=None, training=None) -> Experiment:
     """A contender of the study.
 
     Parameters
     ----------
-    data, network : dict, optional
+    data, network, training : dict, optional
         Settings other than those of the stereo network, by name.
 
     Returns
@@ -64,6 +64,7 @@ def contender(data=None, network=None) -> Experiment:
                 "schedule": "one_cycle",
                 "weight_averaging": 0.999,
                 "seed": 1,
+                **(training or {}),
             },
             "evaluation": {"references": ["lst1_mono" if mono else "lst4_requirement"]},
         }

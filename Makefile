@@ -16,10 +16,11 @@ PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-ch
 CREATED = $(VENV)/.created
 INSTALLED = $(VENV)/.installed
 TESTABLE = $(VENV)/.testable
+DOCUMENTABLE = $(VENV)/.documentable
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run study test lint clean
+.PHONY: help install run study test lint docs clean
 
 help: ## list these targets
 	@echo "GammaLearn: deep-learning event reconstruction for Cherenkov telescopes"
@@ -46,8 +47,12 @@ lint: $(TESTABLE) ## check style and format, changing nothing
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 
+docs: $(DOCUMENTABLE) ## build the site into docs/_build; a warning is an error
+	$(VENV)/bin/python -m sphinx -W --keep-going -q -b html docs docs/_build
+	@echo "Open docs/_build/index.html"
+
 clean: ## remove .venv, builds and caches; data/ and runs/ stay
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist docs/_build docs/reference/_api *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each candidate is run, not looked up: a version manager's stand-in may be found and still not work.
@@ -81,4 +86,10 @@ $(TESTABLE): $(INSTALLED)
 	@rm -f $@
 	@echo "Installing what the tests need"
 	@$(PIP_INSTALL) --editable '.[test]'
+	@touch $@
+
+$(DOCUMENTABLE): $(INSTALLED)
+	@rm -f $@
+	@echo "Installing what the documentation needs"
+	@$(PIP_INSTALL) --editable '.[docs]'
 	@touch $@

@@ -95,6 +95,12 @@ setup(
             "regions>=0.9,<0.12",  # gammapy 2.1 imports what 0.12 has no more, and does not say so
             "ruff>=0.11",
         ],
-        "docs": ["myst-parser>=3.0", "numpydoc>=1.7", "sphinx>=7.3"],
+        "docs": [
+            "myst-parser>=4.0",
+            "numpydoc>=1.8",
+            "pydata-sphinx-theme>=0.16",
+            "sphinx>=8.0",
+            "sphinx-design>=0.6",
+        ],
     },
 )

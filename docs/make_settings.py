@@ -1,4 +1,4 @@
-"""Writes settings.md, the reference of all settings, from the settings' own words.
+"""Writes reference/settings.md, the reference of all settings, from the settings' own words.
 
 Run it after a change of gammalearn/settings.py: ``python docs/make_settings.py``.
 """
@@ -103,4 +103,5 @@ def settings_reference() -> str:
 
 
 if __name__ == "__main__":
-    Path(__file__).with_name("settings.md").write_text(settings_reference(), encoding="utf-8")
+    page = Path(__file__).with_name("reference") / "settings.md"
+    page.write_text(settings_reference(), encoding="utf-8")

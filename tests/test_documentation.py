@@ -29,9 +29,13 @@ def test_snippets_of_the_readme_run(read):
         exec(snippet, {})
 
 
-def test_the_guide_shows_a_task_that_is_found(read):
-    data_settings, snippet = snippets(read("docs/guide.md"))
+def test_the_pages_show_settings_that_are_valid(read):
+    (data_settings,) = snippets(read("docs/explanation/pixels.md"))
     exec(data_settings, {})
+
+
+def test_the_pages_show_a_task_that_is_found(read):
+    (snippet,) = snippets(read("docs/howto/new_task.md"))
     scope = {"__name__": "snippet"}
     exec(snippet, scope)
     task = scope["FirstInteractionTask"]
@@ -53,17 +57,38 @@ def test_the_guide_shows_a_task_that_is_found(read):
     assert "first_interaction" not in available_tasks()
 
 
-def test_every_link_leads_somewhere(read, pytestconfig):
-    for name in ("README.md", "docs/guide.md", "docs/index.md"):
-        folder = (pytestconfig.rootpath / name).parent
-        for target in re.findall(r"\]\(([^)#]+)\)", read(name)):
+@pytest.fixture(scope="module")
+def pages(pytestconfig):
+    """Each page of the site and the README, with its text."""
+    root = pytestconfig.rootpath
+    files = [root / "README.md", *(root / "docs").rglob("*.md")]
+    return {
+        path: path.read_text(encoding="utf-8")
+        for path in files
+        if path.relative_to(root).parts[1:2] != ("_build",)
+    }
+
+
+def test_every_link_leads_somewhere(pages):
+    for path, text in pages.items():
+        for target in re.findall(r"\]\(([^)#]+)", text):
             if not target.startswith("http"):
-                assert (folder / target).exists(), f"{name} links to {target}"
+                assert (path.parent / target).exists(), f"{path} links to {target}"
+
+
+def test_every_page_is_in_the_contents(pages, pytestconfig):
+    docs = pytestconfig.rootpath / "docs"
+    listed = {docs / "index.md"}
+    for path, text in pages.items():
+        for block in re.findall(r"^```{toctree}\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE):
+            entries = [line for line in block.split() if line.endswith(".md")]
+            listed |= {(path.parent / entry).resolve() for entry in entries}
+    assert listed == {path for path in pages if docs in path.parents}
 
 
 def test_the_reference_of_the_settings_is_up_to_date(read, pytestconfig):
     script = runpy.run_path(str(pytestconfig.rootpath / "docs" / "make_settings.py"))
-    assert read("docs/settings.md") == script["settings_reference"]()
+    assert read("docs/reference/settings.md") == script["settings_reference"]()
 
 
 def test_every_setting_says_what_it_is():

@@ -41,7 +41,7 @@ def row_shape(grid: PixelGrid) -> tuple[int, int]:
 
 
 def on_row(features: Tensor, shape: tuple[int, int]) -> bool:
-    """Whether features lie in a row, (n_images, channels, *row_shape(grid))."""
+    """Whether features lie in a row, (n_images, channels) and the two of `row_shape`."""
     return features.ndim == 4 and features.shape[2:] == shape
 
 

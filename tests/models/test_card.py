@@ -73,10 +73,12 @@ def test_no_card(tmp_path):
         read_card(tmp_path / "none.yaml")
 
 
-def test_the_guide_shows_a_card(write_card, pytestconfig):
-    guide = (pytestconfig.rootpath / "docs" / "guide.md").read_text(encoding="utf-8")
+def test_the_documentation_shows_a_card(write_card, pytestconfig):
+    page = (pytestconfig.rootpath / "docs" / "howto" / "shipped_networks.md").read_text(
+        encoding="utf-8"
+    )
     (block,) = re.findall(
-        r"^    title: .*?^    licence: \w+$", guide, flags=re.DOTALL | re.MULTILINE
+        r"^    title: .*?^    licence: \w+$", page, flags=re.DOTALL | re.MULTILINE
     )
     card = read_card(write_card(textwrap.dedent(block)))
     assert card.measured[0].figures["angular_resolution_68"].unit == "deg"

@@ -14,9 +14,10 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 from . import __version__, plain_yaml
 from .camera import CameraType
 from .data.descriptors import VECTORS, count_scalars
-from .errors import CheckpointError, MissingPackageError
+from .errors import CheckpointError, MissingPackageError, UnnamedModuleError
 from .models import find_checkpoint
 from .nn import ReconstructionNetwork
+from .own_modules import check_named
 from .settings import Experiment
 from .tasks import Task, build_tasks
 
@@ -110,6 +111,9 @@ def load_checkpoint(path: str | Path) -> TrainedNetwork:
         If it is missing, damaged, or not one of GammaLearn's.
     MissingPackageError
         If its network needs a package that is not installed.
+    UnnamedModuleError
+        If its network needs a module of the user's own that they have not named, see
+        `gammalearn.own_modules`.
     """
     path = find_checkpoint(path)
     try:
@@ -127,8 +131,8 @@ def load_checkpoint(path: str | Path) -> TrainedNetwork:
             "another frame; train the network anew, or use the version that made it."
         )
     try:
-        return _rebuild(state, _digest(path))
-    except MissingPackageError:
+        return _rebuild(state, path)
+    except (MissingPackageError, UnnamedModuleError):
         raise
     except Exception as error:  # and so do other versions
         versions = state[KEY].get("versions") if isinstance(state[KEY], dict) else None
@@ -147,11 +151,12 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=8)).hexdigest()
 
 
-def _rebuild(state: dict, digest: str) -> TrainedNetwork:
+def _rebuild(state: dict, path: Path) -> TrainedNetwork:
     """The network that the values of a checkpoint describe."""
     ours = state[KEY]
     _check_sizes(ours)
     experiment = Experiment.model_validate(plain_yaml.load(ours["settings"]))
+    check_named(experiment.imports, f"The checkpoint '{path}'")
     cameras = [CameraType.from_dict(camera) for camera in ours["cameras"]]
     tasks = build_tasks(experiment.tasks)
     network = build_network(experiment, cameras, tasks)
@@ -173,7 +178,7 @@ def _rebuild(state: dict, digest: str) -> TrainedNetwork:
         trained_on=_Origin.model_validate(ours["trained_on"]).model_dump(),
         versions=TypeAdapter(dict[str, str]).validate_python(ours["versions"]),
         epoch=ours["epoch"] if "epoch" in ours else _epochs_done(state),
-        digest=digest,
+        digest=_digest(path),
     )
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from . import __version__
 from .errors import GammaLearnError, SettingsError
+from .own_modules import import_modules
 
 if TYPE_CHECKING:
     from .settings import EvaluationSettings, Experiment
@@ -80,7 +81,9 @@ def sweep(arguments) -> None:
     """Run an experiment with several settings and seeds, and sum up the results."""
     from .sweep import Sweep, refuse_failures, run_all, run_one, slurm_script, write_summary
 
-    runs = Sweep(arguments.settings, arguments.grid, arguments.seeds, arguments.set)
+    runs = Sweep(
+        arguments.settings, arguments.grid, arguments.seeds, arguments.set, arguments.imports
+    )
     output = Path(arguments.output)
     if arguments.slurm:
         print(slurm_script(runs, output), end="")
@@ -115,6 +118,7 @@ def predict(arguments) -> None:
 
     find_checkpoint(arguments.checkpoint)
     find_files(arguments.input, "INPUT")
+    import_modules(arguments.imports)
     from .experiment import RunOptions, predict
 
     options = RunOptions(overwrite=arguments.overwrite, progress=not arguments.quiet)
@@ -194,6 +198,7 @@ def info(arguments) -> int:
         # Of several, those that are there are described.
         (path,) = arguments.file
         (find_checkpoint if names_network(path) else check_file)(path)
+    import_modules(arguments.imports)
     from .info import describe
 
     text, errors = describe([Path(path) for path in arguments.file])
@@ -227,6 +232,7 @@ def export(arguments) -> None:
     from .models import find_checkpoint
 
     find_checkpoint(arguments.checkpoint)
+    import_modules(arguments.imports)
     from .checkpoint import load_checkpoint
     from .export import export_onnx
 
@@ -247,6 +253,7 @@ def slim(arguments) -> None:
     from .models import find_checkpoint
 
     find_checkpoint(arguments.checkpoint)
+    import_modules(arguments.imports)
     from .checkpoint import load_checkpoint
     from .slim import slim
 
@@ -270,7 +277,7 @@ def _experiment(arguments) -> "Experiment":
     """The experiment of a settings file, with what ``--set`` changes."""
     from .settings_reading import load_experiment, override
 
-    return override(load_experiment(arguments.settings), arguments.set)
+    return override(load_experiment(arguments.settings, arguments.imports), arguments.set)
 
 
 def _evaluation(arguments) -> "EvaluationSettings":
@@ -394,7 +401,7 @@ def _parser():
         return sub
 
     sub = command(run)
-    sub.add_argument("settings", metavar="SETTINGS", help="experiment, a .py or .yaml file")
+    _add_settings(sub)
     _add_set(sub)
     sub.add_argument("-o", "--output", metavar="DIR", help="results (default: runs/NAME)")
     sub.add_argument("--overwrite", action="store_true", help="replace the results in DIR")
@@ -404,13 +411,13 @@ def _parser():
     )
 
     sub = command(baseline)
-    sub.add_argument("settings", metavar="SETTINGS", help="experiment, a .py or .yaml file")
+    _add_settings(sub)
     _add_set(sub)
     sub.add_argument("-o", "--output", metavar="DIR", required=True, help="where results go")
     sub.add_argument("--overwrite", action="store_true", help="replace the results in DIR")
 
     sub = command(sweep)
-    sub.add_argument("settings", metavar="SETTINGS", help="experiment, a .py or .yaml file")
+    _add_settings(sub)
     sub.add_argument(
         "--grid",
         metavar="A.B=VALUE,VALUE",
@@ -429,7 +436,7 @@ def _parser():
     instead.add_argument("--summary", action="store_true", help="sum up what is there, run nothing")
 
     sub = command(lr_range)
-    sub.add_argument("settings", metavar="SETTINGS", help="experiment, a .py or .yaml file")
+    _add_settings(sub)
     _add_set(sub)
     sub.add_argument("-o", "--output", metavar="DIR", required=True, help="picture and table")
     sub.add_argument("--lowest", metavar="RATE", type=float, default=1e-6, help="first step size")
@@ -506,6 +513,7 @@ def _parser():
     sub.add_argument(
         "file", metavar="FILE", nargs="+", help="DL1 or DL2 file, checkpoint, or shipped network"
     )
+    _add_imports(sub)
 
     sub = command(show)
     sub.add_argument("file", metavar="FILE", help="DL1 file, or one of sim_telarray")
@@ -555,6 +563,23 @@ def _add_checkpoint(parser) -> None:
         "checkpoint",
         metavar="CHECKPOINT",
         help="such as checkpoints/best.ckpt, or the name of a shipped network",
+    )
+    _add_imports(parser)
+
+
+def _add_settings(parser) -> None:
+    parser.add_argument("settings", metavar="SETTINGS", help="experiment, a .py or .yaml file")
+    _add_imports(parser)
+
+
+def _add_imports(parser) -> None:
+    parser.add_argument(
+        "--imports",
+        metavar="MODULE",
+        action="append",
+        default=[],
+        help="import a module of your own, by its name or file, with tasks or encoders that "
+        "settings or checkpoint need (may be given many times)",
     )
 
 

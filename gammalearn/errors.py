@@ -17,6 +17,7 @@ __all__ = [
     "OutputError",
     "SettingsError",
     "SweepError",
+    "UnnamedModuleError",
 ]
 
 
@@ -66,3 +67,7 @@ class MissingPackageError(GammaLearnError):
 
 class SweepError(GammaLearnError):
     """Runs of a sweep have failed."""
+
+
+class UnnamedModuleError(GammaLearnError):
+    """Code of the user's own is needed that they have not named."""

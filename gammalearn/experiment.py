@@ -1,7 +1,7 @@
 """The run: simulate, fit, predict, evaluate."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +44,7 @@ from .run_report import (
 )
 from .settings import Experiment
 from .simulation.on_demand import make_missing, usable_cores
-from .tasks import build_tasks
+from .tasks import Task, build_tasks, modules_of
 from .training import (
     check_events,
     check_initial,
@@ -121,6 +121,7 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
     n_processes = check_machine(experiment.training)
     check_processes(experiment.training, n_processes)
     tasks = build_tasks(experiment.tasks)
+    experiment = _with_modules(experiment, tasks)
     make_missing(
         experiment.simulation,
         {"data.train": experiment.data.train, "data.test": experiment.data.test},
@@ -171,6 +172,12 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
                 *faulty_files("test", tests),
             ],
         )
+
+
+def _with_modules(experiment: Experiment, tasks: Mapping[str, Task]) -> Experiment:
+    """An experiment that also lists the modules that its tasks are of."""
+    added = [name for name in modules_of(tasks) if name not in experiment.imports]
+    return experiment.model_copy(update={"imports": [*experiment.imports, *added]})
 
 
 def find_learning_rate(

@@ -44,6 +44,7 @@ RESULTS = (
 
 #: Settings that a resumed run may change: they do not alter what was already learnt.
 MAY_CHANGE = {
+    "imports",
     "data.test",
     "data.cache_directory",
     "training.epochs",

@@ -4,13 +4,22 @@ All settings with their defaults and what they may be; :meth:`Experiment.to_yaml
 resolved, defaults included. :mod:`gammalearn.settings_reading` reads them.
 """
 
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 import pydantic
 import yaml
-from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WrapValidator,
+    field_validator,
+    model_validator,
+)
 
 __all__ = [
     "AugmentationSettings",
@@ -383,10 +392,15 @@ def _as_descriptors(value):
     return list(get_args(Descriptor)) if value in ("all", ["all"]) else value
 
 
-class NetworkSettings(Settings):
-    """The network: one encoder a camera type, telescope fusion, one head a task."""
+def _or_own_class(value, validate):
+    """A name of ours, or a class as ``module:Class``."""
+    is_own = isinstance(value, str) and re.fullmatch(r"[\w.-]+:\w+", value)
+    return value if is_own else validate(value)
 
-    backbone: Literal[
+
+#: An encoder of ours, or ``module:Class`` of the user's own.
+Backbone = Annotated[
+    Literal[
         "none",
         "gammaphysnet",
         "gammaphysnet_light",
@@ -395,10 +409,20 @@ class NetworkSettings(Settings):
         "conv5",
         "convnext",
         "transformer",
-    ] = "gammaphysnet"
+    ],
+    WrapValidator(_or_own_class),
+    PlainSerializer(str),
+]
+
+
+class NetworkSettings(Settings):
+    """The network: one encoder a camera type, telescope fusion, one head a task."""
+
+    backbone: Backbone = "gammaphysnet"
     """Encoder of an image: residual blocks with attention, few and narrow or many; 4 or 5 plain
     layers; wide convolutions of each channel by itself; or patches that look at each other. none is
-    a network of ``parameters`` alone, with ``data.channels=[]``."""
+    a network of ``parameters`` alone, with ``data.channels=[]``. ``module:Class`` is one of your
+    own, of a module in ``imports``."""
 
     parameters: Annotated[list[Descriptor], BeforeValidator(_as_descriptors)] = []
     """What DL1 parameters tell of each image beside its pixels: scalars and, in the sky, vectors
@@ -487,6 +511,11 @@ class NetworkSettings(Settings):
             )
         if self.backbone == "none" and self.keypoints:
             raise ValueError("backbone='none' has no images to find keypoints in; set them to 0")
+        if ":" in self.backbone and (self.keypoints or self.channels or self.blocks):
+            raise ValueError(
+                f"backbone={self.backbone!r} is an encoder of your own, which decides on its "
+                "layers; leave out channels, blocks and keypoints"
+            )
         if self.backbone == "convnext" and self.backend == "indexedconv":
             raise ValueError(
                 "backbone='convnext' has convolutions of single channels, which "
@@ -700,6 +729,11 @@ def named_tasks(value):
 class Experiment(Settings):
     """All settings of an experiment."""
 
+    imports: Strings = []
+    """Names of Python modules of your own with tasks and encoders, beside the experiment's file or
+    where Python looks. Where an experiment in Python lists them, they are imported; where a YAML
+    file or a checkpoint does, the command needs ``--imports`` with their names or files."""
+
     simulation: list[SimulationSettings] = []
     """Files to simulate first where ``data.train`` or ``data.test`` asks for them and they are
     missing."""
@@ -727,6 +761,14 @@ class Experiment(Settings):
     output: OutputSettings = OutputSettings()
     """Where results go and how they are called."""
 
+    @field_validator("imports")
+    @classmethod
+    def _modules(cls, imports):
+        for name in imports:
+            if name.endswith(".py") or not re.fullmatch(r"[^\W.][^/\\:]*", name):
+                raise ValueError(f"expected names of modules, such as my_task, got {name!r}")
+        return imports
+
     @field_validator("simulation")
     @classmethod
     def _different_files(cls, simulation):
@@ -752,6 +794,16 @@ class Experiment(Settings):
         if not tasks:
             raise ValueError("expected at least one task")
         return tasks
+
+    @model_validator(mode="after")
+    def _own_encoder_is_imported(self):
+        module, colon, _ = self.network.backbone.partition(":")
+        if colon and module not in self.imports:
+            raise ValueError(
+                f"network.backbone={self.network.backbone!r} is of the module {module!r}: set "
+                f"imports to [{module}]"
+            )
+        return self
 
     @model_validator(mode="after")
     def _pixels_or_none(self):

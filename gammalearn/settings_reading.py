@@ -6,10 +6,8 @@ with the same keys. Both load to the same object. A mistake is reported by its p
 
 import difflib
 import runpy
-import sys
-import traceback
 import typing
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,31 +16,47 @@ import yaml
 
 from . import plain_yaml
 from .errors import SettingsError
+from .own_modules import check_named, failure, import_modules, importing_from, keep
 from .settings import Experiment, Settings, SimulationSettings, named_tasks
 
 __all__ = ["load_experiment", "load_simulation", "mistakes", "override", "read_simulation"]
 
 
-def load_experiment(path: str | Path) -> Experiment:
+def load_experiment(path: str | Path, imports: Sequence[str] = ()) -> Experiment:
     """Read an experiment from a Python or YAML settings file.
 
     A Python file is executed, and may import the Python files beside it; a YAML file only holds
     data.
 
+    Parameters
+    ----------
+    path : str or Path
+    imports : sequence of str
+        Modules of the user's own, or their files, that are imported and added to those of the
+        experiment. Those that a YAML file lists have to be among them.
+
     Raises
     ------
     SettingsError
-        If the file is missing, does not define an experiment, or has a wrong key or value.
+        If the file is missing, does not define an experiment, or has a wrong key or value; or if a
+        module cannot be imported.
+    UnnamedModuleError
+        If a YAML file lists modules that the user has not named.
     """
     path = Path(path)
     if not path.is_file():
         what = "is a directory" if path.is_dir() else "does not exist"
         raise SettingsError(f"The settings file '{path}' {what}; give a .py or .yaml file.")
+    if path.suffix not in {".py", ".yaml", ".yml"}:
+        raise SettingsError(f"The settings file '{path}' must end in .py, .yaml or .yml.")
+    named = import_modules(imports)
     if path.suffix == ".py":
-        return _load_python(path)
-    if path.suffix in {".yaml", ".yml"}:
-        return _validate(Experiment, _read_yaml(path), path)
-    raise SettingsError(f"The settings file '{path}' must end in .py, .yaml or .yml.")
+        experiment = _load_python(path)
+    else:
+        experiment = _validate(Experiment, _read_yaml(path), path)
+        check_named(experiment.imports, f"The settings file '{path}'")
+    added = [name for name in named if name not in experiment.imports]
+    return experiment.model_copy(update={"imports": [*experiment.imports, *added]})
 
 
 def load_simulation(path: str | Path) -> SimulationSettings:
@@ -91,6 +105,8 @@ def override(experiment: Experiment, assignments: list[str]) -> Experiment:
     ------
     SettingsError
         If an assignment has no ``=``, names no setting or gives a wrong value.
+    UnnamedModuleError
+        If an assignment lists modules that the user has not named.
     """
     values = experiment.model_dump(mode="json")
     for assignment in assignments:
@@ -116,7 +132,10 @@ def override(experiment: Experiment, assignments: list[str]) -> Experiment:
         node[last] = value
         # A list of names has no place for the settings of a task, which the next may give.
         values["tasks"] = named_tasks(values["tasks"])
-    return _validate(Experiment, values, "--set")
+    changed = _validate(Experiment, values, "--set")
+    if changed.imports != experiment.imports:
+        check_named(changed.imports, "--set imports")
+    return changed
 
 
 def _read_yaml(path: Path):
@@ -128,40 +147,25 @@ def _read_yaml(path: Path):
         raise SettingsError(f"The settings file '{path}' is not YAML{line}.") from error
 
 
-@contextmanager
-def _importing_from(folder: Path):
-    """Let modules be imported from a folder, as Python does for a file that it runs; none stays,
-    as another folder may have one of the same name."""
-    before = set(sys.modules)
-    sys.path.insert(0, str(folder))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder))
-        for name in set(sys.modules) - before:
-            file = getattr(sys.modules[name], "__file__", None)
-            if file and Path(file).parent == folder:
-                del sys.modules[name]
-
-
 def _load_python(path: Path) -> Experiment:
-    try:
-        with _importing_from(path.parent.resolve()):
-            experiment = runpy.run_path(str(path)).get("experiment")
-    except pydantic.ValidationError as error:
-        raise SettingsError(_explain(error, path)) from error
-    except Exception as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        lines = [frame.lineno for frame in frames if frame.filename == str(path)]
-        line = lines[-1] if lines else getattr(error, "lineno", "?")
-        raise SettingsError(
-            f"The settings file '{path}' cannot be run: line {line}: "
-            f"{type(error).__name__}: {error}"
-        ) from error
-    if not isinstance(experiment, Experiment):
-        raise SettingsError(
-            f"The settings file '{path}' must define `experiment = Experiment(...)`."
-        )
+    folder = path.parent.resolve()
+    with importing_from(folder):
+        try:
+            # Classes in it say by this name where they come from.
+            contents = runpy.run_path(str(path), run_name=path.stem)
+        except pydantic.ValidationError as error:
+            raise SettingsError(_explain(error, path)) from error
+        except Exception as error:
+            raise SettingsError(
+                f"The settings file '{path}' cannot be run: {failure(error, folder)}"
+            ) from error
+        experiment = contents.get("experiment")
+        if not isinstance(experiment, Experiment):
+            raise SettingsError(
+                f"The settings file '{path}' must define `experiment = Experiment(...)`."
+            )
+        keep(path.stem, contents)
+        import_modules([name for name in experiment.imports if name != path.stem], folder)
     return experiment
 
 

@@ -80,6 +80,8 @@ class Sweep:
         Seeds of each combination, counted from ``training.seed``.
     assignments : sequence of str
         ``a.b=VALUE`` for all runs.
+    imports : sequence of str
+        Modules of the user's own, or their files.
 
     Attributes
     ----------
@@ -98,14 +100,19 @@ class Sweep:
         grid: Sequence[str],
         n_seeds: int = 1,
         assignments: Sequence[str] = (),
+        imports: Sequence[str] = (),
     ):
-        self.settings = Path(settings)
+        self.settings, self.imports = Path(settings), list(imports)
         self._words = [str(settings)]
-        for option, texts in (("--grid", grid), ("--set", assignments)):
+        for option, texts in (
+            ("--grid", grid),
+            ("--set", assignments),
+            ("--imports", imports),
+        ):
             for text in texts:
                 self._words += [option, text]
         self._words += ["--seeds", str(n_seeds)]
-        base = override(load_experiment(settings), list(assignments))
+        base = override(load_experiment(settings, imports), list(assignments))
         axes = dict(_axis(text) for text in grid)
         if len(axes) < len(grid) or "training.seed" in axes:
             raise SettingsError("--grid: each setting once, and seeds by --seeds.")
@@ -219,7 +226,7 @@ def run_all(sweep: Sweep, folder: Path, progress: bool = True) -> dict[str, str]
         try:
             if is_finished(run, folder):
                 outcome = "was finished before"
-            elif why := _run(sweep.settings, run, folder):
+            elif why := _run(sweep, run, folder):
                 failed[run.name], outcome = why, f"FAILED: {why}"
             else:
                 outcome = f"done in {time.monotonic() - start:.0f} s"
@@ -230,12 +237,14 @@ def run_all(sweep: Sweep, folder: Path, progress: bool = True) -> dict[str, str]
     return failed
 
 
-def _run(settings: Path, run: Run, folder: Path) -> str | None:
+def _run(sweep: Sweep, run: Run, folder: Path) -> str | None:
     """Run in another process; why it failed, if it did."""
     output = folder / run.name
-    command = [sys.executable, "-m", "gammalearn", "run", str(settings), "--output", str(output)]
-    for assignment in run.assignments:
-        command += ["--set", assignment]
+    command = [sys.executable, "-m", "gammalearn", "run", str(sweep.settings)]
+    command += ["--output", str(output)]
+    for option, words in (("--set", run.assignments), ("--imports", sweep.imports)):
+        for word in words:
+            command += [option, word]
     if (output / SETTINGS).exists():
         command.append("--resume")
     log_file = folder / f"{run.name}.log"

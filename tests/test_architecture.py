@@ -55,7 +55,11 @@ FORBIDDEN = {
 
 #: Whom a room may know nevertheless.
 ALLOWED = {
-    "settings_reading.py": {"gammalearn.settings", "gammalearn.plain_yaml"},
+    "settings_reading.py": {
+        "gammalearn.own_modules",
+        "gammalearn.plain_yaml",
+        "gammalearn.settings",
+    },
     "models": {"gammalearn.settings", "gammalearn.settings_reading"},
 }
 

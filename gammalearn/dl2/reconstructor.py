@@ -23,6 +23,7 @@ from ..errors import CameraError, GammaLearnError
 from ..files import open_hdf5, reading
 from ..models import find_checkpoint, is_shipped
 from ..nn import for_inference
+from ..own_modules import import_modules
 from .containers import CONTAINERS, EVENT_CONTAINERS
 from .writer import decode_outputs
 
@@ -75,6 +76,12 @@ class GammaLearnReconstructor(Reconstructor):
         "of a shipped network.",
     ).tag(config=True)
 
+    imports = traits.List(
+        traits.Unicode(),
+        help="Modules of your own, or their files, that the network needs: these are imported, and "
+        "no others that a checkpoint may name.",
+    ).tag(config=True)
+
     prefix = traits.Unicode(
         default_value=None,
         allow_none=True,
@@ -96,6 +103,7 @@ class GammaLearnReconstructor(Reconstructor):
                 "GammaLearn, or the name of a shipped network."
             )
         try:
+            import_modules(self.imports)
             self._trained = load_checkpoint(self.checkpoint)
             _check_cameras(self._trained, subarray)
         except GammaLearnError as error:

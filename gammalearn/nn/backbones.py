@@ -9,6 +9,8 @@ import numpy as np
 from torch import Tensor, nn
 
 from ..camera import PixelGrid
+from ..errors import SettingsError
+from ..own_modules import find_class
 from .attention import PointwiseConv, image_attention
 from .backends import chosen_backend
 from .convnext import ConvNeXt
@@ -218,7 +220,16 @@ def build_backbone(
         Channels of the image.
     sky : ndarray, shape (3, 2), optional
         Where pixels look, for an estimate of the direction, which needs ``settings.keypoints``.
+
+    Raises
+    ------
+    SettingsError
+        If a class of the user's own is no encoder.
+    UnnamedModuleError
+        If the user has not named its module.
     """
+    if ":" in settings.backbone:
+        return _own_encoder(settings, grid, in_channels)
     channels, blocks = PRESETS[settings.backbone]
     channels, blocks = settings.channels or channels, settings.blocks or blocks
     options = {"keypoints": settings.keypoints, "sky": sky, "backend": settings.backend}
@@ -232,3 +243,14 @@ def build_backbone(
     return GammaPhysNet(
         grid, in_channels, settings.embedding, channels, blocks, settings.attention, **options
     )
+
+
+def _own_encoder(settings, grid: PixelGrid, in_channels: int) -> nn.Module:
+    """A class of the user's own, called with the grid, the channels of images and the features."""
+    encoder = find_class(settings.backbone)
+    if not issubclass(encoder, nn.Module):
+        raise SettingsError(
+            f"network.backbone={settings.backbone!r}: an encoder is a torch.nn.Module, and this "
+            "class is none."
+        )
+    return encoder(grid, in_channels, settings.embedding)

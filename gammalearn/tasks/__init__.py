@@ -13,7 +13,7 @@ from ..errors import SettingsError
 from .base import Task
 from .regression import Regression
 
-__all__ = ["Regression", "Task", "available_tasks", "build_tasks"]
+__all__ = ["Regression", "Task", "available_tasks", "build_tasks", "modules_of"]
 
 
 def available_tasks() -> dict[str, type[Task]]:
@@ -48,10 +48,23 @@ def build_tasks(settings: Mapping) -> dict[str, Task]:
             hint = f"did you mean '{close[0]}'? " if close else ""
             raise SettingsError(
                 f"tasks.{name}: there is no such task; {hint}"
-                f"known tasks: {', '.join(sorted(known))}."
+                f"known tasks: {', '.join(sorted(known))}. One of your own needs its module in "
+                "imports."
             )
         _check_options(name, known[name], settings[name])
     return {name: known[name](task) for name, task in settings.items()}
+
+
+def modules_of(tasks: Mapping[str, Task]) -> list[str]:
+    """Modules of the user's own that tasks are of, but for those of a notebook or script.
+
+    Parameters
+    ----------
+    tasks : mapping of str to Task
+    """
+    modules = {type(task).__module__ for task in tasks.values()}
+    ours = __name__.partition(".")[0]
+    return sorted(name for name in modules if name.partition(".")[0] not in (ours, "__main__"))
 
 
 def _check_options(name: str, task: type[Task], settings) -> None:

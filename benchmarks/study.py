@@ -27,17 +27,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from astropy.table import QTable
 from engine import machine
 from study_page import make_page
 
 from gammalearn.baseline.hillas_stereo import GEOMETRY, PARAMETERS, hillas_geometry
+from gammalearn.baseline_run import run_baseline
 from gammalearn.checkpoint import load_checkpoint
 from gammalearn.data import EventIndex
 from gammalearn.dl2 import dl2_file, dl2_name
 from gammalearn.errors import GammaLearnError, OutputError, SettingsError
 from gammalearn.evaluation import evaluate
 from gammalearn.evaluation.writing import make_folder, write_whole
+from gammalearn.experiment import RunOptions
 from gammalearn.finding import find_files
 from gammalearn.folder import SETTINGS, check_folder, open_folder, write_settings
 from gammalearn.settings import Experiment
@@ -53,6 +57,7 @@ CONTENDERS = (
     "lst4_stereo_longer",
     "lst4_mono",
     "baseline",
+    "baseline_true_geometry",
     "hillas",
     "lst4_parameters",
     "lst4_stereo_no_geometry",
@@ -62,8 +67,9 @@ CONTENDERS = (
     "lst1_mono",
 )
 
-#: Those without a network: one has a command of its own, one learns nothing.
-BASELINE, HILLAS = "baseline", "hillas"
+#: Those without a network: one has a command of its own, one is told what no telescope sees, one
+#: learns nothing.
+BASELINE, TRUE_GEOMETRY, HILLAS = "baseline", "baseline_true_geometry", "hillas"
 
 #: Whose learning curve is drawn, and what parts of the gammas are learnt from, as 1/N.
 OF_LEARNING_CURVE, PARTS = ("lst4_stereo", "lst4_parameters"), (16, 8, 4, 2)
@@ -207,8 +213,8 @@ def train(training: Training) -> str:
         check_folder(training.output, resume=True, experiment=training.experiment)
     if training.state == "complete":
         return "is complete and is not repeated"
-    if training.name == HILLAS:
-        reconstruct_geometry(training)
+    if training.name in WITHOUT_COMMAND:
+        WITHOUT_COMMAND[training.name](training)
         return "is complete"
     command = [*training.command]
     if training.name == BASELINE:
@@ -255,6 +261,49 @@ def reconstruct_geometry(training: Training) -> None:
             geometry = hillas_geometry(index, experiment.data.cache_directory)
             write({"geometry": {name: geometry[name] for name in GEOMETRY}})
     evaluate(paths, output, experiment.evaluation)
+
+
+def learn_with_true_geometry(training: Training) -> None:
+    """Train and evaluate the baseline that is given the true direction and core of each shower.
+
+    It says how well energies and particle types could be known if the geometry were.
+
+    Raises
+    ------
+    GammaLearnError
+        If the files or the output folder cannot be used.
+    """
+    begun = time.monotonic()
+    run_baseline(
+        training.experiment, training.output, RunOptions(overwrite=True), geometry=true_geometry
+    )
+    training.note(machine=machine("cpu"), hours=round((time.monotonic() - begun) / 3600, 4))
+
+
+def true_geometry(index: EventIndex, cache_directory: str | None = None) -> QTable:
+    """True direction and core of the events of an index, beside the reconstructed height.
+
+    Parameters
+    ----------
+    index : EventIndex
+        Of stereo events, with :data:`gammalearn.baseline.PARAMETERS` of each image.
+    cache_directory : str, optional
+        Setting ``data.cache_directory``.
+
+    Returns
+    -------
+    QTable
+        Columns of :data:`gammalearn.baseline.hillas_stereo.GEOMETRY`, a row an event.
+    """
+    geometry = hillas_geometry(index, cache_directory)
+    for name in ("alt", "az", "core_x", "core_y"):
+        truth = index.events[f"true_{name}"]
+        geometry[name] = np.asarray(truth) * GEOMETRY[name]
+    return geometry
+
+
+#: Contenders that no command of `gammalearn` trains, and what does.
+WITHOUT_COMMAND = {HILLAS: reconstruct_geometry, TRUE_GEOMETRY: learn_with_true_geometry}
 
 
 def _wait(process: subprocess.Popen, note: Callable[[], None]) -> int:

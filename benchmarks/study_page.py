@@ -16,6 +16,7 @@ from study_results import (
     MONO,
     REFERENCES,
     STEREO,
+    TRUE_GEOMETRY,
     Pictures,
     compare_contenders,
     learning_curves,
@@ -120,7 +121,7 @@ def make_page(
 def _describe(training) -> dict:
     settings = training.experiment_of_run.training
     learnt = {"seed": settings.seed, "epochs": settings.epochs}
-    if training.name == BASELINE:
+    if training.name in (BASELINE, TRUE_GEOMETRY):
         del learnt["epochs"]
     return {
         "description": training.description,
@@ -199,7 +200,9 @@ def _contenders(contenders: Mapping, events: Mapping) -> list[str]:
         "Hours are those of training and reconstruction on the clock. Other work on the machine "
         "makes them longer. Gammas and protons are the test events that the contender has read, "
         "whether or not others have them. `lst4_mono` enters twice below: as the mean of the "
-        "telescopes of an event (ctapipe's StereoMeanCombiner), and image by image.",
+        "telescopes of an event (ctapipe's StereoMeanCombiner), and image by image. "
+        f"{_name(TRUE_GEOMETRY)} is no reconstruction. It shows which energies and separation the "
+        "same trees would reach if direction and core were known without an error.",
     ]
     for state in ("not run", "not finished"):
         names = [_name(name) for name, about in contenders.items() if about["state"] == state]

@@ -42,7 +42,7 @@ from gammalearn.settings import EvaluationSettings
 
 #: Contenders that are treated in a way of their own. Of one telescope, the mean is the image.
 STEREO, LONGER, PARAMETERS = "lst4_stereo", "lst4_stereo_longer", "lst4_parameters"
-BASELINE, HILLAS = "baseline", "hillas"
+BASELINE, TRUE_GEOMETRY, HILLAS = "baseline", "baseline_true_geometry", "hillas"
 MONO, MONO_IMAGES = f"lst4_mono, {MEAN}", f"lst4_mono, {EACH}"
 LST1, LST1_IMAGES = f"lst1_mono, {MEAN}", f"lst1_mono, {EACH}"
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from .baseline import PARAMETERS, Baseline
+from .baseline import PARAMETERS, Baseline, Geometry, hillas_geometry
 from .data import EventIndex, check_weights
 from .dl2 import dl2_file, dl2_name
 from .errors import DataError
@@ -27,7 +27,12 @@ __all__ = ["ALGORITHM", "run_baseline"]
 ALGORITHM = "HillasBoosting"
 
 
-def run_baseline(experiment: Experiment, output: Path, options: RunOptions) -> dict[str, list]:
+def run_baseline(
+    experiment: Experiment,
+    output: Path,
+    options: RunOptions,
+    geometry: Geometry = hillas_geometry,
+) -> dict[str, list]:
     """Learn from the events of an experiment as an analyst would, and evaluate the result.
 
     All events of ``data.train`` are learnt from: what hyper-parameters to take is found by
@@ -40,6 +45,8 @@ def run_baseline(experiment: Experiment, output: Path, options: RunOptions) -> d
         Folder of the results: DL2 files, evaluation and report are those of a run.
     options : RunOptions
         Of which overwrite and progress count.
+    geometry : callable
+        See :class:`gammalearn.baseline.Baseline`.
 
     Returns
     -------
@@ -53,7 +60,7 @@ def run_baseline(experiment: Experiment, output: Path, options: RunOptions) -> d
     """
     check_folder(output, options.overwrite)
     experiment = _named(experiment)
-    baseline = Baseline(experiment, options.progress)
+    baseline = Baseline(experiment, options.progress, geometry)
     make_missing(
         experiment.simulation,
         {"data.train": experiment.data.train, "data.test": experiment.data.test},

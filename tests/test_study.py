@@ -3,12 +3,19 @@
 import json
 import sys
 
+import numpy as np
 import pytest
+from ctapipe.io import TableLoader
 
+from gammalearn.baseline import PARAMETERS
+from gammalearn.baseline.features import impact_distance
 from gammalearn.camera import CameraType
 from gammalearn.checkpoint import build_network
+from gammalearn.data import EventIndex
 from gammalearn.errors import SettingsError
-from gammalearn.settings_reading import load_experiment
+from gammalearn.settings import DataSettings
+from gammalearn.settings_reading import load_experiment, read_simulation
+from gammalearn.simulation import simulate
 from gammalearn.simulation.telescopes import telescope_model
 from gammalearn.tasks import build_tasks
 
@@ -73,14 +80,15 @@ def test_every_settings_file_is_a_contender_and_says_what_it_is(study):
     assert len(set(descriptions)) == len(study.CONTENDERS)
 
 
-def test_contenders_differ_in_what_they_see_alone(experiments):
+def test_contenders_differ_in_what_they_see_alone(study, experiments):
     stereo = experiments["lst4_stereo"]
     for name, experiment in experiments.items():
         assert experiment.data.test == stereo.data.test
         assert experiment.data.train == stereo.data.train
         assert experiment.data.cuts == stereo.data.cuts
         assert experiment.simulation == stereo.simulation
-        assert experiment.tasks == stereo.tasks
+        if name != study.TRUE_GEOMETRY:
+            assert experiment.tasks == stereo.tasks
         if name != "lst4_stereo_longer":
             assert experiment.training == stereo.training
         assert experiment.data.min_multiplicity == (1 if experiment.data.grouping == "mono" else 2)
@@ -92,7 +100,7 @@ def test_their_networks_can_be_built_for_the_cameras_of_the_lsts(study, experime
     geometry = model.description.camera.geometry
     camera = CameraType.from_geometry(geometry, model.description.optics.equivalent_focal_length)
     for name, experiment in experiments.items():
-        if name != study.BASELINE:
+        if name not in (study.BASELINE, study.TRUE_GEOMETRY):
             network = build_network(experiment, [camera], build_tasks(experiment.tasks))
             assert sum(weights.numel() for weights in network.parameters()) > 1000
 
@@ -175,3 +183,24 @@ def test_an_interruption_ends_with_the_run(study, started, tmp_path, monkeypatch
     words = ["run", "--runs", str(tmp_path), "--contenders", "lst4_stereo"]
     assert study.main(words) == 130
     assert "hours" in json.loads((tmp_path / "lst4_stereo.json").read_text())
+
+
+def test_the_true_geometry_is_that_of_the_shower(study, tmp_path):
+    settings = {"particle": "gamma", "n_showers": 6, "reuse": 4, "energy": [0.5, 2], "seed": 4}
+    path = tmp_path / "gamma.dl1.h5"
+    simulate(read_simulation({**settings, "output": str(path)}, "test"), 1, progress=False)
+    index = EventIndex.build(
+        [path], DataSettings(train=[path], test=[path], channels=[]), parameters=PARAMETERS
+    )
+    geometry = study.true_geometry(index)
+    of_images = geometry[np.asarray(index.images["event"])]
+    with TableLoader(path, dl1_images=False, true_parameters=False, simulated=True) as loader:
+        truth = loader.read_telescope_events()
+    rows = {tuple(row[name] for name in ("obs_id", "event_id", "tel_id")): row for row in truth}
+    distance = impact_distance(index.images, of_images)
+    assert len(distance) > 10
+    for image, found in zip(index.images, distance, strict=True):
+        event = index.events[image["event"]]
+        row = rows[event["obs_id"], event["event_id"], image["tel_id"]]
+        assert found == pytest.approx(row["true_impact_distance"], abs=0.05)
+    assert np.isfinite(geometry["h_max"]).any()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 import astropy.units as u
 import numpy as np
+from astropy.table import QTable
 
 from ..data import EventIndex, event_weights
 from ..errors import DataError, SettingsError
@@ -40,6 +41,10 @@ Features = Mapping[str, np.ndarray]
 #: the target, NaN for rows not to learn from.
 Predict = Callable[[Recipe, Features, np.ndarray, Callable[[], np.ndarray]], np.ndarray]
 
+#: Gives the columns of :data:`gammalearn.baseline.hillas_stereo.GEOMETRY` for the stereo events of
+#: an index, which is named beside the cache folder.
+Geometry = Callable[[EventIndex, str | None], QTable]
+
 
 class Baseline:
     """Learns from events as a network does, and reconstructs others.
@@ -49,6 +54,9 @@ class Baseline:
     experiment : gammalearn.settings.Experiment
     progress : bool
         Show progress bars.
+    geometry : callable
+        First direction, core and height of maximum of stereo events; by default those of
+        :func:`~gammalearn.baseline.hillas_stereo.hillas_geometry`.
 
     Attributes
     ----------
@@ -63,7 +71,9 @@ class Baseline:
         If the experiment has no task that it does.
     """
 
-    def __init__(self, experiment: Experiment, progress: bool = True):
+    def __init__(
+        self, experiment: Experiment, progress: bool = True, geometry: Geometry = hillas_geometry
+    ):
         self.names = [name for name in QUANTITIES if name in experiment.tasks]
         if not self.names:
             raise SettingsError(
@@ -72,6 +82,7 @@ class Baseline:
             )
         self._data = experiment.data
         self._progress = progress
+        self._geometry = geometry
         # Without what only networks have, such as uncertainties. Directions are learnt for all.
         self._tasks = build_tasks(
             {"direction": TaskSettings()}
@@ -177,7 +188,7 @@ class Baseline:
         """Directions of the events as unit vectors, features, and columns of core and height."""
         images, event = index.images, np.asarray(index.images["event"])
         of_images = image_features(images)
-        geometry = hillas_geometry(index, self._data.cache_directory)
+        geometry = self._geometry(index, self._data.cache_directory)
         first = vector_of(geometry["alt"].to_value(u.deg), geometry["az"].to_value(u.deg))
         of_events = {
             "h_max": geometry["h_max"].to_value(u.m),

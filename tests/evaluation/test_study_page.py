@@ -79,6 +79,7 @@ def test_missing_contenders_are_named(page):
     _, text, numbers = page
     names = (
         "lst4_stereo_longer",
+        "baseline_true_geometry",
         "hillas",
         "lst4_stereo_no_geometry",
         "lst4_stereo_no_parameters",
@@ -154,7 +155,7 @@ def test_the_learning_curve_and_what_is_not_known(page):
 def test_fewer_than_two_contenders_are_no_comparison(study, runs, tmp_path, capsys):
     (tmp_path / "lst4_stereo").symlink_to(runs / "lst4_stereo")
     assert study.main(["page", "--runs", str(tmp_path), "-o", str(tmp_path / "out")]) == 2
-    assert "1 of 11 are complete" in capsys.readouterr().err
+    assert "1 of 12 are complete" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

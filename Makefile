@@ -40,8 +40,9 @@ study: $(INSTALLED) ## train and compare stereo, mono and others, in the SIZE sm
 	GAMMALEARN_STUDY=$(SIZE) $(VENV)/bin/python benchmarks/study.py page
 
 # One process a core, each on one thread: threads of several processes would wait for each other.
+# Each begins with a share of neighbours: what is made once for the tests of a file is made once.
 test: $(TESTABLE) ## run the tests, with PYTEST_ARGS for pytest
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses auto $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal $(PYTEST_ARGS)
 
 lint: $(TESTABLE) ## check style and format, changing nothing
 	$(VENV)/bin/ruff check .

@@ -8,7 +8,7 @@ import re
 import sys
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .settings import EvaluationSettings, Experiment
 from .printable import printable
 
-__all__ = ["main"]
+__all__ = ["main", "make_parsers"]
 
 #: Exit status for an error that the user can mend, and after Ctrl-C.
 USER_ERROR, INTERRUPTED = 2, 130
@@ -47,7 +47,7 @@ examples:
 
 
 def run(arguments) -> None:
-    """Train, reconstruct and evaluate an experiment."""
+    """Run an experiment: train a network, reconstruct the test events, evaluate them."""
     experiment = _experiment(arguments)
     default = Path("runs") / Path(arguments.settings).stem
     output = Path(arguments.output or experiment.output.directory or default)
@@ -66,7 +66,7 @@ def run(arguments) -> None:
 
 
 def baseline(arguments) -> None:
-    """Reconstruct an experiment's events with Hillas parameters and boosted trees."""
+    """Reconstruct the events of an experiment with Hillas parameters and boosted trees."""
     experiment, output = _experiment(arguments), _new_folder(arguments)
     from .baseline_run import run_baseline
     from .experiment import RunOptions
@@ -78,7 +78,7 @@ def baseline(arguments) -> None:
 
 
 def sweep(arguments) -> None:
-    """Run an experiment with several settings and seeds, and sum up the results."""
+    """Run an experiment with several settings and seeds, and summarise the results."""
     from .sweep import Sweep, refuse_failures, run_all, run_one, slurm_script, write_summary
 
     runs = Sweep(
@@ -97,7 +97,7 @@ def sweep(arguments) -> None:
 
 
 def lr_range(arguments) -> None:
-    """Try step sizes from small to large, and suggest a learning rate."""
+    """Test increasing step sizes and suggest a learning rate."""
     experiment, output = _experiment(arguments), _new_folder(arguments)
     from .experiment import RunOptions, find_learning_rate
 
@@ -106,7 +106,7 @@ def lr_range(arguments) -> None:
         experiment, output, arguments.lowest, arguments.highest, arguments.steps, options
     )
     if suggestion is None:
-        print(f"The loss does not fall; see {output / 'lr_range.png'}.")
+        print(f"The loss never falls; see {output / 'lr_range.png'}.")
     else:
         print(f"training.learning_rate={suggestion:.2g}; see {output / 'lr_range.png'}.")
 
@@ -142,7 +142,7 @@ def predict(arguments) -> None:
 
 
 def evaluate(arguments) -> None:
-    """Evaluate reconstructed events, whoever made them."""
+    """Evaluate DL2 files from any software and write a report."""
     from .finding import find_files
 
     settings = _evaluation(arguments)
@@ -158,7 +158,7 @@ def evaluate(arguments) -> None:
 
 
 def compare(arguments) -> None:
-    """Compare reconstructions on identical events: runs, networks, ctapipe's methods."""
+    """Compare several reconstructions of the same events."""
     settings, output = _evaluation(arguments), _new_folder(arguments)
     from .evaluation import compare
 
@@ -167,7 +167,7 @@ def compare(arguments) -> None:
 
 
 def simulate(arguments) -> None:
-    """Simulate showers and telescopes into a DL1 file."""
+    """Simulate showers and telescopes and write a DL1 file."""
     from .settings import SimulationSettings
     from .settings_reading import read_simulation
 
@@ -190,7 +190,7 @@ def simulate(arguments) -> None:
 
 
 def info(arguments) -> int:
-    """Say what a DL1 or DL2 file or a network holds; of several DL1 files, a table."""
+    """Describe a DL1 file, a DL2 file or a network; print a table for several DL1 files."""
     from .finding import check_file
     from .models import find_checkpoint, names_network
 
@@ -228,7 +228,7 @@ def show(arguments) -> None:
 
 
 def export(arguments) -> None:
-    """Write a trained network as ONNX, for other programs."""
+    """Export a trained network as ONNX, for other programs."""
     from .models import find_checkpoint
 
     find_checkpoint(arguments.checkpoint)
@@ -242,14 +242,14 @@ def export(arguments) -> None:
 
 
 def models(arguments) -> None:
-    """List the shipped networks, whose names stand for their checkpoints."""
+    """List the networks that come with GammaLearn."""
     from .models import overview
 
     print(overview())
 
 
 def slim(arguments) -> None:
-    """Write a checkpoint without what only a training needs, to hand it to others."""
+    """Write a small checkpoint to share, without the state of the training."""
     from .models import find_checkpoint
 
     find_checkpoint(arguments.checkpoint)
@@ -314,13 +314,13 @@ SILENCED = {
 }
 
 #: What follows an interruption.
-HINTS = {run: "; go on with --resume", simulate: "; no file is made"}
+HINTS = {run: "; go on with --resume", simulate: "; no file was written"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    parser, commands = _parser()
+    parser, commands = make_parsers()
     if not argv:
         parser.print_help()
         return 0
@@ -344,7 +344,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status or 0
 
 
-def _with_command(argv: list[str], commands: set[str]) -> list[str]:
+def _with_command(argv: list[str], commands: Collection[str]) -> list[str]:
     """The arguments with the command first; ``SETTINGS`` is short for ``run SETTINGS``.
 
     Raises
@@ -373,12 +373,19 @@ def _with_values(argv: list[str]) -> list[str]:
     return [f" {word}" if re.match(r"-\.?\d", word) else word for word in argv]
 
 
-def _parser():
+def make_parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """The parser of the command line, and that of each command by its name."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
-        "-v", "--verbose", action="count", default=0, help="say more; -vv shows tracebacks"
+        "-v",
+        "--verbose",
+        action="count",
+        default=0,
+        help="print more messages; -vv also prints tracebacks",
     )
-    common.add_argument("-q", "--quiet", action="store_true", help="errors only, no progress bars")
+    common.add_argument(
+        "-q", "--quiet", action="store_true", help="print errors only, no progress bars"
+    )
 
     parser = argparse.ArgumentParser(
         prog="gammalearn",
@@ -403,18 +410,22 @@ def _parser():
     sub = command(run)
     _add_settings(sub)
     _add_set(sub)
-    sub.add_argument("-o", "--output", metavar="DIR", help="results (default: runs/NAME)")
-    sub.add_argument("--overwrite", action="store_true", help="replace the results in DIR")
-    sub.add_argument("--resume", action="store_true", help="go on with the run in DIR")
     sub.add_argument(
-        "--fast-dev-run", action="store_true", help="one batch of everything, to try the settings"
+        "-o", "--output", metavar="DIR", help="folder for the results (default: runs/NAME)"
+    )
+    sub.add_argument("--overwrite", action="store_true", help="replace existing results in DIR")
+    sub.add_argument("--resume", action="store_true", help="continue the interrupted run in DIR")
+    sub.add_argument(
+        "--fast-dev-run",
+        action="store_true",
+        help="run one batch of each step to test the settings",
     )
 
     sub = command(baseline)
     _add_settings(sub)
     _add_set(sub)
-    sub.add_argument("-o", "--output", metavar="DIR", required=True, help="where results go")
-    sub.add_argument("--overwrite", action="store_true", help="replace the results in DIR")
+    sub.add_argument("-o", "--output", metavar="DIR", required=True, help="folder for the results")
+    sub.add_argument("--overwrite", action="store_true", help="replace existing results in DIR")
 
     sub = command(sweep)
     _add_settings(sub)
@@ -423,122 +434,152 @@ def _parser():
         metavar="A.B=VALUE,VALUE",
         action="append",
         default=[],
-        help="values of a setting; given many times, all combinations are run",
+        help="values of a setting; if given several times, all combinations are run",
     )
     sub.add_argument(
-        "--seeds", metavar="N", type=_count, default=1, help="runs of each combination"
+        "--seeds", metavar="N", type=_count, default=1, help="number of seeds for each combination"
     )
     _add_set(sub)
-    sub.add_argument("-o", "--output", metavar="DIR", required=True, help="a folder a run, table")
+    sub.add_argument(
+        "-o", "--output", metavar="DIR", required=True, help="folder for the runs and the table"
+    )
     instead = sub.add_mutually_exclusive_group()
-    instead.add_argument("--slurm", action="store_true", help="print a script for SLURM's sbatch")
-    instead.add_argument("--index", metavar="N", type=int, help="do one run only, counted from 0")
-    instead.add_argument("--summary", action="store_true", help="sum up what is there, run nothing")
+    instead.add_argument(
+        "--slurm", action="store_true", help="print a script for sbatch; run nothing"
+    )
+    instead.add_argument(
+        "--index", metavar="N", type=int, help="do only run number N, counted from 0"
+    )
+    instead.add_argument(
+        "--summary", action="store_true", help="summarise finished runs; run nothing"
+    )
 
     sub = command(lr_range)
     _add_settings(sub)
     _add_set(sub)
-    sub.add_argument("-o", "--output", metavar="DIR", required=True, help="picture and table")
-    sub.add_argument("--lowest", metavar="RATE", type=float, default=1e-6, help="first step size")
-    sub.add_argument("--highest", metavar="RATE", type=float, default=1.0, help="last step size")
-    sub.add_argument("--steps", metavar="N", type=_count, default=200, help="so many at the most")
-    sub.add_argument("--overwrite", action="store_true", help="replace the results in DIR")
+    sub.add_argument("-o", "--output", metavar="DIR", required=True, help="folder for the results")
+    sub.add_argument(
+        "--lowest", metavar="RATE", type=float, default=1e-6, help="smallest step size"
+    )
+    sub.add_argument("--highest", metavar="RATE", type=float, default=1.0, help="largest step size")
+    sub.add_argument(
+        "--steps", metavar="N", type=_count, default=200, help="largest number of steps"
+    )
+    sub.add_argument("--overwrite", action="store_true", help="replace existing results in DIR")
 
     sub = command(predict)
     _add_checkpoint(sub)
-    sub.add_argument("input", metavar="INPUT", nargs="+", help="DL1 files or globs")
-    sub.add_argument("-o", "--output", metavar="DIR", required=True, help="where DL2 files go")
+    sub.add_argument("input", metavar="INPUT", nargs="+", help="DL1 files or quoted globs")
+    sub.add_argument(
+        "-o", "--output", metavar="DIR", required=True, help="folder for the DL2 files"
+    )
     sub.add_argument(
         "--shard",
         metavar="I/N",
         type=_shard,
-        help="the I-th of N parts of the inputs, for array jobs: 1/8 to 8/8",
+        help="process only part I of N of the inputs, for array jobs: 1/8 to 8/8",
     )
     sub.add_argument(
         "--telescopes",
         metavar="LST,…",
-        help="types, names or ids of the telescopes to take (default: as in the training)",
+        help="types, names or ids of the telescopes to use (default: as in the training)",
     )
     _add_set(sub)
     sub.add_argument(
         "--format",
         choices=["ctapipe", "lstchain"],
-        help="layout of the DL2 files; lstchain's of lstchain DL1 only (default: as in the "
-        "settings of the training, which is ctapipe unless they say otherwise)",
+        help="layout of the DL2 files; lstchain needs lstchain DL1 files (default: as in the "
+        "settings of the training)",
     )
     sub.add_argument(
         "--link-truth",
         action="store_true",
-        help="link the truth of ctapipe DL1 instead of copying it: the files need their DL1 files "
-        "where these are now",
+        help="link to the truth in ctapipe DL1 files instead of copying it; the DL1 files must "
+        "then stay in their place",
     )
-    sub.add_argument("--overwrite", action="store_true", help="replace DL2 files that exist")
+    sub.add_argument("--overwrite", action="store_true", help="replace existing DL2 files")
 
     sub = command(evaluate)
-    sub.add_argument("input", metavar="DL2", nargs="+", help="DL2 files or globs")
-    sub.add_argument("-o", "--output", metavar="DIR", required=True, help="where results go")
-    sub.add_argument("--algorithm", metavar="NAME", help="where the files hold several")
+    sub.add_argument("input", metavar="DL2", nargs="+", help="DL2 files or quoted globs")
+    sub.add_argument("-o", "--output", metavar="DIR", required=True, help="folder for the results")
+    sub.add_argument("--algorithm", metavar="NAME", help="DL2 algorithm, if the files hold several")
     _add_set(sub)
-    sub.add_argument("--overwrite", action="store_true", help="replace the results in DIR")
+    sub.add_argument("--overwrite", action="store_true", help="replace existing results in DIR")
 
     sub = command(compare)
     sub.add_argument(
         "input",
         metavar="SET[:ALGORITHM]",
         nargs="+",
-        help="folder of a run or of DL2 files, a file or a quoted glob; the first is the reference",
+        help="folder of a run or of DL2 files, file, or quoted glob; the first is the reference",
     )
-    sub.add_argument("-o", "--output", metavar="DIR", required=True, help="where results go")
+    sub.add_argument("-o", "--output", metavar="DIR", required=True, help="folder for the results")
     sub.add_argument(
         "--labels",
         metavar="LABEL",
         nargs="+",
-        help="one for each set; the same for runs that differ in their seed",
+        help="one label for each set; use the same label for runs with different seeds",
     )
     sub.add_argument(
         "--weights",
         choices=["none", "intensity", "konrad"],
         default="none",
-        help="of the telescopes in the mean of a mono run's events (default: %(default)s)",
+        help="weights of the telescopes in the mean of mono results (default: %(default)s)",
     )
     _add_set(sub)
-    sub.add_argument("--overwrite", action="store_true", help="replace the results in DIR")
+    sub.add_argument("--overwrite", action="store_true", help="replace existing results in DIR")
 
     sub = command(simulate)
     _add_simulation(sub)
-    sub.add_argument("-j", "--processes", metavar="N", type=_count, help="default: all cores")
-    sub.add_argument("--overwrite", action="store_true", help="replace FILE where it exists")
+    sub.add_argument(
+        "-j",
+        "--processes",
+        metavar="N",
+        type=_count,
+        help="number of processes (default: all cores)",
+    )
+    sub.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
 
     sub = command(info)
     sub.add_argument(
-        "file", metavar="FILE", nargs="+", help="DL1 or DL2 file, checkpoint, or shipped network"
+        "file",
+        metavar="FILE",
+        nargs="+",
+        help="DL1 file, DL2 file, checkpoint, or name of a shipped network",
     )
     _add_imports(sub)
 
     sub = command(show)
-    sub.add_argument("file", metavar="FILE", help="DL1 file, or one of sim_telarray")
-    sub.add_argument("--event", metavar="N", type=int, required=True, help="its event_id")
-    sub.add_argument("--obs-id", metavar="N", type=int, help="where several runs are in the file")
-    sub.add_argument("-o", "--output", metavar="FILE", required=True, help="picture to make")
-    sub.add_argument("--overwrite", action="store_true", help="replace the picture")
+    sub.add_argument("file", metavar="FILE", help="DL1 or sim_telarray file")
+    sub.add_argument("--event", metavar="N", type=int, required=True, help="event_id of the event")
+    sub.add_argument(
+        "--obs-id", metavar="N", type=int, help="obs_id of the event, if the file has several runs"
+    )
+    sub.add_argument("-o", "--output", metavar="FILE", required=True, help="picture to write")
+    sub.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
 
     sub = command(export)
     _add_checkpoint(sub)
     sub.add_argument(
-        "-o", "--output", metavar="FILE", help="file to make (default: CHECKPOINT as .onnx)"
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="file to write (default: CHECKPOINT with the ending .onnx)",
     )
-    sub.add_argument("--overwrite", action="store_true", help="replace FILE where it exists")
+    sub.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
 
     command(models)
 
     sub = command(slim)
     _add_checkpoint(sub)
-    sub.add_argument("-o", "--output", metavar="FILE", required=True, help="checkpoint to make")
+    sub.add_argument("-o", "--output", metavar="FILE", required=True, help="checkpoint to write")
     sub.add_argument(
-        "--half", action="store_true", help="weights in half precision: half the size, rounded"
+        "--half",
+        action="store_true",
+        help="store weights in half precision: half the size, less precise",
     )
-    sub.add_argument("--overwrite", action="store_true", help="replace FILE where it exists")
-    return parser, set(commands.choices)
+    sub.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
+    return parser, commands.choices
 
 
 def _count(word: str) -> int:
@@ -562,13 +603,13 @@ def _add_checkpoint(parser) -> None:
     parser.add_argument(
         "checkpoint",
         metavar="CHECKPOINT",
-        help="such as checkpoints/best.ckpt, or the name of a shipped network",
+        help="checkpoint file, or name of a shipped network",
     )
     _add_imports(parser)
 
 
 def _add_settings(parser) -> None:
-    parser.add_argument("settings", metavar="SETTINGS", help="experiment, a .py or .yaml file")
+    parser.add_argument("settings", metavar="SETTINGS", help="experiment: a .py or .yaml file")
     _add_imports(parser)
 
 
@@ -578,8 +619,7 @@ def _add_imports(parser) -> None:
         metavar="MODULE",
         action="append",
         default=[],
-        help="import a module of your own, by its name or file, with tasks or encoders that "
-        "settings or checkpoint need (may be given many times)",
+        help="import your own module with tasks or encoders, by its name or file; can be repeated",
     )
 
 
@@ -589,7 +629,7 @@ def _add_set(parser) -> None:
         metavar="A.B=VALUE",
         action="append",
         default=[],
-        help="change a setting, e.g. training.epochs=5 (may be given many times)",
+        help="change a setting, e.g. training.epochs=5; can be repeated",
     )
 
 

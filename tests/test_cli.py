@@ -564,7 +564,7 @@ def test_an_interrupted_simulation_leaves_nothing(monkeypatch, tmp_path, capsys)
 
     monkeypatch.setattr("gammalearn.simulation.production.simulate", interrupt)
     assert gammalearn(*SIMULATE, "-o", tmp_path / "gamma.dl1.h5") == 130
-    assert capsys.readouterr().err == "gammalearn: interrupted; no file is made.\n"
+    assert capsys.readouterr().err == "gammalearn: interrupted; no file was written.\n"
 
 
 @pytest.fixture

@@ -3,39 +3,52 @@
 import gc
 import re
 import runpy
+import shlex
 
 import astropy.units as u
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from gammalearn import settings
+from gammalearn.cli import _with_command, _with_values, make_parsers
+from gammalearn.settings_reading import override
 from gammalearn.tasks import available_tasks
 
+#: Languages of code blocks: Python runs, commands are parsed, YAML is read, diagrams are text.
+LANGUAGES = {"python", "bash", "yaml", "text", "{toctree}", "{eval-rst}"}
 
-def snippets(text):
-    return re.findall(r"^```python\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
-
-
-@pytest.fixture
-def read(pytestconfig):
-    return lambda name: (pytestconfig.rootpath / name).read_text(encoding="utf-8")
+NEW_TASK = "docs/howto/new_task.md"
 
 
-def test_snippets_of_the_readme_run(read):
-    found = snippets(read("README.md"))
-    assert len(found) == 2
-    for snippet in found:
-        exec(snippet, {})
+def snippets(text, language="python"):
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
 
 
-def test_the_pages_show_settings_that_are_valid(read):
-    (data_settings,) = snippets(read("docs/explanation/pixels.md"))
-    exec(data_settings, {})
+@pytest.fixture(scope="module")
+def pages(pytestconfig):
+    """Each page of the site and of the repository, by its name, with its text."""
+    root = pytestconfig.rootpath
+    files = [*root.glob("*.md"), *(root / "docs").rglob("*.md"), root / "data" / "README.md"]
+    names = [path.relative_to(root) for path in files]
+    return {
+        str(name): (root / name).read_text(encoding="utf-8")
+        for name in names
+        if name.parts[:2] != ("docs", "_build")
+    }
 
 
-def test_the_pages_show_a_task_that_is_found(read):
-    (snippet,) = snippets(read("docs/howto/new_task.md"))
+def test_snippets_run(pages):
+    shown = {name: snippets(text) for name, text in pages.items() if name != NEW_TASK}
+    assert shown["README.md"]
+    for name, found in shown.items():
+        for snippet in found:
+            exec(compile(snippet, name, "exec"), {})
+
+
+def test_the_task_that_is_shown_is_found(pages):
+    (snippet,) = snippets(pages[NEW_TASK])
     scope = {"__name__": "snippet"}
     exec(snippet, scope)
     task = scope["FirstInteractionTask"]
@@ -57,41 +70,96 @@ def test_the_pages_show_a_task_that_is_found(read):
     assert "first_interaction" not in available_tasks()
 
 
-@pytest.fixture(scope="module")
-def pages(pytestconfig):
-    """Each page of the site and the README, with its text."""
+def commands(text):
+    """Words of each `gammalearn` command in the shell blocks of a page."""
+    for block in snippets(text, "bash"):
+        for line in block.replace("\\\n", " ").splitlines():
+            words = shlex.split(re.sub(r"\$\w+", "1", line), comments=True)
+            if words and (words[0].endswith("gammalearn") or "srun" in words[0]):
+                first = next(i for i, word in enumerate(words) if word.endswith("gammalearn"))
+                yield words[first + 1 :]
+
+
+def test_commands_are_understood(pages):
+    """By the parser of the command line; what they set is set in an experiment."""
+    parser, names = make_parsers()
+    found = 0
+    for text in pages.values():
+        for words in commands(text):
+            arguments = parser.parse_args(_with_values(_with_command(words, names)))
+            changes = [
+                change
+                for change in getattr(arguments, "set", [])
+                if not change.startswith("simulation.")  # which only some experiments have
+            ]
+            override(settings.Experiment(), changes)
+            found += 1
+    assert found > 30
+
+
+def test_yaml_blocks_are_yaml(pages):
+    for text in pages.values():
+        for block in snippets(text, "yaml"):
+            assert isinstance(yaml.safe_load(block), dict)
+
+
+def test_code_blocks_have_a_language(pages):
+    """One that says whether they run here."""
+    for name, text in pages.items():
+        for fence, language in re.findall(r"^(```+)(\S*)[^\n]*\n.*?^\1$", text, re.DOTALL | re.M):
+            assert language in LANGUAGES, f"{name}: {fence}{language}"
+
+
+def anchors(text):
+    """Names of a page's headings in links, as MyST and repository hosts make them."""
+    outside = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    for heading in re.findall(r"^#+ (.+)$", outside, flags=re.MULTILINE):
+        yield re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def test_every_link_leads_somewhere(pages, pytestconfig):
     root = pytestconfig.rootpath
-    files = [root / "README.md", *(root / "docs").rglob("*.md")]
-    return {
-        path: path.read_text(encoding="utf-8")
-        for path in files
-        if path.relative_to(root).parts[1:2] != ("_build",)
-    }
-
-
-def test_every_link_leads_somewhere(pages):
-    for path, text in pages.items():
-        for target in re.findall(r"\]\(([^)#]+)", text):
-            if not target.startswith("http"):
-                assert (path.parent / target).exists(), f"{path} links to {target}"
+    for name, text in pages.items():
+        for target, _, anchor in re.findall(r"\]\(([^)#\s]*)(#([^)\s]+))?\)", text):
+            if target.startswith("http"):
+                continue
+            place = (root / name).parent / target if target else root / name
+            assert place.exists(), f"{name} links to {target}"
+            if anchor:
+                page = str(place.resolve().relative_to(root))
+                assert anchor in anchors(pages[page]), f"{name} links to {target}#{anchor}"
 
 
 def test_every_page_is_in_the_contents(pages, pytestconfig):
-    docs = pytestconfig.rootpath / "docs"
-    listed = {docs / "index.md"}
-    for path, text in pages.items():
-        for block in re.findall(r"^```{toctree}\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE):
+    root = pytestconfig.rootpath
+    listed = {"docs/index.md"}
+    for name, text in pages.items():
+        for block in snippets(text, "{toctree}"):
             entries = [line for line in block.split() if line.endswith(".md")]
-            listed |= {(path.parent / entry).resolve() for entry in entries}
-    assert listed == {path for path in pages if docs in path.parents}
+            places = [((root / name).parent / entry).resolve() for entry in entries]
+            listed |= {str(place.relative_to(root)) for place in places}
+    assert listed == {name for name in pages if name.startswith("docs/")}
 
 
-def test_the_reference_of_the_settings_is_up_to_date(read, pytestconfig):
-    script = runpy.run_path(str(pytestconfig.rootpath / "docs" / "make_settings.py"))
-    assert read("docs/reference/settings.md") == script["settings_reference"]()
+@pytest.mark.parametrize(
+    ("script", "function", "page"),
+    [
+        ("make_settings.py", "settings_reference", "docs/reference/settings.md"),
+        ("make_commands.py", "commands_reference", "docs/reference/commands.md"),
+    ],
+)
+def test_references_are_up_to_date(pages, pytestconfig, script, function, page):
+    made = runpy.run_path(str(pytestconfig.rootpath / "docs" / script))[function]()
+    assert pages[page] == made, f"run python docs/{script}"
 
 
 def test_every_setting_says_what_it_is():
     for model in (settings.Experiment, *settings.Settings.__subclasses__()):
         for name, field in model.model_fields.items():
             assert field.description, f"{model.__name__}.{name}"
+
+
+def test_every_option_says_what_it_does():
+    for name, parser in make_parsers()[1].items():
+        for action in parser._actions:
+            assert action.help, f"gammalearn {name}: {action.option_strings or action.dest}"

@@ -4,6 +4,7 @@ import ast
 import importlib
 import importlib.metadata
 import importlib.util
+import json
 import re
 import runpy
 import shutil
@@ -72,6 +73,15 @@ def specifiers(lines):
 
 def test_version_is_the_packages(setup_arguments):
     assert setup_arguments["version"] == gammalearn.__version__
+
+
+def test_citation_names_the_same_software(setup_arguments):
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    codemeta = json.loads((ROOT / "codemeta.json").read_text())
+    assert citation["version"] == codemeta["version"] == setup_arguments["version"]
+    assert citation["license"] == setup_arguments["license_expression"]
+    assert codemeta["license"].endswith(f"/{setup_arguments['license_expression']}")
+    assert codemeta["description"] == setup_arguments["description"]
 
 
 def test_conda_environment_holds_the_same_dependencies(required, conda_environment):

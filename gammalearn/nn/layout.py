@@ -120,7 +120,7 @@ class PixelsToRow(PixelsToCells):
 
 
 def pixels_to_row(images: Tensor, shape: tuple[int, int]) -> Tensor:
-    """From (n_images, channels, n_pixels) to (n_images, channels, *row_shape(grid))."""
+    """From (n_images, channels, n_pixels) to (n_images, channels, 1, n_pixels + 1) or turned."""
     padded = nn.functional.pad(images.transpose(1, 2), (0, 0, 0, 1))
     return padded.transpose(1, 2).unflatten(2, shape)
 

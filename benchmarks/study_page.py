@@ -144,7 +144,7 @@ def compose(numbers: Mapping) -> list[str]:
         "This study reconstructs the same simulated showers in several ways. Four LSTs at La Palma "
         "see the showers, 20° from the zenith. All contenders learn from the same files. All are "
         "judged on the same other files, which none of them has learnt from. This is the "
-        f"**{numbers['size']}** study. [The guide](../guide.md#the-study) says how to run it.",
+        f"**{numbers['size']}** study. [Run the study](../howto/study.md) tells how to run it.",
         *_in_short(numbers.get("totals", {})),
         *_contenders(numbers["contenders"], numbers["events"]),
         *_totals(numbers.get("totals", {})),

@@ -42,8 +42,8 @@ INTRODUCTION = """\
 # Settings
 
 An experiment is a Python file that defines `experiment = Experiment(...)`, or a YAML file with the
-same keys; any setting can be changed on the command line with `--set section.name=value`. Wrong
-keys and values are reported by their path. This page is made from gammalearn/settings.py.
+same keys. `--set section.name=value` changes a setting on the command line. An error about a wrong
+key or value names its path. This page is made from gammalearn/settings.py.
 """
 
 
@@ -85,11 +85,16 @@ def default(field) -> str:
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
+def plain(text: str) -> str:
+    """A docstring as one line of Markdown."""
+    return " ".join(text.split()).replace("``", "`")
+
+
 def table(model) -> list[str]:
     """Rows for each setting of a model."""
-    rows = ["| setting | value | default | |", "|---|---|---|---|"]
+    rows = ["| setting | value | default | meaning |", "|---|---|---|---|"]
     for name, field in model.model_fields.items():
-        words = " ".join(field.description.split()).replace("|", r"\|").replace("``", "`")
+        words = plain(field.description).replace("|", r"\|")
         rows.append(f"| `{name}` | {kind(field.annotation)} | {default(field)} | {words} |")
     return rows
 
@@ -98,7 +103,7 @@ def settings_reference() -> str:
     """The page."""
     lines = [INTRODUCTION, *table(Experiment)]
     for path, model in SECTIONS.items():
-        lines += ["", f"## {path}", "", model.__doc__, "", *table(model)]
+        lines += ["", f"## {path}", "", plain(model.__doc__), "", *table(model)]
     return "\n".join(lines) + "\n"
 
 

@@ -117,24 +117,23 @@ class Settings(pydantic.BaseModel):
 
 
 class CutSettings(Settings):
-    """Which images and events enter, as expressions of DL1 parameters and truth."""
+    """Selection of images and events, with expressions of DL1 parameters and truth."""
 
     image: Strings = []
-    """Conditions each image must meet, e.g. ``hillas_intensity > 50``; names are DL1 image
-    parameters and columns of the event table."""
+    """Conditions for each image, e.g. ``hillas_intensity > 50``. Names are DL1 image parameters and
+    columns of the event table."""
 
     telescope: dict[str, Strings] = {}
-    """The same for telescopes of one type (``LST``) or name (``LSTCam``) only, e.g.
+    """Conditions for the images of one telescope type (``LST``) or name (``LSTCam``), e.g.
     ``{"LST": "hillas_intensity > 50", "MST": "hillas_intensity > 80"}``."""
 
     event: Strings = []
-    """Conditions each event must meet, e.g. ``true_energy > 0.05`` (TeV), ``multiplicity >= 3``
-    or ``multiplicity_LST >= 2``; multiplicity counts the images left by the image cuts."""
+    """Conditions for each event, e.g. ``true_energy > 0.05`` (TeV), ``multiplicity >= 3`` or
+    ``multiplicity_LST >= 2``. The multiplicity counts the images that pass the image cuts."""
 
 
 class CleaningSettings(Settings):
-    """Which pixels hold light of the shower: the channel ``cleaning_mask``, which may also be
-    applied to charge and time."""
+    """Which pixels hold light of the shower (the channel ``cleaning_mask``)."""
 
     method: Literal[
         "file",
@@ -144,44 +143,46 @@ class CleaningSettings(Settings):
         "time_constrained_clean",
         "nsb_image_cleaning",
     ] = "file"
-    """Where the mask comes from: the DL1 file, or ctapipe's function of this name, which cleans the
-    images as they are read, augmented ones after their augmentation."""
+    """Origin of the mask: the DL1 file, or ctapipe's function of this name. The function cleans the
+    images when they are read, after their augmentation."""
 
     parameters: dict[str, Number | dict[str, Number]] = {}
-    """Arguments of ctapipe's function by their names there, ctapipe's defaults for others, e.g.
-    ``{"picture_thresh": 8, "boundary_thresh": 4, "min_number_picture_neighbors": 2}``; a value may
-    be one for each camera, ``{"LSTCam": 8, "*": 6}``."""
+    """Arguments of ctapipe's function, with ctapipe's names and defaults, e.g. ``{"picture_thresh":
+    8, "boundary_thresh": 4, "min_number_picture_neighbors": 2}``. A value can be a dictionary with
+    one value for each camera, ``{"LSTCam": 8, "*": 6}``."""
 
     applied_to: list[Literal["charge", "peak_time"]] = []
-    """What the mask is applied to: pixels outside have no charge (0), or no time of their own."""
+    """What the mask is applied to. Pixels outside the mask get no charge (0), or the time of the
+    image."""
 
 
 class AugmentationSettings(Settings):
-    """Random changes of the training images, others in each epoch; those of validation and
-    prediction stay as they are."""
+    """Random changes of the training images, different in each epoch. Images of the validation and
+    the prediction do not change."""
 
     turns: bool = False
     """Turn each training event at random by a multiple of 60 degrees (90 for square pixels) about
-    its pointing, images, telescopes, direction and impact together: six events for one."""
+    its pointing. Images, telescopes, direction and impact are turned together. One event becomes
+    six."""
 
     nsb: float = Field(0.0, ge=0, le=100)
-    """Photoelectrons of night-sky background to add to each pixel's integration window on average,
-    Poisson-distributed and their mean subtracted, as a pedestal is: the difference between the
-    level that is aimed at and that of the simulation, about that of the noise (p.e.²) that
-    ``gammalearn info`` tells of the files."""
+    """Mean number of photoelectrons of night-sky background to add to each pixel's integration
+    window. They follow a Poisson distribution, and their mean is subtracted, like a pedestal. Set
+    it to the difference between the wanted noise and that of the simulation (p.e.²), which
+    ``gammalearn info`` prints."""
 
     gain_jitter: float = Field(0.0, ge=0, lt=1)
-    """Standard deviation of each pixel's relative gain."""
+    """Standard deviation of the relative gain of each pixel."""
 
     time_jitter: Nanoseconds = Field(0.0, ge=0, le=100)
-    """Standard deviation (ns, or text with another unit) of each pixel's peak time."""
+    """Standard deviation (ns, or text with another unit) of the peak time of each pixel."""
 
     pixel_dropout: float = Field(0.0, ge=0, lt=1)
-    """Share of the pixels that are missing, as broken ones are."""
+    """Fraction of the pixels that are removed, like broken ones."""
 
     telescope_dropout: float = Field(0.0, ge=0, lt=1)
-    """Probability of each image to be left out of its event, as if its telescope had not triggered;
-    as many images as ``data.min_multiplicity`` asks for are always kept."""
+    """Probability to remove an image from its event, as if its telescope had not triggered. At
+    least ``data.min_multiplicity`` images are kept."""
 
 
 #: Exponent of a falling power law of energies.
@@ -189,52 +190,53 @@ SpectralIndex = Annotated[float, Field(ge=-6, le=0)]
 
 
 class WeightSettings(Settings):
-    """How much each training event counts in the losses. The weights of the events that a task
-    learns from have the mean 1; figures of validation and evaluation know none."""
+    """How much each training event counts in the losses. The mean weight of the events of a task is
+    1. The figures of the validation and the evaluation do not use weights."""
 
     balance_particles: bool = False
-    """Let the events of each particle count as much in total as those of any other."""
+    """Give each particle the same total weight."""
 
     spectral_index: SpectralIndex | dict[Particle, SpectralIndex] | None = None
-    """Exponent of the energy spectrum that events are weighed to, such as -2.6 (pyirf's weights,
-    from the power law that the file says they were simulated with), or one for each particle; by
-    default they count as simulated."""
+    """Exponent of the energy spectrum that events are weighted to, such as -2.6, or one for each
+    particle. The weights are pyirf's, from the simulated power law in the file. By default events
+    count as simulated."""
 
 
 class SimulationSettings(Settings):
-    """One file of simulated events; a number may be text with another unit, such as `20 GeV`."""
+    """One file of simulated events. A number can be text with another unit, such as `20 GeV`."""
 
     output: Annotated[str, BeforeValidator(_as_path)]
-    """DL1 file to make; a relative name starts from the working directory."""
+    """DL1 file to write. A relative name starts from the working directory."""
 
     particle: Particle
-    """What hits the atmosphere."""
+    """Particle that hits the atmosphere."""
 
     array: str = "lst4"
-    """Telescopes: ``lst1``, ``lst4``, ``lst4_mst9`` or a YAML file of a layout."""
+    """Telescopes: ``lst1``, ``lst4``, ``lst4_mst9``, or a YAML file with a layout."""
 
     n_showers: int = Field(ge=1)
-    """Number of showers, most of which no telescope may see."""
+    """Number of showers to simulate. Most of them may trigger no telescope."""
 
     energy: tuple[TeV, TeV]
     """Lowest and highest energy (TeV)."""
 
     index: float = Field(-2.0, ge=-5, le=0)
-    """Exponent of the energy spectrum: -2 gives each decade a tenth of the showers of the one
-    below."""
+    """Exponent of the energy spectrum. With -2, each decade has a tenth of the showers of the
+    decade below."""
 
     viewcone: Degrees = Field(0.0, ge=0, le=20)
-    """Radius (deg) of the disc in the sky, around the pointing, that the showers come from; 0 is
-    a point source."""
+    """Radius (deg) of the disc in the sky, around the pointing, from which the showers come. 0 is a
+    point source."""
 
     offset: Degrees = Field(0.0, ge=0, lt=10)
-    """Angle (deg) between a point source and the pointing; each shower draws on which side."""
+    """Angle (deg) between a point source and the pointing. The position angle of each shower is
+    random."""
 
     scatter: Metres = Field(300.0, gt=0, le=10_000)
-    """Radius (m) of the circle, perpendicular to the shower, that its impact points fall in."""
+    """Radius (m) of the circle, perpendicular to the shower, in which the impact points lie."""
 
     reuse: int = Field(10, ge=1, le=100)
-    """Impact points of each shower: so many events may come of it."""
+    """Number of impact points for each shower. Each can give an event."""
 
     zenith: Degrees = Field(20.0, ge=0, le=70)
     """Angle (deg) between the pointing and the zenith."""
@@ -243,13 +245,14 @@ class SimulationSettings(Settings):
     """Azimuth (deg) of the pointing, from North to East."""
 
     min_telescopes: int | None = Field(None, ge=1)
-    """Fewest telescopes that must trigger; by default 2, or 1 where there is one only."""
+    """Smallest number of telescopes that must trigger. By default 2, or 1 if the array has one
+    telescope."""
 
     seed: int = Field(1, ge=0, lt=2**32)
-    """Of all random numbers, with the run's; another one gives other events."""
+    """Seed of all random numbers, together with the run. Another seed gives other events."""
 
     run: int = Field(1, ge=1, lt=2**31)
-    """Number of the run, the obs_id of its events."""
+    """Number of the run, which is the obs_id of its events."""
 
     @field_validator("output")
     @classmethod
@@ -291,51 +294,56 @@ class DataSettings(Settings):
     """Files, telescopes, grouping, cuts and channels."""
 
     train: Strings = []
-    """Files or globs to learn from (also the source of the validation events)."""
+    """Files or globs to learn from. The validation events come from them too."""
 
     test: Strings = []
     """Files or globs to reconstruct and evaluate."""
 
     validation_fraction: float = Field(0.2, ge=0, lt=1)
-    """Fraction of the training showers, per particle type, kept to watch the training."""
+    """Fraction of the training showers, for each particle, that is used for the validation."""
 
     telescopes: Annotated[list[int | str] | None, BeforeValidator(_as_list)] = None
-    """Telescope ids, types (``LST``) or names (``LSTCam``); none given: all of each file."""
+    """Telescope ids, types (``LST``) or names (``LSTCam``). By default all telescopes of each
+    file."""
 
     grouping: Literal["mono", "stereo"] = "stereo"
-    """An event is one telescope's image (mono) or all images of a shower (stereo)."""
+    """An event is one image (mono) or all images of a shower (stereo)."""
 
     min_multiplicity: int = Field(1, ge=1)
-    """Fewest images an event must have after the image cuts."""
+    """Smallest number of images of an event after the image cuts."""
 
     cuts: CutSettings = CutSettings()
-    """Which images and events enter, by their parameters."""
+    """Selection of images and events."""
 
     events_per_particle: int | None = Field(None, ge=1)
-    """Most events of each particle to learn from, whole showers drawn at random; by default all."""
+    """Largest number of training events of each particle. Whole showers are drawn at random. By
+    default all events are used."""
 
     weights: WeightSettings = WeightSettings()
     """How much each training event counts."""
 
     on_error: Literal["raise", "skip"] = "raise"
-    """What a file that cannot be used does: it stops the run, or is left out, with a warning and
-    its name in the report. Of a file that ends too early, ``skip`` leaves out single events."""
+    """What happens if a file cannot be used: the run stops (``raise``), or the file is left out
+    with a warning and named in the report (``skip``). If a file ends too early, ``skip`` leaves out
+    single events."""
 
     channels: list[
         Literal["charge", "peak_time", "absolute_peak_time", "cleaning_mask", "has_charge"]
     ] = ["charge", "peak_time"]
-    """What each pixel carries into the network, in this order: ``peak_time`` is relative to the
-    image's own time, ``absolute_peak_time`` the file's, both in units of 10 ns; ``has_charge`` is 0
-    for missing pixels and 1 for others. None for a network of parameters alone."""
+    """Values of each pixel that enter the network, in this order. ``peak_time`` is relative to the
+    time of the image, ``absolute_peak_time`` is that of the file, both in units of 10 ns.
+    ``has_charge`` is 0 for missing pixels and 1 for others. Use no channels for a network of
+    parameters alone."""
 
     charge_scale: Literal["linear", "asinh", "log", "sqrt"] = "asinh"
-    """How charge (p.e.) enters: as it is; as asinh(charge), linear for noise and logarithmic for
-    light; as log(1 + charge); or as its square root; the last two with the sign of the charge where
-    that is negative."""
+    """How the charge (p.e.) enters: unchanged (``linear``), asinh(charge), which is linear for
+    noise and logarithmic for light, log(1 + charge), or its square root. The last two keep the sign
+    of the charge."""
 
     peak_time_threshold: float | None = Field(None, allow_inf_nan=False)
-    """Least charge (p.e.) of pixels whose peak time counts, as that of darker ones is the noise's:
-    these have the image's own time, 0 in ``peak_time``. By default the times of all count."""
+    """Smallest charge (p.e.) of pixels whose peak time is used. The time of darker pixels is that
+    of noise, so they get the time of the image, 0 in ``peak_time``. By default all times are
+    used."""
 
     cleaning: CleaningSettings = CleaningSettings()
     """Which pixels hold light of the shower."""
@@ -344,15 +352,15 @@ class DataSettings(Settings):
     """Random changes of the training images."""
 
     shuffle_window: int = Field(8192, ge=1)
-    """Images kept in memory by all processes to shuffle the training events among (15 kB for two
-    channels of an LST image). Where there are no more than these, the shuffle is complete."""
+    """Number of images that all processes together keep in memory to shuffle the training events
+    (15 kB for two channels of an LST image). If there are fewer images, the shuffle is complete."""
 
     packed_cache: bool = False
-    """Unpack the training images once into the cache, as half-precision numbers (0.05 %) without
-    compression (7.4 kB for two channels of an LST image), which all later epochs read."""
+    """Unpack the training images once into the cache, in half precision (rounding 0.05 %) and
+    uncompressed (7.4 kB for two channels of an LST image). All epochs then read the cache."""
 
     cache_directory: Annotated[str | None, BeforeValidator(_as_path)] = None
-    """Where the cache is; by default ``~/.cache/gammalearn``."""
+    """Folder of the cache. By default ``~/.cache/gammalearn``."""
 
     @field_validator("channels")
     @classmethod
@@ -416,67 +424,71 @@ Backbone = Annotated[
 
 
 class NetworkSettings(Settings):
-    """The network: one encoder a camera type, telescope fusion, one head a task."""
+    """The network: one encoder for each camera type, telescope fusion, one head for each task."""
 
     backbone: Backbone = "gammaphysnet"
-    """Encoder of an image: residual blocks with attention, few and narrow or many; 4 or 5 plain
-    layers; wide convolutions of each channel by itself; or patches that look at each other. none is
-    a network of ``parameters`` alone, with ``data.channels=[]``. ``module:Class`` is one of your
-    own, of a module in ``imports``."""
+    """Encoder of the images: residual blocks with attention (gammaphysnet, and with fewer or more
+    weights _light and _deep), 4 or 5 plain layers (conv4, conv5), wide convolutions of each channel
+    (convnext), or patches that attend to each other (transformer). none is a network of
+    ``parameters`` alone, with ``data.channels=[]``. ``module:Class`` is your own encoder, from a
+    module in ``imports``."""
 
     parameters: Annotated[list[Descriptor], BeforeValidator(_as_descriptors)] = []
-    """What DL1 parameters tell of each image beside its pixels: scalars and, in the sky, vectors
-    (``centroid``, ``axis``, ``skewness``, ``time_slope``), or ``all``. They come from the file, or
-    ctapipe computes them where it has none; the network is told which are missing."""
+    """DL1 parameters of each image that the network sees in addition to the pixels: scalars and, in
+    the sky, vectors (``centroid``, ``axis``, ``skewness``, ``time_slope``), or ``all``. They come
+    from the file. If the file has none, ctapipe computes them. The network is told which are
+    missing."""
 
     geometry: bool = False
-    """Let the network reconstruct the shower's axis: direction and core by weighted least squares
-    of the images' axes in the sky and on the ground, and from these each telescope's distance
-    from the axis, which all tasks see. It needs the ``parameters`` centroid and axis."""
+    """Reconstruct the shower axis in the network: direction and core by weighted least squares of
+    the image axes in the sky and on the ground, and from these the distance of each telescope from
+    the axis. All tasks see the result. It needs the ``parameters`` centroid and axis."""
 
     geometry_rounds: int = Field(1, ge=1, le=8)
-    """How often telescopes attend to each other and direction and core are refined (geometry)."""
+    """Number of times that the telescopes attend to each other and direction and core are fitted
+    again (geometry)."""
 
     channels: list[Annotated[int, Field(ge=1)]] | None = None
-    """Features of each stage; by default 16, 32, 64 for gammaphysnet and _deep, 8, 16, 32 for
-    _light, 32, 64 for convnext, and 64 for the patches of the transformer."""
+    """Number of features in each stage. By default 16, 32, 64 for gammaphysnet and _deep, 8, 16, 32
+    for _light, 32, 64 for convnext, and 64 for the patches of the transformer."""
 
     blocks: int | None = Field(None, ge=1)
-    """Blocks a stage; by default 3 for gammaphysnet and convnext, 2 for gammaphysnet_light, 6 for
-    gammaphysnet_deep, and 4 for the transformer."""
+    """Number of blocks in each stage. By default 3 for gammaphysnet and convnext, 2 for
+    gammaphysnet_light, 6 for gammaphysnet_deep, and 4 for the transformer."""
 
     attention: Literal["dual", "spatial", "squeeze_excitation", "none"] = "dual"
-    """Attention after each stage (gammaphysnet): weights of pixels (spatial), of features
-    (squeeze_excitation), of both or none."""
+    """Attention after each stage (gammaphysnet): weights for pixels (spatial), for features
+    (squeeze_excitation), for both (dual), or none."""
 
     keypoints: int = Field(0, ge=0)
-    """Places in the camera that each encoder looks for, beside the flattened feature map of the
-    published networks. Each image then gives a direction with a precision of its own, and the
-    network starts from their mean: it learns directions from far fewer events."""
+    """Number of places in the camera that each encoder looks for, in addition to the flattened
+    feature map. Each image then gives a direction with its own precision, and the network starts
+    from their mean. It learns directions from far fewer events."""
 
     backend: Literal["auto", "native", "dense", "gather", "indexedconv"] = "auto"
-    """How convolutions are computed, all with the same result: on pixels and their neighbours alone
-    by code compiled for the CPU, as dense ones on the pixels' square matrix, on gathered
-    neighbours, or by the IndexedConv package. auto is the fastest."""
+    """How convolutions are computed. All give the same result: on pixels and their neighbours with
+    code compiled for the CPU (native), as dense convolutions on the index matrix (dense), on
+    gathered neighbours (gather), or with the IndexedConv package. auto chooses the fastest."""
 
     embedding: int = Field(256, ge=8, multiple_of=8)
-    """Features that describe an image, and an event after fusion."""
+    """Number of features that describe an image, and an event after the fusion."""
 
     fusion: Literal["attention", "mean", "concatenation"] = "attention"
-    """How the images of an event are joined: as a set of any telescopes, by attention or mean; or
-    side by side, for comparison with what came before, each in the slot of its telescope."""
+    """How the images of an event are joined: with attention, with their mean, or by concatenation.
+    Concatenation needs fixed telescopes and is for comparison with older methods."""
 
     telescopes: list[int] | None = Field(None, min_length=1)
-    """Ids of all telescopes that there may be, each with its slot (fusion='concatenation')."""
+    """Ids of all telescopes of the array, one slot for each (fusion='concatenation')."""
 
     fusion_layers: int = Field(1, ge=1)
-    """Transformer layers among telescopes (fusion='attention')."""
+    """Number of transformer layers among the telescopes (fusion='attention')."""
 
     head: int = Field(128, ge=1)
-    """Hidden features of each task's head."""
+    """Number of hidden features in the head of each task."""
 
     dropout: float = Field(0.0, ge=0, lt=1)
-    """Share of the features left out at random in training, in fusion and heads."""
+    """Fraction of the features that are removed at random during the training, in fusion and
+    heads."""
 
     @model_validator(mode="after")
     def _stages(self):
@@ -528,22 +540,22 @@ class TaskSettings(Settings):
     """One physical quantity to learn."""
 
     weight: float = Field(1.0, gt=0)
-    """Weight of the task's loss, where ``training.balancing`` starts from."""
+    """Weight of the loss of the task. ``training.balancing`` starts from it."""
 
     particles: list[Particle] | None = None
-    """Particles the task learns from; by default gammas for regressions, all for the type."""
+    """Particles that the task learns from. By default gammas for regressions, all for the type."""
 
     uncertainty: bool = False
-    """Learn the estimate's uncertainty too, by the likelihood of the truth, and write it to the
-    DL2 file (energy, direction, impact, depth_of_maximum)."""
+    """Also learn the uncertainty of the estimate, with the likelihood of the truth, and write it to
+    the DL2 file (energy, direction, impact, depth_of_maximum)."""
 
     distribution: bool = False
-    """Learn the whole distribution of the quantity, in bins, and write its median, mean and width
-    (energy). It goes without ``uncertainty``, which it has in itself."""
+    """Learn the whole distribution of the quantity in bins, and write its median, mean and width
+    (energy). It contains an uncertainty, so do not set ``uncertainty`` too."""
 
     classes: Literal[2, 3] = 2
-    """Gamma against all other particles, or gamma, proton and electron each for itself
-    (particle_type); gammaness is the probability of gamma in both."""
+    """2 separates gammas from all other particles. 3 separates gammas, protons and electrons. The
+    gammaness is the probability of a gamma in both cases (particle_type)."""
 
     @model_validator(mode="after")
     def _one_uncertainty(self):
@@ -556,102 +568,106 @@ class TrainingSettings(Settings):
     """Optimiser and machine."""
 
     initial: Annotated[str | None, BeforeValidator(_as_path)] = None
-    """Checkpoint of another run, or the name of a shipped network, whose weights to begin with,
-    part by part where they fit: encoders by camera, heads by task. What it does not have begins
-    anew."""
+    """Checkpoint of another run, or name of a shipped network, whose weights the training starts
+    from. Each part whose shapes fit is taken: encoders by camera, heads by task. Other parts start
+    with random weights."""
 
     frozen: Strings = []
-    """Parts that stay as ``training.initial`` has them, e.g. ``encoders``, ``encoders.LSTCam``,
+    """Parts that keep the weights of ``training.initial``, e.g. ``encoders``, ``encoders.LSTCam``,
     ``fusion`` or ``heads.energy``."""
 
     epochs: int = Field(20, ge=1)
-    """How often each training event is seen."""
+    """Number of times that each training event is used."""
 
     batch_size: int = Field(64, ge=1)
-    """Events a batch (and a device)."""
+    """Number of events in a batch, for each device."""
 
     accumulation: int = Field(1, ge=1)
-    """Batches whose gradients are averaged for one step: the mean of so many times the events in
+    """Number of batches whose gradients are averaged for one step. A step then has more events with
     the memory of one batch."""
 
     optimizer: Literal["adamw", "sgd"] = "adamw"
     """AdamW (Loshchilov & Hutter 2019), or stochastic gradient descent with momentum."""
 
     momentum: float = Field(0.9, ge=0, lt=1)
-    """What a step keeps of the one before (sgd)."""
+    """Fraction of the previous step that is kept (sgd)."""
 
     learning_rate: float = Field(1e-3, gt=0)
-    """Step size, the largest of the schedule."""
+    """Step size; with a schedule, the largest step size."""
 
     schedule: Literal["constant", "one_cycle", "cosine", "step", "plateau"] = "constant"
-    """How the step size goes: constant; up in the first third and down to nothing at the end
-    (one_cycle, Smith & Topin 2018) or up in the warm-up and down as a cosine, which both learn more
-    in few epochs but not beyond those planned; down each ``decay_epochs`` (step), or after so many
-    without a lower validation loss (plateau)."""
+    """How the step size changes: not at all (constant); up in the first third and down to zero at
+    the end (one_cycle, Smith & Topin 2018); up in the warm-up and down as a cosine (cosine); down
+    every ``decay_epochs`` (step); or down after that many epochs without a lower validation loss
+    (plateau). one_cycle and cosine learn more in few epochs, but cannot be continued beyond the
+    planned epochs."""
 
     warm_up: float = Field(0.05, ge=0, lt=1)
-    """Share of the training in which the step size goes up (cosine)."""
+    """Fraction of the training in which the step size rises (cosine)."""
 
     decay_epochs: int = Field(5, ge=1)
-    """Epochs between two reductions of the step size (step), or without a lower validation loss
-    before one (plateau)."""
+    """Number of epochs between two reductions of the step size (step), or without a lower
+    validation loss before a reduction (plateau)."""
 
     decay_factor: float = Field(0.3, gt=0, lt=1)
-    """What each reduction leaves of the step size (step and plateau)."""
+    """Factor of each reduction of the step size (step and plateau)."""
 
     weight_decay: float = Field(0.0, ge=0)
-    """Pull of the weights towards zero at each step, over the step size."""
+    """Decay of the weights towards zero at each step, relative to the step size."""
 
     gradient_clipping: float | None = Field(None, gt=0)
-    """Largest norm of the gradient of all weights; longer ones are shortened to it."""
+    """Largest norm of the gradient of all weights. Longer gradients are shortened to it."""
 
     weight_averaging: float = Field(0.0, ge=0, lt=1)
-    """Validate, save and use a moving average of the weights in place of the last ones. Each step
-    leaves this part of the average before: 0.999 for one of about a thousand steps, 0 for none."""
+    """Validate, save and use a moving average of the weights instead of the last weights. Each step
+    keeps this fraction of the average: 0.999 averages about a thousand steps, 0 does not
+    average."""
 
     early_stopping: int | None = Field(None, ge=1)
-    """Epochs without a lower validation loss that end the training; by default none do."""
+    """Number of epochs without a lower validation loss after which the training ends. By default it
+    does not end early."""
 
     checkpoint_minutes: Minutes = Field(10.0, gt=0, le=1e6)
-    """Time (minutes, or text with another unit) between two checkpoints within an epoch, from which
-    a run that was cut off goes on. There is one after each epoch too."""
+    """Time (minutes, or text with another unit) between two checkpoints within an epoch. An
+    interrupted run continues from the last one. There is also one after each epoch."""
 
     picture_epochs: int = Field(5, ge=1)
-    """Epochs from one picture of the validation in TensorBoard to the next: some events with what
-    the network makes of them, and migration matrices of energy and direction."""
+    """Number of epochs between two pictures of the validation in TensorBoard: some events with the
+    results of the network, and migration matrices of energy and direction."""
 
     image_losses: float = Field(1.0, ge=0, allow_inf_nan=False)
-    """What the losses of each image's own estimates count beside those of its event (stereo): that
-    each telescope learns by itself makes many of them better, in few epochs more than in many. The
-    same for the earlier fits of the geometry."""
+    """Weight of the losses of the image estimates, relative to the loss of the event (stereo). With
+    it each telescope trains the encoder directly, which helps most in short trainings. It is also
+    the weight of the earlier fits of the geometry."""
 
     balancing: Literal["fixed", "uncertainty", "dwa", "gradnorm", "pcgrad"] = "fixed"
-    """How the tasks' losses are weighed: by their settings (fixed), by learnt uncertainties, by how
-    fast each falls (dwa), by learnt weights that let all train at like rates (gradnorm), or so that
-    no gradient undoes another's work (pcgrad). The last two take a backward pass for each task."""
+    """How the losses of the tasks are weighted: with their settings (fixed), with learned
+    uncertainties (uncertainty), by how fast each falls (dwa), with learned weights that give all
+    tasks similar training rates (gradnorm), or by changing gradients that oppose each other
+    (pcgrad). The last two need one more backward pass for each task."""
 
     seed: int = Field(1, ge=0, lt=2**32)
-    """Of the split, the order of the events, the first weights and dropout."""
+    """Seed of the split, the order of the events, the first weights and dropout."""
 
     workers: int = Field(0, ge=0)
-    """Processes that load data; 0 loads in the training process."""
+    """Number of processes that load data. With 0 the training process loads them."""
 
     accelerator: str = "auto"
-    """``cpu``, ``gpu`` or ``auto``, as Lightning has it."""
+    """``cpu``, ``gpu`` or ``auto``, as in Lightning."""
 
     devices: int | list[int] | Literal["auto"] = 1
-    """Number of devices (or which) on each node."""
+    """Number of devices on each node, or a list of devices."""
 
     nodes: int = Field(1, ge=1)
     """Number of nodes."""
 
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
-    """Numbers that the training computes with, as Lightning calls them."""
+    """Precision of the numbers, with Lightning's names."""
 
     compile: bool = False
-    """Let torch compile the encoders: the first steps take a minute longer, all later ones are
-    faster, those of the native backend on a CPU by a tenth at the most. Where there is no compiler
-    for it, training goes on without."""
+    """Let torch compile the encoders. The first steps take a minute longer, later steps are faster
+    (with the native backend on a CPU by a tenth at most). If there is no compiler, the training
+    continues without."""
 
     @model_validator(mode="after")
     def _frozen_parts_have_learnt(self):
@@ -664,29 +680,29 @@ class TrainingSettings(Settings):
 
 
 class EvaluationSettings(Settings):
-    """Binning and choices of the evaluation."""
+    """Bins and choices of the evaluation."""
 
     energy_range: tuple[TeV, TeV] = (0.01, 100.0)
     """Edges of the energy axis (TeV, or text with another unit, such as `50 GeV`)."""
 
     bins_per_decade: int = Field(5, ge=1)
-    """Energy bins in each factor of ten."""
+    """Number of energy bins in each factor of ten."""
 
     signal: Particle = "gamma"
-    """Particle whose migration and resolution are drawn."""
+    """Particle whose migration and resolution are shown."""
 
     algorithm: str | None = None
-    """Name of the DL2 algorithm, or several between commas (for ctapipe's, one a quantity); needed
-    where a file has one quantity of several."""
+    """Name of the DL2 algorithm, or several names separated by commas (ctapipe has one for each
+    quantity). Needed if a file has several results for one quantity."""
 
     references: list[Reference] = []
-    """Published resolutions to draw beside the results: ``lst1_mono`` (LST-1, random forests),
-    ``lst4_requirement`` (four LSTs; its sensitivity too), ``ctao_north`` (four LSTs and nine MSTs,
+    """Published resolutions to draw for comparison: ``lst1_mono`` (LST-1, random forests),
+    ``lst4_requirement`` (four LSTs, also its sensitivity), ``ctao_north`` (four LSTs and nine MSTs,
     prod5)."""
 
     on_error: Literal["raise", "skip"] = "raise"
-    """What a DL2 file that cannot be used does: it stops the evaluation or comparison, or is left
-    out, with a warning and its name in the report."""
+    """What happens if a DL2 file cannot be used: the command stops (``raise``), or the file is left
+    out with a warning and named in the report (``skip``)."""
 
     @field_validator("energy_range")
     @classmethod
@@ -697,24 +713,24 @@ class EvaluationSettings(Settings):
 
 
 class OutputSettings(Settings):
-    """Where results go and how they are called."""
+    """Output folder and layout of the results."""
 
     directory: str | None = None
-    """Output folder; by default ``runs/`` and the name of the settings file."""
+    """Output folder. By default ``runs/`` and the name of the settings file."""
 
     algorithm: str = Field("GammaLearn", pattern=r"^[A-Za-z][A-Za-z0-9_]*$")
-    """Name of the DL2 algorithm, the prefix of its columns."""
+    """Name of the DL2 algorithm, which is the prefix of its columns."""
 
     dl1_images: bool = False
     """Copy the DL1 images into the DL2 files."""
 
     truth: Literal["copy", "link"] = "copy"
-    """Have the truth of simulated events in the DL2 files, or a link to the DL1 file that has it:
-    they are smaller, and need it where it is."""
+    """Copy the truth of simulated events into the DL2 files, or link to the DL1 file that has it.
+    Files with links are smaller, but the DL1 file must stay in its place."""
 
     dl2_format: Literal["ctapipe", "lstchain"] = "ctapipe"
-    """Layout of the DL2 files: ctapipe's data model, or of lstchain DL1, by networks of single
-    telescopes, lstchain's."""
+    """Layout of the DL2 files: ctapipe's data model, or lstchain's layout (for lstchain DL1 and
+    networks of single telescopes)."""
 
 
 def named_tasks(value):
@@ -730,13 +746,12 @@ class Experiment(Settings):
     """All settings of an experiment."""
 
     imports: Strings = []
-    """Names of Python modules of your own with tasks and encoders, beside the experiment's file or
-    where Python looks. Where an experiment in Python lists them, they are imported; where a YAML
-    file or a checkpoint does, the command needs ``--imports`` with their names or files."""
+    """Names of your own Python modules with tasks and encoders, beside the file of the experiment
+    or on the path of Python. A Python experiment imports the modules that it lists. For a YAML file
+    or a checkpoint, give their names or files with ``--imports``."""
 
     simulation: list[SimulationSettings] = []
-    """Files to simulate first where ``data.train`` or ``data.test`` asks for them and they are
-    missing."""
+    """Files to simulate if ``data.train`` or ``data.test`` needs them and they are missing."""
 
     data: DataSettings = DataSettings()
     """Files, telescopes, grouping, cuts and channels."""

@@ -108,6 +108,8 @@ def test_code_blocks_have_a_language(pages):
     for name, text in pages.items():
         for fence, language in re.findall(r"^(```+)(\S*)[^\n]*\n.*?^\1$", text, re.DOTALL | re.M):
             assert language in LANGUAGES, f"{name}: {fence}{language}"
+        outside = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+        assert not re.search(r"\n\n {4}\S", outside), f"{name}: an indented code block"
 
 
 def anchors(text):

@@ -41,7 +41,7 @@ setup(
     ],
     packages=find_packages(include=["gammalearn", "gammalearn.*"]),
     package_data={
-        "gammalearn.evaluation": ["*.html", "*.ecsv"],
+        "gammalearn.evaluation.report": ["*.html", "*.ecsv"],
         "gammalearn.models": ["*.ckpt", "*.yaml"],
         "gammalearn.simulation.layouts": ["*.yaml"],
     },

@@ -20,23 +20,23 @@ from gammalearn.evaluation.contenders import (
     line_up,
     read_sources,
 )
-from gammalearn.evaluation.differences import (
-    STATISTICS,
-    differences,
-    differences_by_energy,
-    roc_curves_by_energy,
-)
-from gammalearn.evaluation.events import read_events
-from gammalearn.evaluation.performance import evaluate_performance
-from gammalearn.evaluation.pictures import (
+from gammalearn.evaluation.events.reading import read_events
+from gammalearn.evaluation.performance.observation import evaluate_performance
+from gammalearn.evaluation.placement import core_distance, pointing_offset
+from gammalearn.evaluation.report.pictures import (
     PALETTE,
     draw_binned,
     make_logarithmic,
     new_binned_axes,
 )
-from gammalearn.evaluation.placement import core_distance, pointing_offset
-from gammalearn.evaluation.reference_curves import draw_references
+from gammalearn.evaluation.report.reference_curves import draw_references
 from gammalearn.evaluation.side_by_side import draw_differences, draw_roc_curves
+from gammalearn.evaluation.statistics.differences import (
+    STATISTICS,
+    differences,
+    differences_by_energy,
+    roc_curves_by_energy,
+)
 from gammalearn.evaluation.writing import make_folder, write_whole
 from gammalearn.settings import EvaluationSettings
 

@@ -16,7 +16,7 @@ from gammalearn.checkpoint import KEY, load_checkpoint
 from gammalearn.cli import main
 from gammalearn.data.cuts import passes
 from gammalearn.errors import CheckpointError, CutError
-from gammalearn.evaluation.provenance import InputFile
+from gammalearn.evaluation.report.provenance import InputFile
 from gammalearn.models import find_checkpoint
 from gammalearn.printable import printable
 

@@ -5,17 +5,17 @@ reconstructions of the same events; the functions it is made of take an
 astropy table of events (from :func:`read_events`) and bin edges, and return a table.
 """
 
-from .angular_resolution import angular_resolution, overall_angular_resolution
-from .combination import combine_telescopes
 from .comparison import compare
-from .differences import differences, differences_by_energy
-from .energy_resolution import energy_resolution, overall_energy_resolution
 from .evaluation import evaluate
-from .events import read_events
-from .migration import migration_matrix, migration_spread, relative_azimuth
-from .report import ReportSection, Worded
-from .separation import area_under_curve, gammaness_histogram, mean_gammaness, roc_curve
-from .skipped import section_of_skipped, skipped_files
+from .events.combination import combine_telescopes
+from .events.reading import read_events
+from .quantities.direction import angular_resolution, overall_angular_resolution
+from .quantities.energy import energy_resolution, overall_energy_resolution
+from .report.page import ReportSection, Worded
+from .report.skipped import section_of_skipped, skipped_files
+from .statistics.differences import differences, differences_by_energy
+from .statistics.migration import migration_matrix, migration_spread, relative_azimuth
+from .statistics.separation import area_under_curve, gammaness_histogram, mean_gammaness, roc_curve
 
 __all__ = [
     "ReportSection",

@@ -11,10 +11,18 @@ from astropy.table import QTable, vstack
 from ..errors import EvaluationError
 from ..particles import plural
 from ..settings import EvaluationSettings
-from .binning import angle_edges, energy_edges
 from .contenders import EACH, MEAN, Contender, Source, in_common, line_up, read_sources
-from .counting import choose_signal
-from .differences import (
+from .events.counting import choose_signal
+from .events.reading import QUANTITIES
+from .report.page import Report, Worded, render_report
+from .report.pictures import picture_style
+from .report.provenance import describe_input, describe_settings, versions
+from .report.reference_curves import reference_sources
+from .report.results import Result, write_numbers, write_results
+from .report.skipped import section_of_skipped, skipped_files
+from .side_by_side import SIGNIFICANT, draw_differences, draw_migrations, draw_roc_curves
+from .statistics.binning import angle_edges, energy_edges
+from .statistics.differences import (
     BANDS_PER_DECADE,
     MIN_SHOWERS,
     STATISTICS,
@@ -22,15 +30,7 @@ from .differences import (
     differences_by_energy,
     roc_curves_by_energy,
 )
-from .events import QUANTITIES
-from .migration import migration_matrix, migration_spread, relative_azimuth
-from .pictures import picture_style
-from .provenance import describe_input, describe_settings, versions
-from .reference_curves import reference_sources
-from .report import Report, Worded, render_report
-from .results import Result, write_numbers, write_results
-from .side_by_side import SIGNIFICANT, draw_differences, draw_migrations, draw_roc_curves
-from .skipped import section_of_skipped, skipped_files
+from .statistics.migration import migration_matrix, migration_spread, relative_azimuth
 from .writing import make_folder, write_whole
 
 __all__ = ["compare", "compare_migration"]

@@ -9,9 +9,9 @@ import numpy as np
 from astropy.table import QTable
 
 from ..errors import EvaluationError, InputFileError
-from .combination import WEIGHTS, combine_telescopes
-from .events import TELESCOPE, read_events
-from .matching import IMAGE, number_alike, rows_in_common
+from .events.combination import WEIGHTS, combine_telescopes
+from .events.reading import TELESCOPE, read_events
+from .statistics.matching import IMAGE, number_alike, rows_in_common
 
 __all__ = ["Contender", "Source", "in_common", "limited", "line_up", "read_sources"]
 

@@ -7,14 +7,10 @@ import numpy as np
 from astropy.table import QTable
 
 from ..settings import EvaluationSettings
-from .counting import choose_signal, event_numbers
-from .events import QUANTITIES, read_events
-from .matching import IMAGE, number_alike
-from .observed import evaluate_observed
-from .performance import evaluate_performance, gammaness_cuts
-from .pictures import picture_style
-from .provenance import describe_input
-from .quantities import (
+from .events.counting import choose_signal, event_numbers
+from .events.reading import QUANTITIES, read_events
+from .performance.observation import evaluate_performance, gammaness_cuts
+from .quantities.findings import (
     PULLS,
     evaluate_depth,
     evaluate_direction,
@@ -23,9 +19,13 @@ from .quantities import (
     evaluate_particle_type,
     evaluate_uncertainty,
 )
-from .report import ReportSection, render_report
-from .results import Findings, write_numbers, write_results
-from .skipped import section_of_skipped, skipped_files
+from .report.page import ReportSection, render_report
+from .report.pictures import picture_style
+from .report.provenance import describe_input
+from .report.results import Findings, write_numbers, write_results
+from .report.skipped import section_of_skipped, skipped_files
+from .statistics.distribution import evaluate_observed
+from .statistics.matching import IMAGE, number_alike
 from .summary import compose_report
 from .writing import make_folder, write_whole
 

@@ -9,17 +9,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..particles import plural
-from .angular_resolution import ROUND_ANGLES
-from .differences import Statistic
-from .migration import COLOR_LABEL, draw_cells
-from .pictures import (
+from .quantities.direction import ROUND_ANGLES
+from .report.pictures import (
     DIAGONAL_STYLE,
     PALETTE,
     count_events,
     make_logarithmic,
     say_empty,
 )
-from .reference_curves import draw_references
+from .report.reference_curves import draw_references
+from .statistics.differences import Statistic
+from .statistics.migration import COLOR_LABEL, draw_cells
 
 __all__ = ["draw_differences", "draw_migrations", "draw_roc_curves"]
 

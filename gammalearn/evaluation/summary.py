@@ -6,11 +6,11 @@ from astropy.table import QTable
 
 from ..particles import plural
 from ..settings import EvaluationSettings
-from .counting import tabulate_events
-from .events import SUBARRAY
-from .provenance import InputFile, describe_settings, versions
-from .reference_curves import reference_sources
-from .report import Report, ReportFigure, ReportMetric, ReportSection
+from .events.counting import tabulate_events
+from .events.reading import SUBARRAY
+from .report.page import Report, ReportFigure, ReportMetric, ReportSection
+from .report.provenance import InputFile, describe_settings, versions
+from .report.reference_curves import reference_sources
 
 __all__ = ["compose_report"]
 

@@ -15,8 +15,8 @@ from gammalearn.data import EventDataset, EventIndex
 from gammalearn.dl2 import check_input, dl2_name, predict_outputs, write_dl2
 from gammalearn.dl2.prediction import read_ahead
 from gammalearn.errors import InputFileError, OutputError
-from gammalearn.evaluation.events import read_events
-from gammalearn.evaluation.production import read_productions
+from gammalearn.evaluation.events.reading import read_events
+from gammalearn.evaluation.performance.production import read_productions
 from gammalearn.experiment import RunOptions, predict
 from gammalearn.nn import ReconstructionNetwork
 from gammalearn.settings import Experiment

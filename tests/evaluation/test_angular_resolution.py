@@ -7,7 +7,7 @@ from astropy.coordinates import SkyCoord
 from astropy.table import QTable
 
 from gammalearn.evaluation import angular_resolution, overall_angular_resolution
-from gammalearn.evaluation.angular_resolution import (
+from gammalearn.evaluation.quantities.direction import (
     angular_resolution_along,
     draw_angular_resolution,
     separation_angle,

@@ -6,7 +6,7 @@ import pytest
 from astropy.table import vstack
 from sklearn.metrics import roc_auc_score
 
-from gammalearn.evaluation.area_by_energy import area_by_energy, draw_area_by_energy
+from gammalearn.evaluation.quantities.particle_type import area_by_energy, draw_area_by_energy
 
 
 @pytest.fixture(scope="module")

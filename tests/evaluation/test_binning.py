@@ -4,7 +4,7 @@ import astropy.units as u
 import numpy as np
 import pytest
 
-from gammalearn.evaluation.binning import angle_edges, energy_edges, offset_edges
+from gammalearn.evaluation.statistics.binning import angle_edges, energy_edges, offset_edges
 
 
 def test_energy_edges_are_logarithmic():

@@ -7,7 +7,7 @@ from astropy.table import QTable, Table
 from ctapipe.io import read_table, write_table
 
 from gammalearn.evaluation import evaluate, read_events
-from gammalearn.evaluation.depth_resolution import (
+from gammalearn.evaluation.quantities.depth_of_maximum import (
     depth_resolution,
     draw_depth_resolution,
     has_depth,

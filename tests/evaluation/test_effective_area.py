@@ -7,8 +7,8 @@ from astropy.table import QTable
 from pyirf.irf import effective_area_per_energy
 from pyirf.simulations import SimulatedEventsInfo
 
-from gammalearn.evaluation.effective_area import draw_effective_area, effective_area
-from gammalearn.evaluation.production import Production
+from gammalearn.evaluation.performance.effective_area import draw_effective_area, effective_area
+from gammalearn.evaluation.performance.production import Production
 
 
 def production(n_showers, radius=100.0, energies=(0.1, 10.0)):

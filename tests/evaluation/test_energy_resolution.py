@@ -7,7 +7,7 @@ from astropy.table import QTable
 from pyirf.benchmarks import energy_bias_resolution
 
 from gammalearn.evaluation import energy_resolution, overall_energy_resolution
-from gammalearn.evaluation.energy_resolution import draw_energy_resolution
+from gammalearn.evaluation.quantities.energy import draw_energy_resolution
 
 EDGES = [0.1, 1, 10, 100] * u.TeV
 

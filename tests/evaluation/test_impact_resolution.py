@@ -8,7 +8,7 @@ import pytest
 from astropy.table import QTable
 
 from gammalearn.evaluation import evaluate, read_events
-from gammalearn.evaluation.impact_resolution import (
+from gammalearn.evaluation.quantities.impact import (
     draw_impact_resolution,
     has_impact,
     impact_distance,

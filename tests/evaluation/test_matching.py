@@ -4,7 +4,7 @@ import astropy.units as u
 import numpy as np
 from astropy.table import QTable
 
-from gammalearn.evaluation.matching import IMAGE, number_alike, rows_in_common
+from gammalearn.evaluation.statistics.matching import IMAGE, number_alike, rows_in_common
 
 
 def events(ids, energies, particle="gamma", obs_id=1, tel_ids=None):

@@ -7,7 +7,7 @@ from astropy.table import QTable
 from pyirf.irf.energy_dispersion import energy_migration_matrix
 
 from gammalearn.evaluation import migration_matrix, migration_spread, relative_azimuth
-from gammalearn.evaluation.migration import draw_migration
+from gammalearn.evaluation.statistics.migration import draw_migration
 
 EDGES = [0.1, 1, 10] * u.TeV
 ENERGY = {"true": "true_energy", "reco": "reco_energy"}

@@ -7,7 +7,7 @@ from astropy.table import QTable
 
 from gammalearn.errors import EvaluationError
 from gammalearn.evaluation import compare, evaluate, read_events
-from gammalearn.evaluation.observed import distribution
+from gammalearn.evaluation.statistics.distribution import distribution
 from gammalearn.settings import EvaluationSettings
 
 

@@ -10,8 +10,12 @@ from ctapipe.io import write_table
 from gammalearn.cli import main
 from gammalearn.errors import EvaluationError
 from gammalearn.evaluation import read_events
-from gammalearn.evaluation.performance import evaluate_performance
-from gammalearn.evaluation.production import read_productions, simulated_flux, thrown_density
+from gammalearn.evaluation.performance.observation import evaluate_performance
+from gammalearn.evaluation.performance.production import (
+    read_productions,
+    simulated_flux,
+    thrown_density,
+)
 from gammalearn.settings import EvaluationSettings
 
 TOTAL = 2 * 1000 * 10

@@ -9,7 +9,7 @@ import tables
 
 import gammalearn
 from gammalearn.dl2.origin import ORIGIN, origin
-from gammalearn.evaluation.provenance import describe_input, describe_settings, versions
+from gammalearn.evaluation.report.provenance import describe_input, describe_settings, versions
 from gammalearn.settings import EvaluationSettings
 
 

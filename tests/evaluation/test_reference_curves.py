@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from gammalearn.evaluation.reference_curves import draw_references, reference_curve
+from gammalearn.evaluation.report.reference_curves import draw_references, reference_curve
 from gammalearn.settings import Reference
 
 NAMES = typing.get_args(Reference)

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 from gammalearn.errors import EvaluationError
 from gammalearn.evaluation import ReportSection, Worded
-from gammalearn.evaluation.provenance import InputFile
-from gammalearn.evaluation.report import Report, ReportFigure, ReportMetric, render_report
+from gammalearn.evaluation.report.page import Report, ReportFigure, ReportMetric, render_report
+from gammalearn.evaluation.report.provenance import InputFile
 
 
 @pytest.fixture

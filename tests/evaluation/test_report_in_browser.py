@@ -9,8 +9,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from gammalearn.evaluation import ReportSection
-from gammalearn.evaluation.provenance import InputFile
-from gammalearn.evaluation.report import Report, ReportFigure, ReportMetric, render_report
+from gammalearn.evaluation.report.page import Report, ReportFigure, ReportMetric, render_report
+from gammalearn.evaluation.report.provenance import InputFile
 
 BROWSER = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None

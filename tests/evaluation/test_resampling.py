@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from gammalearn.evaluation.resampling import (
+from gammalearn.evaluation.statistics.resampling import (
     bootstrap,
     repeated_area_under_curve,
     repeated_fraction_left,
     repeated_quantiles,
 )
-from gammalearn.evaluation.working_points import working_points
+from gammalearn.evaluation.statistics.working_points import working_points
 
 
 @given(st.lists(st.tuples(st.integers(-3, 3), st.integers(0, 4)), min_size=1, max_size=20))

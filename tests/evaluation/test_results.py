@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from gammalearn.evaluation.results import write_numbers
+from gammalearn.evaluation.report.results import write_numbers
 
 
 def test_what_is_no_finite_number_is_null(tmp_path):

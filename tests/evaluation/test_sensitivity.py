@@ -11,21 +11,21 @@ from pyirf.cut_optimization import optimize_gh_cut
 from pyirf.spectral import CRAB_HEGRA
 
 from gammalearn.evaluation import read_events
-from gammalearn.evaluation import sensitivity as module
-from gammalearn.evaluation.performance import (
+from gammalearn.evaluation.performance import sensitivity as module
+from gammalearn.evaluation.performance.observation import (
     add_after_cuts,
     evaluate_performance,
     gammaness_cuts,
 )
-from gammalearn.evaluation.point_source import (
+from gammalearn.evaluation.performance.point_source import (
     choose_ring,
     weighted_background,
     weighted_gammas,
     why_no_sensitivity,
 )
-from gammalearn.evaluation.production import read_productions
-from gammalearn.evaluation.results import Findings, Result
-from gammalearn.evaluation.sensitivity import passes_cuts, sensitivity
+from gammalearn.evaluation.performance.production import read_productions
+from gammalearn.evaluation.performance.sensitivity import passes_cuts, sensitivity
+from gammalearn.evaluation.report.results import Findings, Result
 from gammalearn.settings import EvaluationSettings
 
 EDGES = np.geomspace(0.1, 10, 5) * u.TeV

@@ -12,7 +12,7 @@ from gammalearn.evaluation import (
     mean_gammaness,
     roc_curve,
 )
-from gammalearn.evaluation.separation import draw_gammaness, draw_roc_curve
+from gammalearn.evaluation.statistics.separation import draw_gammaness, draw_roc_curve
 
 
 def scores(gammas, protons, electrons=()):

@@ -7,8 +7,8 @@ from astropy.table import QTable
 from scipy.stats import norm
 
 from gammalearn.evaluation import evaluate, read_events
-from gammalearn.evaluation.combination import combine_telescopes
-from gammalearn.evaluation.uncertainty import (
+from gammalearn.evaluation.events.combination import combine_telescopes
+from gammalearn.evaluation.statistics.uncertainty import (
     COLUMNS,
     coverage,
     direction_pulls,

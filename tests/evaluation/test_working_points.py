@@ -5,7 +5,7 @@ import pytest
 from astropy.table import QTable
 from sklearn.metrics import confusion_matrix as sklearn_confusion_matrix
 
-from gammalearn.evaluation.working_points import (
+from gammalearn.evaluation.statistics.working_points import (
     confusion_matrix,
     draw_confusion_matrix,
     draw_working_points,

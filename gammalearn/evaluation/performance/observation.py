@@ -7,12 +7,15 @@ import astropy.units as u
 import numpy as np
 from astropy.table import QTable
 
-from ..particles import plural
-from ..settings import EvaluationSettings
-from .binning import energy_edges
+from ...particles import plural
+from ...settings import EvaluationSettings
+from ..events.reading import TELESCOPE, UNKNOWN
+from ..report.pictures import FEW_IN_BIN, count_events
+from ..report.results import Findings, Result
+from ..statistics.binning import energy_edges
+from ..statistics.separation import POSITIVE
+from ..statistics.working_points import gammaness_threshold
 from .effective_area import draw_effective_area, effective_area
-from .events import TELESCOPE, UNKNOWN
-from .pictures import FEW_IN_BIN, count_events
 from .point_source import (
     background_particles,
     choose_ring,
@@ -22,7 +25,6 @@ from .point_source import (
     why_no_sensitivity,
 )
 from .production import Production, read_productions
-from .results import Findings, Result
 from .sensitivity import (
     MIN_EVENTS,
     draw_sensitivity,
@@ -31,8 +33,6 @@ from .sensitivity import (
     passes_gammaness_cuts,
     sensitivity,
 )
-from .separation import POSITIVE
-from .working_points import gammaness_threshold
 
 __all__ = ["add_after_cuts", "evaluate_performance", "gammaness_cuts"]
 
@@ -65,7 +65,7 @@ def evaluate_performance(
     """
     if events.meta["level"] == TELESCOPE:
         # Only where it is needed: ctapipe's combination of telescopes takes seconds to load.
-        from .combination import combine_telescopes
+        from ..events.combination import combine_telescopes
 
         events = combine_telescopes(events)
     productions, lacking, disagreeing = read_productions(paths, events)

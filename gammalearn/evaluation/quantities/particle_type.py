@@ -5,9 +5,21 @@ import numpy as np
 from astropy.table import QTable
 from matplotlib.figure import Figure
 
-from .differences import N_RESAMPLES, N_RESAMPLES_OF_CURVE, differences, differences_by_energy
-from .pictures import PALETTE, count_events, draw_binned, finish_binned, new_binned_axes, say_empty
-from .separation import POSITIVE
+from ..report.pictures import (
+    PALETTE,
+    count_events,
+    draw_binned,
+    finish_binned,
+    new_binned_axes,
+    say_empty,
+)
+from ..statistics.differences import (
+    N_RESAMPLES,
+    N_RESAMPLES_OF_CURVE,
+    differences,
+    differences_by_energy,
+)
+from ..statistics.separation import POSITIVE
 
 __all__ = ["area_by_energy", "draw_area_by_energy", "overall_area"]
 

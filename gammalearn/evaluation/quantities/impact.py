@@ -6,8 +6,7 @@ from astropy.table import QTable
 from matplotlib.figure import Figure
 from pyirf.benchmarks.angular_resolution import ONE_SIGMA_QUANTILE
 
-from .binning import events_of_bins
-from .pictures import (
+from ..report.pictures import (
     PALETTE,
     TRUE_ENERGY,
     count_events,
@@ -17,6 +16,7 @@ from .pictures import (
     new_binned_axes,
     say_empty,
 )
+from ..statistics.binning import events_of_bins
 
 __all__ = [
     "draw_impact_resolution",

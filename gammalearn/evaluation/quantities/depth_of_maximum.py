@@ -6,8 +6,7 @@ from astropy.table import QTable
 from matplotlib.figure import Figure
 from pyirf.benchmarks.energy_bias_resolution import inter_quantile_distance
 
-from .binning import events_of_bins
-from .pictures import (
+from ..report.pictures import (
     PALETTE,
     TRUE_ENERGY,
     count_events,
@@ -16,6 +15,7 @@ from .pictures import (
     new_binned_axes,
     say_empty,
 )
+from ..statistics.binning import events_of_bins
 
 __all__ = [
     "depth_error",

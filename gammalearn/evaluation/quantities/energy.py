@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from pyirf.benchmarks import energy_bias_resolution
 from pyirf.benchmarks.energy_bias_resolution import inter_quantile_distance
 
-from .pictures import (
+from ..report.pictures import (
     PALETTE,
     count_events,
     draw_after_cuts,
@@ -18,7 +18,7 @@ from .pictures import (
     new_binned_axes,
     say_empty,
 )
-from .reference_curves import draw_references
+from ..report.reference_curves import draw_references
 
 __all__ = ["draw_energy_resolution", "energy_resolution", "overall_energy_resolution"]
 

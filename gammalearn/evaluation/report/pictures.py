@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from ..particles import plural
+from ...particles import plural
 
 __all__ = [
     "DIAGONAL_STYLE",

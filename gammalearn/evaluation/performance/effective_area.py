@@ -9,7 +9,7 @@ from astropy.table import QTable
 from matplotlib.figure import Figure
 from pyirf.binning import create_histogram_table
 
-from .pictures import (
+from ..report.pictures import (
     PALETTE,
     count_events,
     draw_binned,

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import numpy as np
 from astropy.table import QTable
 
-from ..particles import plural
-from .events import QUANTITIES
+from ...particles import plural
+from .reading import QUANTITIES
 
 __all__ = [
     "choose_signal",

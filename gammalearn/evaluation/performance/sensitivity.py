@@ -11,10 +11,10 @@ from pyirf.binning import bin_center, create_histogram_table
 from pyirf.cuts import calculate_percentile_cut, evaluate_binned_cut
 from pyirf.sensitivity import estimate_background, relative_sensitivity
 
-from .angular_resolution import ONE_SIGMA_QUANTILE, separation_angle
-from .pictures import PALETTE, draw_binned, finish_binned, make_logarithmic, new_binned_axes
+from ..quantities.direction import ONE_SIGMA_QUANTILE, separation_angle
+from ..report.pictures import PALETTE, draw_binned, finish_binned, make_logarithmic, new_binned_axes
+from ..report.reference_curves import draw_references
 from .point_source import OBS_TIME, SOURCE_SPECTRUM, Ring
-from .reference_curves import draw_references
 
 __all__ = [
     "MIN_EVENTS",

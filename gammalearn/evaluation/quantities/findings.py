@@ -6,50 +6,29 @@ import astropy.units as u
 import numpy as np
 from astropy.table import QTable
 
-from ..particles import plural
-from ..settings import EvaluationSettings
-from .angular_resolution import (
-    angular_resolution,
-    angular_resolution_along,
-    draw_angular_resolution,
-    overall_angular_resolution,
-)
-from .area_by_energy import area_by_energy, draw_area_by_energy, overall_area
-from .binning import angle_edges, energy_edges, offset_edges
-from .counting import metric_names, present_particles, select
-from .depth_resolution import (
-    depth_resolution,
-    draw_depth_resolution,
-    has_depth,
-    overall_depth_resolution,
-    select_depth,
-)
-from .differences import (
+from ...particles import plural
+from ...settings import EvaluationSettings
+from ..events.counting import metric_names, present_particles, select
+from ..performance.observation import NO_CUTS, add_after_cuts
+from ..placement import pointing_offset
+from ..report.page import ReportSection
+from ..report.pictures import FEW_IN_BIN, count_events
+from ..report.results import Findings, Result
+from ..statistics.binning import angle_edges, energy_edges, offset_edges
+from ..statistics.differences import (
     BANDS_PER_DECADE,
     MIN_SHOWERS,
     bootstrap_errors,
     bootstrap_errors_along,
     roc_curves_by_energy,
 )
-from .energy_resolution import (
-    draw_energy_resolution,
-    energy_resolution,
-    overall_energy_resolution,
+from ..statistics.migration import (
+    draw_migration,
+    migration_matrix,
+    migration_spread,
+    relative_azimuth,
 )
-from .impact_resolution import (
-    draw_impact_resolution,
-    has_impact,
-    impact_resolution,
-    overall_impact_resolution,
-    select_impact,
-)
-from .migration import draw_migration, migration_matrix, migration_spread, relative_azimuth
-from .performance import NO_CUTS, add_after_cuts
-from .pictures import FEW_IN_BIN, count_events
-from .placement import pointing_offset
-from .report import ReportSection
-from .results import Findings, Result
-from .separation import (
+from ..statistics.separation import (
     draw_gammaness,
     draw_roc_curve,
     draw_roc_curves_by_energy,
@@ -57,7 +36,7 @@ from .separation import (
     mean_gammaness,
     roc_curve,
 )
-from .uncertainty import (
+from ..statistics.uncertainty import (
     ONE_SIGMA,
     count_without_logarithm,
     coverage,
@@ -69,13 +48,39 @@ from .uncertainty import (
     pull_moments,
     select_uncertain,
 )
-from .working_points import (
+from ..statistics.working_points import (
     EFFICIENCIES,
     confusion_matrix,
     draw_confusion_matrix,
     draw_working_points,
     working_points,
 )
+from .depth_of_maximum import (
+    depth_resolution,
+    draw_depth_resolution,
+    has_depth,
+    overall_depth_resolution,
+    select_depth,
+)
+from .direction import (
+    angular_resolution,
+    angular_resolution_along,
+    draw_angular_resolution,
+    overall_angular_resolution,
+)
+from .energy import (
+    draw_energy_resolution,
+    energy_resolution,
+    overall_energy_resolution,
+)
+from .impact import (
+    draw_impact_resolution,
+    has_impact,
+    impact_resolution,
+    overall_impact_resolution,
+    select_impact,
+)
+from .particle_type import area_by_energy, draw_area_by_energy, overall_area
 
 __all__ = [
     "PULLS",

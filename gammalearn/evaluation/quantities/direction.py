@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 from pyirf.benchmarks import angular_resolution as pyirf_angular_resolution
 from pyirf.benchmarks.angular_resolution import ONE_SIGMA_QUANTILE
 
-from .binning import events_of_bins
-from .pictures import (
+from ..report.pictures import (
     PALETTE,
     TRUE_ENERGY,
     count_events,
@@ -22,7 +21,8 @@ from .pictures import (
     new_binned_axes,
     say_empty,
 )
-from .reference_curves import draw_references
+from ..report.reference_curves import draw_references
+from ..statistics.binning import events_of_bins
 
 __all__ = [
     "CONTAINMENTS",

@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-from ..errors import EvaluationError
+from ...errors import EvaluationError
 from .provenance import InputFile
 
 __all__ = [

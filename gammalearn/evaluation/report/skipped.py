@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from .report import ReportSection
+from .page import ReportSection
 
 __all__ = ["section_of_skipped", "skipped_files"]
 

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from pyirf.benchmarks.angular_resolution import ONE_SIGMA_QUANTILE
 from scipy.stats import chi2, norm
 
+from ..quantities.impact import has_impact, select_impact
+from ..report.pictures import DIAGONAL_STYLE, PALETTE, count_events, say_empty
 from .differences import MIN_SHOWERS, N_RESAMPLES_OF_CURVE
-from .impact_resolution import has_impact, select_impact
-from .pictures import DIAGONAL_STYLE, PALETTE, count_events, say_empty
 from .resampling import bootstrap
 
 __all__ = [

@@ -6,10 +6,10 @@ from astropy.coordinates import angular_separation
 from astropy.table import QTable
 from matplotlib.figure import Figure
 
-from ..settings import EvaluationSettings
+from ...settings import EvaluationSettings
+from ..report.pictures import PALETTE, count_events, make_logarithmic, say_empty
+from ..report.results import Findings, Result
 from .binning import energy_edges, offset_edges
-from .pictures import PALETTE, count_events, make_logarithmic, say_empty
-from .results import Findings, Result
 from .separation import draw_gammaness, gammaness_histogram
 
 __all__ = ["distribution", "evaluate_observed"]

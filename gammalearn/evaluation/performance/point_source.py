@@ -17,9 +17,9 @@ from pyirf.spectral import (
     calculate_event_weights,
 )
 
-from ..particles import plural
-from .angular_resolution import separation_angle
-from .placement import pointing_offset
+from ...particles import plural
+from ..placement import pointing_offset
+from ..quantities.direction import separation_angle
 from .production import Production, simulated_flux
 
 __all__ = [

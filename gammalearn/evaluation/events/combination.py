@@ -4,7 +4,7 @@ import astropy.units as u
 import numpy as np
 from astropy.table import Column, QTable, Table
 
-from .events import NO_TELESCOPE, QUANTITIES, SUBARRAY
+from .reading import NO_TELESCOPE, QUANTITIES, SUBARRAY
 
 __all__ = ["WEIGHTS", "combine_telescopes"]
 

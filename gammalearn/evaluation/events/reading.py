@@ -22,12 +22,12 @@ from astropy.table import Column, QTable, Table, hstack, join, vstack
 from ctapipe.containers import CoordinateFrameType, EventType
 from ctapipe.io import TableLoader, read_table
 
-from ..data_model import check_is_table
-from ..errors import EvaluationError, GammaLearnError, InputFileError
-from ..expendable import expendable
-from ..files import open_hdf5, reading
-from ..particles import are_showers, particle_names
-from ..pointing import by_observation
+from ...data_model import check_is_table
+from ...errors import EvaluationError, GammaLearnError, InputFileError
+from ...expendable import expendable
+from ...files import open_hdf5, reading
+from ...particles import are_showers, particle_names
+from ...pointing import by_observation
 from . import lstchain
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from sklearn.metrics import roc_auc_score
 from sklearn.metrics import roc_curve as sklearn_roc_curve
 
-from .pictures import (
+from ..report.pictures import (
     DIAGONAL_STYLE,
     PALETTE,
     count_events,

@@ -10,10 +10,10 @@ from astropy.table import QTable, vstack
 from pyirf.benchmarks.angular_resolution import ONE_SIGMA_QUANTILE
 from pyirf.benchmarks.energy_bias_resolution import NORM_LOWER_SIGMA, NORM_UPPER_SIGMA
 
-from .angular_resolution import CONTAINMENTS, overall_angular_resolution, separation_angle
-from .depth_resolution import depth_error, overall_depth_resolution
-from .energy_resolution import overall_energy_resolution
-from .impact_resolution import impact_distance, overall_impact_resolution
+from ..quantities.depth_of_maximum import depth_error, overall_depth_resolution
+from ..quantities.direction import CONTAINMENTS, overall_angular_resolution, separation_angle
+from ..quantities.energy import overall_energy_resolution
+from ..quantities.impact import impact_distance, overall_impact_resolution
 from .resampling import (
     bootstrap,
     repeated_area_under_curve,

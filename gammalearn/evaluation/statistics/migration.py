@@ -10,7 +10,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from pyirf.benchmarks.energy_bias_resolution import NORM_LOWER_SIGMA, NORM_UPPER_SIGMA
 
-from .pictures import DIAGONAL_STYLE, count_events, make_logarithmic, say_empty
+from ..report.pictures import DIAGONAL_STYLE, count_events, make_logarithmic, say_empty
 
 __all__ = [
     "COLOR_LABEL",

@@ -13,12 +13,12 @@ from ctapipe.io import read_table
 from pyirf.simulations import SimulatedEventsInfo
 from pyirf.spectral import PowerLaw
 
-from ..errors import EvaluationError
-from ..expendable import read_expendably
-from ..files import open_hdf5, reading
-from ..particles import plural
-from . import lstchain
-from .events import UNKNOWN
+from ...errors import EvaluationError
+from ...expendable import read_expendably
+from ...files import open_hdf5, reading
+from ...particles import plural
+from ..events import lstchain
+from ..events.reading import UNKNOWN
 
 __all__ = ["Production", "read_productions", "simulated_flux", "thrown_density"]
 

@@ -1,0 +1,1 @@
+"""What an observation can expect: effective area and sensitivity."""

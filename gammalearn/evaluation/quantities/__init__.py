@@ -1,0 +1,1 @@
+"""What an evaluation finds of each reconstructed quantity, one quantity a file."""

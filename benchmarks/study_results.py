@@ -22,7 +22,9 @@ from gammalearn.evaluation.contenders import (
 )
 from gammalearn.evaluation.events.reading import read_events
 from gammalearn.evaluation.performance.observation import evaluate_performance
-from gammalearn.evaluation.placement import core_distance, pointing_offset
+from gammalearn.evaluation.quantities import MAIN_QUANTITIES, QUANTITIES
+from gammalearn.evaluation.quantities.direction import pointing_offset
+from gammalearn.evaluation.quantities.impact import core_distance
 from gammalearn.evaluation.report.pictures import (
     PALETTE,
     draw_binned,
@@ -30,13 +32,9 @@ from gammalearn.evaluation.report.pictures import (
     new_binned_axes,
 )
 from gammalearn.evaluation.report.reference_curves import draw_references
-from gammalearn.evaluation.side_by_side import draw_differences, draw_roc_curves
-from gammalearn.evaluation.statistics.differences import (
-    STATISTICS,
-    differences,
-    differences_by_energy,
-    roc_curves_by_energy,
-)
+from gammalearn.evaluation.statistics.differences import differences, differences_by_energy
+from gammalearn.evaluation.statistics.roc_curves import roc_curves_by_energy
+from gammalearn.evaluation.statistics.side_by_side import draw_differences, draw_roc_curves
 from gammalearn.evaluation.writing import make_folder, write_whole
 from gammalearn.settings import EvaluationSettings
 
@@ -212,7 +210,7 @@ def figures_over(
         labels, common = _common(contenders, quantity)
         for reference in [name for name in references if name in labels] or labels[:1]:
             order = sorted(range(len(labels)), key=lambda n, first=reference: labels[n] != first)
-            for row in differences([common[n] for n in order], quantity):
+            for row in differences([common[n] for n in order], QUANTITIES[quantity]):
                 of_statistic = found.setdefault(
                     str(row["statistic"]), {label: {} for label in labels}
                 )
@@ -260,8 +258,9 @@ def _by_energy(contenders: Sequence[Contender], cores: str, pictures: Pictures) 
         labels, common = _common(contenders, quantity)
         if not labels:
             continue
-        table, shown = differences_by_energy(common, quantity, EDGES), _drawn(labels)
-        for statistic in STATISTICS[quantity]:
+        table = differences_by_energy(common, QUANTITIES[quantity], EDGES)
+        shown = _drawn(labels)
+        for statistic in QUANTITIES[quantity].statistics:
             rows = table[(table["statistic"] == statistic.name) & (table["n_events"] > 0)]
             found[statistic.name] = {
                 label: [
@@ -348,18 +347,20 @@ def _draw_points(axes: Axes, points: Mapping[float, dict], style: str, color, la
 def _draw_migrations(contenders: Sequence[Contender], pictures: Pictures) -> None:
     """Matrices of stereo and mono side by side, on the events that all contenders have."""
     by_label = {contender.label: contender for contender in contenders}
-    for quantity, names in {"energy": ["energy"], "direction": ["altitude", "azimuth"]}.items():
-        labels, common = _common(contenders, quantity)
+    for name, quantity in MAIN_QUANTITIES.items():
+        if not quantity.migrations:
+            continue
+        labels, common = _common(contenders, name)
         chosen = [labels.index(label) for label in (STEREO, MONO, MONO_IMAGES) if label in labels]
-        for name in names if chosen else ():
+        for axis in quantity.migrations if chosen else ():
             result = compare_migration(
                 [by_label[labels[n]] for n in chosen],
                 [common[n] for n in chosen],
-                name,
+                axis,
                 "gamma",
                 EDGES,
             )
-            pictures.save(result.figure, f"migration_{name}")
+            pictures.save(result.figure, f"migration_{axis.name}")
 
 
 def _draw_roc_curves(contenders: Sequence[Contender], pictures: Pictures) -> None:

@@ -9,6 +9,7 @@ from .comparison import compare
 from .evaluation import evaluate
 from .events.combination import combine_telescopes
 from .events.reading import read_events
+from .quantities import MAIN_QUANTITIES, QUANTITIES, Quantity
 from .quantities.direction import angular_resolution, overall_angular_resolution
 from .quantities.energy import energy_resolution, overall_energy_resolution
 from .report.page import ReportSection, Worded
@@ -18,6 +19,9 @@ from .statistics.migration import migration_matrix, migration_spread, relative_a
 from .statistics.separation import area_under_curve, gammaness_histogram, mean_gammaness, roc_curve
 
 __all__ = [
+    "MAIN_QUANTITIES",
+    "QUANTITIES",
+    "Quantity",
     "ReportSection",
     "Worded",
     "angular_resolution",

@@ -12,25 +12,18 @@ from ..errors import EvaluationError
 from ..particles import plural
 from ..settings import EvaluationSettings
 from .contenders import EACH, MEAN, Contender, Source, in_common, line_up, read_sources
-from .events.counting import choose_signal
-from .events.reading import QUANTITIES
+from .quantities import MAIN_QUANTITIES, Quantity
 from .report.page import Report, Worded, render_report
 from .report.pictures import picture_style
 from .report.provenance import describe_input, describe_settings, versions
 from .report.reference_curves import reference_sources
 from .report.results import Result, write_numbers, write_results
 from .report.skipped import section_of_skipped, skipped_files
-from .side_by_side import SIGNIFICANT, draw_differences, draw_migrations, draw_roc_curves
 from .statistics.binning import angle_edges, energy_edges
-from .statistics.differences import (
-    BANDS_PER_DECADE,
-    MIN_SHOWERS,
-    STATISTICS,
-    differences,
-    differences_by_energy,
-    roc_curves_by_energy,
-)
-from .statistics.migration import migration_matrix, migration_spread, relative_azimuth
+from .statistics.by_particle import choose_signal
+from .statistics.differences import MIN_SHOWERS, differences, differences_by_energy
+from .statistics.migration import MigrationAxis, migration_matrix, migration_spread
+from .statistics.side_by_side import SIGNIFICANT, draw_differences, draw_migrations, with_labels
 from .writing import make_folder, write_whole
 
 __all__ = ["compare", "compare_migration"]
@@ -38,13 +31,11 @@ __all__ = ["compare", "compare_migration"]
 #: Folder of tables and pictures in the output.
 FOLDER = "comparison"
 
-MIGRATIONS = {"energy": ("energy",), "direction": ("altitude", "azimuth"), "particle_type": ()}
-
 #: All that a comparison may write into its folder.
 RESULT_NAMES = (
-    *(statistic.name for quantity in QUANTITIES for statistic in STATISTICS[quantity]),
-    *(f"migration_matrix_{name}" for names in MIGRATIONS.values() for name in names),
-    "roc_curves",
+    *(s.name for quantity in MAIN_QUANTITIES.values() for s in quantity.statistics),
+    *(f"migration_matrix_{a.name}" for q in MAIN_QUANTITIES.values() for a in q.migrations),
+    *(name for quantity in MAIN_QUANTITIES.values() for name in quantity.comparisons),
 )
 
 
@@ -120,8 +111,8 @@ def compare(
     make_folder(output / FOLDER)
     with picture_style():
         findings = {
-            quantity: _compare_quantity(contenders, quantity, signal, settings)
-            for quantity in QUANTITIES
+            name: _compare_quantity(contenders, quantity, signal, settings)
+            for name, quantity in MAIN_QUANTITIES.items()
         }
         if not any(finding.results for finding in findings.values()):
             raise EvaluationError(
@@ -200,13 +191,13 @@ def _warn_of_single_runs(sources: Sequence[Source]) -> list[str]:
 
 def _compare_quantity(
     contenders: Sequence[Contender],
-    quantity: str,
+    quantity: Quantity,
     signal: str,
     settings: EvaluationSettings,
 ) -> _Findings:
-    words = quantity.replace("_", " ")
-    having = [contender for contender in contenders if contender.has(quantity)]
-    lacking = [contender.label for contender in contenders if not contender.has(quantity)]
+    words = quantity.words
+    having = [contender for contender in contenders if contender.has(quantity.name)]
+    lacking = [contender.label for contender in contenders if not contender.has(quantity.name)]
     if len(having) < 2 and sum(len(contender.runs) for contender in having) < 2:
         whose = f"{having[0].label} alone has" if having else "None of the sets has"
         return _Findings(
@@ -216,8 +207,8 @@ def _compare_quantity(
     if lacking and lacking[0] == contenders[0].label:
         warnings.append(f"The {words} is compared with that of {having[0].label} instead.")
 
-    common = in_common(having, quantity)
-    particle = "" if quantity == "particle_type" else signal
+    common = in_common(having, quantity.name)
+    particle = signal if quantity.of_signal else ""
     if particle:
         common = [[run[run["particle"] == signal] for run in runs] for runs in common]
     labels = [contender.label for contender in having]
@@ -237,41 +228,26 @@ def _compare_quantity(
             f"The {words} is compared on {n_showers} showers: below {MIN_SHOWERS} (of gammas and "
             "of others, for a separation) no error can be given."
         )
-    if particle == "" and np.all(np.isnan(findings.totals["value"])):
-        findings.warnings.append(
-            "The events in common are not both of gammas and of other particles: separation (ROC "
-            "curve, AUC) is undefined."
-        )
+    if quantity.undefined and np.all(np.isnan(findings.totals["value"])):
+        findings.warnings.append(quantity.undefined)
         return findings
 
-    per_decade = BANDS_PER_DECADE if quantity == "particle_type" else settings.bins_per_decade
-    edges = energy_edges(settings.energy_range, per_decade)
+    edges = energy_edges(settings.energy_range, quantity.bins_per_decade(settings))
     table = differences_by_energy(common, quantity, edges)
     table.meta["n_runs"] = findings.n_runs
-    for statistic in STATISTICS[quantity]:
+    for statistic in quantity.statistics:
         mine = table[table["statistic"] == statistic.name]
         findings.results.append(
             Result(
                 statistic.name,
                 draw_differences(table, statistic, labels, particle, settings.references),
                 _caption(statistic, particle, labels),
-                _with_labels(mine, labels),
+                with_labels(mine, labels),
             )
         )
-    if quantity == "particle_type":
-        curves = roc_curves_by_energy(common, edges)
-        findings.results.append(
-            Result(
-                "roc_curves",
-                draw_roc_curves(curves, labels),
-                "Fraction of the gammas against that of the other particles above a threshold of "
-                "the gammaness, by true energy, with its 68 % binomial interval; below, the ratio "
-                f"to {labels[0]}.",
-                _with_labels(curves, labels) if len(curves) else None,
-            )
-        )
-    for name in MIGRATIONS[quantity]:
-        findings.results.append(compare_migration(having, common, name, signal, edges))
+    findings.results += quantity.compare(common, labels, edges)
+    for axis in quantity.migrations:
+        findings.results.append(compare_migration(having, common, axis, signal, edges))
     return findings
 
 
@@ -292,18 +268,10 @@ def _caption(statistic, particle: str, labels: Sequence[str]) -> str:
     )
 
 
-def _with_labels(table: QTable, labels: Sequence[str]) -> QTable:
-    """The table with the contenders' labels in place of their positions."""
-    table = table.copy()
-    table.replace_column("contender", np.asarray(labels)[np.asarray(table["contender"])])
-    table.meta["reference"] = labels[0]
-    return table
-
-
 def compare_migration(
     contenders: Sequence[Contender],
     common: Sequence[Sequence[QTable]],
-    name: str,
+    axis: MigrationAxis,
     signal: str,
     energy_bins: u.Quantity,
 ) -> Result:
@@ -314,8 +282,8 @@ def compare_migration(
     contenders : sequence of Contender
     common : sequence of sequence of astropy.table.QTable
         Their events of the signal, from `in_common`.
-    name : str
-        ``energy``, ``altitude`` or ``azimuth``.
+    axis : MigrationAxis
+        What the matrices are of, from the ``migrations`` of a quantity.
     signal : str
         The particle.
     energy_bins : astropy.units.Quantity
@@ -323,19 +291,16 @@ def compare_migration(
     """
     # The runs of a label share a matrix.
     pooled = [vstack(runs, metadata_conflicts="silent") for runs in common]
-    columns = {"true": f"true_{name}", "reco": f"reco_{name}"}
+    columns = {"true": axis.true, "reco": axis.reco}
     edges, reference = _spanned(energy_bins, pooled[0]["true_energy"]), None
-    if name == "altitude":
-        columns = {"true": "true_alt", "reco": "reco_alt"}
-    if name == "azimuth":
-        columns = {"true": "true_relative_az", "reco": "reco_relative_az"}
-        reference = relative_azimuth(pooled[0]).meta["reference"]
-        pooled = [relative_azimuth(table, reference) for table in pooled]
-    if name != "energy":
+    if axis.is_azimuth:
+        reference = axis.values(pooled[0]).meta["reference"]
+        pooled = [axis.values(table, reference) for table in pooled]
+    if not axis.is_logarithmic:
         every = vstack(
             [table[[*columns.values()]] for table in pooled], metadata_conflicts="silent"
         )
-        edges = angle_edges(every[columns["true"]], every[columns["reco"]])
+        edges = angle_edges(every[axis.true], every[axis.reco])
 
     matrices, spreads = [], []
     for contender, table in zip(contenders, pooled, strict=True):
@@ -344,7 +309,7 @@ def compare_migration(
         if reference is not None:
             matrix.meta["reference_deg"] = reference
         matrices.append(matrix)
-        spreads.append(migration_spread(table, edges, **columns, logarithmic=name == "energy"))
+        spreads.append(migration_spread(table, edges, **columns, logarithmic=axis.is_logarithmic))
     labels = [contender.label for contender in contenders]
     tables = []
     for label, matrix in zip(labels, matrices, strict=True):
@@ -352,11 +317,11 @@ def compare_migration(
         table.add_column([label] * len(table), 0, "contender")
         tables.append(table)
     return Result(
-        f"migration_matrix_{name}",
-        draw_migrations(matrices, spreads, labels, name, signal, name == "energy"),
-        f"The {name} that {plural(signal)} of a true {name} were reconstructed to, as fractions of "
-        "all events of the true bin, on the same events and one scale of colours; points: median "
-        "and central 68 %.",
+        f"migration_matrix_{axis.name}",
+        draw_migrations(matrices, spreads, labels, axis.name, signal, axis.is_logarithmic),
+        f"The {axis.name} that {plural(signal)} of a true {axis.name} were reconstructed to, as "
+        "fractions of all events of the true bin, on the same events and one scale of colours; "
+        "points: median and central 68 %.",
         vstack(tables, metadata_conflicts="silent"),
     )
 
@@ -445,7 +410,7 @@ def _tabulate_results(findings: dict[str, _Findings]) -> list[list[object]]:
     for quantity, finding in findings.items():
         titles = {
             statistic.name: f"{statistic.title}{' (deg)' if statistic.unit else ''}"
-            for statistic in STATISTICS[quantity]
+            for statistic in MAIN_QUANTITIES[quantity].statistics
         }
         for row in finding.totals if finding.totals is not None else ():
             label = finding.labels[row["contender"]]
@@ -476,7 +441,7 @@ def _with_error(value: float, error: float) -> float | Worded:
 
 
 def _tabulate_matching(matching: Sequence[dict[str, object]]) -> list[list[object]]:
-    quantities = list(QUANTITIES)
+    quantities = list(MAIN_QUANTITIES)
     heading = ["Set", "Label", "Events", "In all sets", "Not in all"]
     heading += [f"In all, with {quantity.replace('_', ' ')}" for quantity in quantities]
     return [

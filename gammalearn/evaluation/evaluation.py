@@ -7,24 +7,16 @@ import numpy as np
 from astropy.table import QTable
 
 from ..settings import EvaluationSettings
-from .events.counting import choose_signal, event_numbers
-from .events.reading import QUANTITIES, read_events
-from .performance.observation import evaluate_performance, gammaness_cuts
-from .quantities.findings import (
-    PULLS,
-    evaluate_depth,
-    evaluate_direction,
-    evaluate_energy,
-    evaluate_impact,
-    evaluate_particle_type,
-    evaluate_uncertainty,
-)
+from .events.counting import event_numbers
+from .events.reading import read_events
+from .performance.observation import RESULTS, evaluate_performance, gammaness_cuts
+from .quantities import QUANTITIES
 from .report.page import ReportSection, render_report
 from .report.pictures import picture_style
 from .report.provenance import describe_input
 from .report.results import Findings, write_numbers, write_results
 from .report.skipped import section_of_skipped, skipped_files
-from .statistics.distribution import evaluate_observed
+from .statistics.by_particle import choose_signal
 from .statistics.matching import IMAGE, number_alike
 from .summary import compose_report
 from .writing import make_folder, write_whole
@@ -42,28 +34,9 @@ NO_TRUTH = (
 
 #: All that an evaluation may write into its folder.
 RESULT_NAMES = (
-    "migration_matrix_energy",
-    "migration_matrix_altitude",
-    "migration_matrix_azimuth",
-    "energy_resolution",
-    "energy_uncertainty",
-    "angular_resolution",
-    "direction_uncertainty",
-    "impact_resolution",
-    "impact_uncertainty",
-    "x_max_resolution",
-    "angular_resolution_by_offset",
-    "angular_resolution_by_multiplicity",
-    "roc_curve",
-    "roc_curves_by_energy",
-    "auc_by_energy",
-    "gammaness",
-    "working_points",
-    "confusion_matrix",
-    "effective_area",
-    "sensitivity",
-    "reco_energy",
-    "reco_offset",
+    *(name for quantity in QUANTITIES.values() for name in quantity.results),
+    *(f"{name}_uncertainty" for name, quantity in QUANTITIES.items() if quantity.uncertainty),
+    *RESULTS,
 )
 
 
@@ -134,19 +107,17 @@ def evaluate(
     with picture_style():
         performance = evaluate_performance(paths, judged, signal, settings)
         cuts = gammaness_cuts(performance, judged, signal)
+        quantities = QUANTITIES.values()
         findings = [
-            evaluate_energy(judged, signal, settings, cuts),
-            evaluate_direction(judged, signal, settings, cuts),
-            evaluate_impact(judged, signal, settings),
-            evaluate_depth(judged, signal, settings),
-            evaluate_particle_type(judged, settings),
+            *(quantity.evaluate(judged, signal, settings, cuts) for quantity in quantities),
             performance,
-            *(evaluate_uncertainty(judged, signal, quantity) for quantity in PULLS),
+            *(q.evaluate_uncertainty(judged, signal) for q in quantities if q.uncertainty),
         ]
         if not events.meta["simulated"]:
             # The same metrics, without values.
             findings = [Findings(finding.metrics) for finding in findings]
-            findings.append(evaluate_observed(events, settings))
+            shown = (q.observe(events, settings) for q in quantities if q.is_in(events))
+            findings.append(Findings({}, [result for results in shown for result in results]))
         for finding in findings:
             metrics.update(finding.metrics)
             warnings += finding.warnings
@@ -169,7 +140,11 @@ def evaluate(
 
 def _without_results(events: QTable) -> QTable:
     """The events as if nothing of them had been reconstructed."""
-    names = [name for quantity in QUANTITIES.values() for name in quantity.optional]
+    names = [
+        name
+        for quantity in QUANTITIES.values()
+        for name in (*quantity.optional, *([] if quantity.is_main else quantity.columns))
+    ]
     bare = events[[name for name in events.colnames if name not in names]]
     bare.meta = {**events.meta, "algorithms": {}}
     return bare

@@ -8,6 +8,8 @@ from ..particles import plural
 from ..settings import EvaluationSettings
 from .events.counting import tabulate_events
 from .events.reading import SUBARRAY
+from .performance.observation import describe_performance
+from .quantities import QUANTITIES
 from .report.page import Report, ReportFigure, ReportMetric, ReportSection
 from .report.provenance import InputFile, describe_settings, versions
 from .report.reference_curves import reference_sources
@@ -73,75 +75,11 @@ def compose_report(
 
 
 def _describe_metrics(metrics: dict[str, object]) -> list[ReportMetric]:
-    signal = metrics["signal"]
-    return [
-        ReportMetric(
-            "Energy bias",
-            metrics["energy_bias"],
-            "",
-            f"Median of E_reco/E_true − 1 of all {plural(signal)} with a reconstructed energy.",
-        ),
-        ReportMetric(
-            "Energy resolution",
-            metrics["energy_resolution"],
-            "",
-            f"Half of the central 68 % of E_reco/E_true − 1 of the same {plural(signal)}.",
-        ),
-        ReportMetric(
-            "Angular resolution, 68 %",
-            metrics["angular_resolution_68"],
-            "deg",
-            f"Angle that contains 68 % of all {plural(signal)} with a reconstructed direction.",
-        ),
-        ReportMetric(
-            "Angular resolution, 95 %",
-            metrics["angular_resolution_95"],
-            "deg",
-            f"Angle that contains 95 % of the same {plural(signal)}.",
-        ),
-        *_describe_impact_and_depth(metrics),
-        ReportMetric(
-            "Area under the ROC curve",
-            metrics["auc"],
-            "",
-            "Chance that a gamma has a higher gammaness than another particle"
-            + (
-                "."
-                if metrics["auc_uncertainty"] is None
-                else f"; standard error {metrics['auc_uncertainty']:.2g} (bootstrap over showers)."
-            ),
-        ),
-        ReportMetric(
-            "Sensitivity",
-            metrics["best_relative_sensitivity"],
-            "Crab",
-            "Flux of a point source that is detected in 50 h, where it is best, as a part of the "
-            "Crab Nebula's.",
-        ),
-    ]
-
-
-def _describe_impact_and_depth(metrics: dict[str, object]) -> list[ReportMetric]:
-    """Rows of what few reconstructions give, where it is there."""
-    signals = plural(metrics["signal"])
+    """Rows on all metrics; what few reconstructions give, only where it is there."""
     rows = [
-        ReportMetric(
-            "Impact resolution, 68 %",
-            metrics["impact_resolution_68"],
-            "m",
-            f"Distance that contains 68 % of all {signals} with a reconstructed impact point.",
-        ),
-        ReportMetric(
-            "Bias of the depth of maximum",
-            metrics["x_max_bias"],
-            "g/cm²",
-            f"Median of reconstructed less true depth of all {signals} with both.",
-        ),
-        ReportMetric(
-            "Resolution of the depth of maximum",
-            metrics["x_max_resolution"],
-            "g/cm²",
-            f"Half of the central 68 % of the same difference of the same {signals}.",
-        ),
+        row
+        for quantity in QUANTITIES.values()
+        for row in quantity.describe(metrics)
+        if quantity.is_main or row.value is not None
     ]
-    return [row for row in rows if row.value is not None]
+    return [*rows, *describe_performance(metrics)]

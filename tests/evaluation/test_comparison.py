@@ -12,7 +12,13 @@ from pyirf.benchmarks import angular_resolution, energy_bias_resolution
 
 from gammalearn.cli import main
 from gammalearn.errors import EvaluationError, InputFileError
-from gammalearn.evaluation import compare, differences, differences_by_energy, read_events
+from gammalearn.evaluation import (
+    QUANTITIES,
+    compare,
+    differences,
+    differences_by_energy,
+    read_events,
+)
 from gammalearn.evaluation.comparison import RESULT_NAMES
 from gammalearn.evaluation.contenders import in_common, limited, line_up, read_sources
 from gammalearn.settings import EvaluationSettings
@@ -67,7 +73,7 @@ def rows(words, quantity, statistic, labels=None):
         for contender in line_up(read_sources([str(word) for word in words], labels, None))
         if contender.has(quantity)
     ]
-    table = differences(in_common(contenders, quantity), quantity, n_resamples=100)
+    table = differences(in_common(contenders, quantity), QUANTITIES[quantity], n_resamples=100)
     table = table[table["statistic"] == statistic]
     return {contender.label: row for contender, row in zip(contenders, table, strict=True)}
 
@@ -148,7 +154,7 @@ def test_binned_values_are_pyirfs(runs):
         ("direction", angular_resolution, ("angular_resolution_68",)),
     ):
         common = in_common(contenders, quantity)
-        table = differences_by_energy(common, quantity, edges, n_resamples=2)
+        table = differences_by_energy(common, QUANTITIES[quantity], edges, n_resamples=2)
         for contender, (run,) in enumerate(common):
             if quantity == "direction":
                 run["theta"] = u.Quantity(
@@ -252,7 +258,7 @@ def test_the_spread_of_the_runs_is_in_the_error_of_the_relation(
     one["gammaness"] = np.where(np.arange(len(truth)) % 3, one["gammaness"], 0.5)
     other["gammaness"] = np.where(np.arange(len(truth)) % 3, 0.5, other["gammaness"])
     contenders = [[one, other], [alone]] if reference_has_runs else [[alone], [one, other]]
-    table = differences(contenders, quantity, n_resamples=100)
+    table = differences(contenders, QUANTITIES[quantity], n_resamples=100)
     first, second = table[table["statistic"] == statistic]
     part = (first if reference_has_runs else second)["spread"] / np.sqrt(2)
     if statistic == "energy_bias":

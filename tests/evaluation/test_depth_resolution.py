@@ -7,15 +7,10 @@ from astropy.table import QTable, Table
 from ctapipe.io import read_table, write_table
 
 from gammalearn.evaluation import evaluate, read_events
-from gammalearn.evaluation.quantities.depth_of_maximum import (
-    depth_resolution,
-    draw_depth_resolution,
-    has_depth,
-    overall_depth_resolution,
-    select_depth,
-)
+from gammalearn.evaluation.quantities.depth_of_maximum import DepthOfMaximum
 from gammalearn.settings import EvaluationSettings
 
+DEPTH = DepthOfMaximum()
 GRAMMAGE = u.g / u.cm**2
 BIAS, SIGMA = 15.0, 40.0
 EDGES = [0.1, 1, 10] * u.TeV
@@ -54,23 +49,23 @@ def write_depth(write_dl2):
 
 
 def test_what_was_put_in_comes_out(events):
-    table = depth_resolution(events, EDGES)
+    table = DEPTH.resolution(events, EDGES)
     # Errors of the median and of half of the central 68 %: 1.25 σ/√n and 0.93 σ/√n.
     limit = 4 * 1.25 * SIGMA / np.sqrt(table["n_events"].min())
     np.testing.assert_allclose(table["x_max_bias"].value, BIAS, atol=limit)
     np.testing.assert_allclose(table["x_max_resolution"].value, SIGMA, atol=limit)
     assert table["x_max_bias"].unit == GRAMMAGE
-    overall = overall_depth_resolution(events)
+    overall = DEPTH.measure(events)
     assert overall["x_max_bias"] == pytest.approx(BIAS, abs=4)
     assert overall["x_max_resolution"] == pytest.approx(SIGMA, abs=3)
 
 
 def test_nothing_is_known_of_no_events(events):
-    table = depth_resolution(events[:0], EDGES)
+    table = DEPTH.resolution(events[:0], EDGES)
     assert np.all(np.isnan(table["x_max_bias"])) and np.all(np.isnan(table["x_max_resolution"]))
-    axes = draw_depth_resolution(table, "gamma").axes[0]
+    axes = DEPTH.draw(table, "gamma").axes[0]
     assert axes.texts[0].get_text() == "no events in the energy range"
-    assert np.isnan(overall_depth_resolution(events[:1])["x_max_resolution"])
+    assert np.isnan(DEPTH.measure(events[:1])["x_max_resolution"])
 
 
 @pytest.mark.parametrize("level", ["subarray", "telescope"])
@@ -81,10 +76,10 @@ def test_depths_are_read_where_networks_write_them(events, tmp_path, write_depth
     # A shower without a fit of its profile, for which 0 stands in the file.
     some["true_x_max"][1] = np.nan
     found = read_events([write_depth(tmp_path / "a.h5", some, level)])
-    assert has_depth(found)
+    assert DEPTH.is_in(found)
     for name in ("reco_x_max", "true_x_max"):
         np.testing.assert_allclose(found[name].to_value(GRAMMAGE), some[name].value)
-    assert len(select_depth(found)) == 48
+    assert len(DEPTH.select(found, "gamma")) == 48
 
 
 @pytest.mark.usefixtures("blank_pictures")

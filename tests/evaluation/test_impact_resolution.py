@@ -9,12 +9,10 @@ from astropy.table import QTable
 
 from gammalearn.evaluation import evaluate, read_events
 from gammalearn.evaluation.quantities.impact import (
+    Impact,
     draw_impact_resolution,
-    has_impact,
     impact_distance,
     impact_resolution,
-    overall_impact_resolution,
-    select_impact,
 )
 from gammalearn.settings import EvaluationSettings
 
@@ -53,22 +51,22 @@ def test_a_gaussian_error_has_the_radius_of_rayleigh(events):
         for low, high in zip(EDGES[:-1], EDGES[1:], strict=True)
     ]
     np.testing.assert_allclose(table["impact_resolution_68"], CONTAINED, rtol=0.05)
-    overall = overall_impact_resolution(events)["impact_resolution_68"]
+    overall = Impact().measure(events)["impact_resolution_68"]
     assert overall == pytest.approx(CONTAINED.value, rel=0.03)
 
 
 def test_nothing_is_known_of_no_events(events):
     table = impact_resolution(events[:0], EDGES)
     assert np.all(np.isnan(table["impact_resolution_68"])) and table["n_events"].sum() == 0
-    assert np.isnan(overall_impact_resolution(events[:0])["impact_resolution_68"])
+    assert np.isnan(Impact().measure(events[:0])["impact_resolution_68"])
     axes = draw_impact_resolution(table, "gamma").axes[0]
     assert axes.texts[0].get_text() == "no events in this range"
 
 
 def test_events_without_an_impact_are_left_out(events):
     events["reco_core_y"][:10] = np.nan
-    assert len(select_impact(events)) == len(events) - 10
-    assert not has_impact(events["true_core_x", "true_core_y"])
+    assert len(Impact().select(events, "gamma")) == len(events) - 10
+    assert not Impact().is_in(events["true_core_x", "true_core_y"])
 
 
 @pytest.mark.usefixtures("blank_pictures")
@@ -95,4 +93,4 @@ def test_files_without_it_have_no_value(tmp_path, make_truth, smear, write_dl2):
     metrics = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["impact_resolution_68"] is None
     assert not (tmp_path / "evaluation" / "impact_resolution.png").exists()
-    assert not has_impact(read_events([path]))
+    assert not Impact().is_in(read_events([path]))

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from astropy.table import QTable
 
-from gammalearn.evaluation.placement import core_distance, pointing_offset
+from gammalearn.evaluation.quantities.direction import pointing_offset
+from gammalearn.evaluation.quantities.impact import core_distance
 
 
 def test_offset_is_an_angle_on_the_sky():

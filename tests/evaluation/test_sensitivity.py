@@ -12,11 +12,7 @@ from pyirf.spectral import CRAB_HEGRA
 
 from gammalearn.evaluation import read_events
 from gammalearn.evaluation.performance import sensitivity as module
-from gammalearn.evaluation.performance.observation import (
-    add_after_cuts,
-    evaluate_performance,
-    gammaness_cuts,
-)
+from gammalearn.evaluation.performance.observation import evaluate_performance, gammaness_cuts
 from gammalearn.evaluation.performance.point_source import (
     choose_ring,
     weighted_background,
@@ -26,6 +22,7 @@ from gammalearn.evaluation.performance.point_source import (
 from gammalearn.evaluation.performance.production import read_productions
 from gammalearn.evaluation.performance.sensitivity import passes_cuts, sensitivity
 from gammalearn.evaluation.report.results import Findings, Result
+from gammalearn.evaluation.statistics.cuts import add_after_cuts
 from gammalearn.settings import EvaluationSettings
 
 EDGES = np.geomspace(0.1, 10, 5) * u.TeV

@@ -6,18 +6,9 @@ import pytest
 from astropy.table import QTable
 from scipy.stats import norm
 
-from gammalearn.evaluation import evaluate, read_events
+from gammalearn.evaluation import QUANTITIES, evaluate, read_events
 from gammalearn.evaluation.events.combination import combine_telescopes
-from gammalearn.evaluation.statistics.uncertainty import (
-    COLUMNS,
-    coverage,
-    direction_pulls,
-    draw_uncertainty,
-    energy_pulls,
-    impact_pulls,
-    pull_moments,
-    select_uncertain,
-)
+from gammalearn.evaluation.statistics.uncertainty import coverage, draw_uncertainty, pull_moments
 from gammalearn.settings import EvaluationSettings
 
 N_EVENTS = 4000
@@ -48,17 +39,14 @@ def events(make_truth):
     return made
 
 
-PULLS = {"energy": energy_pulls, "direction": direction_pulls, "impact": impact_pulls}
-
-
-@pytest.mark.parametrize("quantity", PULLS)
+@pytest.mark.parametrize("name", ["energy", "direction", "impact"])
 @pytest.mark.parametrize("factor", [1, 0.5, 2])
-def test_what_was_put_in_comes_out(events, quantity, factor):
+def test_what_was_put_in_comes_out(events, name, factor):
     """With uncertainties that are wrong by a factor, pulls are as much wider or narrower."""
-    changed = events.copy()
-    for name in COLUMNS[quantity]:
-        changed[name] *= factor
-    pulls = PULLS[quantity](changed)
+    quantity, changed = QUANTITIES[name], events.copy()
+    for column in quantity.uncertainty:
+        changed[column] *= factor
+    pulls = quantity.pulls(changed)
     moments = pull_moments(pulls, changed["shower"])
     assert moments["mean"] == pytest.approx(0, abs=4 / np.sqrt(N_EVENTS) / factor)
     assert moments["width"] == pytest.approx(1 / factor, rel=0.04)
@@ -76,10 +64,10 @@ def test_what_was_put_in_comes_out(events, quantity, factor):
 
 def test_errors_of_the_moments_are_those_of_gaussians(events):
     """Of the mean σ/√n, of the width σ/√(2n)."""
-    moments = pull_moments(energy_pulls(events), events["shower"])
+    moments = pull_moments(QUANTITIES["energy"].pulls(events), events["shower"])
     assert moments["mean_error"] == pytest.approx(1 / np.sqrt(N_EVENTS), rel=0.25)
     assert moments["width_error"] == pytest.approx(1 / np.sqrt(2 * N_EVENTS), rel=0.25)
-    few = pull_moments(energy_pulls(events[:5]), events["shower"][:5])
+    few = pull_moments(QUANTITIES["energy"].pulls(events[:5]), events["shower"][:5])
     assert np.isfinite(few["width"]) and np.isnan(few["mean_error"])
 
 
@@ -87,7 +75,7 @@ def test_a_bias_is_the_mean_pull(events):
     shifted = events.copy()
     shifted["reco_energy"] = events["true_energy"] * 1.1
     shifted["energy_uncertainty"] = shifted["reco_energy"] * 0.2
-    np.testing.assert_allclose(energy_pulls(shifted), np.log(1.1) / 0.2)
+    np.testing.assert_allclose(QUANTITIES["energy"].pulls(shifted), np.log(1.1) / 0.2)
 
 
 def test_pulls_of_a_direction_have_the_length_of_the_angle_on_the_sky():
@@ -96,7 +84,7 @@ def test_pulls_of_a_direction_have_the_length_of_the_angle_on_the_sky():
     events = QTable({name: np.array(v) * u.deg for name, v in columns.items()})
     events["reco_alt"] = [60, 21] * u.deg
     events["direction_uncertainty"] = np.sqrt(2) * np.array([0.25, 0.5]) * u.deg
-    pulls = direction_pulls(events)
+    pulls = QUANTITIES["direction"].pulls(events)
     # The circle of equal altitude is no great circle.
     np.testing.assert_allclose(pulls, [[2, 0], [0, 2]], atol=0.02)
 
@@ -104,11 +92,11 @@ def test_pulls_of_a_direction_have_the_length_of_the_angle_on_the_sky():
 def test_events_without_an_uncertainty_are_left_out(events):
     some = events[:4].copy()
     some["energy_uncertainty"] = [np.nan, 0, -1, 0.1] * u.TeV
-    assert len(select_uncertain(some, "energy")) == 1
+    assert len(QUANTITIES["energy"].select_uncertain(some)) == 1
     some.remove_column("energy_uncertainty")
-    assert len(select_uncertain(some, "energy")) == 0
+    assert len(QUANTITIES["energy"].select_uncertain(some)) == 0
     some["core_y_uncertainty"][0] = np.nan
-    assert len(select_uncertain(some, "impact")) == 3
+    assert len(QUANTITIES["impact"].select_uncertain(some)) == 3
     nothing = np.zeros((0, 2))
     table, moments = coverage(nothing), pull_moments(nothing, np.zeros(0, dtype=int))
     assert np.all(np.isnan(table["coverage"])) and np.isnan(moments["mean"])

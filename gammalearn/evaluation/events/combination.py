@@ -4,7 +4,8 @@ import astropy.units as u
 import numpy as np
 from astropy.table import Column, QTable, Table
 
-from .reading import NO_TELESCOPE, QUANTITIES, SUBARRAY
+from ..quantities import MAIN_QUANTITIES, QUANTITIES, Quantity
+from .reading import NO_TELESCOPE, SUBARRAY
 
 __all__ = ["WEIGHTS", "combine_telescopes"]
 
@@ -17,9 +18,6 @@ WEIGHTS = {
 
 #: Name of the results while ctapipe works on them.
 PREFIX = "mean"
-
-#: ctapipe's words for our quantities.
-PROPERTIES = {"energy": "ENERGY", "direction": "GEOMETRY", "particle_type": "PARTICLE_TYPE"}
 
 
 def combine_telescopes(images: QTable, weights: str = "none") -> QTable:
@@ -54,20 +52,21 @@ def combine_telescopes(images: QTable, weights: str = "none") -> QTable:
     events["tel_id"] = np.full(len(events), NO_TELESCOPE)
 
     for quantity in QUANTITIES.values():
-        # Those of single telescopes are not those of their mean.
-        events.remove_columns(set(quantity.optional) & set(events.colnames))
+        # What single telescopes give besides is not that of their mean.
+        besides = [*quantity.optional, *([] if quantity.is_main else quantity.columns)]
+        events.remove_columns(set(besides) & set(events.colnames))
 
     used = np.zeros(len(images), dtype=bool)
-    for quantity in images.meta["algorithms"]:
-        valid = np.array(images[f"{quantity}_is_valid"])
+    for quantity in (MAIN_QUANTITIES[name] for name in images.meta["algorithms"]):
+        valid = np.array(quantity.is_known(images))
         for name in WEIGHTS[weights]:
             valid &= np.isfinite(images[name])
         used |= valid
         means = _mean(images, event, quantity, valid, weights) if np.any(valid) else None
-        for name, (suffix, unit) in QUANTITIES[quantity].columns.items():
+        for name, (suffix, unit) in quantity.columns.items():
             values = np.full(len(events), np.nan) if means is None else means[f"{PREFIX}_{suffix}"]
             events[name] = u.Quantity(values, getattr(values, "unit", None) or unit).to(unit)
-        events[f"{quantity}_is_valid"] = np.isfinite(events[name])
+        events[f"{quantity.name}_is_valid"] = np.isfinite(events[name])
     events["multiplicity"] = np.bincount(event, used, len(events)).astype(np.int64)
     events.meta = {**images.meta, "level": SUBARRAY}
     return events
@@ -92,7 +91,7 @@ def _events(images: QTable) -> np.ndarray:
 
 
 def _mean(
-    images: QTable, event: np.ndarray, quantity: str, valid: np.ndarray, weights: str
+    images: QTable, event: np.ndarray, quantity: Quantity, valid: np.ndarray, weights: str
 ) -> Table:
     """What ctapipe makes of the images, one row an event."""
     # Only where it is needed: with it ctapipe loads scikit-learn's estimators, and these torch.
@@ -101,7 +100,7 @@ def _mean(
 
     # Ids may repeat between files: the running number does for both.
     table = Table({"obs_id": event, "event_id": event, "tel_id": np.asarray(images["tel_id"])})
-    for name, (suffix, unit) in QUANTITIES[quantity].columns.items():
+    for name, (suffix, unit) in quantity.columns.items():
         values = u.Quantity(images[name], unit).value
         table[f"{PREFIX}_tel_{suffix}"] = Column(values, unit=unit)
     table[f"{PREFIX}_tel_is_valid"] = valid
@@ -109,8 +108,8 @@ def _mean(
         table[name] = np.asarray(images[name])
     combiner = StereoMeanCombiner(
         prefix=PREFIX,
-        property=ReconstructionProperty[PROPERTIES[quantity]],
-        log_target=quantity == "energy",
+        property=ReconstructionProperty[quantity.ctapipe_property],
+        log_target=quantity.is_logarithmic,
         weights=weights,
     )
     return combiner.predict_table(table)

@@ -5,6 +5,8 @@ import tables
 from astropy.table import Table
 from ctapipe.io import read_table
 
+from ..quantities import QUANTITIES
+
 __all__ = ["EVENTS", "RUNS", "THROWN", "algorithm", "is_simulated", "load", "reconstructed"]
 
 EVENTS = "/dl2/event/telescope/parameters/LST_LSTCam"
@@ -29,13 +31,6 @@ COLUMNS = {
     "hillas_width": ("width", u.deg),
 }
 
-#: Results, named by ctapipe behind the algorithm; by quantity.
-RESULTS = {
-    "energy": {"energy": ("reco_energy", u.TeV)},
-    "direction": {"alt": ("reco_alt", u.rad), "az": ("reco_az", u.rad)},
-    "particle_type": {"prediction": ("gammaness", None)},
-}
-
 
 def algorithm(h5file: tables.File) -> str:
     """Who reconstructed the events: files of GammaLearn say so, and lstchain's name nobody."""
@@ -46,9 +41,9 @@ def reconstructed(h5file: tables.File) -> list[str]:
     """Quantities of the events."""
     names = set(h5file.get_node(EVENTS).colnames)
     return [
-        quantity
-        for quantity, columns in RESULTS.items()
-        if {name for name, _ in columns.values()} <= names
+        name
+        for name, quantity in QUANTITIES.items()
+        if quantity.lstchain and {theirs for theirs, _ in quantity.lstchain.values()} <= names
     ]
 
 
@@ -73,8 +68,8 @@ def load(h5file: tables.File, prefix: str) -> Table:
     """
     found = read_table(h5file, EVENTS)
     columns = dict(COLUMNS)
-    for results in RESULTS.values():
-        columns |= {f"{prefix}_{name}": column for name, column in results.items()}
+    for quantity in QUANTITIES.values():
+        columns |= {f"{prefix}_{name}": column for name, column in quantity.lstchain.items()}
     loaded = Table()
     for name, (theirs, unit) in columns.items():
         if theirs in found.colnames:

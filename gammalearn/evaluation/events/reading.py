@@ -10,7 +10,6 @@ Here they become one table with plain names, one row an event, whatever software
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -28,16 +27,15 @@ from ...expendable import expendable
 from ...files import open_hdf5, reading
 from ...particles import are_showers, particle_names
 from ...pointing import by_observation
+from ..quantities import MAIN_QUANTITIES, QUANTITIES, Quantity
 from . import lstchain
 
 log = logging.getLogger(__name__)
 
 __all__ = [
-    "QUANTITIES",
     "SUBARRAY",
     "TELESCOPE",
     "UNKNOWN",
-    "Quantity",
     "read_events",
 ]
 
@@ -54,53 +52,15 @@ SHOWER_TABLE = "/simulation/event/subarray/shower"
 TRIGGER_TABLE = "/dl1/event/subarray/trigger"
 
 
-@dataclass(frozen=True)
-class Quantity:
-    """A reconstructed quantity: where DL2 files keep it and what it is called here."""
+PRIMARY_ID = "true_shower_primary_id"
 
-    groups: tuple[str, ...]
-    """Names of its group in DL2 files, by release of the data model."""
-
-    columns: dict[str, tuple[str, u.UnitBase]]
-    """Name here → name in the file (behind the algorithm's) and unit."""
-
-    optional: dict[str, tuple[str, u.UnitBase]] = field(default_factory=dict)
-    """As `columns`, for what only some reconstructions give: how far off they may be, mostly."""
-
-
-QUANTITIES = {
-    "energy": Quantity(
-        ("energy",),
-        {"reco_energy": ("energy", u.TeV)},
-        {"energy_uncertainty": ("energy_uncert", u.TeV)},
-    ),
-    "direction": Quantity(
-        ("geometry",),
-        {"reco_alt": ("alt", u.deg), "reco_az": ("az", u.deg)},
-        {
-            "direction_uncertainty": ("ang_distance_uncert", u.deg),
-            # The rest of the same table: where the shower's axis meets the ground.
-            "reco_core_x": ("core_x", u.m),
-            "reco_core_y": ("core_y", u.m),
-            "core_x_uncertainty": ("core_uncert_x", u.m),
-            "core_y_uncertainty": ("core_uncert_y", u.m),
-        },
-    ),
-    # The group was called `classification` before data model 7.2.
-    "particle_type": Quantity(
-        ("particle_type", "classification"), {"gammaness": ("prediction", u.one)}
-    ),
+#: The truth that all simulated files have, and its units.
+TRUTH = {
+    name: unit for quantity in MAIN_QUANTITIES.values() for name, unit in quantity.truth.items()
 }
 
-PRIMARY_ID = "true_shower_primary_id"
-TRUTH = {"true_energy": u.TeV, "true_alt": u.deg, "true_az": u.deg}
-
-#: Not all files have it.
-TRUE_CORE = {"true_core_x": u.m, "true_core_y": u.m}
-
-#: The depth of the shower's maximum, which is evaluated where a file holds it besides the others:
-#: its group and column, behind the algorithm's name, and unit.
-DEPTH, X_MAX, GRAMMAGE = "depth_of_maximum", "x_max", u.g / u.cm**2
+#: What is evaluated where files hold it beside the main quantities.
+FURTHER = [quantity for quantity in QUANTITIES.values() if not quantity.is_main]
 
 #: Particle of events without truth.
 UNKNOWN = "unknown"
@@ -246,7 +206,7 @@ def _find_contents(
 
     names = {
         quantity: sorted(set().union(*(found[level].get(quantity, {}) for level in found)))
-        for quantity in QUANTITIES
+        for quantity in MAIN_QUANTITIES
     }
     present = sorted(set().union(*names.values()))
     for name in wanted or []:
@@ -309,7 +269,7 @@ def _find_algorithms(h5file: tables.File, level: str) -> dict[str, dict[str, str
             name = lstchain.algorithm(h5file)
             found = {q: {name: lstchain.EVENTS} for q in lstchain.reconstructed(h5file)}
         return found
-    for quantity, description in QUANTITIES.items():
+    for quantity, description in MAIN_QUANTITIES.items():
         for group in description.groups:
             path = f"/dl2/event/{level}/{group}"
             if path not in h5file:
@@ -421,17 +381,22 @@ def _read_file(
         algorithm = contents.algorithms[quantity]
         aligned = _align(table, loaded, contents.level, path)
         prefix = _prefix(algorithm, contents.level)
-        _add_quantity(events, quantity, aligned, prefix)
+        _add_quantity(events, MAIN_QUANTITIES[quantity], aligned, prefix)
         telescopes = f"{prefix}_telescopes"
         if telescopes in aligned.colnames and aligned[telescopes].ndim == 2:
             mask = np.ma.filled(aligned[telescopes], False).astype(bool)
             used_telescopes = mask if used_telescopes is None else used_telescopes | mask
 
-    for name in set(TRUE_CORE) & set(loaded.colnames):
-        events[name] = _quantity(loaded[name], TRUE_CORE[name])
-
-    if contents.simulated:
-        _add_depth(events, h5file, contents, loaded, path)
+    for further in FURTHER:
+        truth = {n: unit for n, unit in further.truth.items() if n in loaded.colnames}
+        # In the table of another quantity it was read with that.
+        if further.table_of is None and (
+            len(truth) < len(further.truth)
+            or not _add_further(events, further, h5file, contents, loaded, path)
+        ):
+            continue
+        for name, unit in truth.items():
+            events[name] = further.known_truth(_quantity(loaded[name], unit))
 
     if contents.level == TELESCOPE:
         events["multiplicity"] = np.ones(len(loaded), dtype=np.int64)
@@ -461,32 +426,28 @@ def _showers(events: QTable, loaded: Table, contents: _Contents, path: Path) -> 
     return events[shower & ~lacking]
 
 
-def _add_depth(
-    events: QTable, h5file: tables.File, contents: _Contents, loaded: Table, path: Path
-) -> None:
-    """The depth of maximum by an algorithm that is evaluated, with the truth, where both exist."""
-    if f"true_{X_MAX}" not in loaded.colnames:
-        return
+def _add_further(
+    events: QTable,
+    quantity: Quantity,
+    h5file: tables.File,
+    contents: _Contents,
+    loaded: Table,
+    path: Path,
+) -> bool:
+    """Add a quantity by an algorithm that is evaluated, if the file holds any."""
     for algorithm in dict.fromkeys(contents.algorithms.values()):
-        group = f"/dl2/event/{contents.level}/{DEPTH}/{algorithm}"
-        if group not in h5file:
-            continue
         prefix = _prefix(algorithm, contents.level)
-        aligned = _align(
-            _load_reconstructed(h5file, group, contents.level), loaded, contents.level, path
-        )
-        if f"{prefix}_{X_MAX}" not in aligned.colnames:
-            continue
-        events[f"reco_{X_MAX}"] = _quantity(aligned[f"{prefix}_{X_MAX}"], GRAMMAGE)
-        valid = f"{prefix}_{DEPTH}_is_valid"
-        if valid in aligned.colnames:
-            is_valid = np.ma.filled(aligned[valid], False).astype(bool)
-            events[f"reco_{X_MAX}"][~is_valid] = np.nan
-        true = _quantity(loaded[f"true_{X_MAX}"], GRAMMAGE)
-        # Showers without a fit of their profile have 0.
-        true[~(true > 0)] = np.nan
-        events[f"true_{X_MAX}"] = true
-        return
+        for name in quantity.groups:
+            group = f"/dl2/event/{contents.level}/{name}/{algorithm}"
+            if group not in h5file:
+                continue
+            table = _load_reconstructed(h5file, group, contents.level)
+            aligned = _align(table, loaded, contents.level, path)
+            columns = {f"{prefix}_{suffix}" for suffix, _ in quantity.columns.values()}
+            if columns <= set(aligned.colnames):
+                _add_quantity(events, quantity, aligned, prefix)
+                return True
+    return False
 
 
 def _number_showers(events: QTable, loaded: Table) -> np.ndarray:
@@ -568,26 +529,38 @@ def _align(table: Table, loaded: Table, level: str, path: Path) -> Table:
     return join(left, right, keys, "left", keep_order=True, metadata_conflicts="silent")
 
 
-def _add_quantity(events: QTable, quantity: str, table: Table, prefix: str) -> None:
+def _add_quantity(events: QTable, quantity: Quantity, table: Table, prefix: str) -> None:
     values = {
         name: _quantity(table[f"{prefix}_{suffix}"], unit)
-        for name, (suffix, unit) in QUANTITIES[quantity].columns.items()
+        for name, (suffix, unit) in quantity.columns.items()
     }
     is_valid = np.all([np.isfinite(value) for value in values.values()], axis=0)
-    if f"{prefix}_is_valid" in table.colnames:
-        is_valid &= np.ma.filled(table[f"{prefix}_is_valid"], False).astype(bool)
+    valid = f"{prefix}_{quantity.validity}"
+    if valid in table.colnames:
+        is_valid &= np.ma.filled(table[valid], False).astype(bool)
     for name, value in values.items():
         # Some writers leave a default where the reconstruction failed.
         value[~is_valid] = np.nan
         events[name] = value
-    events[f"{quantity}_is_valid"] = is_valid
-    for name, (suffix, unit) in QUANTITIES[quantity].optional.items():
+    if quantity.is_main:
+        events[f"{quantity.name}_is_valid"] = is_valid
+    for name, (suffix, unit) in _optional(quantity).items():
         if f"{prefix}_{suffix}" in table.colnames:
             value = _quantity(table[f"{prefix}_{suffix}"], unit)
             value[~is_valid] = np.nan
             # ctapipe's tables have the column whether or not it is filled.
             if np.any(np.isfinite(value)):
                 events[name] = value
+
+
+def _optional(quantity: Quantity) -> dict[str, tuple[str, u.UnitBase]]:
+    """What only some of its tables hold: columns of its own, and quantities that stand there."""
+    inside = [further for further in FURTHER if further.table_of == quantity.name]
+    return quantity.optional | {
+        name: column
+        for further in inside
+        for name, column in {**further.columns, **further.optional}.items()
+    }
 
 
 def _quantity(column, unit: u.UnitBase) -> u.Quantity:
@@ -617,6 +590,16 @@ def _pointing(loaded: Table, level: str) -> tuple[u.Quantity, u.Quantity]:
     return pointing[0], pointing[1]
 
 
+def _units_of_some() -> dict[str, u.UnitBase]:
+    """Column → unit, of what only some files have."""
+    units = {}
+    for quantity in QUANTITIES.values():
+        units |= {name: unit for name, (_, unit) in quantity.optional.items()}
+        if not quantity.is_main:
+            units |= {name: unit for name, (_, unit) in quantity.columns.items()} | quantity.truth
+    return units
+
+
 def _combine(events: list[QTable], contents: list[_Contents], paths: list[Path]) -> QTable:
     """Stack the files, with an invalid value where a file lacks a quantity that another has."""
     algorithms = {}
@@ -627,18 +610,12 @@ def _combine(events: list[QTable], contents: list[_Contents], paths: list[Path])
         for table, path in zip(events, paths, strict=True):
             if f"{quantity}_is_valid" in table.colnames:
                 continue
-            for name, (_, unit) in QUANTITIES[quantity].columns.items():
+            for name, (_, unit) in MAIN_QUANTITIES[quantity].columns.items():
                 table[name] = np.full(len(table), np.nan) * unit
             table[f"{quantity}_is_valid"] = np.zeros(len(table), dtype=bool)
             notes.append(f"The file {path.name} holds no {_words(quantity)}.")
 
-    optional = {
-        name: unit
-        for quantity in QUANTITIES.values()
-        for name, (_, unit) in quantity.optional.items()
-    }
-    depth = {f"{which}_{X_MAX}": GRAMMAGE for which in ("reco", "true")}
-    for name, unit in {**optional, **TRUE_CORE, **depth}.items():
+    for name, unit in _units_of_some().items():
         lacking = [table for table in events if name not in table.colnames]
         if len(lacking) < len(events):
             for table in lacking:
@@ -650,15 +627,15 @@ def _combine(events: list[QTable], contents: list[_Contents], paths: list[Path])
         n_showers = table["shower"].max(initial=n_showers - 1) + 1
     combined = vstack(events, metadata_conflicts="silent")
     ordered = ["file", *SUBARRAY_KEYS, "tel_id", "shower", *TRUTH, "particle"]
-    for quantity in QUANTITIES:
-        if quantity in algorithms:
-            ordered += [*QUANTITIES[quantity].columns, f"{quantity}_is_valid"]
+    for name, quantity in MAIN_QUANTITIES.items():
+        if name in algorithms:
+            ordered += [*quantity.columns, f"{name}_is_valid"]
     ordered += ["multiplicity", "pointing_alt", "pointing_az"]
     combined = combined[[*ordered, *(n for n in combined.colnames if n not in ordered)]]
     combined.meta = {
         "level": contents[0].level,
         "simulated": contents[0].simulated,
-        "algorithms": {q: algorithms[q] for q in QUANTITIES if q in algorithms},
+        "algorithms": {q: algorithms[q] for q in MAIN_QUANTITIES if q in algorithms},
         "files": [path.name for path in paths],
         "notes": list(dict.fromkeys(notes)),
     }

@@ -1,18 +1,19 @@
 """What an observation can expect: effective area, and sensitivity with the best cuts."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import astropy.units as u
 import numpy as np
 from astropy.table import QTable
 
 from ...particles import plural
 from ...settings import EvaluationSettings
 from ..events.reading import TELESCOPE, UNKNOWN
+from ..report.page import ReportMetric
 from ..report.pictures import FEW_IN_BIN, count_events
 from ..report.results import Findings, Result
 from ..statistics.binning import energy_edges
+from ..statistics.cuts import NO_CUTS, lacks_cuts
 from ..statistics.separation import POSITIVE
 from ..statistics.working_points import gammaness_threshold
 from .effective_area import draw_effective_area, effective_area
@@ -25,27 +26,15 @@ from .point_source import (
     why_no_sensitivity,
 )
 from .production import Production, read_productions
-from .sensitivity import (
-    MIN_EVENTS,
-    draw_sensitivity,
-    has_cuts,
-    passes_cuts,
-    passes_gammaness_cuts,
-    sensitivity,
-)
+from .sensitivity import MIN_EVENTS, draw_sensitivity, passes_cuts, sensitivity
 
-__all__ = ["add_after_cuts", "evaluate_performance", "gammaness_cuts"]
+__all__ = ["RESULTS", "describe_performance", "evaluate_performance", "gammaness_cuts"]
+
+#: Names of the tables and pictures that there may be.
+RESULTS = ("effective_area", "sensitivity")
 
 #: Fraction of the gammas that the effective area after a cut on gammaness keeps.
 EFFICIENCY = 0.7
-
-#: Fraction of a bin's gammas whose reconstructed energy may be one without cuts, for an effective
-#: area by the cuts.
-MAX_WITHOUT_CUTS = 0.1
-NO_CUTS = (
-    f" There is none by the cuts where more than {100 * MAX_WITHOUT_CUTS:.0f} % of the gammas have "
-    "a reconstructed energy without cuts."
-)
 
 
 def evaluate_performance(
@@ -131,19 +120,22 @@ def _effective_area(
 
 def _leave_out_without_cuts(area: QTable, reconstructed: QTable, cuts: QTable, edges) -> None:
     """Leave no area by the cuts in bins where there are too few cuts: nothing is known there."""
-    unknown = _lacks_cuts(reconstructed, cuts, edges)
+    unknown = lacks_cuts(reconstructed, cuts, edges)
     for end in ("", "_low", "_high"):
         area[f"effective_area_selected{end}"][unknown] = np.nan
 
 
-def _lacks_cuts(events: QTable, cuts: QTable, edges) -> np.ndarray:
-    """The bins of true energy with too many events whose reconstructed energy has no cut."""
-    energy = events["true_energy"]
-    n_all, n_without = (
-        np.histogram(these.value, edges.to_value(these.unit))[0]
-        for these in (energy, energy[~has_cuts(events, cuts)])
-    )
-    return n_without > MAX_WITHOUT_CUTS * n_all
+def describe_performance(metrics: Mapping[str, object]) -> list[ReportMetric]:
+    """The rows of the report on the metrics of `evaluate_performance`."""
+    return [
+        ReportMetric(
+            "Sensitivity",
+            metrics["best_relative_sensitivity"],
+            "Crab",
+            "Flux of a point source that is detected in 50 h, where it is best, as a part of the "
+            "Crab Nebula's.",
+        )
+    ]
 
 
 def gammaness_cuts(findings: Findings, events: QTable, signal: str) -> QTable | None:
@@ -160,43 +152,6 @@ def gammaness_cuts(findings: Findings, events: QTable, signal: str) -> QTable | 
     if signal != POSITIVE or events.meta["level"] == TELESCOPE:
         return None
     return next((r.table for r in findings.results if r.name == "sensitivity"), None)
-
-
-def add_after_cuts(
-    resolution: QTable,
-    events: QTable,
-    cuts: QTable | None,
-    energy_bins: u.Quantity,
-    measure: Callable[[QTable], QTable],
-) -> None:
-    """Add what is left of a resolution by the cuts on gammaness.
-
-    Parameters
-    ----------
-    resolution : astropy.table.QTable
-        From ``measure``. It gets ``n_selected`` and each column of what was measured anew, with
-        ``_selected`` in its name: NaN in bins where more than 10 % of the gammas have a
-        reconstructed energy without cuts. Nothing without cuts.
-    events : astropy.table.QTable
-        The events that it is of.
-    cuts : astropy.table.QTable or None
-        From `gammaness_cuts`.
-    energy_bins : astropy.units.Quantity
-        Edges in true energy, shape (n_bins + 1,).
-    measure : callable
-        From events to a table with ``n_events``.
-    """
-    if cuts is None:
-        return
-    complete = events[events["energy_is_valid"] & events["particle_type_is_valid"]]
-    again = measure(complete[passes_gammaness_cuts(complete, cuts)])
-    resolution["n_selected"] = again["n_events"]
-    unknown = _lacks_cuts(complete, cuts, energy_bins)
-    for name in again.colnames:
-        if name != "n_events" and not name.startswith("true_energy"):
-            again[name][unknown] = np.nan
-            ending = "_error" if name.endswith("_error") else ""
-            resolution[f"{name.removesuffix('_error')}_selected{ending}"] = again[name]
 
 
 def _sensitivity(

@@ -18,8 +18,8 @@ from pyirf.spectral import (
 )
 
 from ...particles import plural
-from ..placement import pointing_offset
-from ..quantities.direction import separation_angle
+from ..quantities import MAIN_QUANTITIES
+from ..quantities.direction import pointing_offset, separation_angle
 from .production import Production, simulated_flux
 
 __all__ = [
@@ -57,8 +57,6 @@ NEVER_COUNTED = "helium and heavier nuclei"
 #: Background counts up to this angle nearer to the pointing or further from it than the source.
 RING_HALF_WIDTH = 0.5 * u.deg
 
-QUANTITIES_NEEDED = ("energy", "direction", "particle_type")
-
 
 @dataclass(frozen=True)
 class Ring:
@@ -80,9 +78,9 @@ def why_no_sensitivity(
     productions, lacking
         From `read_productions`.
     """
-    for quantity in QUANTITIES_NEEDED:
-        if quantity not in events.meta["algorithms"]:
-            return f"there is no reconstructed {quantity.replace('_', ' ')}"
+    for quantity in MAIN_QUANTITIES.values():
+        if not quantity.is_in(events):
+            return f"there is no reconstructed {quantity.words}"
     present = set(np.asarray(events["particle"], dtype=str))
     if "gamma" not in present:
         return "there are no gammas"
@@ -130,8 +128,8 @@ def _reach(productions: Sequence[Production]) -> u.Quantity:
 
 def _all_valid(events: QTable, particle: str) -> QTable:
     chosen = np.asarray(events["particle"] == particle)
-    for quantity in QUANTITIES_NEEDED:
-        chosen = chosen & np.asarray(events[f"{quantity}_is_valid"])
+    for quantity in MAIN_QUANTITIES.values():
+        chosen = chosen & quantity.is_known(events)
     return events[chosen]
 
 

@@ -7,21 +7,21 @@ import astropy.units as u
 import numpy as np
 from astropy.table import QTable
 from matplotlib.figure import Figure
+from pyirf.benchmarks.angular_resolution import ONE_SIGMA_QUANTILE
 from pyirf.binning import bin_center, create_histogram_table
 from pyirf.cuts import calculate_percentile_cut, evaluate_binned_cut
 from pyirf.sensitivity import estimate_background, relative_sensitivity
 
-from ..quantities.direction import ONE_SIGMA_QUANTILE, separation_angle
+from ..quantities.direction import separation_angle
 from ..report.pictures import PALETTE, draw_binned, finish_binned, make_logarithmic, new_binned_axes
 from ..report.reference_curves import draw_references
+from ..statistics.cuts import cut_at, passes_gammaness_cuts
 from .point_source import OBS_TIME, SOURCE_SPECTRUM, Ring
 
 __all__ = [
     "MIN_EVENTS",
     "draw_sensitivity",
-    "has_cuts",
     "passes_cuts",
-    "passes_gammaness_cuts",
     "sensitivity",
 ]
 
@@ -226,34 +226,13 @@ def _propagated(n_signal, n_off, signal_error, off_error) -> np.ndarray:
     return np.sqrt(squares)
 
 
-def has_cuts(events: QTable, cuts: QTable) -> np.ndarray:
-    """Which events have an energy for which there are cuts in a table from `sensitivity`."""
-    return np.isfinite(_cut(events, cuts, "gammaness_cut"))
-
-
 def passes_cuts(events: QTable, cuts: QTable) -> np.ndarray:
     """Which events pass the cuts on gammaness and angle of a table from `sensitivity`.
 
     Events of energies for which there are no cuts do not.
     """
     kept = passes_gammaness_cuts(events, cuts)
-    return kept & (separation_angle(events) <= _cut(events, cuts, "theta_cut"))
-
-
-def passes_gammaness_cuts(events: QTable, cuts: QTable) -> np.ndarray:
-    """As `passes_cuts`, of the cuts on gammaness alone."""
-    # NaN, where there are no cuts, lets nothing pass.
-    return np.asarray(events["gammaness"]) >= _cut(events, cuts, "gammaness_cut")
-
-
-def _cut(events: QTable, cuts: QTable, name: str):
-    """The cut at each event's energy, NaN where there is none."""
-    edges = np.append(cuts["reco_energy_low"], cuts["reco_energy_high"][-1:]).to_value(u.TeV)
-    place = np.digitize(events["reco_energy"].to_value(u.TeV), edges) - 1
-    inside = (place >= 0) & (place < len(cuts))
-    found = u.Quantity(cuts[name])[np.clip(place, 0, len(cuts) - 1)]
-    found[~inside] = np.nan
-    return found
+    return kept & (separation_angle(events) <= cut_at(events, cuts, "theta_cut"))
 
 
 def draw_sensitivity(table: QTable, references: Sequence[str] = ()) -> Figure:

@@ -1,17 +1,23 @@
-"""Separation of the reconstructed from the true direction."""
+"""Direction: angles on the sky between reconstructed and true."""
 
 from collections.abc import Sequence
 
 import astropy.units as u
 import numpy as np
-from astropy.coordinates import angular_separation
+from astropy.coordinates import AltAz, angular_separation
 from astropy.table import QTable
+from ctapipe.coordinates import TelescopeFrame
 from matplotlib.figure import Figure
 from pyirf.benchmarks import angular_resolution as pyirf_angular_resolution
 from pyirf.benchmarks.angular_resolution import ONE_SIGMA_QUANTILE
 
+from ...particles import plural
+from ...settings import EvaluationSettings
+from ..report.page import ReportMetric
 from ..report.pictures import (
+    FEW_IN_BIN,
     PALETTE,
+    ROUND_NUMBERS,
     TRUE_ENERGY,
     count_events,
     draw_after_cuts,
@@ -22,14 +28,23 @@ from ..report.pictures import (
     say_empty,
 )
 from ..report.reference_curves import draw_references
-from ..statistics.binning import events_of_bins
+from ..report.results import Findings, Result
+from ..statistics.binning import angle_edges, energy_edges, events_of_bins, offset_edges
+from ..statistics.cuts import add_after_cuts, say_cuts
+from ..statistics.differences import Statistic, bootstrap_errors, bootstrap_errors_along
+from ..statistics.distribution import distribution, show_distribution
+from ..statistics.migration import MigrationAxis, evaluate_migration
+from ..statistics.resampling import repeated_quantiles
+from ..statistics.spread import containment
+from .base import BY_TRUE_ENERGY, Quantity, warn_of_empty_bins, warn_of_few
 
 __all__ = [
-    "CONTAINMENTS",
+    "Direction",
     "angular_resolution",
     "angular_resolution_along",
     "draw_angular_resolution",
     "overall_angular_resolution",
+    "pointing_offset",
     "separation_angle",
 ]
 
@@ -39,8 +54,192 @@ CONTAINMENTS = {
     "angular_resolution_95": 0.95,
 }
 
-#: Labelled angles within a decade: resolutions rarely span one.
-ROUND_ANGLES = (1.0, 2.0, 3.0, 5.0)
+#: What the axes of further resolution curves are called.
+AXES = {"offset": "true offset from the pointing (deg)", "multiplicity": "telescopes used"}
+
+#: What is to be known of an error in azimuth.
+OF_AZIMUTH = " A degree of azimuth is, at the altitude h, cos h of a degree on the sky."
+
+
+class Direction(Quantity):
+    """Where on the sky the particle came from."""
+
+    name = "direction"
+    is_main = True
+    groups = ("geometry",)
+    columns = {"reco_alt": ("alt", u.deg), "reco_az": ("az", u.deg)}
+    optional = {"direction_uncertainty": ("ang_distance_uncert", u.deg)}
+    truth = {"true_alt": u.deg, "true_az": u.deg}
+    lstchain = {"alt": ("reco_alt", u.rad), "az": ("reco_az", u.rad)}
+    ctapipe_property = "GEOMETRY"
+    statistics = (
+        Statistic("angular_resolution_68", "Angular resolution, 68 %", "deg", "ratio"),
+        Statistic("angular_resolution_95", "Angular resolution, 95 %", "deg", "ratio"),
+    )
+    migrations = (
+        MigrationAxis("altitude", "The altitude", "true_alt", "reco_alt"),
+        MigrationAxis(
+            "azimuth",
+            "The azimuth",
+            "true_relative_az",
+            "reco_relative_az",
+            is_azimuth=True,
+            remark=OF_AZIMUTH,
+        ),
+    )
+    uncertainty = ("direction_uncertainty",)
+    results = (
+        "migration_matrix_altitude",
+        "migration_matrix_azimuth",
+        "angular_resolution",
+        "angular_resolution_by_offset",
+        "angular_resolution_by_multiplicity",
+        "reco_offset",
+    )
+
+    def error(self, events: QTable) -> np.ndarray:
+        """Angle between true and reconstructed direction (deg), shape (n_events,)."""
+        return separation_angle(events).to_value(u.deg)
+
+    def measure(self, events: QTable) -> dict[str, float]:
+        angles = containment(self.error(events), CONTAINMENTS.values())
+        return dict(zip(CONTAINMENTS, angles, strict=True))
+
+    def remeasure(self, events: QTable, repeats: np.ndarray) -> np.ndarray:
+        return repeated_quantiles(self.error(events), repeats, tuple(CONTAINMENTS.values()))
+
+    def metrics(self, events: QTable) -> list[str]:
+        names = [f"{axis.name}_migration_out_of_range" for axis in self.migrations]
+        return [*super().metrics(events), *names]
+
+    def find(self, events, signal, settings, cuts) -> Findings:
+        selected = self.select(events, signal)
+        metrics = self.measure(selected)
+        results = []
+        for axis in self.migrations:
+            values = axis.values(selected)
+            migration = evaluate_migration(
+                selected, axis, angle_edges(values[axis.true], values[axis.reco]), signal
+            )
+            number = migration.table.meta["n_out_of_range"]
+            metrics[f"{axis.name}_migration_out_of_range"] = number
+            results.append(migration)
+
+        edges = energy_edges(settings.energy_range, settings.bins_per_decade)
+        resolution = self._measure(selected, edges)
+        add_after_cuts(resolution, selected, cuts, edges, lambda kept: self._measure(kept, edges))
+        resolution.meta["particle"] = signal
+        picture = draw_angular_resolution(resolution, signal, settings.references)
+        caption = (
+            f"Angles around the true direction that contain 68 % and 95 % of the {plural(signal)}"
+            f"{BY_TRUE_ENERGY}{say_cuts(cuts, 'gammaness or angle')}"
+        )
+        results.append(Result("angular_resolution", picture, caption, resolution))
+        results += self._resolution_along(selected, signal)
+        warnings = warn_of_few(selected, signal, "direction")
+        warnings += warn_of_empty_bins(resolution, events, signal, "direction")
+        return Findings(metrics, results, warnings)
+
+    def _measure(self, events: QTable, edges: u.Quantity) -> QTable:
+        """Angular resolution with its errors."""
+        table = angular_resolution(events, edges)
+        for name, error in bootstrap_errors(events, self, edges).items():
+            table[f"{name}_error"] = error * u.deg
+        return table
+
+    def _resolution_along(self, selected: QTable, signal: str) -> list[Result]:
+        """The resolution by offset, where the pointing is known, and by multiplicity."""
+        offset = pointing_offset(selected)
+        known = np.isfinite(offset)
+        axes = []
+        if known.any():
+            edges = offset_edges(offset[known])
+            axes.append(
+                ("offset", selected[known], offset[known], edges, "by the true offset (deg)")
+            )
+        multiplicity = np.asarray(selected["multiplicity"])
+        if len(np.unique(multiplicity)) > 1:
+            edges = np.arange(multiplicity.min(), multiplicity.max() + 2) - 0.5
+            axes.append(("multiplicity", selected, multiplicity, edges, "by the telescopes used"))
+        results = []
+        for name, events, values, edges, label in axes:
+            resolution = angular_resolution_along(events, name, values, edges)
+            for statistic, error in bootstrap_errors_along(events, self, values, edges).items():
+                resolution[f"{statistic}_error"] = error * u.deg
+            resolution.meta["particle"] = signal
+            results.append(
+                Result(
+                    f"angular_resolution_by_{name}",
+                    draw_angular_resolution(resolution, signal, along=name, label=AXES[name]),
+                    f"Angles that contain 68 % and 95 % of the {plural(signal)}, {label}; hollow "
+                    f"points stand for fewer than {FEW_IN_BIN} events or showers. Errors: "
+                    f"bootstrap over showers.{say_cuts(None, 'gammaness or angle')}",
+                    resolution,
+                )
+            )
+        return results
+
+    def describe(self, metrics: dict[str, object]) -> list[ReportMetric]:
+        signals = plural(metrics["signal"])
+        return [
+            ReportMetric(
+                "Angular resolution, 68 %",
+                metrics["angular_resolution_68"],
+                "deg",
+                f"Angle that contains 68 % of all {signals} with a reconstructed direction.",
+            ),
+            ReportMetric(
+                "Angular resolution, 95 %",
+                metrics["angular_resolution_95"],
+                "deg",
+                f"Angle that contains 95 % of the same {signals}.",
+            ),
+        ]
+
+    def observe(self, events: QTable, settings: EvaluationSettings) -> list[Result]:
+        offset = pointing_offset(events[events["direction_is_valid"]], "reco")
+        offset = offset[np.isfinite(offset)]
+        if len(offset) == 0:
+            return []
+        table = distribution(offset, offset_edges(offset), "reco_offset")
+        caption = "Angles of the reconstructed directions to the pointing"
+        return [show_distribution(table, "reco_offset", "angle to the pointing (deg)", caption)]
+
+    def pulls(self, events: QTable) -> np.ndarray:
+        """Errors of both coordinates on the sky in units of the predicted one, √2 (Δ / r).
+
+        The predicted radius r is the root mean square of the angle, as ctapipe's
+        ``StereoMeanCombiner`` has it: each coordinate, along the azimuth and the altitude, has the
+        standard deviation r/√2.
+        """
+        true, reco = (
+            AltAz(alt=events[f"{which}_alt"], az=events[f"{which}_az"])
+            for which in ("true", "reco")
+        )
+        offset = reco.transform_to(TelescopeFrame(telescope_pointing=true))
+        sigma = events["direction_uncertainty"] / np.sqrt(2)
+        steps = (offset.fov_lon.wrap_at(180 * u.deg), offset.fov_lat)
+        return np.column_stack([(step / sigma).to_value(u.one) for step in steps])
+
+
+def pointing_offset(events: QTable, which: str = "true") -> u.Quantity:
+    """Angle between the direction of events and the pointing.
+
+    Parameters
+    ----------
+    events : astropy.table.QTable
+        From `read_events`.
+    which : str
+        ``true`` or ``reco``, of the direction.
+
+    Returns
+    -------
+    offset : astropy.units.Quantity
+        Shape (n_events,), deg; NaN where the pointing is not known.
+    """
+    return angular_separation(
+        events[f"{which}_az"], events[f"{which}_alt"], events["pointing_az"], events["pointing_alt"]
+    ).to(u.deg)
 
 
 def separation_angle(events: QTable) -> u.Quantity:
@@ -106,19 +305,15 @@ def angular_resolution_along(
         ``angular_resolution_95`` (deg), NaN in empty bins.
     """
     table, bins = events_of_bins(events, name, values, edges)
-    for containment in CONTAINMENTS:
-        angles = [overall_angular_resolution(inside)[containment] for inside in bins]
-        table[containment] = angles * u.deg
+    overall = [overall_angular_resolution(inside) for inside in bins]
+    for statistic in CONTAINMENTS:
+        table[statistic] = [values[statistic] for values in overall] * u.deg
     return table
 
 
 def overall_angular_resolution(events: QTable) -> dict[str, float]:
     """Containments (deg), as in `angular_resolution`, of all events together; NaN without any."""
-    theta = separation_angle(events).to_value(u.deg)
-    return {
-        name: float(np.quantile(theta, fraction)) if len(theta) else np.nan
-        for name, fraction in CONTAINMENTS.items()
-    }
+    return Direction().measure(events)
 
 
 def draw_angular_resolution(
@@ -157,6 +352,6 @@ def draw_angular_resolution(
     )
     draw_after_cuts(axes, resolution, "angular_resolution_68", "68 %", PALETTE[2])
     draw_references(axes, references, "angular_resolution_68")
-    make_logarithmic(axes, "y", ROUND_ANGLES)
+    make_logarithmic(axes, "y", ROUND_NUMBERS)
     finish_binned(axes, resolution)
     return figure

@@ -1,4 +1,4 @@
-"""Bias and resolution of the reconstructed energy."""
+"""Energy: the relative error, of which bias and resolution are taken."""
 
 from collections.abc import Sequence
 
@@ -7,8 +7,10 @@ import numpy as np
 from astropy.table import QTable
 from matplotlib.figure import Figure
 from pyirf.benchmarks import energy_bias_resolution
-from pyirf.benchmarks.energy_bias_resolution import inter_quantile_distance
 
+from ...particles import plural
+from ...settings import EvaluationSettings
+from ..report.page import ReportMetric
 from ..report.pictures import (
     PALETTE,
     count_events,
@@ -19,8 +21,121 @@ from ..report.pictures import (
     say_empty,
 )
 from ..report.reference_curves import draw_references
+from ..report.results import Findings, Result
+from ..statistics.binning import energy_edges
+from ..statistics.cuts import add_after_cuts, say_cuts
+from ..statistics.differences import Statistic, bootstrap_errors
+from ..statistics.distribution import distribution, show_distribution
+from ..statistics.migration import MigrationAxis, evaluate_migration
+from .base import BY_TRUE_ENERGY, Quantity, warn_of_empty_bins, warn_of_few
 
-__all__ = ["draw_energy_resolution", "energy_resolution", "overall_energy_resolution"]
+__all__ = ["Energy", "draw_energy_resolution", "energy_resolution", "overall_energy_resolution"]
+
+
+class Energy(Quantity):
+    """Energy of the primary particle."""
+
+    name = "energy"
+    is_main = True
+    groups = ("energy",)
+    columns = {"reco_energy": ("energy", u.TeV)}
+    optional = {"energy_uncertainty": ("energy_uncert", u.TeV)}
+    truth = {"true_energy": u.TeV}
+    lstchain = {"energy": ("reco_energy", u.TeV)}
+    ctapipe_property = "ENERGY"
+    is_logarithmic = True
+    statistics = (
+        Statistic("energy_bias", "Energy bias", "", "difference"),
+        Statistic("energy_resolution", "Energy resolution", "", "ratio"),
+    )
+    migrations = (
+        MigrationAxis("energy", "Energies", "true_energy", "reco_energy", is_logarithmic=True),
+    )
+    uncertainty = ("energy_uncertainty",)
+    results = ("migration_matrix_energy", "energy_resolution", "reco_energy")
+
+    def error(self, events: QTable) -> np.ndarray:
+        """E_reco/E_true − 1, shape (n_events,)."""
+        return (events["reco_energy"] / events["true_energy"]).to_value(u.one) - 1
+
+    def metrics(self, events: QTable) -> list[str]:
+        return [*super().metrics(events), "energy_migration_out_of_range"]
+
+    def find(self, events, signal, settings, cuts) -> Findings:
+        edges = energy_edges(settings.energy_range, settings.bins_per_decade)
+        selected = self.select(events, signal)
+        migration = evaluate_migration(selected, self.migrations[0], edges, signal)
+        resolution = self._measure(selected, edges)
+        add_after_cuts(resolution, selected, cuts, edges, lambda kept: self._measure(kept, edges))
+        resolution.meta["particle"] = signal
+        number = migration.table.meta["n_out_of_range"]
+        metrics = {**self.measure(selected), "energy_migration_out_of_range": number}
+        picture = draw_energy_resolution(resolution, signal, settings.references)
+        caption = (
+            f"Bias and resolution of the energy of {plural(signal)}{BY_TRUE_ENERGY}"
+            f"{say_cuts(cuts, 'gammaness')}"
+        )
+        results = [migration, Result("energy_resolution", picture, caption, resolution)]
+        warnings = warn_of_few(selected, signal, "energy")
+        warnings += warn_of_empty_bins(resolution, events, signal, "energy")
+        return Findings(metrics, results, warnings)
+
+    def _measure(self, events: QTable, edges: u.Quantity) -> QTable:
+        """Bias and resolution with their errors."""
+        table = energy_resolution(events, edges)
+        errors = bootstrap_errors(events, self, edges)
+        table["bias_error"] = errors["energy_bias"]
+        table["resolution_error"] = errors["energy_resolution"]
+        return table
+
+    def describe(self, metrics: dict[str, object]) -> list[ReportMetric]:
+        signals = plural(metrics["signal"])
+        return [
+            ReportMetric(
+                "Energy bias",
+                metrics["energy_bias"],
+                "",
+                f"Median of E_reco/E_true − 1 of all {signals} with a reconstructed energy.",
+            ),
+            ReportMetric(
+                "Energy resolution",
+                metrics["energy_resolution"],
+                "",
+                f"Half of the central 68 % of E_reco/E_true − 1 of the same {signals}.",
+            ),
+        ]
+
+    def observe(self, events: QTable, settings: EvaluationSettings) -> list[Result]:
+        energy = events["reco_energy"][events["energy_is_valid"]]
+        edges = energy_edges(settings.energy_range, settings.bins_per_decade)
+        table = distribution(energy, edges, "reco_energy")
+        caption = "Reconstructed energies"
+        return [show_distribution(table, "reco_energy", "reconstructed energy (TeV)", caption)]
+
+    def pulls(self, events: QTable) -> np.ndarray:
+        """Errors of the energy in units of the predicted one: ln(E_reco/E_true) / (σ_E/E_reco).
+
+        The relative uncertainty is that of the logarithm, in which errors of energies are
+        symmetric.
+        """
+        relative = (events["energy_uncertainty"] / events["reco_energy"]).to_value(u.one)
+        error = np.log((events["reco_energy"] / events["true_energy"]).to_value(u.one))
+        return (error / relative)[:, None]
+
+    def has_pull(self, events: QTable) -> np.ndarray:
+        """Energies that are not positive have none, as they have no logarithm."""
+        return ~np.asarray(events["reco_energy"].value <= 0)
+
+    def warn_of_lost_pulls(self, reconstructed: QTable, signal: str) -> list[str]:
+        number = int(np.sum(self.is_uncertain(reconstructed) & ~self.has_pull(reconstructed)))
+        if number == 0:
+            return []
+        verb, pronoun, be = ("has", "it", "is") if number == 1 else ("have", "they", "are")
+        return [
+            f"{count_events(number, signal)} with a predicted uncertainty {verb} a reconstructed "
+            f"energy that is not positive: it has no logarithm, and {pronoun} {be} left out of "
+            "pulls and coverage."
+        ]
 
 
 def energy_resolution(events: QTable, energy_bins: u.Quantity) -> QTable:
@@ -57,11 +172,7 @@ def overall_energy_resolution(events: QTable) -> dict[str, float]:
     overall : dict
         ``energy_bias`` and ``energy_resolution``, relative; NaN without events.
     """
-    error = (events["reco_energy"] / events["true_energy"]).to_value(u.one) - 1
-    return {
-        "energy_bias": float(np.median(error)) if len(error) else np.nan,
-        "energy_resolution": float(inter_quantile_distance(error)) if len(error) > 1 else np.nan,
-    }
+    return Energy().measure(events)
 
 
 def draw_energy_resolution(

@@ -1,4 +1,4 @@
-"""Distance of the reconstructed from the true impact point."""
+"""Impact: where the shower's axis meets the ground, and how far that is from the true point."""
 
 import astropy.units as u
 import numpy as np
@@ -6,8 +6,11 @@ from astropy.table import QTable
 from matplotlib.figure import Figure
 from pyirf.benchmarks.angular_resolution import ONE_SIGMA_QUANTILE
 
+from ...particles import plural
+from ..report.page import ReportMetric
 from ..report.pictures import (
     PALETTE,
+    ROUND_NUMBERS,
     TRUE_ENERGY,
     count_events,
     draw_binned,
@@ -16,32 +19,99 @@ from ..report.pictures import (
     new_binned_axes,
     say_empty,
 )
+from ..report.results import Findings, Result
 from ..statistics.binning import events_of_bins
+from ..statistics.cuts import say_cuts
+from ..statistics.differences import Statistic
+from ..statistics.resampling import repeated_quantiles
+from ..statistics.spread import containment
+from .base import BY_TRUE_ENERGY, Quantity
 
 __all__ = [
+    "Impact",
+    "core_distance",
     "draw_impact_resolution",
-    "has_impact",
     "impact_distance",
     "impact_resolution",
-    "overall_impact_resolution",
-    "select_impact",
 ]
 
-#: Columns of the impact point, which not all files have.
-COLUMNS = ("reco_core_x", "reco_core_y", "true_core_x", "true_core_y")
 
-#: Labelled distances within a decade: resolutions rarely span one.
-ROUND_DISTANCES = (1.0, 2.0, 3.0, 5.0)
+class Impact(Quantity):
+    """Impact point, which stands in the table of the direction."""
+
+    name = "impact"
+    table_of = "direction"
+    columns = {"reco_core_x": ("core_x", u.m), "reco_core_y": ("core_y", u.m)}
+    optional = {
+        "core_x_uncertainty": ("core_uncert_x", u.m),
+        "core_y_uncertainty": ("core_uncert_y", u.m),
+    }
+    truth = {"true_core_x": u.m, "true_core_y": u.m}
+    statistics = (Statistic("impact_resolution_68", "Impact resolution", "m", "ratio"),)
+    uncertainty = ("core_x_uncertainty", "core_y_uncertainty")
+    results = ("impact_resolution",)
+
+    def error(self, events: QTable) -> np.ndarray:
+        """Distance on the ground (m), shape (n_events,)."""
+        return impact_distance(events).to_value(u.m)
+
+    def measure(self, events: QTable) -> dict[str, float]:
+        (distance,) = containment(self.error(events), [ONE_SIGMA_QUANTILE])
+        return {"impact_resolution_68": distance}
+
+    def remeasure(self, events: QTable, repeats: np.ndarray) -> np.ndarray:
+        return repeated_quantiles(self.error(events), repeats, (ONE_SIGMA_QUANTILE,))
+
+    def find(self, events, signal, settings, cuts) -> Findings:
+        selected = self.select(events, signal)
+        resolution = self.with_errors(impact_resolution, selected, signal, settings)
+        result = Result(
+            "impact_resolution",
+            draw_impact_resolution(resolution, signal),
+            f"Distance around the true impact point that contains 68 % of the {plural(signal)}"
+            f"{BY_TRUE_ENERGY}{say_cuts(None, 'gammaness')}",
+            resolution,
+        )
+        return Findings(self.measure(selected), [result])
+
+    def describe(self, metrics: dict[str, object]) -> list[ReportMetric]:
+        return [
+            ReportMetric(
+                "Impact resolution, 68 %",
+                metrics["impact_resolution_68"],
+                "m",
+                f"Distance that contains 68 % of all {plural(metrics['signal'])} with a "
+                "reconstructed impact point.",
+            )
+        ]
+
+    def pulls(self, events: QTable) -> np.ndarray:
+        """Errors along both axes of the ground in units of the predicted ones."""
+        return np.column_stack(
+            [
+                (events[f"reco_core_{axis}"] - events[f"true_core_{axis}"])
+                / events[f"core_{axis}_uncertainty"]
+                for axis in "xy"
+            ]
+        ).to_value(u.one)
 
 
-def has_impact(events: QTable) -> bool:
-    """Whether the events have a reconstructed and a true impact point."""
-    return set(COLUMNS) <= set(events.colnames)
+def core_distance(events: QTable) -> u.Quantity:
+    """Distance on the ground between the true core and the centre of the array.
 
+    Parameters
+    ----------
+    events : astropy.table.QTable
+        From `read_events`.
 
-def select_impact(events: QTable) -> QTable:
-    """The events whose reconstructed and true impact point are known."""
-    return events[np.all([np.isfinite(events[name]) for name in COLUMNS], axis=0)]
+    Returns
+    -------
+    distance : astropy.units.Quantity
+        Shape (n_events,), m; NaN where the files do not tell the core.
+    """
+    if "true_core_x" not in events.colnames:
+        return np.full(len(events), np.nan) * u.m
+    return np.hypot(events["true_core_x"], events["true_core_y"]).to(u.m)
 
 
 def impact_distance(events: QTable) -> u.Quantity:
@@ -67,7 +137,7 @@ def impact_resolution(events: QTable, energy_bins: u.Quantity) -> QTable:
     Parameters
     ----------
     events : astropy.table.QTable
-        From `select_impact`, with ``true_energy``.
+        From `Impact.select`, with ``true_energy``.
     energy_bins : astropy.units.Quantity
         Edges in true energy, shape (n_bins + 1,).
 
@@ -78,16 +148,9 @@ def impact_resolution(events: QTable, energy_bins: u.Quantity) -> QTable:
         ``impact_resolution_68`` (m), NaN in empty bins.
     """
     table, bins = events_of_bins(events, TRUE_ENERGY, events["true_energy"], energy_bins)
-    overall = [overall_impact_resolution(inside)["impact_resolution_68"] for inside in bins]
+    overall = [Impact().measure(inside)["impact_resolution_68"] for inside in bins]
     table["impact_resolution_68"] = overall * u.m
     return table
-
-
-def overall_impact_resolution(events: QTable) -> dict[str, float]:
-    """The distance (m) that contains 68 % of all events together; NaN without any."""
-    distance = impact_distance(events).to_value(u.m)
-    value = float(np.quantile(distance, ONE_SIGMA_QUANTILE)) if len(distance) else np.nan
-    return {"impact_resolution_68": value}
 
 
 def draw_impact_resolution(resolution: QTable, particle: str) -> Figure:
@@ -102,6 +165,6 @@ def draw_impact_resolution(resolution: QTable, particle: str) -> Figure:
     draw_binned(
         axes, resolution, "impact_resolution_68", "68 % containment, no cuts", PALETTE[0], "o"
     )
-    make_logarithmic(axes, "y", ROUND_DISTANCES)
+    make_logarithmic(axes, "y", ROUND_NUMBERS)
     finish_binned(axes, resolution)
     return figure

@@ -14,6 +14,7 @@ __all__ = [
     "FEW_IN_BIN",
     "PALETTE",
     "PICTURE_DPI",
+    "ROUND_NUMBERS",
     "TRUE_ENERGY",
     "count_events",
     "draw_after_cuts",
@@ -28,6 +29,9 @@ __all__ = [
 
 #: The palette of Okabe and Ito, distinct to colour-blind eyes.
 PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+
+#: Numbers with a label within a decade, on an axis that rarely spans one.
+ROUND_NUMBERS = (1.0, 2.0, 3.0, 5.0)
 
 #: Particles keep their colour in all pictures.
 PARTICLE_COLORS = {"gamma": PALETTE[0], "proton": PALETTE[1], "electron": PALETTE[2]}

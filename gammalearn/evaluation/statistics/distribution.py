@@ -1,18 +1,14 @@
-"""What can be said of events without a simulated truth: how their reconstruction is distributed."""
+"""How reconstructed values are distributed, which is all that can be said without a truth."""
 
 import astropy.units as u
 import numpy as np
-from astropy.coordinates import angular_separation
 from astropy.table import QTable
 from matplotlib.figure import Figure
 
-from ...settings import EvaluationSettings
 from ..report.pictures import PALETTE, count_events, make_logarithmic, say_empty
-from ..report.results import Findings, Result
-from .binning import energy_edges, offset_edges
-from .separation import draw_gammaness, gammaness_histogram
+from ..report.results import Result
 
-__all__ = ["distribution", "evaluate_observed"]
+__all__ = ["distribution", "show_distribution"]
 
 
 def distribution(values: u.Quantity, edges: u.Quantity, name: str) -> QTable:
@@ -38,41 +34,19 @@ def distribution(values: u.Quantity, edges: u.Quantity, name: str) -> QTable:
     return table
 
 
-def evaluate_observed(events: QTable, settings: EvaluationSettings) -> Findings:
-    """Distributions of energy, offset from the pointing and gammaness, of what there is.
+def show_distribution(table: QTable, name: str, label: str, caption: str) -> Result:
+    """A table from `distribution` with its picture.
 
     Parameters
     ----------
-    events : astropy.table.QTable
-        From `read_events`, without truth.
-    settings : EvaluationSettings
+    table : astropy.table.QTable
+    name : str
+        Of the quantity.
+    label : str
+        What the axis is called.
+    caption : str
+        Title of the picture, and what its caption begins with.
     """
-    results = []
-    algorithms = events.meta["algorithms"]
-    if "energy" in algorithms:
-        energy = events["reco_energy"][events["energy_is_valid"]]
-        edges = energy_edges(settings.energy_range, settings.bins_per_decade)
-        table = distribution(energy, edges, "reco_energy")
-        caption = "Reconstructed energies"
-        results.append(_result(table, "reco_energy", "reconstructed energy (TeV)", caption))
-    if "direction" in algorithms:
-        selected = events[events["direction_is_valid"]]
-        offset = angular_separation(
-            *(selected[name] for name in ("reco_az", "reco_alt", "pointing_az", "pointing_alt"))
-        ).to(u.deg)
-        offset = offset[np.isfinite(offset)]
-        if len(offset):
-            table = distribution(offset, offset_edges(offset), "reco_offset")
-            caption = "Angles of the reconstructed directions to the pointing"
-            results.append(_result(table, "reco_offset", "angle to the pointing (deg)", caption))
-    if "particle_type" in algorithms:
-        histogram = gammaness_histogram(events[events["particle_type_is_valid"]])
-        caption = "Gammaness of the events. Errors: 68 % binomial intervals."
-        results.append(Result("gammaness", draw_gammaness(histogram), caption, histogram))
-    return Findings({}, results)
-
-
-def _result(table: QTable, name: str, label: str, caption: str) -> Result:
     number, outside = int(table["n_events"].sum()), table.meta["n_out_of_range"]
     figure = Figure(figsize=(6.4, 4.4), layout="constrained")
     axes = figure.add_subplot()

@@ -1,5 +1,7 @@
 """Migration matrices: what events of a true value were reconstructed to."""
 
+from dataclasses import dataclass
+
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle
@@ -10,12 +12,16 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from pyirf.benchmarks.energy_bias_resolution import NORM_LOWER_SIGMA, NORM_UPPER_SIGMA
 
+from ...particles import plural
 from ..report.pictures import DIAGONAL_STYLE, count_events, make_logarithmic, say_empty
+from ..report.results import Result
 
 __all__ = [
     "COLOR_LABEL",
+    "MigrationAxis",
     "draw_cells",
     "draw_migration",
+    "evaluate_migration",
     "migration_matrix",
     "migration_spread",
     "relative_azimuth",
@@ -29,6 +35,68 @@ PICTURE_SIZE = (6.4, 5.6)
 #: Light for small fractions, and in order of lightness to all eyes.
 COLOR_MAP = "YlGnBu"
 COLOR_LABEL = "fraction of the true bin's events"
+
+
+@dataclass(frozen=True)
+class MigrationAxis:
+    """What a migration matrix is of."""
+
+    name: str
+    called: str
+    """What it is called where a caption begins."""
+
+    true: str
+    """Column of the true value."""
+
+    reco: str
+    """Column of the reconstructed value."""
+
+    is_logarithmic: bool = False
+    is_azimuth: bool = False
+    """Whether values are azimuths, which count from their mean, see `relative_azimuth`."""
+
+    remark: str = ""
+    """What a caption says besides."""
+
+    def values(self, events: QTable, reference: float | None = None) -> QTable:
+        """A table with both columns; ``reference`` is that of `relative_azimuth`."""
+        return relative_azimuth(events, reference) if self.is_azimuth else events
+
+
+def evaluate_migration(
+    events: QTable, axis: MigrationAxis, edges: u.Quantity, signal: str
+) -> Result:
+    """The migration matrix of the signal's events, with its picture.
+
+    Parameters
+    ----------
+    events : astropy.table.QTable
+        Reconstructed events of the signal.
+    axis : MigrationAxis
+    edges : astropy.units.Quantity
+        Bin edges of both axes, shape (n_bins + 1,).
+    signal : str
+        The particle.
+    """
+    values, columns = axis.values(events), {"true": axis.true, "reco": axis.reco}
+    matrix = migration_matrix(values, edges, **columns)
+    matrix.meta["particle"] = signal
+    if axis.is_azimuth:
+        matrix.meta["reference_deg"] = values.meta["reference"]
+    spread = migration_spread(values, edges, **columns, logarithmic=axis.is_logarithmic)
+    number = matrix.meta["n_out_of_range"]
+    outside = f"all lie within the {axis.name} axis"
+    if number:
+        verb = "event lies" if number == 1 else "events lie"
+        outside = f"{number} {verb} outside the {axis.name} axis"
+    return Result(
+        f"migration_matrix_{axis.name}",
+        draw_migration(matrix, spread, axis.name, signal, axis.is_logarithmic),
+        f"{axis.called} that {plural(signal)} of a true {axis.name} were reconstructed to, as "
+        f"fractions of all events of the true bin; {outside}.{axis.remark}",
+        matrix,
+        as_fits=True,
+    )
 
 
 def migration_matrix(events: QTable, edges: u.Quantity, true: str, reco: str) -> QTable:

@@ -2,32 +2,22 @@
 
 from collections.abc import Sequence
 
-import astropy.units as u
 import numpy as np
-from astropy.coordinates import AltAz
 from astropy.stats import binom_conf_interval
 from astropy.table import QTable
-from ctapipe.coordinates import TelescopeFrame
 from matplotlib.figure import Figure
 from pyirf.benchmarks.angular_resolution import ONE_SIGMA_QUANTILE
 from scipy.stats import chi2, norm
 
-from ..quantities.impact import has_impact, select_impact
 from ..report.pictures import DIAGONAL_STYLE, PALETTE, count_events, say_empty
 from .differences import MIN_SHOWERS, N_RESAMPLES_OF_CURVE
 from .resampling import bootstrap
 
 __all__ = [
     "ONE_SIGMA",
-    "count_without_logarithm",
     "coverage",
-    "direction_pulls",
     "draw_uncertainty",
-    "energy_pulls",
-    "has_uncertainty",
-    "impact_pulls",
     "pull_moments",
-    "select_uncertain",
 ]
 
 #: Nominal probabilities at which the coverage is measured; one of them is that of 1 σ.
@@ -36,114 +26,6 @@ NOMINAL = tuple(sorted([*np.round(np.arange(0.05, 1, 0.05), 2).tolist(), ONE_SIG
 
 #: Range and bins of the pulls' histogram.
 PULL_RANGE, PULL_BINS = 5.0, 50
-
-
-#: Quantity → columns of its uncertainty.
-COLUMNS = {
-    "energy": ("energy_uncertainty",),
-    "direction": ("direction_uncertainty",),
-    "impact": ("core_x_uncertainty", "core_y_uncertainty"),
-}
-
-
-def has_uncertainty(events: QTable, quantity: str) -> bool:
-    """Whether the uncertainty of the quantity was predicted for any event."""
-    if quantity == "impact" and not has_impact(events):
-        return False
-    return set(COLUMNS[quantity]) <= set(events.colnames)
-
-
-def select_uncertain(events: QTable, quantity: str) -> QTable:
-    """The events with a positive, finite uncertainty of the quantity, and with a pull.
-
-    Energies that are not positive have none, as they have no logarithm.
-    """
-    if not has_uncertainty(events, quantity):
-        return events[:0]
-    values = np.array([events[name].value for name in COLUMNS[quantity]])
-    selected = np.all(np.isfinite(values) & (values > 0), axis=0)
-    if quantity == "energy":
-        selected &= ~_lacks_logarithm(events)
-    return select_impact(events[selected]) if quantity == "impact" else events[selected]
-
-
-def count_without_logarithm(events: QTable) -> int:
-    """How many events with an uncertainty of the energy have no pull."""
-    uncertainty = events["energy_uncertainty"].value
-    uncertain = np.isfinite(uncertainty) & (uncertainty > 0)
-    return int(np.sum(uncertain & _lacks_logarithm(events)))
-
-
-def _lacks_logarithm(events: QTable) -> np.ndarray:
-    return np.asarray(events["reco_energy"].value <= 0)
-
-
-def energy_pulls(events: QTable) -> np.ndarray:
-    """Errors of the energy in units of the predicted one: ln(E_reco/E_true) / (σ_E/E_reco).
-
-    The relative uncertainty is that of the logarithm, in which errors of energies are symmetric.
-
-    Parameters
-    ----------
-    events : astropy.table.QTable
-        From `select_uncertain`.
-
-    Returns
-    -------
-    pulls : numpy.ndarray
-        Shape (n_events, 1), standard normal where uncertainties are right.
-    """
-    relative = (events["energy_uncertainty"] / events["reco_energy"]).to_value(u.one)
-    error = np.log((events["reco_energy"] / events["true_energy"]).to_value(u.one))
-    return (error / relative)[:, None]
-
-
-def direction_pulls(events: QTable) -> np.ndarray:
-    """Errors of both coordinates on the sky in units of the predicted one, √2 (Δ / r).
-
-    The predicted radius r is the root mean square of the angle, as ctapipe's
-    ``StereoMeanCombiner`` has it: each coordinate has the standard deviation r/√2.
-
-    Parameters
-    ----------
-    events : astropy.table.QTable
-        From `select_uncertain`.
-
-    Returns
-    -------
-    pulls : numpy.ndarray
-        Shape (n_events, 2), along the azimuth and the altitude, each standard normal where
-        uncertainties are right.
-    """
-    true, reco = (
-        AltAz(alt=events[f"{which}_alt"], az=events[f"{which}_az"]) for which in ("true", "reco")
-    )
-    offset = reco.transform_to(TelescopeFrame(telescope_pointing=true))
-    sigma = events["direction_uncertainty"] / np.sqrt(2)
-    steps = (offset.fov_lon.wrap_at(180 * u.deg), offset.fov_lat)
-    return np.column_stack([(step / sigma).to_value(u.one) for step in steps])
-
-
-def impact_pulls(events: QTable) -> np.ndarray:
-    """Errors of the impact point along both axes of the ground in units of the predicted ones.
-
-    Parameters
-    ----------
-    events : astropy.table.QTable
-        From `select_uncertain`.
-
-    Returns
-    -------
-    pulls : numpy.ndarray
-        Shape (n_events, 2), along x and y, each standard normal where uncertainties are right.
-    """
-    return np.column_stack(
-        [
-            (events[f"reco_core_{axis}"] - events[f"true_core_{axis}"])
-            / events[f"core_{axis}_uncertainty"]
-            for axis in "xy"
-        ]
-    ).to_value(u.one)
 
 
 def pull_moments(pulls: np.ndarray, shower: np.ndarray) -> dict[str, float]:

@@ -8,20 +8,26 @@ from astropy.table import QTable
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..particles import plural
-from .quantities.direction import ROUND_ANGLES
-from .report.pictures import (
+from ...particles import plural
+from ..report.pictures import (
     DIAGONAL_STYLE,
     PALETTE,
+    ROUND_NUMBERS,
     count_events,
     make_logarithmic,
     say_empty,
 )
-from .report.reference_curves import draw_references
-from .statistics.differences import Statistic
-from .statistics.migration import COLOR_LABEL, draw_cells
+from ..report.reference_curves import draw_references
+from .differences import Statistic
+from .migration import COLOR_LABEL, draw_cells
 
-__all__ = ["draw_differences", "draw_migrations", "draw_roc_curves"]
+__all__ = [
+    "SIGNIFICANT",
+    "draw_differences",
+    "draw_migrations",
+    "draw_roc_curves",
+    "with_labels",
+]
 
 MARKERS = "os^Dvp*"
 
@@ -35,6 +41,14 @@ LEGEND_COLUMNS = 2
 
 #: Significance (σ) from which a point of the lower panel is filled.
 SIGNIFICANT = 3
+
+
+def with_labels(table: QTable, labels: Sequence[str]) -> QTable:
+    """The table with the contenders' labels in place of their positions."""
+    table = table.copy()
+    table.replace_column("contender", np.asarray(labels)[np.asarray(table["contender"])])
+    table.meta["reference"] = labels[0]
+    return table
 
 
 def _style(contender: int) -> dict[str, str]:
@@ -99,7 +113,7 @@ def draw_differences(
             )
     draw_references(axes, references, statistic.name)
     if statistic.unit == "deg":
-        make_logarithmic(axes, "y", ROUND_ANGLES)
+        make_logarithmic(axes, "y", ROUND_NUMBERS)
     if statistic.relation == "difference":
         axes.axhline(0, color="0.35", linewidth=1, zorder=0)
         below.axhline(0, **DIAGONAL_STYLE)

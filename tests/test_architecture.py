@@ -53,6 +53,9 @@ FORBIDDEN = {
     },
 }
 
+#: The rooms of the evaluation, each of which knows those before it alone.
+EVALUATION = ("report", "statistics", "quantities", "events", "performance")
+
 #: Whom a room may know nevertheless.
 ALLOWED = {
     "settings_reading.py": {
@@ -108,6 +111,40 @@ def test_rooms_know_only_whom_they_may(package, room):
                 continue
             where = path.relative_to(package)
             assert not within(module, FORBIDDEN[room]), f"{where} imports {module}"
+
+
+@pytest.mark.parametrize("room", EVALUATION)
+def test_rooms_of_the_evaluation_know_those_before_them(package, room):
+    folder = package / "evaluation"
+    later = EVALUATION[EVALUATION.index(room) + 1 :]
+    unknown = [*later, "evaluation", "comparison", "contenders", "summary"]
+    for path in sorted((folder / room).rglob("*.py")):
+        for module in imports(path, package):
+            where = path.relative_to(package)
+            places = {f"gammalearn.evaluation.{place}" for place in unknown}
+            assert not within(module, places), f"{where} imports {module}"
+
+
+def test_quantities_do_not_know_each_other(package):
+    """So that a new one touches its own file, and the list of all."""
+    folder = package / "evaluation" / "quantities"
+    bases = {"base", "regression"}
+    names = {path.stem for path in folder.glob("*.py")} - {*bases, "__init__"}
+    for name in names | bases:
+        for module in imports(folder / f"{name}.py", package):
+            others = {f"gammalearn.evaluation.quantities.{other}" for other in names - {name}}
+            assert not within(module, others), f"{name} imports {module}"
+
+
+@pytest.mark.parametrize("quantity", ["depth_of_maximum", "x_max", "impact", "core_x"])
+def test_quantities_are_named_in_their_own_file_alone(package, quantity):
+    """Those that an observation of a source needs are named by what it is made of."""
+    for path in sorted((package / "evaluation").rglob("*.py")):
+        if path.parent.name == "quantities":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                assert node.value != quantity, f"{path}:{node.lineno}"
 
 
 def test_simulated_events_are_data_like_any(package):

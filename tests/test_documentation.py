@@ -48,7 +48,7 @@ def test_snippets_run(pages):
 
 
 def test_the_task_that_is_shown_is_found(pages):
-    (snippet,) = snippets(pages[NEW_TASK])
+    snippet, _ = snippets(pages[NEW_TASK])
     scope = {"__name__": "snippet"}
     exec(snippet, scope)
     task = scope["FirstInteractionTask"]

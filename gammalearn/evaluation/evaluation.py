@@ -32,13 +32,6 @@ NO_TRUTH = (
     "how their energies, directions and gammaness are distributed."
 )
 
-#: All that an evaluation may write into its folder.
-RESULT_NAMES = (
-    *(name for quantity in QUANTITIES.values() for name in quantity.results),
-    *(f"{name}_uncertainty" for name, quantity in QUANTITIES.items() if quantity.uncertainty),
-    *RESULTS,
-)
-
 
 def evaluate(
     paths: Sequence[Path],
@@ -122,7 +115,7 @@ def evaluate(
             metrics.update(finding.metrics)
             warnings += finding.warnings
         results = [result for finding in findings for result in finding.results]
-        figures = write_results(results, output / FOLDER, RESULT_NAMES)
+        figures = write_results(results, output / FOLDER, _result_names())
 
     metrics = write_numbers(
         {name: metrics[name] for name in sorted(metrics)}, output / "metrics.json"
@@ -136,6 +129,14 @@ def evaluate(
     page = render_report(report)
     write_whole(output / "report.html", lambda path: path.write_text(page, encoding="utf-8"))
     return metrics
+
+
+def _result_names() -> list[str]:
+    """All that an evaluation may write into its folder."""
+    quantities = QUANTITIES.values()
+    names = [name for quantity in quantities for name in quantity.results]
+    names += [f"{quantity.name}_uncertainty" for quantity in quantities if quantity.uncertainty]
+    return [*names, *RESULTS]
 
 
 def _without_results(events: QTable) -> QTable:

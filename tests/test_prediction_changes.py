@@ -1,5 +1,7 @@
 """What a prediction may change of the settings of the training."""
 
+import shutil
+
 import numpy as np
 import pytest
 import tables
@@ -11,13 +13,27 @@ MIXED = "gamma_diffuse_run10_6.0.0"
 NETWORK = "lst4-stereo"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def lsts(data_dir):
     return data_dir / "dl1_ctapipe" / "gamma_lsts_run7_7.0.0.dl1.h5"
 
 
 def predict(file, output, *words):
     return main(["predict", NETWORK, str(file), "-o", str(output), "-q", *map(str, words)])
+
+
+@pytest.fixture(scope="module")
+def unchanged(lsts, tmp_path_factory):
+    """Folder of the DL2 with the settings of the training."""
+    folder = tmp_path_factory.mktemp("unchanged")
+    assert predict(lsts, folder) == 0
+    return folder
+
+
+@pytest.fixture
+def predicted(unchanged, tmp_path):
+    """A folder with the same, to predict into again."""
+    return shutil.copytree(unchanged, tmp_path / "predicted")
 
 
 def telescopes_of(folder):
@@ -31,27 +47,24 @@ def telescopes_of(folder):
 
 
 @pytest.mark.parametrize("words", [("--telescopes", "1,2"), ("--set", "data.telescopes=[1, 2]")])
-def test_other_telescopes(lsts, tmp_path, words):
-    assert predict(lsts, tmp_path / "all") == 0
-    assert any(used > {1, 2} for used in telescopes_of(tmp_path / "all"))
+def test_other_telescopes(lsts, unchanged, tmp_path, words):
+    assert any(used > {1, 2} for used in telescopes_of(unchanged))
     assert predict(lsts, tmp_path / "two", *words) == 0
     found = telescopes_of(tmp_path / "two")
     assert found and all(used == {1, 2} for used in found)
 
 
-def test_dl2_of_other_telescopes_is_not_taken_for_done(lsts, tmp_path, capsys):
-    assert predict(lsts, tmp_path) == 0
-    assert predict(lsts, tmp_path, "--telescopes", "1,2") == 2
+def test_dl2_of_other_telescopes_is_not_taken_for_done(lsts, predicted, capsys):
+    assert predict(lsts, predicted, "--telescopes", "1,2") == 2
     assert "was not made of all of" in capsys.readouterr().err
-    assert predict(lsts, tmp_path, "--telescopes", "LST") == 0, "the same as in the training"
+    assert predict(lsts, predicted, "--telescopes", "LST") == 0, "the same as in the training"
 
 
-def test_a_further_cut(lsts, tmp_path):
+def test_a_further_cut(lsts, unchanged, tmp_path):
     """Only images that meet both the cut of the training and the new one enter."""
     cuts = "data.cuts.image=[hillas_intensity > 50, hillas_intensity > 100]"
     assert predict(lsts, tmp_path / "cut", "--set", cuts) == 0
-    assert predict(lsts, tmp_path / "all") == 0
-    fewer, all_ = (sum(map(len, telescopes_of(tmp_path / name))) for name in ("cut", "all"))
+    fewer, all_ = (sum(map(len, telescopes_of(made))) for made in (tmp_path / "cut", unchanged))
     assert 0 < fewer < all_
 
 
@@ -84,16 +97,15 @@ def test_what_the_error_of_an_unknown_camera_says_can_be_done(data_dir, tmp_path
     assert "The selection leaves no event" in capsys.readouterr().err
 
 
-def test_workers_and_batch_do_not_change_the_events(lsts, tmp_path):
-    assert predict(lsts, tmp_path / "one") == 0
-    assert predict(lsts, tmp_path / "two", "--set", "training.batch_size=1") == 0
+def test_workers_and_batch_do_not_change_the_events(lsts, predicted, tmp_path):
+    assert predict(lsts, tmp_path / "one by one", "--set", "training.batch_size=1") == 0
     energies = []
-    for name in ("one", "two"):
-        (path,) = (tmp_path / name).glob("*.dl2.h5")
+    for folder in (predicted, tmp_path / "one by one"):
+        (path,) = folder.glob("*.dl2.h5")
         with tables.open_file(path) as opened:
             energies.append(
                 opened.root.dl2.event.subarray.energy.GammaLearn.col("GammaLearn_energy")
             )
     np.testing.assert_allclose(*energies, rtol=1e-4)
     # Done, though of another machine.
-    assert predict(lsts, tmp_path / "one", "--set", "training.workers=0") == 0
+    assert predict(lsts, predicted, "--set", "training.workers=0") == 0

@@ -148,9 +148,7 @@ def test_dl2_opens_with_ctapipe_beside_its_dl1(stereo, real_files):
     [
         ("lst_mono", None, []),
         ("lst_separation", None, []),
-        ("lst_stereo", None, ["data.telescopes=null"]),
         ("lst_stereo", "proton_run202_prod5", []),
-        ("lst_stereo", "proton_run202_prod5", ["data.telescopes=null"]),
         ("lst_stereo", "protons_prod5_merged", ["data.telescopes=null"]),
         ("lst_mono", "protons_prod5_merged", ["data.telescopes=null"]),
     ],
@@ -167,18 +165,8 @@ def test_other_experiments_and_files(run, dl1, tmp_path, name, train, settings):
     assert metrics["level"] == ("subarray" if name == "lst_stereo" else "telescope")
 
 
-def test_one_seed_gives_one_result(run, stereo, tmp_path):
-    assert run(tmp_path / "again") == 0
-    assert (tmp_path / "again" / "metrics.json").read_bytes() == (
-        stereo / "metrics.json"
-    ).read_bytes()
-    assert run(tmp_path / "other", settings=["training.seed=2"]) == 0
-    assert (tmp_path / "other" / "metrics.json").read_bytes() != (
-        stereo / "metrics.json"
-    ).read_bytes()
-
-
 def test_an_interrupted_run_goes_on(run, stereo, tmp_path, monkeypatch, capsys):
+    """And ends with the results of the run of the same seed that nothing interrupted."""
     output = tmp_path / "out"
 
     def interrupt(*_):
@@ -1038,16 +1026,14 @@ def test_a_run_that_is_told_to_end(run, tmp_path, slurm, monkeypatch, capsys):
     assert (tmp_path / "out" / "report.html").exists()
 
 
-@pytest.mark.parametrize("array", [False, True])
 def test_a_job_that_starts_again_replaces_what_it_was_to_replace(
-    run, stereo, tmp_path, slurm, monkeypatch, array
+    run, stereo, tmp_path, slurm, monkeypatch
 ):
     """It is preempted before it opens the folder of an earlier job, and again in its training."""
     output = shutil.copytree(stereo, tmp_path / "out")
-    (output / "slurm_job.txt").write_text("4700_1\n" if array else "4700\n")
-    if array:
-        monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "4700")
-        monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "11")
+    (output / "slurm_job.txt").write_text("4700_1\n")
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "4700")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "11")
     of_the_earlier = (stereo / "checkpoints" / "last.ckpt").read_bytes()
 
     def preempted(stage):
@@ -1062,7 +1048,7 @@ def test_a_job_that_starts_again_replaces_what_it_was_to_replace(
     assert preempted("index_training") == of_the_earlier
     made = preempted("reconstruct")
     assert made != of_the_earlier
-    assert (output / "slurm_job.txt").read_text() == ("4700_11\n" if array else "4711\n")
+    assert (output / "slurm_job.txt").read_text() == "4700_11\n"
     assert preempted("reconstruct") == made, "its own it goes on with"
 
 

@@ -122,7 +122,7 @@ def hide(where, name, canary):
             (command, place)
             for command in COMMANDS
             if command != "info"
-            for place in ("root filter", "table title", "table user", "unit")
+            for place in ("root filter", "table user")
         ),
     ],
 )
@@ -275,16 +275,16 @@ class TestRawData:
         assert f"the data of {TRIGGER} lie in another file" in refused("info", path)
 
 
-@pytest.mark.parametrize("n_rows", [10**12, 10**7])
 @pytest.mark.parametrize(
-    ("command", "table"),
+    ("command", "table", "n_rows"),
     [
-        ("info", TRIGGER),
-        ("show", IMAGES),
-        ("predict", TRIGGER),
-        ("train", IMAGES),
-        ("evaluate", TRIGGER),
-        ("compare", SHOWER),
+        ("info", TRIGGER, 10**12),
+        ("info", TRIGGER, 10**7),
+        ("show", IMAGES, 10**12),
+        ("predict", TRIGGER, 10**7),
+        ("train", IMAGES, 10**12),
+        ("evaluate", TRIGGER, 10**7),
+        ("compare", SHOWER, 10**12),
     ],
 )
 def test_a_table_of_more_rows_than_the_file_holds(command, table, n_rows, altered, refused):

@@ -46,10 +46,9 @@ def untrained(**settings):
 
 
 NETWORKS = {
-    "gammaphysnet": {"channels": [4, 8], "blocks": 1, "keypoints": 3},
     "conv4": {"backbone": "conv4", "channels": [2, 4, 4, 4], "fusion": "mean"},
     "transformer": {"backbone": "transformer", "channels": [8], "blocks": 1, "keypoints": 3},
-    "geometry": {
+    "gammaphysnet with geometry": {
         **{"channels": [4, 8], "blocks": 1, "keypoints": 3},
         **{"parameters": "all", "geometry": True},
     },

@@ -32,6 +32,14 @@ def _own_cache(tmp_path_factory):
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_inventory():
+    """Writing many files does without ctapipe's list of all installed packages for each."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ctapipe.core.provenance._get_python_packages", list, raising=False)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _own_logging():
     """No test starts with what the command line set for its process in another."""

@@ -143,14 +143,6 @@ class ToySimulation:
         return EventBlock(showers, np.array(events, dtype=EVENT), telescopes, distance)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def no_inventory():
-    """Writing many files does without ctapipe's list of all installed packages for each."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ctapipe.core.provenance._get_python_packages", list, raising=False)
-        yield
-
-
 @pytest.fixture(scope="session")
 def toy_simulation():
     return ToySimulation

@@ -112,6 +112,15 @@ def test_code_blocks_have_a_language(pages):
         assert not re.search(r"\n\n {4}\S", outside), f"{name}: an indented code block"
 
 
+def test_pages_use_plain_words(pages):
+    """Some words that readers stumble over; docs/contributing.md says what to write instead."""
+    hard = re.compile(r"\b(learnt|anew|at the most|at the least|whoever|notwithstanding)\b")
+    for name, text in pages.items():
+        if name != "docs/contributing.md" and not name.startswith("docs/results/"):
+            found = hard.search(text)
+            assert not found, f"{name}: {found[0]}"
+
+
 def anchors(text):
     """Names of a page's headings in links, as MyST and repository hosts make them."""
     outside = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)

@@ -146,9 +146,13 @@ def test_every_page_is_in_the_contents(pages, pytestconfig):
     listed = {"docs/index.md"}
     for name, text in pages.items():
         for block in snippets(text, "{toctree}"):
-            entries = [line for line in block.split() if line.endswith(".md")]
-            places = [((root / name).parent / entry).resolve() for entry in entries]
-            listed |= {str(place.relative_to(root)) for place in places}
+            folder = (root / name).parent
+            for entry in block.split():
+                if entry.endswith("/*"):
+                    found = (folder / entry[:-2]).resolve().glob("*.md")
+                else:
+                    found = [(folder / entry).resolve()] if entry.endswith(".md") else []
+                listed |= {str(place.relative_to(root)) for place in found}
     assert listed == {name for name in pages if name.startswith("docs/")}
 
 

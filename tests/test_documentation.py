@@ -48,7 +48,8 @@ def test_snippets_run(pages):
 
 
 def test_the_task_that_is_shown_is_found(pages):
-    snippet, _ = snippets(pages[NEW_TASK])
+    snippet, evaluation = snippets(pages[NEW_TASK])
+    exec(evaluation, {})
     scope = {"__name__": "snippet"}
     exec(snippet, scope)
     task = scope["FirstInteractionTask"]

@@ -81,6 +81,8 @@ $(INSTALLED): $(CREATED) setup.py pyproject.toml constraints.txt Makefile
 # What numba compiles on import is kept beside ctapipe. Two processes that import it for the first
 # time together may leave there what crashes all that come after.
 	@$(VENV)/bin/python -c "import ctapipe.image"
+	@echo "Compiling the simulation (a minute or two the first time)"
+	@$(VENV)/bin/python -c "from gammalearn.simulation.production import compile_simulation as c; c(False)"
 	@touch $@
 
 $(TESTABLE): $(INSTALLED)

@@ -4,6 +4,7 @@ import atexit
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -154,7 +155,9 @@ class EventLoader:
 
     def _read_blocks(self) -> Iterator[dict[int, Tensor]]:
         try:
-            for block in self._blocks:
+            with _left_to_the_training():
+                blocks = iter(self._blocks)
+            for block in blocks:
                 if isinstance(block, GammaLearnError):
                     raise block
                 yield block
@@ -237,12 +240,31 @@ class _WaitingImages:
         return out
 
 
+#: What Ctrl-C, SLURM before a time limit, and SLURM's scancel send to all processes of a run.
+FOR_THE_TRAINING = (signal.SIGINT, signal.SIGUSR1, signal.SIGTERM)
+
+#: Seconds that a process that reads goes on after SIGTERM: as many as SLURM waits before it kills.
+GRACE = 30
+
+
+@contextmanager
+def _left_to_the_training() -> Iterator[None]:
+    """Start processes that signals to stop reach only when these have said what they do then."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, FOR_THE_TRAINING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _start_worker(_number: int) -> None:
     """What a process that reads does first."""
-    # Ctrl-C and SLURM's signal before the time limit go to all processes of a run; the training
-    # decides when to stop, and still needs the blocks of the step that it is at.
-    for number in (signal.SIGINT, signal.SIGUSR1):
+    # The training decides when to stop, and still needs the blocks of the step that it is at.
+    for number in FOR_THE_TRAINING:
         signal.signal(number, signal.SIG_IGN)
+    # It may be the training itself that wants an end, of a process that is stuck.
+    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(GRACE))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, FOR_THE_TRAINING)
     # To take down the interpreter takes seconds, which the end of the training would wait for.
     atexit.register(os._exit, 0)
 

@@ -4,6 +4,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections import deque
@@ -23,7 +24,7 @@ from .image_parameters import Parametrizer, image_processor
 from .run import FIRST_SHOWER, SimulatedRun
 from .writer import DescribedBlock, DL1Writer
 
-__all__ = ["simulate"]
+__all__ = ["compile_simulation", "simulate"]
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,13 @@ FIRST_BLOCK, LARGEST_BLOCK = 10, 200
 
 #: Blocks that are made or wait to be written, for each process: one in work, one ahead.
 BLOCKS_AHEAD = 2
+
+#: Seconds after which to say that the simulation is compiled; what was compiled before is read in
+#: one or two.
+PATIENCE = 5.0
+
+#: A shower that is seen, so that all is compiled that makes events.
+SEEN = {"particle": "gamma", "array": "lst1", "n_showers": 1, "energy": (1, 1.001), "scatter": 50}
 
 #: Exit status of a process that SIGTERM ends, as shells have it.
 TERMINATED = 128 + signal.SIGTERM
@@ -77,11 +85,14 @@ def simulate(
         raise SettingsError(
             f"A simulation on {processes} processes is not possible; give 1 or more."
         )
+    path = Path(settings.output)
+    _check_output(path, overwrite)
     if simulation is None:
         # Compiled code is loaded when it is needed.
         from .showers import ShowerSimulation as simulation
-    path = Path(settings.output)
-    _check_output(path, overwrite)
+
+        # Before other processes would all do it.
+        compile_simulation(progress)
     source = simulation(settings)
     run = SimulatedRun(settings, source.array)
     part = path.with_name(path.name + ".part")
@@ -108,6 +119,33 @@ def simulate(
         with suppress(OSError):
             part.unlink()
     return path
+
+
+def compile_simulation(progress: bool = True) -> None:
+    """Have numba compile what simulates, or read what it has compiled on this machine before.
+
+    Parameters
+    ----------
+    progress : bool
+        Say so where it takes long.
+    """
+    from .showers import ShowerSimulation
+
+    def say():
+        print(
+            "Compiling the simulation for this machine: the first time takes a minute or two.",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    timer = threading.Timer(PATIENCE, say)
+    timer.daemon = True
+    if progress:
+        timer.start()
+    try:
+        _BlockMaker(ShowerSimulation(SimulationSettings(output="none.h5", **SEEN)))(1, 2)
+    finally:
+        timer.cancel()
 
 
 def _check_output(path: Path, overwrite: bool) -> None:

@@ -3,13 +3,14 @@
 import multiprocessing
 import os
 import signal
+import time
 
 import numpy as np
 import pytest
 import tables
 
 from gammalearn.errors import EmptySelectionError, OutputError, SettingsError
-from gammalearn.simulation import simulate
+from gammalearn.simulation import production, simulate
 
 #: A seed whose first shower the toy's telescopes do not see.
 UNSEEN = 3
@@ -133,3 +134,14 @@ def test_an_interruption_leaves_all_as_it_was(make, toy_simulation, tmp_path, ac
     assert list(tmp_path.iterdir()) == [path]
     assert path.read_text() == "precious"
     assert signal.getsignal(signal.SIGTERM) is handler
+
+
+@pytest.mark.parametrize(
+    ("patience", "progress", "said"), [(0, True, 1), (0, False, 0), (3600, True, 0)]
+)
+def test_says_that_it_compiles_where_that_takes_long(monkeypatch, capsys, patience, progress, said):
+    monkeypatch.setattr(production, "PATIENCE", patience)
+    monkeypatch.setattr("gammalearn.simulation.showers.ShowerSimulation", lambda _: None)
+    monkeypatch.setattr(production, "_BlockMaker", lambda _: lambda *_: time.sleep(0.3))
+    production.compile_simulation(progress)
+    assert capsys.readouterr().err.count("Compiling the simulation for this machine") == said

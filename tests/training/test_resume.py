@@ -88,7 +88,7 @@ def place(run):
 # -- killed ----------------------------------------------------------------------------------------
 
 #: Imports where they do not cost the processes that read.
-KILLED = """
+SCRIPT = """
 if __name__ == "__main__":
     import os, signal, sys
     from pathlib import Path
@@ -103,20 +103,45 @@ if __name__ == "__main__":
 
     def training_step(self, batch, number):
         if (self.current_epoch, number) == (1, 3):
-            os.kill(os.getpid(), signal.SIGKILL)
+            end()
         return original(self, batch, number)
 
     torch.set_num_threads(1)
     ReconstructionModule.training_step = training_step
-    folder, settings, *files = sys.argv[1:]
+    how, folder, settings, *files = sys.argv[1:]
+    if how == "killed":
+        end = lambda: os.kill(os.getpid(), signal.SIGKILL)
+    else:
+        # As SLURM's scancel does: all processes of the job.
+        end = lambda: os.killpg(0, signal.SIGTERM)
     experiment = Experiment.model_validate_json(settings)
     index = EventIndex.build([Path(file) for file in files], experiment.data)
     fit(experiment, index, build_tasks(experiment.tasks), Path(folder), progress=False)
 """
 
 
+@pytest.fixture
+def in_another_process(files, tmp_path):
+    """Function that trains in another process, which is ended in its second epoch."""
+
+    def train(how, experiment):
+        script = tmp_path / "script.py"
+        script.write_text(SCRIPT)
+        return subprocess.run(
+            [sys.executable, script, how, tmp_path / "run", experiment.model_dump_json(), *files],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            start_new_session=True,
+        )
+
+    return train
+
+
 @pytest.mark.parametrize("workers", [0, 2])
-def test_killed(train, run_in, experiment, files, whole, tmp_path, workers, assert_same_run):
+def test_killed(
+    train, run_in, experiment, in_another_process, whole, tmp_path, workers, assert_same_run
+):
     """In the second epoch's fourth batch, half of a step; the second was the last that is saved."""
     settings = EVERYTHING
     if workers:
@@ -125,19 +150,21 @@ def test_killed(train, run_in, experiment, files, whole, tmp_path, workers, asse
         settings["data"] = {**settings["data"], "validation_fraction": 0.0}
         whole = train(tmp_path / "whole", **settings)
         settings["training"]["workers"] = workers
-    script = tmp_path / "script.py"
-    script.write_text(KILLED)
-    made = experiment(**settings).model_dump_json()
-    done = subprocess.run(
-        [sys.executable, script, tmp_path / "run", made, *files],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    done = in_another_process("killed", experiment(**settings))
     assert done.returncode == -signal.SIGKILL, done.stderr
     cut = run_in(tmp_path / "run")
     assert place(cut) == (1, 2)
     assert_same_run(train(tmp_path / "run", resume=True, **settings), whole)
+
+
+def test_told_to_end_with_all_of_its_processes(experiment, in_another_process, run_in, tmp_path):
+    """The processes that read leave it to the training, which saves what it has learnt."""
+    settings = everything(checkpoint_minutes=1440, early_stopping=None, workers=1)
+    settings["data"] = {**settings["data"], "validation_fraction": 0.0}
+    done = in_another_process("told to end", experiment(**settings))
+    assert done.stderr.strip().endswith("Stopped"), done.stderr
+    assert "DataLoader worker" not in done.stderr
+    assert place(run_in(tmp_path / "run")) == (1, 4)
 
 
 @pytest.mark.parametrize("schedule", ["constant", "one_cycle", "step", "plateau"])

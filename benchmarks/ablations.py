@@ -73,11 +73,13 @@ OF_IMAGES = {
 }  # fmt: skip
 
 
-def reconstructed(network, dataset) -> tuple[dict[str, torch.Tensor], np.ndarray]:
+def reconstructed(
+    network, dataset, shuffle_seed: int | None = None
+) -> tuple[dict[str, torch.Tensor], np.ndarray]:
     """The network's outputs for all events of a dataset, by task, and the events' rows."""
     outputs, rows = defaultdict(list), []
     with torch.inference_mode():
-        for batch in event_loader(dataset, 128):
+        for batch in event_loader(dataset, 128, shuffle_seed=shuffle_seed):
             for name, output in network(batch.images, batch.n_events).items():
                 outputs[name].append(output.float())
             rows.append(batch.index.numpy())

@@ -4,9 +4,9 @@
 
 NETWORK is a checkpoint or the name of a shipped network, FILES are DL1 files of gammas and protons.
 One input after the other is exchanged among the images of a batch, at random (permutation
-importance: Breiman 2001, Machine Learning 45, 5). Its values stay as they are on the whole, but
-say nothing of their image any more. The other inputs stay. DIR/importance.md has the figures,
-DIR/importance.png shows them.
+importance: Breiman 2001, Machine Learning 45, 5). A batch has gammas and protons of all files. The
+values of the input stay as they are on the whole, but say nothing of their image any more. The
+other inputs stay. DIR/importance.md has the figures, DIR/importance.png shows them.
 """
 
 import argparse
@@ -35,6 +35,10 @@ FIGURES = {
     "energy": "energy resolution",
     "separation": "1 − AUC",
 }
+
+#: Seed of the order of the events: in that of the files, images would be exchanged among gammas
+#: alone and among protons alone, and still tell one from the other.
+SHUFFLE = 1
 
 HEAD = """\
 # What the network looks at
@@ -169,7 +173,7 @@ def main() -> None:
     )
     dataset = EventDataset(index, data, parameters=parameters)
     network = for_inference(trained.network)
-    outputs, rows = reconstructed(network, dataset)
+    outputs, rows = reconstructed(network, dataset, SHUFFLE)
     events = index.events[rows]
     intact = judge(trained.tasks, outputs, events)
     gamma = np.asarray(events["particle"]) == "gamma"
@@ -177,7 +181,7 @@ def main() -> None:
     before = [figures(intact, gamma, sample) for sample in (everything, *boot)]
     table = {}
     for name, exchange in inputs(trained.experiment).items():
-        outputs, _ = reconstructed(Exchanged(network, exchange), dataset)
+        outputs, _ = reconstructed(Exchanged(network, exchange), dataset, SHUFFLE)
         found = judge(trained.tasks, outputs, events)
         ratios = np.array(
             [

@@ -31,8 +31,8 @@ HEAD = """\
 
 `{command}`, {cpu}
 
-The network is nearly, but not exactly, the same for all turns of an event about the axis of the
-telescopes. Here it reconstructs {n_gammas} gammas and {n_protons} protons at several angles. The
+The network gives nearly the same results for an event and for copies of it that are turned about
+the axis of the telescopes. Here it reconstructs {n_gammas} gammas and {n_protons} protons at several angles. The
 results are turned back and averaged. Each angle takes as much time as the event itself. The ratios
 are relative to one angle. Their errors are standard deviations of a bootstrap over showers.
 

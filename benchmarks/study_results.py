@@ -390,7 +390,7 @@ def sensitivities(complete: Sequence, pictures: Pictures) -> dict[str, dict]:
         paths = sorted((training.output / "dl2").glob("*.h5"))
         paths = [path for path in paths if not path.name.startswith(DIFFUSE)]
         findings = evaluate_performance(paths, read_events(paths), "gamma", SETTINGS)
-        table = next((r.table for r in findings.results if r.name == "sensitivity"), None)
+        table = findings.sensitivity
         if table is None:
             why = [text for text in findings.warnings if "no sensitivity" in text]
             found[training.name] = {"why_not": " ".join(why)}

@@ -9,7 +9,7 @@ from astropy.table import QTable
 from ..settings import EvaluationSettings
 from .events.counting import event_numbers
 from .events.reading import read_events
-from .performance.observation import RESULTS, evaluate_performance, gammaness_cuts
+from .performance.observation import RESULTS, evaluate_performance
 from .quantities import QUANTITIES
 from .report.page import ReportSection, render_report
 from .report.pictures import picture_style
@@ -99,7 +99,7 @@ def evaluate(
     metrics = event_numbers(events, signal, settings.signal)
     with picture_style():
         performance = evaluate_performance(paths, judged, signal, settings)
-        cuts = gammaness_cuts(performance, judged, signal)
+        cuts = performance.gammaness_cuts(judged, signal)
         quantities = QUANTITIES.values()
         findings = [
             *(quantity.evaluate(judged, signal, settings, cuts) for quantity in quantities),

@@ -281,7 +281,7 @@ def test_linked_truth_is_read_and_merged_like_a_copy(make_dl2, tmp_path):
             assert getattr(a, read)().colnames == getattr(b, read)().colnames
     events = read_events([linked])
     assert np.array_equal(events["true_energy"], read_events([copied])["true_energy"])
-    (production,), _, _ = read_productions([linked], events)
+    (production,) = read_productions([linked], events).known
     assert production.showers.n_showers == 2000
 
 

@@ -312,7 +312,8 @@ def test_they_are_evaluated_like_any(make_dl2, tmp_path, grouping):
         pointing = events[f"pointing_{angle}"].to_value(u.rad)
         expected = np.concatenate([rows[f"{angle}_tel"] for rows in images])
         np.testing.assert_allclose(pointing, expected, rtol=1e-6)
-    productions, lacking, _ = read_productions(paths[1:2], read_events(paths[1:2]))
+    found = read_productions(paths[1:2], read_events(paths[1:2]))
+    productions, lacking = found.known, found.lacking
     assert lacking == {} and productions[0].showers.n_showers == 2000
     evaluate(paths, tmp_path / "evaluation", EvaluationSettings())
     assert (tmp_path / "evaluation" / "report.html").exists()

@@ -193,7 +193,8 @@ class TestEvaluation:
     def test_it_is_known_what_was_simulated(self, lstchain, make_dl2):
         """100 protons, 20 times each, from within 10 deg, on a circle of 2 km."""
         path, _ = make_dl2(lstchain(PROTONS))
-        (production,), lacking, _ = read_productions([path], read_events([path]))
+        found = read_productions([path], read_events([path]))
+        (production,), lacking = found.known, found.lacking
         assert lacking == {}
         assert production.particle == "proton"
         showers = production.showers

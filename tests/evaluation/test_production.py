@@ -28,7 +28,8 @@ def read(tmp_path, make_truth, smear, write_dl2):
     def make(particles=("gamma",), runs=None, **options):
         truth = vstack([make_truth(20, particle=particle) for particle in particles])
         path = write_dl2(tmp_path / "a.h5", smear(truth), runs=runs, **options)
-        return read_productions([path], read_events([path]))[:2]
+        found = read_productions([path], read_events([path]))
+        return found.known, found.lacking
 
     return make
 
@@ -71,7 +72,9 @@ def test_a_run_of_several_particles(tmp_path, make_truth, smear, write_dl2, orde
     why = (
         "run 1 of a.h5 holds gammas and protons, and nothing tells how many of each were simulated"
     )
-    assert read_productions([path], events)[:2] == ([], {"gamma": why, "proton": why})
+    productions = read_productions([path], events)
+    assert productions.known == []
+    assert productions.lacking == {"gamma": why, "proton": why}
     findings = evaluate_performance([path], events, "gamma", EvaluationSettings())
     assert findings.metrics == {"n_simulated_signal": None, "best_relative_sensitivity": None}
     assert findings.warnings == [
@@ -88,7 +91,8 @@ def test_showers_of_a_file_without_events_are_not_forgotten(tmp_path, make_truth
         write_dl2(tmp_path / "empty.h5", gammas[:0], runs={"obs_id": [7]}),
     ]
     events = read_events(paths)
-    (production,), lacking, _ = read_productions(paths, events)
+    found = read_productions(paths, events)
+    (production,), lacking = found.known, found.lacking
     assert production.showers.n_showers == TOTAL / 2
     assert lacking == {
         "unknown": "10000 simulated showers of empty.h5 are not counted, as no event tells their "
@@ -123,7 +127,7 @@ def test_thrown_showers_add_up_by_area(tmp_path, make_truth, smear, write_dl2):
         )
         for radius in (300.0, 600.0)
     ]
-    productions, _, _ = read_productions(paths, read_events(paths))
+    productions = read_productions(paths, read_events(paths)).known
     density = thrown_density(productions, [0.1, 1] * u.TeV)
     share = (1 / 0.1 - 1 / 1) / (1 / 0.05 - 1 / 20)
     expected = TOTAL / 2 * share * (1 / (np.pi * 300**2) + 1 / (np.pi * 600**2))
@@ -186,7 +190,8 @@ class TestThrownShowers:
     @pytest.mark.parametrize("name", ["n_entries", "num_entries"])
     def test_count(self, with_histogram, name):
         path = with_histogram(2000, name=name)
-        (production,), _, warnings = read_productions([path], read_events([path]))
+        found = read_productions([path], read_events([path]))
+        (production,), warnings = found.known, found.warnings
         assert production.showers.n_showers == 2000
         assert warnings == [
             "Run 1 of a.h5 says that 10000 showers were simulated, and the histogram of thrown "
@@ -196,7 +201,8 @@ class TestThrownShowers:
     @pytest.mark.parametrize(("n_entries", "obs_id"), [(None, 1), (10000, 1), (2000, 7), (0, 1)])
     def test_settings_count_otherwise(self, with_histogram, n_entries, obs_id):
         path = with_histogram(n_entries, obs_id)
-        (production,), _, warnings = read_productions([path], read_events([path]))
+        found = read_productions([path], read_events([path]))
+        (production,), warnings = found.known, found.warnings
         assert production.showers.n_showers == 10000 and warnings == []
 
     def test_the_effective_area_follows(self, with_histogram, tmp_path, blank_pictures, capsys):

@@ -12,7 +12,7 @@ from pyirf.spectral import CRAB_HEGRA
 
 from gammalearn.evaluation import read_events
 from gammalearn.evaluation.performance import sensitivity as module
-from gammalearn.evaluation.performance.observation import evaluate_performance, gammaness_cuts
+from gammalearn.evaluation.performance.observation import Performance, evaluate_performance
 from gammalearn.evaluation.performance.point_source import (
     choose_ring,
     weighted_background,
@@ -21,7 +21,6 @@ from gammalearn.evaluation.performance.point_source import (
 )
 from gammalearn.evaluation.performance.production import read_productions
 from gammalearn.evaluation.performance.sensitivity import passes_cuts, sensitivity
-from gammalearn.evaluation.report.results import Findings, Result
 from gammalearn.evaluation.statistics.cuts import add_after_cuts
 from gammalearn.settings import EvaluationSettings
 
@@ -59,7 +58,8 @@ def files(tmp_path_factory, make_truth, smear, write_dl2):
 def weighted(files):
     paths = files(6000, 8000)
     events = read_events(paths)
-    productions, lacking, _ = read_productions(paths, events)
+    found = read_productions(paths, events)
+    productions, lacking = found.known, found.lacking
     assert why_no_sensitivity(events, productions, lacking) is None
     ring = choose_ring(events[events["particle"] == "gamma"], productions)
     gammas, background = (
@@ -245,13 +245,13 @@ def test_resolutions_are_given_after_the_cuts_on_gammaness_too(weighted, files):
 
 def test_cuts_of_gammas_are_for_gammas_and_whole_events(weighted):
     events = weighted[3]
-    findings = Findings({}, [Result("sensitivity", None, "", QTable({"gammaness_cut": [0.5]}))])
-    assert gammaness_cuts(findings, events, "gamma") is findings.results[0].table
-    assert gammaness_cuts(findings, events, "proton") is None
-    assert gammaness_cuts(Findings({}), events, "gamma") is None
+    found = Performance({}, sensitivity=QTable({"gammaness_cut": [0.5]}))
+    assert found.gammaness_cuts(events, "gamma") is found.sensitivity
+    assert found.gammaness_cuts(events, "proton") is None
+    assert Performance({}).gammaness_cuts(events, "gamma") is None
     images = events[:1]
     images.meta = {**events.meta, "level": "telescope"}
-    assert gammaness_cuts(findings, images, "gamma") is None
+    assert found.gammaness_cuts(images, "gamma") is None
 
 
 def test_a_small_production_says_why_there_is_none(files):
@@ -288,7 +288,7 @@ def test_diffuse_gammas_are_a_source_everywhere_in_turn(tmp_path, make_truth, sm
         write_dl2(tmp_path / "proton.h5", protons, runs={"max_viewcone_radius": 2.0}),
     ]
     events = read_events(paths)
-    productions, _, _ = read_productions(paths, events)
+    productions = read_productions(paths, events).known
     ring = choose_ring(events[events["particle"] == "gamma"], productions)
     assert ring.low.value < 0.1 and ring.high.to_value("deg") == pytest.approx(2, abs=0.02)
     weights = weighted_gammas(events, productions)["weight"]
@@ -299,7 +299,7 @@ def test_diffuse_gammas_are_a_source_everywhere_in_turn(tmp_path, make_truth, sm
         runs={"max_viewcone_radius": 0},
     )
     events = read_events(paths)
-    productions, _, _ = read_productions(paths, events)
+    productions = read_productions(paths, events).known
     np.testing.assert_allclose(weighted_gammas(events, productions)["weight"], weights)
 
 

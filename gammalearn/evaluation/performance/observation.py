@@ -1,6 +1,7 @@
 """What an observation can expect: effective area, and sensitivity with the best cuts."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +26,10 @@ from .point_source import (
     weighted_gammas,
     why_no_sensitivity,
 )
-from .production import Production, read_productions
+from .production import Productions, read_productions
 from .sensitivity import MIN_EVENTS, draw_sensitivity, passes_cuts, sensitivity
 
-__all__ = ["RESULTS", "describe_performance", "evaluate_performance", "gammaness_cuts"]
+__all__ = ["RESULTS", "Performance", "describe_performance", "evaluate_performance"]
 
 #: Names of the tables and pictures that there may be.
 RESULTS = ("effective_area", "sensitivity")
@@ -37,9 +38,31 @@ RESULTS = ("effective_area", "sensitivity")
 EFFICIENCY = 0.7
 
 
+@dataclass
+class Performance(Findings):
+    """What is found of effective area and sensitivity."""
+
+    sensitivity: QTable | None = None
+    """From `sensitivity`, with the best cuts; None if there is no sensitivity."""
+
+    def gammaness_cuts(self, events: QTable, signal: str) -> QTable | None:
+        """The table of the sensitivity if its cuts on gammaness apply to the signal's events.
+
+        Parameters
+        ----------
+        events : astropy.table.QTable
+            Those that `evaluate_performance` was given. Cuts for the mean of telescopes do not
+            apply to single ones.
+        signal : str
+        """
+        if signal != POSITIVE or events.meta["level"] == TELESCOPE:
+            return None
+        return self.sensitivity
+
+
 def evaluate_performance(
     paths: Sequence[Path], events: QTable, signal: str, settings: EvaluationSettings
-) -> Findings:
+) -> Performance:
     """Effective area of the signal and sensitivity to a point source, as far as they can be had.
 
     Parameters
@@ -57,30 +80,31 @@ def evaluate_performance(
         from ..events.combination import combine_telescopes
 
         events = combine_telescopes(events)
-    productions, lacking, disagreeing = read_productions(paths, events)
-    findings = _sensitivity(events, productions, lacking, settings)
-    cuts = next((result.table for result in findings.results), None)
-    area = _effective_area(events, signal, productions, lacking, settings, cuts)
-    not_counted = [f"{lacking[UNKNOWN]}."] if UNKNOWN in lacking and area.results else []
-    return Findings(
-        {**area.metrics, **findings.metrics},
-        [*area.results, *findings.results],
-        [*not_counted, *disagreeing, *area.warnings, *findings.warnings],
+    productions = read_productions(paths, events)
+    found = _sensitivity(events, productions, settings)
+    area = _effective_area(events, signal, productions, settings, found.sensitivity)
+    not_counted = productions.lacking.get(UNKNOWN) if area.results else None
+    warnings = [f"{not_counted}."] if not_counted else []
+    warnings += [*productions.warnings, *area.warnings, *found.warnings]
+    return Performance(
+        {**area.metrics, **found.metrics},
+        [*area.results, *found.results],
+        warnings,
+        sensitivity=found.sensitivity,
     )
 
 
 def _effective_area(
     events: QTable,
     signal: str,
-    productions: Sequence[Production],
-    lacking: Mapping[str, str],
+    productions: Productions,
     settings: EvaluationSettings,
     cuts: QTable | None,
 ) -> Findings:
-    mine = [production for production in productions if production.particle == signal]
+    mine = [production for production in productions.known if production.particle == signal]
     triggered = events[np.asarray(events["particle"] == signal)]
-    if not mine or signal in lacking:
-        why = lacking.get(signal)
+    if not mine or signal in productions.lacking:
+        why = productions.lacking.get(signal)
         warnings = [f"There is no effective area: {why}."] if why else []
         return Findings({"n_simulated_signal": None}, warnings=warnings)
     valid = np.ones(len(triggered), dtype=bool)
@@ -138,38 +162,19 @@ def describe_performance(metrics: Mapping[str, object]) -> list[ReportMetric]:
     ]
 
 
-def gammaness_cuts(findings: Findings, events: QTable, signal: str) -> QTable | None:
-    """The table of a sensitivity whose cuts on gammaness apply to the signal's events, if any.
-
-    Parameters
-    ----------
-    findings : Findings
-        From `evaluate_performance`.
-    events : astropy.table.QTable
-        Those that it was given. Cuts for the mean of telescopes do not apply to single ones.
-    signal : str
-    """
-    if signal != POSITIVE or events.meta["level"] == TELESCOPE:
-        return None
-    return next((r.table for r in findings.results if r.name == "sensitivity"), None)
-
-
 def _sensitivity(
-    events: QTable,
-    productions: Sequence[Production],
-    lacking: Mapping[str, str],
-    settings: EvaluationSettings,
-) -> Findings:
+    events: QTable, productions: Productions, settings: EvaluationSettings
+) -> Performance:
     nothing = {"best_relative_sensitivity": None}
     if "particle_type" not in events.meta["algorithms"]:
         # That there is no particle type is said where it is evaluated.
-        return Findings(nothing)
-    why = why_no_sensitivity(events, productions, lacking)
+        return Performance(nothing)
+    why = why_no_sensitivity(events, productions.known, productions.lacking)
     if why:
-        return Findings(nothing, warnings=[f"There is no sensitivity: {why}."])
-    gammas = weighted_gammas(events, productions)
-    background = weighted_background(events, productions)
-    ring = choose_ring(events[np.asarray(events["particle"] == POSITIVE)], productions)
+        return Performance(nothing, warnings=[f"There is no sensitivity: {why}."])
+    gammas = weighted_gammas(events, productions.known)
+    background = weighted_background(events, productions.known)
+    ring = choose_ring(events[np.asarray(events["particle"] == POSITIVE)], productions.known)
     edges = energy_edges(settings.energy_range, settings.bins_per_decade)
     table = sensitivity(gammas, background, edges, ring)
     between = f"{ring.low.value:.2g} and {ring.high.value:.2g} deg from the pointing"
@@ -178,7 +183,7 @@ def _sensitivity(
         inside = (background["reco_source_fov_offset"] >= ring.low) & (
             background["reco_source_fov_offset"] < ring.high
         )
-        return Findings(
+        return Performance(
             nothing,
             warnings=[
                 f"There is no sensitivity: no energy bin has {MIN_EVENTS} gammas and "
@@ -188,8 +193,8 @@ def _sensitivity(
             ],
         )
     table.meta["ring_deg"] = [float(ring.low.value), float(ring.high.value)]
-    table.meta |= describe_spectra(background_particles(events, productions))
-    return Findings(
+    table.meta |= describe_spectra(background_particles(events, productions.known))
+    return Performance(
         {"best_relative_sensitivity": float(np.nanmin(table["relative_sensitivity"]))},
         [
             Result(
@@ -202,6 +207,7 @@ def _sensitivity(
                 table,
             )
         ],
+        sensitivity=table,
     )
 
 

@@ -76,7 +76,7 @@ def why_no_sensitivity(
     events : astropy.table.QTable
         From `read_events`, one row a shower.
     productions, lacking
-        From `read_productions`.
+        What `read_productions` knows, and why it does not know more.
     """
     for quantity in MAIN_QUANTITIES.values():
         if not quantity.is_in(events):
@@ -152,7 +152,7 @@ def weighted_gammas(events: QTable, productions: Sequence[Production]) -> QTable
     events : astropy.table.QTable
         From `read_events`, one row a shower.
     productions : sequence of Production
-        From `read_productions`.
+        Those that `read_productions` knows.
 
     Returns
     -------

@@ -20,7 +20,7 @@ from ...particles import plural
 from ..events import lstchain
 from ..events.reading import UNKNOWN
 
-__all__ = ["Production", "read_productions", "simulated_flux", "thrown_density"]
+__all__ = ["Production", "Productions", "read_productions", "simulated_flux", "thrown_density"]
 
 #: Settings of each run of a simulation, in files of ctapipe or lstchain, whose columns are alike.
 RUNS = ("/configuration/simulation/run", lstchain.RUNS)
@@ -66,9 +66,22 @@ class Production:
         return bool(self.showers.viewcone_max > self.showers.viewcone_min)
 
 
-def read_productions(
-    paths: Sequence[Path], events: QTable
-) -> tuple[list[Production], dict[str, str], list[str]]:
+@dataclass(frozen=True)
+class Productions:
+    """What the events of some files were drawn from."""
+
+    known: list[Production]
+    """Runs of the same particle and settings together."""
+
+    lacking: dict[str, str]
+    """Particle → why its simulation is not known well enough, in words; of those unknown, that
+    they are not counted."""
+
+    warnings: list[str]
+    """Sentences on runs whose histogram and settings disagree in the number of showers."""
+
+
+def read_productions(paths: Sequence[Path], events: QTable) -> Productions:
     """What the simulated events of some files were drawn from.
 
     How many showers were thrown is what their histogram says, where the file has one, as for
@@ -87,13 +100,7 @@ def read_productions(
 
     Returns
     -------
-    productions : list of Production
-        Runs of the same particle and settings together.
-    lacking : dict of str to str
-        Particle → why its simulation is not known well enough, in words; of those unknown, that
-        they are not counted.
-    warnings : list of str
-        Sentences on runs whose histogram and settings disagree in the number of showers.
+    productions : Productions
     """
     warnings: list[str] = []
     numbers: dict[tuple, float] = {}
@@ -148,7 +155,8 @@ def read_productions(
         Production(particle, _showers(number, index, dict(zip(LIMITS, limits, strict=True))))
         for (particle, index, *limits), number in numbers.items()
     ]
-    return [p for p in productions if p.particle not in lacking], lacking, warnings
+    known = [production for production in productions if production.particle not in lacking]
+    return Productions(known, lacking, warnings)
 
 
 def _read_runs(path: Path) -> list[dict]:

@@ -87,7 +87,7 @@ def add_after_cuts(
     events : astropy.table.QTable
         The events that it is of.
     cuts : astropy.table.QTable or None
-        From `gammaness_cuts`.
+        From `Performance.gammaness_cuts`.
     energy_bins : astropy.units.Quantity
         Edges in true energy, shape (n_bins + 1,).
     measure : callable

@@ -3,6 +3,7 @@
 import copy
 import pickle
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ import yaml
 
 from gammalearn import __version__
 from gammalearn.checkpoint import build_network, describe, load_checkpoint
+from gammalearn.cli import main
 from gammalearn.data import EventDataset, EventIndex
 from gammalearn.errors import CheckpointError, MissingPackageError
+from gammalearn.models import find_checkpoint
 from gammalearn.tasks import build_tasks
 
 
@@ -131,8 +134,9 @@ def test_truncated(tmp_path, three_epochs, part):
 
 
 def test_damaged_bytes_are_found_or_harmless(tmp_path, three_epochs):
-    """Never another error than ours."""
+    """Never another error than ours, never another weight."""
     whole = three_epochs.last.read_bytes()
+    expected = load_checkpoint(three_epochs.last).network.state_dict()
     random = np.random.default_rng(0)
     path = tmp_path / "damaged.ckpt"
     refused = 0
@@ -142,10 +146,58 @@ def test_damaged_bytes_are_found_or_harmless(tmp_path, three_epochs):
             damaged[place] = random.integers(256)
         path.write_bytes(damaged)
         try:
-            load_checkpoint(path)
+            found = load_checkpoint(path).network.state_dict()
         except CheckpointError:
             refused += 1
+        else:
+            assert all(torch.equal(found[name], value) for name, value in expected.items())
     assert refused > 0
+
+
+@pytest.fixture(scope="module")
+def largest_record():
+    """Bytes of a shipped network, and where in them its largest array of weights lies."""
+    whole = find_checkpoint("lst4-stereo").read_bytes()
+    with zipfile.ZipFile(find_checkpoint("lst4-stereo")) as archive:
+        record = max(archive.infolist(), key=lambda record: record.file_size)
+        content = archive.read(record)
+    return whole, whole.index(content), len(content)
+
+
+@pytest.mark.parametrize("how", ["zeroed", "one bit"])
+@pytest.mark.parametrize("command", ["info", "predict", "slim", "run"])
+def test_changed_weights_are_refused(command, how, largest_record, tmp_path, capsys, data_dir):
+    """As a disk that loses a block leaves them: finite numbers, and other predictions."""
+    whole, start, size = largest_record
+    damaged = bytearray(whole)
+    if how == "zeroed":
+        damaged[start : start + size] = bytes(size)
+    else:
+        damaged[start + size // 2] ^= 1
+    path, output = tmp_path / "damaged.ckpt", tmp_path / "out"
+    path.write_bytes(damaged)
+    dl1 = data_dir / "dl1_ctapipe" / "gamma_lsts_run7_7.0.0.dl1.h5"
+    (tmp_path / "x.yaml").write_text(
+        f"data: {{train: ['{dl1}'], test: ['{dl1}']}}\ntraining: {{initial: '{path}'}}"
+    )
+    words = {
+        "info": [path],
+        "predict": [path, dl1, "-o", output],
+        "slim": [path, "-o", tmp_path / "slim.ckpt"],
+        "run": [tmp_path / "x.yaml", "-o", output],
+    }
+    assert main([command, *map(str, words[command])]) == 2
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert f"'{path}' cannot be read as a checkpoint: it is damaged" in said
+    assert not output.exists()
+
+
+def test_parts_larger_than_the_file(tmp_path):
+    """Of zeros, which would take all memory once they are read."""
+    path = tmp_path / "bomb.ckpt"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", bytes(10**7))
+    assert "damaged or of another kind" in refusal(path)
 
 
 def test_code_is_not_executed(tmp_path):

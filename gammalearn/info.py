@@ -12,17 +12,16 @@ import numpy as np
 import tables
 from astropy.table import vstack
 from ctapipe.containers import EventType
-from ctapipe.instrument import FocalLengthKind, SubarrayDescription
 from ctapipe.io import read_table
 from pyirf.benchmarks.energy_bias_resolution import NORM_LOWER_SIGMA, NORM_UPPER_SIGMA
 
-from .camera import CameraType
+from .camera import CameraType, LatticeError
 from .data.ctapipe_dl1 import IMAGES, PARAMETERS
 from .data.faults import faults_of
 from .data.formats import open_reader
 from .data.lstchain_dl1 import IMAGES as LSTCHAIN_IMAGES
 from .data.lstchain_dl1 import LstchainDL1Reader
-from .data.reader import Reader, event_keys
+from .data.reader import Reader, described, event_keys
 from .data_model import check_is_readable, check_is_table
 from .errors import EmptySelectionError, GammaLearnError, InputFileError
 from .expendable import read_expendably
@@ -181,6 +180,8 @@ def _summary_of(reader: Reader) -> dict:
         geometry, focal_length = telescope.camera.geometry, telescope.optics.equivalent_focal_length
         camera = CameraType.from_geometry(geometry, focal_length)
         n_images = reader.n_images(tel_id)
+        # These say what is wrong with columns of pixels.
+        tables_of_images[tel_id] = reader.images(tel_id)
         rows = np.arange(min(n_images, IMAGES_OF_NOISE))
         pixels = reader.pixels(tel_id, rows, ["charge", "peak_time"])
         n_infinite = sum(int(np.isinf(pixels[name]).sum()) for name in ("charge", "peak_time"))
@@ -190,7 +191,6 @@ def _summary_of(reader: Reader) -> dict:
                 f"{tel_id} are infinite (these pixels count as missing)"
             )
         cameras.append((camera, n_images, _noise(pixels["charge"])))
-        tables_of_images[tel_id] = reader.images(tel_id)
     images = vstack(list(tables_of_images.values()), metadata_conflicts="silent")
     images = images[images["event"] >= 0]
     multiplicity = np.bincount(images["event"])
@@ -247,8 +247,11 @@ def _azimuth(angle: float) -> str:
 def _learnable(particles: Counter, cameras, images: Counter, several: int) -> dict:
     gammas = particles["gamma"]
     others = sum(particles.values()) - gammas - particles["unknown"] - particles[CALIBRATION]
+    faults = {camera.name: _not_learnable(camera) for camera in cameras}
+    usable = ", ".join(f"{images[name]} images of {name}" for name in faults if not faults[name])
     return {
-        "mono": ", ".join(f"{images[c.name]} images of {c.name}" for c in cameras),
+        "mono": usable or "no: no camera can be used",
+        **{f"not {name}": fault for name, fault in faults.items() if fault},
         "stereo": f"{several} events of two or more images"
         if several
         else "no: all events have one image",
@@ -257,6 +260,15 @@ def _learnable(particles: Counter, cameras, images: Counter, several: int) -> di
         if gammas and others
         else "no: it needs gammas and others",
     }
+
+
+def _not_learnable(camera: CameraType) -> str:
+    """Why nothing can be learnt from images of a camera, an empty text if it can."""
+    try:
+        camera.grid  # noqa: B018  it is made where it is asked for
+    except LatticeError as error:
+        return str(error)
+    return ""
 
 
 def _is_lstchain(path: Path) -> bool:
@@ -398,7 +410,7 @@ def _lstchain_events(file) -> dict:
 
 
 def _telescopes(file) -> dict:
-    subarray = SubarrayDescription.from_hdf(file, focal_length_choice=FocalLengthKind.EQUIVALENT)
+    subarray = described(file)
     values = {"subarray": f"{subarray.name}, {len(subarray.tel)} telescopes"}
     images = _rows(file, "/dl1/event/telescope/images")
     parameters = _rows(file, "/dl1/event/telescope/parameters")
@@ -411,6 +423,10 @@ def _telescopes(file) -> dict:
             f"{sum(images[i] for i in ids)} images, "
             f"{sum(parameters[i] for i in ids)} parameter rows"
         )
+        focal_length = telescope.optics.equivalent_focal_length
+        fault = _not_learnable(CameraType.from_geometry(telescope.camera.geometry, focal_length))
+        if fault:
+            values[f"  {telescope} cannot be learnt from"] = fault
     return values
 
 

@@ -124,4 +124,6 @@ def _of_settings(read) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _degrees(column) -> np.ndarray:
     """Angles of a table's column, in double precision."""
+    if column.ndim != 1:
+        raise ValueError(f"several angles in a row of {column.name}")
     return column.quantity.astype(np.float64).to_value("deg")

@@ -223,3 +223,70 @@ def test_no_picture(file, tmp_path):
     with pytest.raises(OutputError, match="exists.*--overwrite"):
         show_event(file(PROTONS), 909, output)
     assert output.read_text() == "mine"
+
+
+class TestOtherCameras:
+    """Of square pixels in modules with gaps, and of pixels of two sizes."""
+
+    @pytest.fixture
+    def with_geometry(self, file, tmp_path):
+        """Function that gives a copy of a file whose camera is described by other columns."""
+
+        def make(columns, shape):
+            path = tmp_path / "camera.dl1.h5"
+            shutil.copyfile(file(GAMMAS), path)
+            with tables.open_file(path, "a") as changed:
+                for table in changed.iter_nodes("/configuration/instrument/telescope/camera"):
+                    if table._v_name.startswith("geometry"):
+                        rows = table.read()
+                        for name, values in columns(rows).items():
+                            rows[name] = values
+                        table.modify_rows(0, len(rows), rows=rows)
+                        table.attrs.PIX_TYPE = shape
+            return path
+
+        return make
+
+    @staticmethod
+    def modules(rows):
+        """Rows of 44 pixels, in modules of 8 x 8 half a pixel apart."""
+        row, col = np.divmod(np.arange(len(rows)), 44)
+        x, y = (0.05 * (index + 0.5 * (index // 8)) for index in (col, -row))
+        return {"pix_x": x, "pix_y": y, "pix_area": 0.05**2}
+
+    @staticmethod
+    def outer_ring(rows):
+        area = rows["pix_area"].copy()
+        area[-100:] *= 4
+        return {"pix_area": area}
+
+    @pytest.mark.usefixtures("blank_pictures")
+    def test_modules_with_gaps_are_learnt_from(self, with_geometry, tmp_path, capsys):
+        path = with_geometry(self.modules, "square")
+        assert main(["info", str(path)]) == 0
+        assert "cannot be learnt from" not in capsys.readouterr().out
+        text, _ = describe([path, path])
+        assert "mono 26 images of LSTS-design" in words(text)
+        (tmp_path / "x.yaml").write_text(
+            f"data: {{train: ['{path}'], test: ['{path}'], grouping: mono}}\n"
+            "network: {backbone: conv4, channels: [2, 2, 2, 2], embedding: 8, head: 4}\n"
+            "tasks: {energy: {}}\n"
+            "training: {epochs: 1, batch_size: 2, accelerator: cpu}"
+        )
+        words_of_run = ["run", str(tmp_path / "x.yaml"), "--fast-dev-run", "-q"]
+        assert main([*words_of_run, "-o", str(tmp_path / "out")]) == 0
+
+    def test_pixels_of_two_sizes_are_refused(self, with_geometry, tmp_path, capsys):
+        path = with_geometry(self.outer_ring, "hexagon")
+        reason = "pixels are of several sizes (the largest has 4.0 times the area of the smallest)"
+        assert main(["info", str(path)]) == 0
+        (line,) = (said for said in words(capsys.readouterr().out) if "cannot be learnt" in said)
+        assert reason in line
+        text = words(describe([path, path])[0])
+        assert "mono no: no camera can be used" in text
+        assert any(said.startswith("not LSTS-design") and reason in said for said in text)
+        (tmp_path / "x.yaml").write_text(f"data: {{train: ['{path}'], test: ['{path}']}}")
+        assert main(["run", str(tmp_path / "x.yaml"), "-o", str(tmp_path / "out")]) == 2
+        said = capsys.readouterr().err
+        assert f"Camera LSTS-design in '{path}' cannot be learnt from: Its {reason}" in said
+        assert "data.telescopes" in said and "Traceback" not in said

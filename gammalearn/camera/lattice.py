@@ -27,6 +27,12 @@ MAX_RESIDUAL = 0.4
 #: the second they cannot be, even across a gap (next on a hexagonal lattice are those at 1.73).
 SURELY_NEIGHBOURS, MAYBE_NEIGHBOURS = 1.2, 1.5
 
+#: Cameras of square pixels are often made of modules with gaps between them, in which no pixel has
+#: room: pixels of two modules (not of one, which may lack a pixel) that face each other across such
+#: a gap have adjacent cells. In pitches: the widest gap, and the longest step across one.
+MAX_GAP = {"hexagonal": 0.0, "square": 0.9}
+LONGEST_STEP = 1.95
+
 #: Least agreement of neighbours on the lattice's orientation: 1 is perfect, 0 is squares taken for
 #: hexagons, this is a scatter of 10 degrees on hexagons.
 MIN_ALIGNMENT = 0.6
@@ -87,18 +93,10 @@ def lattice_cells(positions, lattice, pixel_ids):
     steps = np.array(EDGE_STEPS[lattice])
     steps = np.concatenate([steps, -steps])
 
-    pairs = tree.query_pairs(MAYBE_NEIGHBOURS * pitch, output_type="ndarray")
-    displacements = positions[pairs[:, 1]] - positions[pairs[:, 0]]
-    nearest, residuals = _nearest_steps(displacements, steps, basis)
-    on_lattice = residuals < MAX_RESIDUAL
-    astray = pairs[~on_lattice & (np.abs(displacements) < SURELY_NEIGHBOURS)]
-    if astray.size:
-        raise LatticeError(
-            f"Pixels {pixel_ids[astray[0, 0]]} and {pixel_ids[astray[0, 1]]} touch each other in a "
-            f"direction that the {lattice} lattice of the others has not."
-        )
-    pairs, nearest = pairs[on_lattice], nearest[on_lattice]
-
+    pairs, nearest = _touching(positions, tree, pitch, lattice, (steps, basis), pixel_ids)
+    if MAX_GAP[lattice]:
+        across = _across_gaps(positions, tree, pitch, pairs, MAX_GAP[lattice], (steps, basis))
+        pairs, nearest = map(np.concatenate, zip((pairs, nearest), across, strict=True))
     cells, component = _walk(positions, pairs, steps, basis)
     cells = _join_components(positions, cells, component, basis, pixel_ids)
     torn = pairs[np.any(cells[pairs[:, 1]] - cells[pairs[:, 0]] != nearest, axis=1)]
@@ -107,8 +105,36 @@ def lattice_cells(positions, lattice, pixel_ids):
             f"The way around the pixels near {pixel_ids[torn[0, 0]]} does not close on a "
             f"{lattice} lattice."
         )
-    _check_cells(positions, cells, steps, basis, pixel_ids)
+    _check_cells(positions, cells, (steps, basis), MAX_GAP[lattice], pixel_ids)
     return cells
+
+
+def _touching(positions, tree, pitch, lattice, steps_and_basis, pixel_ids):
+    """Pairs of pixels that touch each other, shape (n, 2), and the lattice's step between them."""
+    pairs = tree.query_pairs(MAYBE_NEIGHBOURS * pitch, output_type="ndarray")
+    displacements = positions[pairs[:, 1]] - positions[pairs[:, 0]]
+    nearest, residuals = _nearest_steps(displacements, *steps_and_basis)
+    on_lattice = residuals < MAX_RESIDUAL
+    astray = pairs[~on_lattice & (np.abs(displacements) < SURELY_NEIGHBOURS)]
+    if astray.size:
+        raise LatticeError(
+            f"Pixels {pixel_ids[astray[0, 0]]} and {pixel_ids[astray[0, 1]]} touch each other in a "
+            f"direction that the {lattice} lattice of the others has not."
+        )
+    return pairs[on_lattice], nearest[on_lattice]
+
+
+def _across_gaps(positions, tree, pitch, touching, gap, steps_and_basis):
+    """Pairs of pixels that face each other across a gap, shape (n, 2), and the step between them.
+
+    They are of different groups of pixels that touch: of modules, not of one that lacks a pixel.
+    """
+    _, component = _groups(len(positions), touching)
+    pairs = tree.query_pairs(LONGEST_STEP * pitch, output_type="ndarray")
+    pairs = pairs[component[pairs[:, 0]] != component[pairs[:, 1]]]
+    displacements = positions[pairs[:, 1]] - positions[pairs[:, 0]]
+    nearest, residuals = _nearest_steps(displacements, *steps_and_basis, gap)
+    return pairs[residuals < MAX_RESIDUAL], nearest[residuals < MAX_RESIDUAL]
 
 
 def _pitch_and_angle(positions, tree, lattice, pixel_ids):
@@ -139,11 +165,26 @@ def _pitch_and_angle(positions, tree, lattice, pixel_ids):
     return np.median(np.abs(displacements)), theta
 
 
-def _nearest_steps(displacements, steps, basis):
-    """The lattice's step nearest to each displacement, and how far from it it is (pitches)."""
-    distances = np.abs(displacements[:, np.newaxis] - steps @ basis)
-    nearest = np.argmin(distances, axis=1)
-    return steps[nearest], np.take_along_axis(distances, nearest[:, np.newaxis], axis=1)[:, 0]
+def _nearest_steps(displacements, steps, basis, gap=0.0):
+    """The lattice's step nearest to each displacement, and how far from it it is (pitches).
+
+    Steps may be longer by a gap.
+    """
+    residuals = _residuals(displacements[:, np.newaxis], steps @ basis, gap)
+    nearest = np.argmin(residuals, axis=1)
+    return steps[nearest], np.take_along_axis(residuals, nearest[:, np.newaxis], axis=1)[:, 0]
+
+
+def _residuals(displacements, steps, gap):
+    """Distance of displacements from steps that may be longer by a gap (pitches)."""
+    along = np.clip((displacements * steps.conj()).real, 1, 1 + gap)
+    return np.abs(displacements - along * steps)
+
+
+def _groups(n_pixels, pairs):
+    """Pixels linked by pairs as a graph, and the number of each pixel's group."""
+    graph = csr_array((np.ones(len(pairs)), pairs.T), shape=(n_pixels, n_pixels))
+    return graph, connected_components(graph, directed=False)[1]
 
 
 def _walk(positions, pairs, steps, basis):
@@ -157,8 +198,7 @@ def _walk(positions, pairs, steps, basis):
         Number of the pixel's group.
     """
     n_pixels = positions.size
-    graph = csr_array((np.ones(len(pairs)), pairs.T), shape=(n_pixels, n_pixels))
-    _, component = connected_components(graph, directed=False)
+    graph, component = _groups(n_pixels, pairs)
     parent = np.arange(n_pixels)
     for first in np.unique(component, return_index=True)[1]:
         reached, predecessors = breadth_first_order(graph, first, directed=False)
@@ -202,8 +242,9 @@ def _join_components(positions, cells, component, basis, pixel_ids):
     return cells
 
 
-def _check_cells(positions, cells, steps, basis, pixel_ids):
+def _check_cells(positions, cells, steps_and_basis, gap, pixel_ids):
     """Make sure that each pixel has its own cell and that adjacent cells touch."""
+    steps, basis = steps_and_basis
     cells = cells - cells.min(axis=0)
     shape = tuple(cells.max(axis=0) + 1)
     cell_number = np.ravel_multi_index(cells.T, shape)
@@ -218,7 +259,7 @@ def _check_cells(positions, cells, steps, basis, pixel_ids):
     # A border of absent pixels, which all steps from the outermost ones reach.
     padded = np.pad(index_matrix, 1, constant_values=-1)
     neighbours = padded[tuple((cells + 1 + steps[:, np.newaxis]).transpose(2, 0, 1))]
-    residuals = np.abs(positions[neighbours] - positions - (steps @ basis)[:, np.newaxis])
+    residuals = _residuals(positions[neighbours] - positions, (steps @ basis)[:, np.newaxis], gap)
     residuals[neighbours < 0] = 0.0
     if residuals.max() > MAX_RESIDUAL:
         member, pixel = np.unravel_index(np.argmax(residuals), residuals.shape)

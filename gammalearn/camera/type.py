@@ -12,6 +12,7 @@ from ctapipe.instrument import CameraGeometry, PixelShape
 from scipy.spatial import cKDTree
 
 from .grid import PixelGrid
+from .lattice import LatticeError
 
 __all__ = ["CameraType"]
 
@@ -20,6 +21,9 @@ PIXEL_SHIFT_TOLERANCE = 0.1
 
 #: Largest relative difference of the focal lengths of one camera's telescopes.
 FOCAL_LENGTH_TOLERANCE = 0.02
+
+#: Largest ratio of the areas of pixels that count as being of one size.
+AREA_TOLERANCE = 1.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +43,8 @@ class CameraType:
     effective_focal_length : float, optional
         That images follow, in m: a direction lies at its product with the angle. By default the
         equivalent one.
+    area_ratio : float
+        Area of the largest pixel over that of the smallest.
     """
 
     name: str
@@ -47,6 +53,7 @@ class CameraType:
     lattice: str
     focal_length: float
     effective_focal_length: float | None = None
+    area_ratio: float = 1.0
 
     def __post_init__(self):
         if self.effective_focal_length is None:
@@ -75,6 +82,8 @@ class CameraType:
         if effective_focal_length is None or not np.isfinite(effective_focal_length):
             effective_focal_length = focal_length
         square = geometry.pix_type == PixelShape.SQUARE
+        area = geometry.pix_area.to_value("m2")
+        area = area[np.isfinite(area) & (area > 0)]
         return cls(
             name=name or geometry.name,
             pix_x=geometry.pix_x.to_value("m").astype(np.float64),
@@ -82,6 +91,7 @@ class CameraType:
             lattice="square" if square else "hexagonal",
             focal_length=float(focal_length.to_value("m")),
             effective_focal_length=float(effective_focal_length.to_value("m")),
+            area_ratio=float(area.max() / area.min()) if len(area) else 1.0,
         )
 
     @property
@@ -91,7 +101,18 @@ class CameraType:
 
     @cached_property
     def grid(self) -> PixelGrid:
-        """The camera's pixel grid."""
+        """The camera's pixel grid.
+
+        Raises
+        ------
+        LatticeError
+            If the pixels are of several sizes, or not on a lattice.
+        """
+        if self.area_ratio > AREA_TOLERANCE:
+            raise LatticeError(
+                f"Its pixels are of several sizes (the largest has {self.area_ratio:.1f} times the "
+                "area of the smallest), and convolutions need a lattice of pixels of one size."
+            )
         return PixelGrid.from_positions(self.pix_x, self.pix_y, lattice=self.lattice)
 
     @cached_property
@@ -168,6 +189,8 @@ class CameraType:
         return (
             self.n_pixels == other.n_pixels
             and self.lattice == other.lattice
+            # A pixel that is nowhere is no pixel of any camera.
+            and all(np.isfinite(c.pix_x + c.pix_y).all() for c in (self, other))
             and bool(
                 np.isclose(
                     self.focal_length, other.focal_length, rtol=FOCAL_LENGTH_TOLERANCE, atol=0

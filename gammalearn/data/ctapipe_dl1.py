@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from astropy.table import Table
-from ctapipe.instrument import FocalLengthKind, SubarrayDescription
+from ctapipe.instrument import SubarrayDescription
 from ctapipe.io import read_table
 from ctapipe.io.hdf5tableio import get_column_attrs, get_column_transforms
 
@@ -24,7 +24,10 @@ from .reader import (
     INSTEAD,
     KEYS,
     TRUTH_UNITS,
+    WHOLE,
+    check_pixels,
     check_shape,
+    described,
     directions,
     event_keys,
     match_rows,
@@ -110,10 +113,14 @@ class CtapipeDL1Reader:
         return reading(self.path, what)
 
     def _read(self, path: str, *needed: str) -> Table:
-        """A table of the file; ``needed`` are the columns that it must have."""
+        """A table of the file; ``needed`` are the columns that it must have.
+
+        Identifiers among them are whole numbers.
+        """
         with self._reading(path):
             table = read_table(self._file, path)
         self._check_columns(path, table.colnames, needed)
+        check_shape(self.path, path, table, [name for name in needed if name in WHOLE])
         return table
 
     def _has(self, path: str) -> bool:
@@ -129,12 +136,8 @@ class CtapipeDL1Reader:
     @cached_property
     def subarray(self) -> SubarrayDescription:
         """The telescopes, their positions and cameras."""
-        # The focal length only enters the identity of a camera, where the equivalent one is
-        # taken; files without the effective one are therefore no trouble.
         with self._reading("the description of the telescopes"):
-            return SubarrayDescription.from_hdf(
-                self._file, focal_length_choice=FocalLengthKind.EQUIVALENT
-            )
+            return described(self._file)
 
     @cached_property
     def events(self) -> Table:
@@ -181,7 +184,9 @@ class CtapipeDL1Reader:
                 values = column.quantity.to_value(unit) if column.unit else np.asarray(column)
                 events[name][known] = values[row[known]]
         if self._has(SIMULATION):
-            events["spectral_index"] = spectral_indices(self._read(SIMULATION), events["obs_id"])
+            with self._reading(SIMULATION):
+                runs = self._read(SIMULATION)
+                events["spectral_index"] = spectral_indices(runs, events["obs_id"])
         events["particle"][known] = particle_names(shower["true_shower_primary_id"])[row[known]]
         return without_calibration(events)
 
@@ -373,6 +378,7 @@ class CtapipeDL1Reader:
         Table
             Columns event, obs_id, event_id, pointing_alt, pointing_az (deg) and parameters.
         """
+        self._check_pixels(tel_id)
         rows = self._image_rows(tel_id)
         keys = rows.keys
         images = Table({"event": rows.event, "obs_id": keys[:, 0], "event_id": keys[:, 1]})
@@ -389,13 +395,23 @@ class CtapipeDL1Reader:
             images[name] = np.full(len(images), np.nan)
         if known and self._has(path):
             values = self._read(path, *KEYS)
+            there = set(known) & set(values.colnames)
+            check_shape(self.path, path, values, sorted(there))
             row = match_rows(keys, event_keys(values))
-            for name in set(known) & set(values.colnames):
+            for name in there:
                 images[name][row >= 0] = np.asarray(values[name], dtype=np.float64)[row[row >= 0]]
         lacking = [name for name in parameters if name not in known]
         for name, values in self._compute(tel_id, lacking).items():
             images[name] = values
         return images
+
+    def _check_pixels(self, tel_id: int) -> None:
+        if self.has_pixels:
+            path = f"{IMAGES}/tel_{tel_id:03d}"
+            n_pixels = self.subarray.tel[tel_id].camera.geometry.n_pixels
+            with self._reading(path):
+                table = self._file.get_node(path)
+                check_pixels(self.path, table, PIXEL_COLUMNS.values(), n_pixels)
 
     def parameter_names(self) -> list[str]:
         """Names of the image parameters in the file."""
@@ -491,7 +507,8 @@ class CtapipeDL1Reader:
             return None
         # Images without a trigger are of no event, and nobody asks for their pixels.
         trigger = np.maximum(self._image_rows(tel_id).trigger, 0)
-        return BrokenPixels(record.masks, record.number_at(times[trigger]))
+        with self._reading(TEL_TRIGGER):
+            return BrokenPixels(record.masks, record.number_at(times[trigger]))
 
 
 class _ImageRows(NamedTuple):

@@ -23,7 +23,7 @@ from .reader import TRUTH_UNITS, Reader, event_keys
 __all__ = ["EVENT_COLUMNS", "IMAGE_COLUMNS", "FileIndex", "chosen_telescopes", "image_columns"]
 
 #: Changes when what is kept of a file does.
-FORMAT = 7
+FORMAT = 8
 
 DESCRIPTION = "index.json"
 
@@ -404,6 +404,12 @@ class _Selection:
     def _camera(self, tel_id: int) -> int:
         """Row of the telescope's camera among those of the file."""
         telescope = self.reader.subarray.tel[tel_id]
+        length = telescope.optics.equivalent_focal_length.to_value("m")
+        if not (np.isfinite(length) and length > 0):
+            raise InputFileError(
+                f"'{self.reader.path}': telescope {tel_id} ({telescope}) has a focal length of "
+                f"{length:g} m, which none has; leave it out with data.telescopes."
+            )
         camera = CameraType.from_geometry(
             telescope.camera.geometry,
             telescope.optics.equivalent_focal_length,

@@ -320,7 +320,10 @@ class _Merged:
         try:
             camera.grid  # noqa: B018  a camera without a lattice is to fail here, by name
         except LatticeError as error:
-            raise CameraError(f"Camera {camera.name} in '{path}': {error}") from error
+            raise CameraError(
+                f"Camera {camera.name} in '{path}' cannot be learnt from: {error} Leave its "
+                "telescopes out with data.telescopes."
+            ) from error
         names = {known.name for known in self.cameras}
         number = 2
         name = camera.name

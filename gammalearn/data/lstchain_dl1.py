@@ -9,7 +9,7 @@ import numpy as np
 import tables
 from astropy.table import Table
 from ctapipe.containers import EventType
-from ctapipe.instrument import FocalLengthKind, SubarrayDescription
+from ctapipe.instrument import SubarrayDescription
 from ctapipe.io import read_table
 from ctapipe.io.hdf5tableio import get_column_attrs, get_column_transforms
 
@@ -26,7 +26,9 @@ from .reader import (
     INSTEAD,
     KEYS,
     TRUTH_UNITS,
+    check_pixels,
     check_shape,
+    described,
     directions,
     event_keys,
     match_rows,
@@ -140,16 +142,16 @@ class LstchainDL1Reader:
     def subarray(self) -> SubarrayDescription:
         """The telescopes, their positions and cameras."""
         with reading(self.path, "the description of the telescopes"):
-            return SubarrayDescription.from_hdf(
-                self._file, focal_length_choice=FocalLengthKind.EQUIVALENT
-            )
+            return described(self._file)
 
     @cached_property
     def _parameters(self) -> Table:
         with reading(self.path, PARAMETERS):
             table = read_table(self._file, PARAMETERS)
             simulated = SIMULATION in self._file or set(IDENTITY) & set(table.colnames)
-        check_shape(self.path, PARAMETERS, table, [*KEYS, "tel_id", "alt_tel", "az_tel"])
+        needed = [*KEYS, "tel_id", "alt_tel", "az_tel"]
+        needed += {"event_type", "calibration_id"}.intersection(table.colnames)
+        check_shape(self.path, PARAMETERS, table, needed)
         if simulated:
             needed = [*IDENTITY, *set(TRUTH.values()).intersection(table.colnames)]
             check_shape(self.path, PARAMETERS, table, needed)
@@ -251,6 +253,11 @@ class LstchainDL1Reader:
 
         What lstchain has no parameters for is computed if ctapipe can, and left out if not.
         """
+        if self.has_pixels:
+            n_pixels = self.subarray.tel[tel_id].camera.geometry.n_pixels
+            with reading(self.path, IMAGES):
+                table = self._file.get_node(IMAGES)
+                check_pixels(self.path, table, PIXEL_COLUMNS.values(), n_pixels)
         rows = self._rows[tel_id]
         table = self._parameters[rows]
         images = Table({name: np.asarray(table[name], dtype=np.int64) for name in KEYS})
@@ -260,7 +267,9 @@ class LstchainDL1Reader:
         )
         images["pointing_alt"], images["pointing_az"] = directions(alt, az)
         lacking = [name for name in parameters if name not in images.colnames]
-        for name in set(lacking) & set(table.colnames):
+        there = set(lacking) & set(table.colnames)
+        check_shape(self.path, PARAMETERS, table, sorted(there))
+        for name in there:
             images[name] = np.asarray(table[name], dtype=np.float64)
         lengths = focal_lengths(self.subarray.tel[tel_id].optics)
         for name in set(lacking) & set(ctapipe_names(table.colnames)):

@@ -1,13 +1,14 @@
 """What a reader is: one file's instrument, events and images, whatever its format."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import astropy.units as u
 import numpy as np
+import tables
 from astropy.table import Table
-from ctapipe.instrument import SubarrayDescription
+from ctapipe.instrument import FocalLengthKind, SubarrayDescription
 
 from ..errors import InputFileError
 from ..particles import CALIBRATION, are_showers
@@ -21,7 +22,9 @@ __all__ = [
     "TRUTH_UNITS",
     "Reader",
     "azimuth",
+    "check_pixels",
     "check_shape",
+    "described",
     "directions",
     "event_keys",
     "match_rows",
@@ -31,6 +34,9 @@ __all__ = [
 
 #: Columns that tell events apart within a file.
 KEYS = ("obs_id", "event_id")
+
+#: Columns that hold whole numbers, whatever the type.
+WHOLE = {*KEYS, "tel_id", "event_type", "true_shower_primary_id", "mc_type"}
 
 #: Columns of the truth and their units here.
 TRUTH_UNITS = {
@@ -179,7 +185,7 @@ def directions(alt: np.ndarray, az: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 
 def check_shape(path: Path, table: str, columns: Table, names: Sequence[str]) -> None:
-    """Refuse columns that are not one number a row.
+    """Refuse columns that are not one number a row, identifiers that are not whole numbers.
 
     Parameters
     ----------
@@ -205,6 +211,61 @@ def check_shape(path: Path, table: str, columns: Table, names: Sequence[str]) ->
             raise InputFileError(
                 f"'{path}': the column {name} of {table} is to hold one number a row, and holds "
                 f"values of shape {column.shape[1:]} and type {column.dtype}."
+            )
+        if name in WHOLE and column.dtype.kind == "f" and np.any(np.asarray(column) % 1 != 0):
+            raise InputFileError(
+                f"'{path}': the column {name} of {table} holds numbers that are not whole."
+            )
+
+
+def described(file: tables.File) -> SubarrayDescription:
+    """The telescopes of a file as ctapipe describes them, with equivalent focal lengths.
+
+    The focal length only enters the identity of a camera, where the equivalent one is taken; files
+    without the effective one are therefore no trouble.
+
+    Raises
+    ------
+    Exception
+        Of any kind, as ctapipe stumbles over damage, and where the shape of a pulse is no numbers,
+        over which it would stumble as it writes.
+    """
+    subarray = SubarrayDescription.from_hdf(file, focal_length_choice=FocalLengthKind.EQUIVALENT)
+    for camera in subarray.camera_types:
+        if np.asarray(camera.readout.reference_pulse_shape).dtype.kind not in "iuf":
+            raise ValueError(f"the shape of a pulse of {camera.name} is no numbers")
+    return subarray
+
+
+def check_pixels(path: Path, table: tables.Table, names: Iterable[str], n_pixels: int) -> None:
+    """Refuse images that do not have a number for each pixel of their camera.
+
+    Parameters
+    ----------
+    path : Path
+        The file, for the error.
+    table : tables.Table
+        Of images.
+    names : iterable of str
+        Columns of pixels; those that are missing do not matter.
+    n_pixels : int
+        Of the camera, as it is described.
+
+    Raises
+    ------
+    InputFileError
+        If one has another shape, or holds no numbers.
+    """
+    expected = dict.fromkeys(names, (n_pixels,)) | dict.fromkeys((*KEYS, "tel_id"), ())
+    for name, shape in expected.items():
+        if name not in table.colnames:
+            continue
+        column = table.dtype[name]
+        if column.shape != shape or column.base.kind not in "biuf":
+            raise InputFileError(
+                f"'{path}': the column {name} of {table._v_pathname} holds values of shape "
+                f"{column.shape} and type {column.base}, and is to hold numbers of shape {shape}, "
+                f"as the camera is described with {n_pixels} pixels."
             )
 
 

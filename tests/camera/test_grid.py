@@ -235,13 +235,52 @@ def test_gaps_between_hexagonal_modules_do_not_add_up():
     np.testing.assert_array_equal(np.column_stack([grid.rows, grid.cols]), cells + 12)
 
 
-@pytest.mark.parametrize("gap", [0.0, 0.1, 0.35])
+@pytest.mark.parametrize("gap", [0.0, 0.1, 0.35, 0.43, 0.65, 0.9])
 @pytest.mark.parametrize("angle", [0.0, 30.0, -41.0])
 def test_square_modules(gap, angle):
     positions, row, col = square_camera(gap, n_modules=8, angle=angle)
     grid = PixelGrid.from_positions(positions.real, positions.imag, lattice="square")
     np.testing.assert_array_equal(grid.rows, row)
     np.testing.assert_array_equal(grid.cols, col)
+
+
+@pytest.mark.parametrize("n_modules", [2, 4])
+def test_neighbours_across_the_gaps_of_modules(n_modules):
+    """Of 8 x 8 pixels of 6 mm, 3 mm apart: by hand, for a geometry of ctapipe's in any order."""
+    row, col = np.mgrid[: 8 * n_modules, : 8 * n_modules].reshape(2, -1)
+    x, y = (0.006 * index + 0.003 * (index // 8) for index in (col, -row))
+    order = np.random.default_rng(3).permutation(len(row))
+    grid = PixelGrid.from_geometry(geometry_of((x + 1j * y)[order], PixelShape.SQUARE))
+    assert grid.index_matrix.shape == (8 * n_modules, 8 * n_modules)
+    # The last pixel of the first module, and what is around it in four modules.
+    pixel, around = np.argsort(order)[[7 * 8 * n_modules + 7, 0]]
+    number = {(row[p], col[p]): n for n, p in enumerate(order)}
+    members = [number[7 + d_row, 7 + d_col] for d_row in (-1, 0, 1) for d_col in (-1, 0, 1)]
+    assert grid.neighbours()[:, pixel].tolist() == members
+    # The first pixel has three.
+    assert sorted(grid.neighbours()[:, around]) == sorted(
+        [-1] * 5 + [number[0, 0], number[0, 1], number[1, 0], number[1, 1]]
+    )
+
+
+def test_modules_on_a_curved_focal_plane():
+    """Pitches differ between modules, and modules of one row are not quite in line."""
+    row, col = np.mgrid[:48, :48].reshape(2, -1)
+    corner = np.isin(row // 8, [0, 5]) & np.isin(col // 8, [0, 5])
+    row, col = row[~corner], col[~corner]
+    x, y = (index - 23.5 + 0.43 * (index // 8 - 2.5) for index in (col, -row))
+    radius = np.hypot(x, y)
+    seen = 170 * np.sin(radius / 170) / radius  # a sphere of 1 m, for pixels of 6 mm
+    grid = PixelGrid.from_positions(x * seen, y * seen, "square")
+    np.testing.assert_array_equal(np.column_stack([grid.rows, grid.cols]).T, [row, col])
+
+
+def test_a_missing_pixel_is_no_gap():
+    """Nor is a missing line, which leaves room for pixels."""
+    row, col = np.mgrid[:8, :9].reshape(2, -1)
+    here = (col != 4) & ~((row == 3) & (col == 1))
+    grid = PixelGrid.from_positions(col[here], -row[here], "square")
+    np.testing.assert_array_equal(np.column_stack([grid.rows, grid.cols]).T, [row[here], col[here]])
 
 
 def test_square_rows_go_down_and_columns_to_the_right():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from ctapipe.instrument import CameraGeometry, SubarrayDescription
 
-from gammalearn.camera import CameraType
+from gammalearn.camera import CameraType, LatticeError
 
 
 def hexagonal(n=6, pitch=0.05, name="camera", focal_length=28.0, angle=0.0):
@@ -130,6 +130,19 @@ class TestFromGeometry:
         assert camera.lattice == "hexagonal"
         np.testing.assert_array_equal(camera.pix_x, geometry.pix_x.to_value("m"))
         np.testing.assert_array_equal(camera.pix_y, geometry.pix_y.to_value("m"))
+
+
+def test_pixels_of_two_sizes_have_no_grid():
+    """As Whipple's, whose outer ring has larger tubes; unknown areas say nothing."""
+    geometry = hexagonal().geometry
+    areas = np.full(geometry.n_pixels, 1.0)
+    areas[:2] = np.nan, 0.0
+    geometry.pix_area = areas * u.cm**2
+    assert CameraType.from_geometry(geometry, 7.3 * u.m).grid.n_pixels == geometry.n_pixels
+    areas[-6:] = 4.0
+    geometry.pix_area = areas * u.cm**2
+    with pytest.raises(LatticeError, match=r"several sizes \(the largest has 4.0 times the area"):
+        CameraType.from_geometry(geometry, 7.3 * u.m).grid  # noqa: B018
 
 
 class TestDictionary:

@@ -40,11 +40,11 @@ PACKAGE_POOLS = {
 
 
 def square_camera():
-    """Modules of 8 x 8 square pixels with gaps, those in the corners cut, in shuffled order."""
+    """Modules of 8 x 8 square pixels with wide gaps, without those in the corners, shuffled."""
     row, col = np.mgrid[:40, :40].reshape(2, -1)
     corner = np.isin(row // 8, [0, 4]) & np.isin(col // 8, [0, 4])
     order = np.random.default_rng(0).permutation(np.flatnonzero(~corner))
-    x, y = (0.006 * (index + 0.2 * (index // 8)) for index in (col[order], -row[order]))
+    x, y = (0.006 * (index + 0.9 * (index // 8)) for index in (col[order], -row[order]))
     return CameraGeometry(
         name="SquareCam",
         pix_id=np.arange(len(x)),

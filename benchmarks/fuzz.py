@@ -1,7 +1,7 @@
 """Damaged and hostile copies of all kinds of files that are read: what becomes of each.
 
     python benchmarks/fuzz.py -o docs/results                 # 1000 copies, one core, an hour or so
-    python benchmarks/fuzz.py -o DIR --copies 50 --kinds "checkpoint"
+    python benchmarks/fuzz.py -o DIR --copies 50 --kinds "checkpoint, info"
 
 Each copy has one change, decided by its number: some bytes, a piece that is lost, zeroed or
 repeated, an HDF5 node that is lost or renamed, a value of a table, an attribute, or a pickle that
@@ -12,6 +12,8 @@ a process of its own. What may come of it:
 - ``other``: exit status 0 and other values. No check can see a changed value that is plausible;
 - ``refused``: exit status 2, and one sentence;
 - ``traceback``, ``crash``, ``hang``, ``code``: faults. ``code`` means that a pickle was run.
+
+A damaged entry of the cache is made anew, so that anything but ``same`` is a fault there.
 
 The counts are in DIR/fuzz.json, with the numbers of all copies that show a fault or have other
 values. Those can be made again with ``--only KIND NUMBER``, which leaves the copy in DIR. The files
@@ -75,12 +77,15 @@ class Kind:
         Words after ``gammalearn``, given the copy and a folder for the output.
     is_hdf5 : bool
         Whether it has nodes, tables and attributes.
+    in_cache : bool
+        The change is not of the file, but of a file that the command has left in the cache.
     """
 
     share: float
     source: Callable[[Path, Path], Path]
     command: Callable[[Path, Path], list[str]]
     is_hdf5: bool = True
+    in_cache: bool = False
 
 
 def _predict(file: Path, output: Path) -> list[str]:
@@ -116,7 +121,7 @@ def kinds(data: Path) -> dict[str, Kind]:
     simtel = data / "simtel" / "gamma_with_obslevel_particles.simtel.zst"
     network = find_checkpoint(NETWORK)
     return {
-        "ctapipe DL1, predict": Kind(0.3, _dl1, _predict),
+        "ctapipe DL1, predict": Kind(0.2, _dl1, _predict),
         "ctapipe DL1, info": Kind(0.1, _dl1, _info),
         "lstchain DL1, predict": Kind(0.15, lambda *_: lstchain, _predict),
         "DL2, evaluate": Kind(0.15, _dl2, _evaluate),
@@ -126,6 +131,10 @@ def kinds(data: Path) -> dict[str, Kind]:
             0.1, lambda *_: network, _network_on_a_file(data), is_hdf5=False
         ),
         "checkpoint, info": Kind(0.1, lambda *_: network, _info, is_hdf5=False),
+        "cache of an index, predict": Kind(0.05, _dl1, _predict, is_hdf5=False, in_cache=True),
+        "cache of sim_telarray, info": Kind(
+            0.05, lambda *_: simtel, _info, is_hdf5=False, in_cache=True
+        ),
     }
 
 
@@ -285,11 +294,13 @@ OF_HDF5 = (
 # Running
 
 
-def _in_child(words: Sequence[str], log: Path) -> int | None:
+def _in_child(words: Sequence[str], log: Path, cache: Path | None = None) -> int | None:
     """The exit status of a command, negative for a signal, None where it hangs."""
     child = os.fork()
     if child == 0:
         os.setsid()
+        if cache is not None:
+            os.environ["XDG_CACHE_HOME"] = str(cache)
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         with log.open("w") as out:
             os.dup2(out.fileno(), 1)
@@ -357,19 +368,16 @@ def run_copy(kind: Kind, name: str, number: int, data: Path, made: Path, folder:
     dict
         ``outcome``, ``change`` and the last ``words`` of the command.
     """
-    source = kind.source(data, made)
-    copy = folder / source.name
-    shutil.copy(source, copy)
-    copy.chmod(0o600)
     rng = np.random.default_rng([number, *name.encode()])
+    copy, target, cache = _intact_copy(kind, name, data, made, folder, rng)
     changes = (*OF_ANY, *OF_HDF5) if kind.is_hdf5 else OF_ANY
     change = changes[int(rng.integers(len(changes)))]
     try:
-        what = f"{change.__name__}: {change(copy, rng)}"
+        what = f"{change.__name__} of {target.name}: {change(target, rng)}"
     except (tables.HDF5ExtError, tables.NodeError, OSError, ValueError, TypeError) as error:
         return {"outcome": "not made", "change": f"{change.__name__}: {error}"}
     log, output = folder / "log", folder / "out"
-    status = _in_child(kind.command(copy, output), log)
+    status = _in_child(kind.command(copy, output), log, cache)
     words = log.read_text("utf-8", errors="replace")
     if canary(copy).exists():
         outcome = "code"
@@ -387,6 +395,26 @@ def run_copy(kind: Kind, name: str, number: int, data: Path, made: Path, folder:
     return {"outcome": outcome, "change": what, "words": last[0].replace(str(folder), "DIR")}
 
 
+def _intact_copy(
+    kind: Kind, name: str, data: Path, made: Path, folder: Path, rng: np.random.Generator
+) -> tuple[Path, Path, Path | None]:
+    """The file that the command reads, the one that is to be changed, and the folder of the cache.
+
+    The cache knows a file by its path: for a change in there, it stays where it is.
+    """
+    source = kind.source(data, made)
+    if not kind.in_cache:
+        copy = folder / source.name
+        shutil.copy(source, copy)
+        copy.chmod(0o600)
+        return copy, copy, None
+    _reference(kind, name, data, made)
+    cache = folder / "cache"
+    shutil.copytree(made / f"cache {name}", cache)
+    files = sorted(path for path in cache.rglob("*") if path.is_file() and path.stat().st_size)
+    return source, files[int(rng.integers(len(files)))], cache
+
+
 _REFERENCES: dict[str, dict[str, str]] = {}
 
 
@@ -395,9 +423,10 @@ def _reference(kind: Kind, name: str, data: Path, made: Path) -> dict[str, str]:
     if name not in _REFERENCES:
         folder = made / f"reference {name}"
         folder.mkdir()
-        copy = folder / kind.source(data, made).name
-        shutil.copy(kind.source(data, made), copy)
-        status = _in_child(kind.command(copy, folder / "out"), folder / "log")
+        copy, cache = kind.source(data, made), made / f"cache {name}"
+        if not kind.in_cache:
+            copy = Path(shutil.copy(copy, folder))
+        status = _in_child(kind.command(copy, folder / "out"), folder / "log", cache)
         if status != 0:
             raise RuntimeError(f"{name}: {(folder / 'log').read_text('utf-8')}")
         _REFERENCES[name] = _values(folder / "out", folder / "log")
@@ -440,7 +469,8 @@ def main() -> None:
                 folder.mkdir()
                 found = run_copy(known[name], name, number, data, made, folder)
                 counts[found["outcome"]] += 1
-                if found["outcome"] in (*FAULTS, "other"):
+                faulty = (*FAULTS, "other", *(["refused"] if known[name].in_cache else ()))
+                if found["outcome"] in faulty:
                     notable.append({"number": number, **found})
                 shutil.rmtree(folder)
             results["kinds"][name] = {"counts": dict(counts), "notable": notable}

@@ -118,7 +118,10 @@ def commands(data: Path, trained: Path) -> dict[str, Command]:
             _metrics("metrics.json"),
         ),
         "compare": Command(
-            lambda folder: ["compare", trained, trained, "-o", folder / "out"],
+            lambda folder: [
+                *("compare", trained, trained, "--labels", "first", "second"),
+                *("-o", folder / "out"),
+            ],
             ("--overwrite",),
             _metrics("comparison.json"),
         ),
@@ -196,7 +199,7 @@ def try_command(name: str, command: Command, times: int, folder: Path) -> dict:
             if command.values(killed) != wanted:
                 faults.append("the values after the repetition are others")
             faults += damaged(killed)
-            left = [path.name for path in killed.rglob("*.part")]
+            left = [path.name for path in killed.rglob("*.part*")]
             faults += [f"{part} is left" for part in left]
         found["faults"] += [f"killed after {moment:.1f} s: {fault}" for fault in faults]
         print(name, found["killed_at"][-1], faults, flush=True)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from .baseline import PARAMETERS, Baseline, Geometry, hillas_geometry
+from .cores import check_workers
 from .data import EventIndex, check_weights
 from .dl2 import dl2_file, dl2_name
 from .errors import DataError
@@ -72,6 +73,7 @@ def run_baseline(
     blind = experiment.model_copy(
         update={"data": experiment.data.model_copy(update={"channels": []})}
     )
+    check_workers(experiment.training.workers)
     learnt = EventIndex.build(
         train_files, blind.data, processes=experiment.training.workers, parameters=PARAMETERS
     ).limited(experiment.data.events_per_particle, experiment.training.seed)

@@ -32,10 +32,6 @@ KEY = "gammalearn"
 FORMAT = 2
 
 
-#: No number in the settings of a network is larger: features, layers, heads.
-LARGEST = 2**14
-
-
 @dataclass
 class TrainedNetwork:
     """A network and what it was trained on.
@@ -170,7 +166,6 @@ def _digest(path: Path) -> str:
 def _rebuild(state: dict, path: Path) -> TrainedNetwork:
     """The network that the values of a checkpoint describe."""
     ours = state[KEY]
-    _check_sizes(ours)
     experiment = Experiment.model_validate(plain_yaml.load(ours["settings"]))
     check_named(experiment.imports, f"The checkpoint '{path}'")
     cameras = [CameraType.from_dict(camera) for camera in ours["cameras"]]
@@ -205,17 +200,6 @@ class _Origin(BaseModel):
 
     files: list[str] = []
     events: dict[str, int] = {}
-
-
-def _check_sizes(ours: dict) -> None:
-    """Refuse a network that asks for more memory than any has, before it is built."""
-    waiting = [plain_yaml.load(ours["settings"]).get("network", {})]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, dict | list):
-            waiting += value.values() if isinstance(value, dict) else value
-        elif isinstance(value, int | float) and abs(value) > LARGEST:
-            raise ValueError(f"a network of {value:.3g} features")
 
 
 def _epochs_done(state: dict) -> int:

@@ -18,7 +18,7 @@ from .own_modules import import_modules
 
 if TYPE_CHECKING:
     from .settings import EvaluationSettings, Experiment
-from .printable import printable
+from .printable import PrintableFormatter, format_warning, tell
 
 __all__ = ["main", "make_parsers"]
 
@@ -52,7 +52,7 @@ def run(arguments) -> None:
     default = Path("runs") / Path(arguments.settings).stem
     output = Path(arguments.output or experiment.output.directory or default)
     if not arguments.quiet:
-        print(f"Running '{arguments.settings}'; results go to '{output}'.", flush=True)
+        tell(f"Running '{arguments.settings}'; results go to '{output}'.")
     from .experiment import RunOptions, run
 
     options = RunOptions(
@@ -73,7 +73,7 @@ def baseline(arguments) -> None:
 
     options = RunOptions(overwrite=arguments.overwrite, progress=not arguments.quiet)
     for name, (_, _, parameters, result) in run_baseline(experiment, output, options).items():
-        print(f"{name}: {result} with {parameters}")
+        tell(f"{name}: {result} with {parameters}")
     _tell_results(arguments, output / "report.html")
 
 
@@ -86,13 +86,14 @@ def sweep(arguments) -> None:
     )
     output = Path(arguments.output)
     if arguments.slurm:
-        print(slurm_script(runs, output), end="")
+        # For a shell, as it is.
+        sys.stdout.write(slurm_script(runs, output))
     elif arguments.index is not None:
         run_one(runs[arguments.index], output, progress=not arguments.quiet)
     else:
         failed = {} if arguments.summary else run_all(runs, output, not arguments.quiet)
         if len(failed) < len(runs.runs):
-            print(write_summary(runs, output, failed))
+            tell(write_summary(runs, output, failed))
         refuse_failures(runs, failed)
 
 
@@ -106,9 +107,9 @@ def lr_range(arguments) -> None:
         experiment, output, arguments.lowest, arguments.highest, arguments.steps, options
     )
     if suggestion is None:
-        print(f"The loss never falls; see {output / 'lr_range.png'}.")
+        tell(f"The loss never falls; see {output / 'lr_range.png'}.")
     else:
-        print(f"training.learning_rate={suggestion:.2g}; see {output / 'lr_range.png'}.")
+        tell(f"training.learning_rate={suggestion:.2g}; see {output / 'lr_range.png'}.")
 
 
 def predict(arguments) -> None:
@@ -138,7 +139,7 @@ def predict(arguments) -> None:
         [*short, *arguments.set],
     )
     for path in files:
-        print(printable(str(path)))
+        tell(path)
 
 
 def evaluate(arguments) -> None:
@@ -177,8 +178,8 @@ def simulate(arguments) -> None:
         if name in SimulationSettings.model_fields and value is not None
     }
     settings = read_simulation(given, "gammalearn simulate")
+    from .cores import usable_cores
     from .simulation import simulate
-    from .simulation.on_demand import usable_cores
 
     path = simulate(
         settings,
@@ -186,7 +187,7 @@ def simulate(arguments) -> None:
         overwrite=arguments.overwrite,
         progress=not arguments.quiet,
     )
-    print(printable(str(path)))
+    tell(path)
 
 
 def info(arguments) -> int:
@@ -203,7 +204,7 @@ def info(arguments) -> int:
 
     text, errors = describe([Path(path) for path in arguments.file])
     if text:
-        print(printable(text), flush=True)
+        tell(text)
     for error in errors:
         _tell_error(error, arguments.verbose)
     return USER_ERROR if errors else 0
@@ -216,7 +217,7 @@ def show(arguments) -> None:
     check_file(arguments.file)
     from .show import show_event
 
-    print(
+    tell(
         show_event(
             Path(arguments.file),
             arguments.event,
@@ -238,14 +239,14 @@ def export(arguments) -> None:
 
     checkpoint = Path(arguments.checkpoint)
     output = Path(arguments.output or checkpoint.with_suffix(".onnx"))
-    print(export_onnx(load_checkpoint(checkpoint), output, arguments.overwrite))
+    tell(export_onnx(load_checkpoint(checkpoint), output, arguments.overwrite))
 
 
 def models(arguments) -> None:
     """List the networks that come with GammaLearn."""
     from .models import overview
 
-    print(overview())
+    tell(overview())
 
 
 def slim(arguments) -> None:
@@ -258,19 +259,19 @@ def slim(arguments) -> None:
     from .slim import slim
 
     trained = load_checkpoint(arguments.checkpoint)
-    print(slim(trained, arguments.output, arguments.half, arguments.overwrite))
+    tell(slim(trained, arguments.output, arguments.half, arguments.overwrite))
 
 
 def _tell_results(arguments, page: Path) -> None:
     if not arguments.quiet:
-        print(f"Results are in {page.parent}; open {page}.")
+        tell(f"Results are in {page.parent}; open {page}.")
 
 
 def _tell_error(error: GammaLearnError, verbose: int) -> None:
     """Print what a user can mend; with ``-vv`` after what it was caused by, in any process."""
     if verbose > 1:
-        traceback.print_exception(error)
-    print(f"gammalearn: {printable(str(error))}", file=sys.stderr)
+        tell("".join(traceback.format_exception(error)), sys.stderr)
+    tell(f"gammalearn: {error}", sys.stderr)
 
 
 def _experiment(arguments) -> "Experiment":
@@ -338,7 +339,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return USER_ERROR
     except KeyboardInterrupt as interrupt:
         hint = str(interrupt) or HINTS.get(arguments.function, "")
-        print(f"gammalearn: interrupted{hint}.", file=sys.stderr)
+        tell(f"gammalearn: interrupted{hint}.", sys.stderr)
         # Another signal than Ctrl-C has a status of its own.
         return getattr(interrupt, "status", INTERRUPTED)
     return status or 0
@@ -655,7 +656,10 @@ def _add_simulation(parser) -> None:
 def _configure_logging(verbose: int, quiet: bool) -> None:
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     level = logging.ERROR if quiet else level
-    logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr, force=True)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PrintableFormatter("%(levelname)s: %(message)s"))
+    logging.basicConfig(handlers=[handler], force=True)
+    warnings.formatwarning = format_warning
     # Of other packages warnings at the most.
     logging.getLogger().setLevel(max(level, logging.WARNING))
     logging.getLogger("gammalearn").setLevel(level)

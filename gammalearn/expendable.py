@@ -40,7 +40,7 @@ def expendable(
         Called with a path; it and its result travel between processes.
     paths : sequence of Path
     processes : int
-        Children at a time; each takes one file after the other.
+        Children at a time; each takes one file after the other, until it cannot read one.
 
     Returns
     -------
@@ -78,10 +78,14 @@ def _answers(function, paths: Sequence[Path], processes: int) -> Iterator[Any]:
                         continue
                     if not succeeded:
                         raise answers[done]
-                    if waiting:
+                    # A library that has stumbled over damage may stumble over the next file too.
+                    failed = isinstance(answers[done], GammaLearnError)
+                    if waiting and not failed:
                         _give(waiting, working, child, connection)
-                    else:
-                        _end(child, connection)
+                        continue
+                    _end(child, connection)
+                    if waiting:
+                        _give(waiting, working, *_start(function))
             yield answers.pop(number)
     finally:
         for connection, (child, _) in working.items():

@@ -11,6 +11,7 @@ from ctapipe.core import Provenance
 from lightning.pytorch.utilities import rank_zero_only
 
 from .checkpoint import TrainedNetwork, load_checkpoint
+from .cores import usable_cores
 from .data import EventIndex, check_weights, columns_of
 from .dl2 import (
     check_ids,
@@ -43,7 +44,7 @@ from .run_report import (
     unlearnt_tasks,
 )
 from .settings import Experiment
-from .simulation.on_demand import make_missing, usable_cores
+from .simulation.on_demand import make_missing
 from .tasks import Task, build_tasks, modules_of
 from .training import (
     check_events,

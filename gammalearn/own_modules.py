@@ -54,7 +54,7 @@ def _import(word: str, folder: Path) -> str:
     with importing_from(folder):
         try:
             module = importlib.import_module(name)
-        except Exception as error:  # whatever the user's code does
+        except (Exception, SystemExit) as error:  # whatever the user's code does
             missing = isinstance(error, ModuleNotFoundError) and error.name is not None
             if missing and f"{name}.".startswith(f"{error.name}."):
                 raise SettingsError(
@@ -132,7 +132,7 @@ def find_class(place: str) -> type:
     return found
 
 
-def failure(error: Exception, folder: Path) -> str:
+def failure(error: Exception | SystemExit, folder: Path) -> str:
     """What went wrong in the user's files in a folder, and where."""
     frames = traceback.extract_tb(error.__traceback__)
     places = [(Path(f.filename), f.lineno) for f in frames]
@@ -140,6 +140,8 @@ def failure(error: Exception, folder: Path) -> str:
         places.append((Path(error.filename), error.lineno))
     places = [(path, line) for path, line in places if path.resolve().parent == folder.resolve()]
     where = f"{places[-1][0].name}, line {places[-1][1]}: " if places else ""
+    if isinstance(error, SystemExit):
+        return f"{where}it calls exit()"
     return f"{where}{type(error).__name__}: {error}"
 
 

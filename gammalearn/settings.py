@@ -47,6 +47,9 @@ LOWEST_ENERGY, HIGHEST_ENERGY = 0.001, 1000
 #: Largest angle from the zenith (deg) of simulated showers; beyond, the Earth's curvature counts.
 LARGEST_ZENITH = 75
 
+#: Features and layers of any part of a network: more would take all memory before they are of use.
+MOST_FEATURES, MOST_LAYERS = 4096, 100
+
 
 def _as_path(value):
     return str(Path(value).expanduser()) if isinstance(value, str | Path) else value
@@ -448,11 +451,13 @@ class NetworkSettings(Settings):
     """Number of times that the telescopes attend to each other and direction and core are fitted
     again (geometry)."""
 
-    channels: list[Annotated[int, Field(ge=1)]] | None = None
+    channels: list[Annotated[int, Field(ge=1, le=MOST_FEATURES)]] | None = Field(
+        None, max_length=MOST_LAYERS
+    )
     """Number of features in each stage. By default 16, 32, 64 for gammaphysnet and _deep, 8, 16, 32
     for _light, 32, 64 for convnext, and 64 for the patches of the transformer."""
 
-    blocks: int | None = Field(None, ge=1)
+    blocks: int | None = Field(None, ge=1, le=MOST_LAYERS)
     """Number of blocks in each stage. By default 3 for gammaphysnet and convnext, 2 for
     gammaphysnet_light, 6 for gammaphysnet_deep, and 4 for the transformer."""
 
@@ -460,7 +465,7 @@ class NetworkSettings(Settings):
     """Attention after each stage (gammaphysnet): weights for pixels (spatial), for features
     (squeeze_excitation), for both (dual), or none."""
 
-    keypoints: int = Field(0, ge=0)
+    keypoints: int = Field(0, ge=0, le=MOST_FEATURES)
     """Number of places in the camera that each encoder looks for, in addition to the flattened
     feature map. Each image then gives a direction with its own precision, and the network starts
     from their mean. It learns directions from far fewer events."""
@@ -470,20 +475,20 @@ class NetworkSettings(Settings):
     code compiled for the CPU (native), as dense convolutions on the index matrix (dense), on
     gathered neighbours (gather), or with the IndexedConv package. auto chooses the fastest."""
 
-    embedding: int = Field(256, ge=8, multiple_of=8)
+    embedding: int = Field(256, ge=8, le=MOST_FEATURES, multiple_of=8)
     """Number of features that describe an image, and an event after the fusion."""
 
     fusion: Literal["attention", "mean", "concatenation"] = "attention"
     """How the images of an event are joined: with attention, with their mean, or by concatenation.
     Concatenation needs fixed telescopes and is for comparison with older methods."""
 
-    telescopes: list[int] | None = Field(None, min_length=1)
+    telescopes: list[int] | None = Field(None, min_length=1, max_length=MOST_FEATURES)
     """Ids of all telescopes of the array, one slot for each (fusion='concatenation')."""
 
-    fusion_layers: int = Field(1, ge=1)
+    fusion_layers: int = Field(1, ge=1, le=MOST_LAYERS)
     """Number of transformer layers among the telescopes (fusion='attention')."""
 
-    head: int = Field(128, ge=1)
+    head: int = Field(128, ge=1, le=MOST_FEATURES)
     """Number of hidden features in the head of each task."""
 
     dropout: float = Field(0.0, ge=0, lt=1)

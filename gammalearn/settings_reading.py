@@ -155,7 +155,7 @@ def _load_python(path: Path) -> Experiment:
             contents = runpy.run_path(str(path), run_name=path.stem)
         except pydantic.ValidationError as error:
             raise SettingsError(_explain(error, path)) from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise SettingsError(
                 f"The settings file '{path}' cannot be run: {failure(error, folder)}"
             ) from error

@@ -19,6 +19,7 @@ import yaml
 from . import plain_yaml
 from .errors import GammaLearnError, SettingsError, SweepError
 from .folder import SETTINGS, check_folder
+from .printable import tell
 from .settings import Experiment
 from .settings_reading import load_experiment, override
 
@@ -233,7 +234,7 @@ def run_all(sweep: Sweep, folder: Path, progress: bool = True) -> dict[str, str]
         except GammaLearnError as error:
             failed[run.name], outcome = str(error), f"FAILED: {error}"
         if progress:
-            print(f"[{number}/{len(sweep.runs)}] {run.name}: {outcome}", flush=True)
+            tell(f"[{number}/{len(sweep.runs)}] {run.name}: {outcome}")
     return failed
 
 

@@ -175,3 +175,12 @@ def test_no_assertions_in_the_package(package):
     for path in package.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             assert not isinstance(node, ast.Assert), f"{path}:{node.lineno}"
+
+
+def test_all_that_is_printed_is_printable(package):
+    """Names in files may hold what clears a terminal."""
+    for path in sorted(package.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                prints = node.func.id == "print" and path.name != "printable.py"
+                assert not prints, f"{path.relative_to(package)}:{node.lineno} prints; use tell"

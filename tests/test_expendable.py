@@ -45,6 +45,19 @@ def test_answers_are_in_order_whatever_is_done_first():
     assert list(expendable(slow_first, FILES, 3)) == [path.name for path in FILES]
 
 
+def refuse_b(path):
+    if path.name == "b.h5":
+        raise InputFileError(str(os.getpid()))
+    return os.getpid()
+
+
+def test_who_has_failed_reads_no_other_file():
+    """Damage may leave the library that reads files in no state to read another."""
+    first, failed, *others = expendable(refuse_b, FILES)
+    assert str(failed) == str(first)
+    assert len(set(others)) == 1 and others[0] != first
+
+
 @pytest.mark.parametrize("processes", [1, 2, 8])
 def test_a_death_is_of_the_file_that_was_read(processes):
     first, second, *others = expendable(crash_at_b, [*FILES, Path("b2.h5")], processes)

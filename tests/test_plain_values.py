@@ -1,6 +1,7 @@
 """Settings, cuts and checkpoints that want too much: one sentence, and at once."""
 
 import math
+import warnings
 from contextlib import suppress
 
 import numpy as np
@@ -11,11 +12,11 @@ from astropy.table import Table
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gammalearn import plain_yaml
+from gammalearn import cores, plain_yaml
 from gammalearn.checkpoint import KEY
 from gammalearn.cli import main
 from gammalearn.data.cuts import passes
-from gammalearn.errors import CutError
+from gammalearn.errors import CutError, SettingsError
 from gammalearn.evaluation.report.provenance import InputFile
 from gammalearn.models import find_checkpoint
 from gammalearn.printable import printable
@@ -156,5 +157,92 @@ def test_the_terminal_is_left_alone(tmp_path, capsys):
     assert main(["info", str(tmp_path / name)]) == 2
     said = capsys.readouterr().err
     assert "\\x1b]0;owned\\x07\\x1b[2J\\u202efdp.h5" in said and "\x1b" not in said
+    assert main(["run", str(tmp_path / f"{name}.yaml")]) == 2
+    assert "\x1b" not in capsys.readouterr().err
     assert printable("Ĉerenkov\tγ\n✦") == "Ĉerenkov\tγ\n✦"
     assert printable("\udcff") == "\\udcff"
+
+
+def test_warnings_and_the_log_leave_it_alone_too(data_dir, tmp_path, capfd):
+    """Of a file that is left out, and of what a library warns of; a traceback as well."""
+    name = "\x1b]0;owned\x07.h5"
+    (tmp_path / name).write_bytes(b"no HDF5")
+    whole = data_dir / "dl1_ctapipe" / "gamma_lsts_run7_7.0.0.dl1.h5"
+    output = str(tmp_path / "dl2")
+    files = [str(tmp_path / name), str(whole)]
+    skip = ["--set", "data.on_error=skip"]
+    assert main(["predict", "lst4-stereo", *files, "-o", output, *skip]) == 0
+    assert "Skipped: " in (said := capfd.readouterr().err)
+    assert "\\x1b]0;owned\\x07.h5" in said and "\x1b]0;" not in said
+    assert main(["info", files[0], "-vv"]) == 2
+    assert "Traceback" in (said := capfd.readouterr().err) and "\x1b" not in said
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn_explicit(name, UserWarning, "x.py", 1)
+    assert name not in warnings.formatwarning(name, UserWarning, "x.py", 1)
+
+
+class TestTooMuch:
+    """What is asked for by settings, layouts and checkpoints, refused before it is tried."""
+
+    @pytest.mark.parametrize(
+        "setting",
+        ["network.embedding=1000000000", "network.channels=[8, 1000000000, 8]",
+         "network.head=1000000000", "network.blocks=1000000000", "network.fusion_layers=1000000",
+         "network.keypoints=1000000000", f"network.channels={[8] * 1000}"],
+    )  # fmt: skip
+    def test_features(self, setting, tmp_path, capsys):
+        (tmp_path / "x.yaml").write_text("{}")
+        assert main(["run", str(tmp_path / "x.yaml"), "--set", setting]) == 2
+        said = capsys.readouterr().err
+        assert setting.partition("=")[0] in said and said.count("\n") == 1 and len(said) < 300
+
+    @pytest.mark.parametrize("command", ["run", "baseline", "lr-range"])
+    def test_workers(self, command, data_dir, tmp_path, capsys):
+        dl1 = data_dir / "dl1_ctapipe" / "gamma_lsts_run7_7.0.0.dl1.h5"
+        (tmp_path / "x.yaml").write_text(
+            f"data: {{train: ['{dl1}'], test: ['{dl1}']}}\ntraining: {{workers: 100000}}"
+        )
+        assert main([command, str(tmp_path / "x.yaml"), "-o", str(tmp_path / "out")]) == 2
+        said = capsys.readouterr().err
+        assert "training.workers=100000 asks for more processes than" in said
+        assert "set at most" in said and said.count("\n") == 1
+
+    def test_workers_are_counted_by_cores(self, monkeypatch):
+        monkeypatch.setattr(cores, "usable_cores", lambda: 8)
+        cores.check_workers(32)
+        with pytest.raises(SettingsError, match="set at most 32"):
+            cores.check_workers(33)
+        monkeypatch.setattr(cores, "usable_cores", lambda: 1)
+        cores.check_workers(16)
+
+    def test_telescopes(self, tmp_path, capsys):
+        places = [{"type": "LST", "x": 30.0 * n, "y": 0.0, "z": 0.0} for n in range(300)]
+        path = tmp_path / "many.yaml"
+        path.write_text(yaml.safe_dump({"height": 2158.0, "telescopes": 10 * places}))
+        words = ["simulate", "--particle", "gamma", "--n-showers", "1", "--array", str(path)]
+        assert main([*words, "-o", str(tmp_path / "x.dl1.h5")]) == 2
+        said = capsys.readouterr().err
+        assert "it has 3000 telescopes, and at most 256 can be simulated" in said
+        assert said.count("\n") == 1 and len(said) < 300
+
+
+class TestExperimentsThatEnd:
+    """An experiment file that calls exit() would look like a run that was done."""
+
+    @pytest.mark.parametrize("line", ["exit()", "raise SystemExit", "import sys; sys.exit(0)"])
+    def test_the_file_itself(self, line, tmp_path, capsys):
+        path = tmp_path / "x.py"
+        path.write_text(f"a = 1\n{line}\n")
+        for command in ("run", "lr-range"):
+            assert main([command, str(path), "-o", str(tmp_path / "out")]) == 2
+            said = capsys.readouterr().err
+            assert said.startswith(f"gammalearn: The settings file '{path}' cannot be run: x.py, ")
+            assert "line 2: it calls exit()" in said and said.count("\n") == 1
+        assert not (tmp_path / "out").exists()
+
+    def test_a_module_that_it_imports(self, tmp_path, capsys):
+        (tmp_path / "ending.py").write_text("exit()")
+        (tmp_path / "x.py").write_text("import ending")
+        assert main(["run", str(tmp_path / "x.py")]) == 2
+        assert "ending.py, line 1: it calls exit()" in capsys.readouterr().err

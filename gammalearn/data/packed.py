@@ -22,6 +22,7 @@ from tqdm.auto import tqdm
 
 from ..errors import DataError, OutputError
 from ..files import exclusive, sha256
+from ..printable import tell
 from .cache import cache_entry, cache_folder, whole_file
 from .channels import pixel_columns
 from .formats import open_reader
@@ -107,11 +108,10 @@ def pack_images(
                 "another folder, or data.packed_cache to false."
             )
         if progress:
-            print(
+            tell(
                 f"Packing the images of {len(missing)} file(s) into '{folder}': "
                 f"{needed / 1e9:.3g} GB.",
-                file=sys.stderr,
-                flush=True,
+                sys.stderr,
             )
         bar = tqdm(total=len(missing), unit=" files", desc="Packing", disable=not progress)
         with bar:

@@ -19,6 +19,7 @@ from eventio.histograms import Histograms
 from ..errors import InputFileError
 from ..files import exclusive, reading
 from ..plain_path import with_plain_paths
+from ..printable import tell
 from .cache import cache_entry, cache_folder, whole_file
 from .ctapipe_dl1 import CtapipeDL1Reader
 from .parameters import by_type, image_processing
@@ -98,7 +99,7 @@ def _converted(path: Path, cache_directory: str | None) -> Path:
     with exclusive(entry):
         if not (entry / DL1).exists():
             if log.isEnabledFor(logging.WARNING):
-                print(f"Making DL1 of '{path}', in '{entry}'.", file=sys.stderr, flush=True)
+                tell(f"Making DL1 of '{path}', in '{entry}'.", sys.stderr)
             with whole_file(entry / DL1) as part, reading(path, "its events"):
                 _process(path, part)
     return entry / DL1

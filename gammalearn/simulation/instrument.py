@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from itertools import combinations
 from pathlib import Path
+from textwrap import shorten
 from typing import Annotated, Literal
 
 import astropy.units as u
@@ -29,6 +30,9 @@ LOWEST_HEIGHT, HIGHEST_HEIGHT = 0.0, 10_000.0
 
 #: Largest distance (m) of a telescope from the array's centre; beyond, the Earth is not flat.
 LARGEST_DISTANCE = 10_000.0
+
+#: Telescopes of one array; the largest that are planned have some 60.
+MOST_TELESCOPES = 256
 
 #: Upper limit (µT) of each component of the magnetic field; the Earth's is 65 µT at most.
 STRONGEST_FIELD = 100.0
@@ -117,7 +121,7 @@ class _Layout(_Values):
     latitude: float = pydantic.Field(28.7622, ge=-90, le=90)
     longitude: float = pydantic.Field(-17.8920, ge=-180, le=360)
     magnetic_field: tuple[_Field, _Field, _Field] = (30.8, 0.0, -23.2)
-    telescopes: list[_Place] = pydantic.Field(min_length=1)
+    telescopes: list[_Place] = pydantic.Field(min_length=1, max_length=MOST_TELESCOPES)
 
     @pydantic.model_validator(mode="after")
     def _possible(self):
@@ -165,11 +169,17 @@ def _explain(error: pydantic.ValidationError) -> str:
             return f"'{where}' is missing"
         case "extra_forbidden":
             return f"'{where}' is not known"
+        case "too_long":
+            return (
+                f"it has {len(mistake['input'])} telescopes, and at most {MOST_TELESCOPES} can be "
+                "simulated"
+            )
         case "model_type":
             return f"{where or 'it'} must be keys with values, such as `height: 2158`"
         case _:
             message = mistake["msg"][0].lower() + mistake["msg"][1:]
-            return f"'{where}': {message}, got {mistake['input']!r}"
+            given = shorten(repr(mistake["input"]), 100, placeholder=" …")
+            return f"'{where}': {message}, got {given}"
 
 
 def _build(name, layout: _Layout) -> Array:

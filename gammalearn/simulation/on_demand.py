@@ -1,19 +1,20 @@
 """Simulated files that an experiment asks for: made where they are missing."""
 
 import logging
-import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ..cores import usable_cores
 from ..errors import InputFileError, OutputError, SettingsError
 from ..files import exclusive, reason
 from ..finding import find_files, is_meant
+from ..printable import tell
 from ..settings import SimulationSettings
 from .record import read_record
 
-__all__ = ["make_missing", "usable_cores"]
+__all__ = ["make_missing"]
 
 log = logging.getLogger(__name__)
 
@@ -69,11 +70,10 @@ def make_missing(
             _wait_for(Path(settings.output))
             continue
         if progress:
-            print(
+            tell(
                 f"Simulating '{settings.output}', which does not exist yet "
                 f"({number} of {len(missing)}).",
-                file=sys.stderr,
-                flush=True,
+                sys.stderr,
             )
         _make(settings, progress)
 
@@ -97,13 +97,6 @@ def _make(settings: SimulationSettings, progress: bool) -> None:
         raise KeyboardInterrupt(
             f" while '{settings.output}' was simulated; run the same again to go on"
         ) from None
-
-
-def usable_cores() -> int:
-    """Number of processor cores that this process may use."""
-    # Not every system lets a process be kept to some of its cores.
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _wanted(simulations, patterns) -> list[SimulationSettings]:

@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 
 from ..errors import EmptySelectionError, OutputError, SettingsError
 from ..files import reason
+from ..printable import tell
 from ..settings import SimulationSettings
 from .image_parameters import Parametrizer, image_processor
 from .run import FIRST_SHOWER, SimulatedRun
@@ -132,10 +133,9 @@ def compile_simulation(progress: bool = True) -> None:
     from .showers import ShowerSimulation
 
     def say():
-        print(
+        tell(
             "Compiling the simulation for this machine: the first time takes a minute or two.",
-            file=sys.stderr,
-            flush=True,
+            sys.stderr,
         )
 
     timer = threading.Timer(PATIENCE, say)

@@ -14,6 +14,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from ..checkpoint import KEY, load_checkpoint
 from ..data import EventDataset, EventIndex, event_loader, split_by_shower
 from ..errors import CheckpointError, DataError, SettingsError
+from ..printable import tell
 from ..settings import Experiment
 from ..tasks import Task
 from .epoch_pictures import EpochPictures
@@ -194,7 +195,7 @@ def fit(
     if progress and trainer.is_global_zero:
         width = max(map(len, prepared.network_in_words))
         for name, words in prepared.network_in_words.items():
-            print(f"{name:{width}}  {words}")
+            tell(f"{name:{width}}  {words}")
     with warnings.catch_warnings(), interruptible():
         silence()
         trainer.fit(

@@ -14,6 +14,7 @@ from torch import nn
 from torch.multiprocessing import ProcessRaisedException
 
 from .. import errors
+from ..cores import check_workers
 from ..errors import SettingsError
 from ..memory import keep_freed_memory
 from .saving import WholeFiles
@@ -90,6 +91,7 @@ def check_machine(settings) -> int:
     SettingsError
         If it does not have what was asked for.
     """
+    check_workers(settings.workers)
     trainer = make_trainer(
         settings,
         logger=False,

@@ -168,6 +168,14 @@ def damaged(folder: Path) -> list[str]:
     return found
 
 
+def _how_again(name: str, command: Command, output: Path) -> tuple[str, ...]:
+    """What is added to the words of a command that was killed."""
+    if name != "run" or (output / "settings.yaml").exists():
+        return command.again
+    # Killed before there was anything to go on with.
+    return ("--overwrite",) if output.exists() else ()
+
+
 def try_command(name: str, command: Command, times: int, folder: Path) -> dict:
     """Kill a command some times and repeat it; what came of it."""
     whole = folder / name
@@ -190,9 +198,8 @@ def try_command(name: str, command: Command, times: int, folder: Path) -> dict:
         found["killed_at"].append("at its end" if ended else round(moment, 1))
         faults = damaged(killed)
         again = command.words(killed)
-        begun = name != "run" or (killed / "out" / "settings.yaml").exists()
         try:
-            finish([*again, *(command.again if begun else ())])
+            finish([*again, *_how_again(name, command, killed / "out")])
         except RuntimeError as error:
             faults.append(str(error))
         else:

@@ -42,6 +42,13 @@ RESULTS = (
     "lr_range.ecsv",
 )
 
+#: What a process that was killed leaves of these: parts, which have no name of their own yet.
+PARTS = tuple(
+    part
+    for path in map(Path, RESULTS)
+    for part in (f"{path.name}.part", f".{path.stem}.part{path.suffix}")
+)
+
 #: Settings that a resumed run may change: they do not alter what was already learnt.
 MAY_CHANGE = {
     "imports",
@@ -97,7 +104,7 @@ def check_folder(
             f"The output folder '{folder}' exists; give another one with --output, or --overwrite "
             "to replace its results, or --resume to go on with its run."
         )
-    strangers = sorted(p.name for p in folder.iterdir() if p.name not in RESULTS)
+    strangers = sorted(p.name for p in folder.iterdir() if p.name not in (*RESULTS, *PARTS))
     if strangers:
         raise OutputError(
             f"'{folder}' is not replaced, as it holds other things than results of GammaLearn "
@@ -136,7 +143,7 @@ def open_folder(folder: Path, resume: bool = False) -> None:
     """
     try:
         if not resume:
-            for name in RESULTS:
+            for name in (*RESULTS, *PARTS):
                 path = folder / name
                 if path.is_dir():
                     shutil.rmtree(path)

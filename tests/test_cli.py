@@ -20,6 +20,8 @@ from ctapipe.io import TableLoader
 
 from gammalearn import __version__, experiment, export
 from gammalearn.cli import _with_command, main
+from gammalearn.errors import OutputError
+from gammalearn.folder import check_folder, open_folder
 from gammalearn.settings import SimulationSettings
 from gammalearn.settings_reading import load_experiment
 from gammalearn.simulation.record import write_record
@@ -1102,3 +1104,16 @@ def test_options_without_what_they_need(simulations, tmp_path, options, capsys):
         gammalearn(*SIMULATE, "-o", tmp_path / "gamma.dl1.h5", *options.split())
     assert raised.value.code == 2
     assert f"argument {options.split()[0]}" in capsys.readouterr().err
+
+
+def test_what_a_killed_run_leaves_is_replaced(tmp_path):
+    """Parts of results, with the names that they are written under; nothing of anybody else."""
+    parts = ["settings.yaml.part", "learning_curves.png.part", ".metrics.part.json"]
+    for name in [*parts, ".report.part.html"]:
+        (tmp_path / name).write_text("half")
+    check_folder(tmp_path, overwrite=True)
+    open_folder(tmp_path)
+    assert not list(tmp_path.iterdir())
+    (tmp_path / ".mine.part.json").write_text("precious")
+    with pytest.raises(OutputError, match=r"other things than results of GammaLearn \(\.mine"):
+        check_folder(tmp_path, overwrite=True)

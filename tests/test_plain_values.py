@@ -220,8 +220,9 @@ class TestTooMuch:
         places = [{"type": "LST", "x": 30.0 * n, "y": 0.0, "z": 0.0} for n in range(300)]
         path = tmp_path / "many.yaml"
         path.write_text(yaml.safe_dump({"height": 2158.0, "telescopes": 10 * places}))
-        words = ["simulate", "--particle", "gamma", "--n-showers", "1", "--array", str(path)]
-        assert main([*words, "-o", str(tmp_path / "x.dl1.h5")]) == 2
+        words = ["simulate", "--particle", "gamma", "--n-showers", "1", "--energy", "1TeV", "2TeV"]
+        output = str(tmp_path / "x.dl1.h5")
+        assert main([*words, "--array", str(path), "-o", output]) == 2
         said = capsys.readouterr().err
         assert "it has 3000 telescopes, and at most 256 can be simulated" in said
         assert said.count("\n") == 1 and len(said) < 300

@@ -49,6 +49,8 @@ lint: $(TESTABLE) ## check style and format, changing nothing
 	$(VENV)/bin/ruff format --check .
 
 docs: $(DOCUMENTABLE) ## build the site into docs/_build; a warning is an error
+# Pages of modules that are no longer there would stay.
+	rm -rf docs/reference/_api
 	$(VENV)/bin/python -m sphinx -W --keep-going -q -b html docs docs/_build
 	@echo "Open docs/_build/index.html"
 

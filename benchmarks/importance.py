@@ -145,7 +145,8 @@ def draw(table: dict[str, tuple[np.ndarray, np.ndarray]]) -> plt.Figure:
         axis.set_xscale("log")
         axis.set_xlabel(f"{title}, relative")
         axis.set_xlim(0.9, 1.15 * (values + errors).max())
-        ticks = [t for t in (1, 1.2, 1.5, 2, 3, 5, 10, 20) if t < 1.15 * values.max()]
+        close = (1.2, 1.5) if values.max() < 5 else ()
+        ticks = [t for t in (1, *close, 2, 3, 5, 10, 20) if t < 1.15 * values.max()]
         axis.set_xticks(ticks, [f"{t:g}" for t in ticks])
         axis.minorticks_off()
         axis.grid(axis="y", visible=False)

@@ -32,7 +32,7 @@ HEAD = """\
 `{command}`, {cpu}
 
 The network gives nearly the same results for an event and for copies of it that are turned about
-the axis of the telescopes. Here it reconstructs {n_gammas} gammas and {n_protons} protons at several
+the axis of the telescopes. Here it reconstructs {n_gammas} gammas and {n_protons} protons at some
 angles. The results are turned back and averaged. Each angle takes as much time as the event itself.
 The ratios are relative to one angle. Their errors are standard deviations of a bootstrap over
 showers.

@@ -9,7 +9,6 @@ import lightning
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import TQDMProgressBar
-from lightning.pytorch.loggers import TensorBoardLogger
 
 from ..checkpoint import KEY, load_checkpoint
 from ..data import EventDataset, EventIndex, event_loader, split_by_shower
@@ -17,6 +16,7 @@ from ..errors import CheckpointError, DataError, SettingsError
 from ..printable import tell
 from ..settings import Experiment
 from ..tasks import Task
+from .board import Board, quiet_board
 from .epoch_pictures import EpochPictures
 from .learning_curves import LearningCurves
 from .machine import interruptible, make_trainer
@@ -172,7 +172,7 @@ def fit(
         max_epochs=1 if fast_dev_run else settings.epochs,
         limit_train_batches=1 if fast_dev_run else None,
         limit_val_batches=1 if fast_dev_run else None,
-        logger=TensorBoardLogger(folder, name="", version="tensorboard"),
+        logger=Board(folder),
         callbacks=[
             *([average_weights(settings.weight_averaging)] if settings.weight_averaging else []),
             steps := StepLog(),
@@ -196,7 +196,7 @@ def fit(
         width = max(map(len, prepared.network_in_words))
         for name, words in prepared.network_in_words.items():
             tell(f"{name:{width}}  {words}")
-    with warnings.catch_warnings(), interruptible():
+    with warnings.catch_warnings(), interruptible(), quiet_board():
         silence()
         trainer.fit(
             prepared.module,

@@ -1,6 +1,7 @@
 """The training run: what it writes, that it can be repeated, interrupted and resumed."""
 
 import copy
+import errno
 import json
 import logging
 import os
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.summary.writer.record_writer import RecordWriter
 from torch.multiprocessing import ProcessRaisedException
 
 from gammalearn.data import EventDataset, EventIndex, split_by_shower
@@ -719,3 +721,42 @@ def test_two_processes_go_on_where_they_were(two_processes):
     whole, cut_off = (two_processes(name).history for name in ("whole", "cut off"))
     for figure, points in whole.items():
         np.testing.assert_allclose(cut_off[figure], points, rtol=1e-6, err_msg=figure)
+
+
+class TestTensorBoardOnAFullDisk:
+    """Figures that nobody may ever look at end no training, and are not lost in silence."""
+
+    @pytest.fixture
+    def full(self, monkeypatch):
+        """The disk of TensorBoard's files is full after a number of bytes."""
+
+        def fill(n_bytes):
+            room = [n_bytes]
+
+            def write(self, content):
+                room[0] -= len(content)
+                if room[0] < 0:
+                    raise OSError(errno.ENOSPC, "No space left on device")
+
+            monkeypatch.setattr(RecordWriter, "write", write)
+
+        return fill
+
+    @pytest.mark.parametrize("n_bytes", [0, 300])
+    def test_the_training_goes_on(self, n_bytes, full, experiment, files, tmp_path, caplog, capfd):
+        full(n_bytes)
+        made = experiment(training={"epochs": 1})
+        index = EventIndex.build(files, made.data)
+        fit(made, index, build_tasks(made.tasks), tmp_path, progress=False)
+        assert (tmp_path / "checkpoints" / "best.ckpt").exists()
+        (told,) = (r.getMessage() for r in caplog.records if "TensorBoard" in r.getMessage())
+        assert "tensorboard' cannot be written (No space left on device)" in told
+        assert "Traceback" not in capfd.readouterr().err
+
+    def test_that_its_folder_cannot_be_made(self, experiment, files, tmp_path, caplog):
+        (tmp_path / "tensorboard").write_text("a file")
+        made = experiment(training={"epochs": 1})
+        index = EventIndex.build(files, made.data)
+        fit(made, index, build_tasks(made.tasks), tmp_path, progress=False)
+        assert (tmp_path / "checkpoints" / "best.ckpt").exists()
+        assert caplog.text.count("the training goes on without TensorBoard") == 1

@@ -2,7 +2,6 @@
 
 import datetime
 import re
-import textwrap
 
 import pytest
 
@@ -74,13 +73,11 @@ def test_no_card(tmp_path):
 
 
 def test_the_documentation_shows_a_card(write_card, pytestconfig):
-    page = (pytestconfig.rootpath / "docs" / "howto" / "shipped_networks.md").read_text(
+    page = (pytestconfig.rootpath / "docs" / "howto" / "share_network.md").read_text(
         encoding="utf-8"
     )
-    (block,) = re.findall(
-        r"^    title: .*?^    licence: \w+$", page, flags=re.DOTALL | re.MULTILINE
-    )
-    card = read_card(write_card(textwrap.dedent(block)))
+    (block,) = re.findall(r"^title: .*?^licence: \w+$", page, flags=re.DOTALL | re.MULTILINE)
+    card = read_card(write_card(block))
     assert card.measured[0].figures["angular_resolution_68"].unit == "deg"
 
 

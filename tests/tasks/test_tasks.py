@@ -95,7 +95,8 @@ def test_unknown_task(name, hint):
         build_tasks({name: TaskSettings()})
     assert str(error.value) == (
         f"tasks.{name}: there is no such task; {hint} "
-        "known tasks: depth_of_maximum, direction, energy, impact, particle_type."
+        "known tasks: depth_of_maximum, direction, energy, impact, particle_type. "
+        "One of your own needs its module in imports."
     )
 
 

@@ -1,5 +1,6 @@
 """What tests of several rooms need."""
 
+import fcntl
 import logging
 import os
 from pathlib import Path
@@ -45,6 +46,51 @@ def _own_logging():
     """No test starts with what the command line set for its process in another."""
     logging.getLogger().setLevel(logging.WARNING)
     logging.getLogger("gammalearn").setLevel(logging.NOTSET)
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory):
+    """Function that gives a folder of files, made once for all processes that run the tests."""
+    ours = tmp_path_factory.getbasetemp()
+    shared = ours.parent if "PYTEST_XDIST_WORKER" in os.environ else ours
+
+    def folder(name, make):
+        path = shared / name
+        with open(shared / f"{name}.made", "a+") as made:
+            fcntl.flock(made, fcntl.LOCK_EX)
+            if not os.fstat(made.fileno()).st_size:
+                path.mkdir(exist_ok=True)
+                make(path)
+                made.write("made")
+        return path
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def simulated_files(once):
+    """DL1 of 40 gammas and 60 protons: eight and twelve showers over four LSTs, each five times."""
+
+    def make(folder):
+        from gammalearn.settings_reading import read_simulation
+        from gammalearn.simulation import simulate
+
+        for run, (particle, n_showers) in enumerate((("gamma", 8), ("proton", 12)), 1):
+            settings = {
+                "particle": particle,
+                "array": "lst4",
+                "n_showers": n_showers,
+                "reuse": 5,
+                "energy": [0.5, 3],
+                "scatter": "150 m",
+                "viewcone": "1 deg",
+                "run": run,
+                "output": str(folder / f"{particle}.dl1.h5"),
+            }
+            simulate(read_simulation(settings, "test"), processes=1, progress=False)
+
+    folder = once("simulated", make)
+    return [folder / f"{particle}.dl1.h5" for particle in ("gamma", "proton")]
 
 
 @pytest.fixture

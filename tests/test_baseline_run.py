@@ -9,8 +9,6 @@ from ctapipe.io import TableLoader, read_table
 
 from gammalearn.baseline import boosting
 from gammalearn.cli import main
-from gammalearn.settings_reading import read_simulation
-from gammalearn.simulation import simulate
 
 pytestmark = pytest.mark.usefixtures("blank_pictures", "few_trees")
 
@@ -22,24 +20,9 @@ def few_trees(monkeypatch):
     monkeypatch.setattr(boosting, "ParameterGrid", lambda _: [{"max_leaf_nodes": 4}])
 
 
-@pytest.fixture(scope="session")
-def files(tmp_path_factory):
-    """Simulated gammas and protons."""
-    folder = tmp_path_factory.mktemp("baseline")
-    paths = []
-    for run, (particle, n_showers) in enumerate((("gamma", 8), ("proton", 12)), 1):
-        settings = {
-            "particle": particle,
-            "n_showers": n_showers,
-            "reuse": 5,
-            "energy": [0.5, 3],
-            "scatter": "150 m",
-            "viewcone": "1 deg",
-            "run": run,
-            "output": str(folder / f"{particle}.dl1.h5"),
-        }
-        paths.append(simulate(read_simulation(settings, "test"), processes=1, progress=False))
-    return paths
+@pytest.fixture
+def files(simulated_files):
+    return simulated_files
 
 
 @pytest.fixture

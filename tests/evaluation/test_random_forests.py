@@ -15,29 +15,12 @@ from gammalearn.data import EventIndex
 from gammalearn.dl2 import write_dl2
 from gammalearn.evaluation import compare, evaluate
 from gammalearn.settings import EvaluationSettings, Experiment
-from gammalearn.settings_reading import read_simulation
-from gammalearn.simulation import simulate
 from gammalearn.tasks import build_tasks
 
 pytestmark = pytest.mark.usefixtures("blank_pictures")
 
 FOREST = {"n_estimators": 10, "max_depth": 8, "random_state": 0}
 FEATURES = ["hillas_intensity", "hillas_width", "hillas_length", "leakage_pixels_width_2"]
-
-
-def simulated(folder, particle, n_showers, run):
-    settings = {
-        "particle": particle,
-        "array": "lst4",
-        "n_showers": n_showers,
-        "reuse": 5,
-        "energy": [0.3, 3],
-        "scatter": "150 m",
-        "viewcone": "1 deg",
-        "run": run,
-        "output": str(folder / f"{particle}.dl1.h5"),
-    }
-    return simulate(read_simulation(settings, "test"), processes=1, progress=False)
 
 
 def train(model, files, path):
@@ -53,12 +36,11 @@ def train(model, files, path):
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory):
+def files(simulated_files, tmp_path_factory):
     folder = tmp_path_factory.mktemp("forests")
     hillas = []
-    for run, (particle, n_showers) in enumerate((("gamma", 6), ("proton", 6)), 1):
-        dl1 = simulated(folder, particle, n_showers, run)
-        hillas.append(folder / f"{particle}.hillas.h5")
+    for dl1 in simulated_files:
+        hillas.append(folder / dl1.name.replace(".dl1.", ".hillas."))
         words = [f"--input={dl1}", f"--output={hillas[-1]}", "--write-showers"]
         words += ["--write-parameters", "--no-write-images"]
         run_tool(ProcessorTool(), argv=words, cwd=folder, raises=True)
@@ -79,13 +61,12 @@ def files(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def network(files, tmp_path_factory):
+def network(simulated_files, tmp_path_factory):
     """A DL2 file of the same gammas by a network that knows the truth to 20 % and 0.1 deg."""
     folder = tmp_path_factory.mktemp("network")
-    dl1 = files[0].with_name("gamma.dl1.h5")
     experiment = Experiment.model_validate({"data": {"grouping": "stereo"}})
     tasks = build_tasks(experiment.tasks)
-    index = EventIndex.build([dl1], experiment.data)
+    index = EventIndex.build(simulated_files[:1], experiment.data)
     random = np.random.default_rng(0)
     outputs = {
         name: task.truth(index.events) + random.normal(0, 0.1, (len(index), task.n_outputs))
@@ -101,8 +82,8 @@ def test_they_are_evaluated(files, tmp_path):
     assert metrics["algorithm_energy"] == "ExtraTreesRegressor"
     assert metrics["algorithm_direction"] == "HillasReconstructor"
     assert metrics["algorithm_particle_type"] == "ExtraTreesClassifier"
-    assert metrics["n_simulated_signal"] == 30
-    assert 0 < metrics["n_energy_reconstructed_signal"] <= metrics["n_signal"] <= 30
+    assert metrics["n_simulated_signal"] == 40
+    assert 0 < metrics["n_energy_reconstructed_signal"] <= metrics["n_signal"] <= 40
     # Trees remember what they learnt from.
     assert metrics["auc"] > 0.8
     assert 0 < metrics["energy_resolution"] < 0.4

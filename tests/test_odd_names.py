@@ -12,14 +12,9 @@ from gammalearn.files import open_hdf5
 
 #: Separators of URLs, globs and shells; what Python, YAML and ctapipe fill in; other alphabets.
 NAMES = [
-    "a;b",
-    "a#b",
-    "a?b",
+    "a;b#c?d",
     "file:a",
-    "a b 'c' \"d\"",
-    "a\nb",
-    "Ĉerenkov–γ✦",
-    "$HOME ~ %41 {0}",
+    "a b 'c' \"d\"\nĈerenkov–γ✦ $HOME ~ %41 {0}",
     "[a]*",
     "long" * 48 + "name",
 ]
@@ -59,7 +54,7 @@ def test_predict(name, folder, dl1):
     assert main(words) == 0
 
 
-@pytest.mark.parametrize("name", NAMES[:4])
+@pytest.mark.parametrize("name", NAMES[:2])
 def test_simtel(name, folder, data_dir, dl1):
     """Into a cache of such a name, too."""
     path = folder / f"{name}.simtel.zst"

@@ -346,6 +346,13 @@ def _values(output: Path, log: Path) -> dict[str, str]:
     return found
 
 
+#: What HDF5 and PyTables raise where a change cannot be made in a file.
+NOT_MADE = (
+    *(tables.HDF5ExtError, tables.NodeError),
+    *(AttributeError, OSError, ValueError, TypeError),
+)
+
+
 def run_copy(kind: Kind, name: str, number: int, data: Path, made: Path, folder: Path) -> dict:
     """Make a copy with one change, run the command, say what came of it.
 
@@ -374,7 +381,7 @@ def run_copy(kind: Kind, name: str, number: int, data: Path, made: Path, folder:
     change = changes[int(rng.integers(len(changes)))]
     try:
         what = f"{change.__name__} of {target.name}: {change(target, rng)}"
-    except (tables.HDF5ExtError, tables.NodeError, OSError, ValueError, TypeError) as error:
+    except NOT_MADE as error:
         return {"outcome": "not made", "change": f"{change.__name__}: {error}"}
     log, output = folder / "log", folder / "out"
     status = _in_child(kind.command(copy, output), log, cache)

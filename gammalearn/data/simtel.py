@@ -17,7 +17,7 @@ from eventio.file_types import is_eventio
 from eventio.histograms import Histograms
 
 from ..errors import InputFileError
-from ..files import exclusive, reading
+from ..files import exclusive, reading, sha256
 from ..plain_path import with_plain_paths
 from ..printable import tell
 from .cache import cache_entry, cache_folder, whole_file
@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 FORMAT = 1
 
 DL1 = "events.dl1.h5"
+
+#: Beside it: its checksum, as it was made.
+DIGEST = "events.sha256"
 
 ACTIVITY = "gammalearn-simtel"
 
@@ -93,16 +96,26 @@ def _tells(block) -> bool:
 
 
 def _converted(path: Path, cache_directory: str | None) -> Path:
-    """The DL1 file made of a file."""
+    """The DL1 file made of a file; one that has changed since is made anew."""
     content = [FORMAT, ctapipe.__version__]
     entry = cache_entry(cache_folder(cache_directory), "dl1", path, content)
     with exclusive(entry):
-        if not (entry / DL1).exists():
+        if not _is_intact(entry):
             if log.isEnabledFor(logging.WARNING):
                 tell(f"Making DL1 of '{path}', in '{entry}'.", sys.stderr)
             with whole_file(entry / DL1) as part, reading(path, "its events"):
                 _process(path, part)
+                digest = sha256(part)
+            with whole_file(entry / DIGEST) as part:
+                part.write_text(digest, encoding="utf-8")
     return entry / DL1
+
+
+def _is_intact(entry: Path) -> bool:
+    """Whether an entry of the cache has a DL1 file, as it was made."""
+    if not (entry / DL1).is_file() or not (entry / DIGEST).is_file():
+        return False
+    return (entry / DIGEST).read_bytes() == sha256(entry / DL1).encode()
 
 
 def _process(path: Path, output: Path) -> None:

@@ -92,6 +92,29 @@ def test_is_made_once(simtel_file, cache, monkeypatch, capsys):
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize("damage", ["bytes", "shorter", "no checksum"])
+def test_a_damaged_one_is_made_anew(simtel_file, tmp_path, damage):
+    path = simtel_file("gamma_with_obslevel_particles")
+
+    def images():
+        with open_reader(path, str(tmp_path)) as reader:
+            (tel_id,) = reader.telescopes_with_images()
+            rows = np.arange(reader.n_images(tel_id))
+            return reader.pixels(tel_id, rows, ["charge"])["charge"]
+
+    whole = images()
+    (made,) = tmp_path.rglob(simtel.DL1)
+    content = made.read_bytes()
+    if damage == "bytes":
+        half = len(content) // 2
+        made.write_bytes(content[:half] + bytes(255 - value for value in content[half:]))
+    elif damage == "shorter":
+        made.write_bytes(content[:-1])
+    else:
+        (made.parent / simtel.DIGEST).unlink()
+    np.testing.assert_array_equal(images(), whole)
+
+
 def test_names_do_not_matter(simtel_file, dl1, cache, tmp_path):
     shutil.copyfile(simtel_file("lst_with_photons"), tmp_path / "events.h5")
     shutil.copyfile(dl1("lst_with_photons"), tmp_path / "events.simtel.gz")

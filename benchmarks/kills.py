@@ -160,7 +160,7 @@ def damaged(folder: Path) -> list[str]:
         ".html": lambda path: path.read_text("utf-8").rindex("</html>"),
     }
     for path in folder.rglob("*"):
-        if path.is_file() and path.suffix in readers:
+        if path.is_file() and path.suffix in readers and ".part" not in path.name:
             try:
                 readers[path.suffix](path)
             except Exception as error:  # damage takes many forms

@@ -408,7 +408,7 @@ def sensitivities(complete: Sequence, pictures: Pictures) -> dict[str, dict]:
                 for row in table[np.isfinite(table["relative_sensitivity"])]
             ],
         }
-    shown = [name for name in (BASELINE, STEREO, "lst4_mono", PARAMETERS) if name in tables]
+    shown = [name for name in (BASELINE, STEREO, "lst4_mono", LONGER, PARAMETERS) if name in tables]
     if shown:
         figure, axes = new_binned_axes(
             tables[shown[0]], "gamma", along="reco_energy", label="reconstructed energy (TeV)"
@@ -416,7 +416,7 @@ def sensitivities(complete: Sequence, pictures: Pictures) -> dict[str, dict]:
         axes.set_title("Sensitivity to a point source, 50 h")
         axes.set_ylabel("E² dN/dE (TeV cm⁻² s⁻¹)")
         draw_references(axes, REFERENCES[:1], "flux_sensitivity", FLUX)
-        for name, color, marker in zip(shown, PALETTE, "os^D", strict=False):
+        for name, color, marker in zip(shown, PALETTE, "os^Dv", strict=False):
             where = (axes, tables[name], "flux_sensitivity")
             draw_binned(*where, name, color, marker, along="reco_energy")
         make_logarithmic(axes, "y")

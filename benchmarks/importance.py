@@ -9,10 +9,8 @@ values of the input stay as they are on the whole, but say nothing of their imag
 other inputs stay. DIR/importance.md has the figures, DIR/importance.png shows them.
 """
 
-import argparse
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -20,7 +18,7 @@ import torch
 from ablations import reconstructed
 from engine import machine
 from sklearn.metrics import roc_auc_score
-from telescopes import half_width, judge, samples
+from telescopes import half_width, judge, read_options, samples, write_page
 
 from gammalearn.checkpoint import load_checkpoint
 from gammalearn.data import CameraImages, EventDataset, EventIndex, columns_of
@@ -156,14 +154,7 @@ def draw(table: dict[str, tuple[np.ndarray, np.ndarray]]) -> plt.Figure:
 
 def main() -> None:
     """Read the command line, exchange each input, write page and picture."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("network")
-    parser.add_argument("files", nargs="+")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="folder to write to")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+    options = read_options(__doc__)
     trained = load_checkpoint(options.network)
     parameters, data = trained.experiment.network.parameters, trained.experiment.data
     index = EventIndex.build(
@@ -203,10 +194,7 @@ def main() -> None:
     for name, (value, error) in table.items():
         cells = [f"{v:.2f} ± {e:.2f}" for v, e in zip(value, error, strict=True)]
         text += f"| {name} | {' | '.join(cells)} |\n"
-    options.output.mkdir(parents=True, exist_ok=True)
-    write_whole(
-        options.output / "importance.md", lambda part: part.write_text(text, encoding="utf-8")
-    )
+    write_page(options.output / "importance.md", text)
     with picture_style():
         figure = draw(table)
         write_whole(

@@ -179,23 +179,31 @@ def page(trained, files, command: str) -> str:
     return text
 
 
-def main() -> None:
-    """Read the command line, reconstruct, write the page."""
+def read_options(description: str) -> argparse.Namespace:
+    """The command line: network, files and folder of the output; one thread from here on."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("network")
     parser.add_argument("files", nargs="+")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder to write to")
-    options = parser.parse_args()
     torch.set_num_threads(1)
+    return parser.parse_args()
+
+
+def write_page(path: Path, text: str) -> None:
+    """Write a page, and its folder where it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def main() -> None:
+    """Read the command line, reconstruct, write the page."""
+    options = read_options(__doc__)
     trained = load_checkpoint(options.network)
     command = f"python benchmarks/telescopes.py {' '.join([options.network, *options.files])}"
     text = page(trained, find_files(options.files, "FILES"), f"{command} -o docs/results")
-    options.output.mkdir(parents=True, exist_ok=True)
-    write_whole(
-        options.output / "telescopes.md", lambda part: part.write_text(text, encoding="utf-8")
-    )
+    write_page(options.output / "telescopes.md", text)
     print(text)
 
 

@@ -9,20 +9,17 @@ pixels). The results are turned back and averaged. DIR/turns.md compares the ave
 results of the events as they are.
 """
 
-import argparse
 from collections import defaultdict
-from pathlib import Path
 
 import numpy as np
 import torch
 from engine import machine
 from importance import FIGURES, figures
-from telescopes import judge, samples
+from telescopes import judge, read_options, samples, write_page
 
 from gammalearn.checkpoint import load_checkpoint
 from gammalearn.data import EventDataset, EventIndex, columns_of, event_loader
 from gammalearn.data.turns import EventTurns, Turn
-from gammalearn.evaluation.writing import write_whole
 from gammalearn.finding import find_files
 from gammalearn.nn import for_inference
 
@@ -98,22 +95,14 @@ def page(trained, files, command: str) -> str:
 
 def main() -> None:
     """Read the command line, reconstruct, write the page."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("network")
-    parser.add_argument("files", nargs="+")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="folder to write to")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
+    options = read_options(__doc__)
     command = f"python benchmarks/turns.py {' '.join([options.network, *options.files])}"
     text = page(
         load_checkpoint(options.network),
         find_files(options.files, "FILES"),
         f"{command} -o docs/results",
     )
-    options.output.mkdir(parents=True, exist_ok=True)
-    write_whole(options.output / "turns.md", lambda part: part.write_text(text, encoding="utf-8"))
+    write_page(options.output / "turns.md", text)
     print(text)
 
 

@@ -136,7 +136,13 @@ class Quantity(ABC):
     # What is measured.
 
     def error(self, events: QTable) -> np.ndarray:
-        """How far each event is off, in the unit of the statistics; shape (n_events,)."""
+        """How far each event is off, in the unit of the statistics; shape (n_events,).
+
+        Raises
+        ------
+        NotImplementedError
+            If there is no such number, as of the particle type, which has a `measure` of its own.
+        """
         raise NotImplementedError
 
     def measure(self, events: QTable) -> dict[str, float]:
@@ -255,6 +261,11 @@ class Quantity(ABC):
         -------
         pulls : numpy.ndarray
             Shape (n_events, n_coordinates), standard normal where uncertainties are right.
+
+        Raises
+        ------
+        NotImplementedError
+            If no `uncertainty` of it is predicted.
         """
         raise NotImplementedError
 

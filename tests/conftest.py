@@ -44,7 +44,10 @@ def _no_inventory():
 @pytest.fixture(autouse=True)
 def _own_logging():
     """No test starts with what the command line set for its process in another."""
-    logging.getLogger().setLevel(logging.WARNING)
+    root = logging.getLogger()
+    root.setLevel(logging.WARNING)
+    for handler in [h for h in root.handlers if type(h) is logging.StreamHandler]:
+        root.removeHandler(handler)  # Its stream was closed with the test that made it.
     logging.getLogger("gammalearn").setLevel(logging.NOTSET)
 
 

@@ -9,7 +9,8 @@ runs code where it is opened. A command of `gammalearn` that reads files of this
 a process of its own. What may come of it:
 
 - ``same``: exit status 0, and the same values as from the file itself;
-- ``other``: exit status 0 and other values. No check can see a changed value that is plausible;
+- ``told``: exit status 0 and other values, and a warning or a fault that the file itself has not;
+- ``other``: the same without a word. No check can see a changed value that is plausible;
 - ``refused``: exit status 2, and one sentence;
 - ``traceback``, ``crash``, ``hang``, ``code``: faults. ``code`` means that a pickle was run.
 
@@ -47,8 +48,8 @@ from tqdm import tqdm
 import gammalearn.evaluation
 import gammalearn.experiment  # noqa: F401  read once, not by each child
 from gammalearn.cli import main as gammalearn_main
-from gammalearn.evaluation.writing import write_whole
 from gammalearn.models import find_checkpoint
+from gammalearn.writing import write_whole
 
 __all__ = ["kinds", "run_copy"]
 
@@ -310,7 +311,7 @@ def _in_child(words: Sequence[str], log: Path, cache: Path | None = None) -> int
         matplotlib.figure.Figure.savefig = lambda _, path, **__: Path(path).write_bytes(b"")
         status = 99
         try:
-            status = gammalearn_main([*words, "-q"])
+            status = gammalearn_main(list(words))
         except SystemExit as error:
             status = error.code
         except BaseException:
@@ -329,21 +330,28 @@ def _in_child(words: Sequence[str], log: Path, cache: Path | None = None) -> int
     return None
 
 
-def _values(output: Path, log: Path) -> dict[str, str]:
-    """What a command has found: the columns of its DL2 files, its figures, what it has printed."""
+#: How lines begin that tell a fault.
+TOLD = ("WARNING", "  fault")
+
+
+def _values(output: Path, log: Path) -> tuple[dict[str, str | np.ndarray], set[str]]:
+    """What a command has found: the columns of its DL2 files, its figures, what it has printed.
+
+    Beside it are the faults that it has told.
+    """
     found = {}
     for path in sorted(output.rglob("*")):
         if path.suffix == ".h5":
             with tables.open_file(path) as file:
                 for table in file.walk_nodes("/dl2", "Table"):
-                    found[table._v_pathname] = repr(table[:].tolist())
+                    found[table._v_pathname] = table[:]
         elif path.name == "metrics.json":
             found[path.name] = path.read_text("utf-8")
+    words = log.read_text("utf-8", errors="replace").splitlines()
     if not found:
         # The name of the file stands in what is said of it.
-        words = log.read_text("utf-8", errors="replace").splitlines()
         found["printed"] = "\n".join(words[1:])
-    return found
+    return found, {line for line in words if line.startswith(TOLD)}
 
 
 #: What HDF5 and PyTables raise where a change cannot be made in a file.
@@ -397,7 +405,9 @@ def run_copy(kind: Kind, name: str, number: int, data: Path, made: Path, folder:
     elif status != 0 or "Traceback" in words:
         outcome = "traceback"
     else:
-        outcome = "same" if _values(output, log) == _reference(kind, name, data, made) else "other"
+        values, told = _values(output, log)
+        of_file, told_of_file = _reference(kind, name, data, made)
+        outcome = "same" if _alike(values, of_file) else "told" if told - told_of_file else "other"
     last = words.strip().splitlines()[-1:] or [""]
     return {"outcome": outcome, "change": what, "words": last[0].replace(str(folder), "DIR")}
 
@@ -422,11 +432,32 @@ def _intact_copy(
     return source, files[int(rng.integers(len(files)))], cache
 
 
-_REFERENCES: dict[str, dict[str, str]] = {}
+def _alike(one: dict[str, str | np.ndarray], other: dict[str, str | np.ndarray]) -> bool:
+    """Whether two commands have found the same, but for what is lost on the way through float32."""
+    return one.keys() == other.keys() and all(
+        _alike_tables(value, other[name]) if isinstance(value, np.ndarray) else value == other[name]
+        for name, value in one.items()
+    )
 
 
-def _reference(kind: Kind, name: str, data: Path, made: Path) -> dict[str, str]:
-    """What the command finds in the file itself."""
+def _alike_tables(one: np.ndarray, other: np.ndarray) -> bool:
+    if one.dtype != other.dtype or one.shape != other.shape:
+        return False
+    return all(
+        np.allclose(one[name], other[name], rtol=1e-5, atol=1e-5, equal_nan=True)
+        if one.dtype[name].base.kind == "f"
+        else np.array_equal(one[name], other[name])
+        for name in one.dtype.names
+    )
+
+
+_REFERENCES: dict[str, tuple[dict[str, str | np.ndarray], set[str]]] = {}
+
+
+def _reference(
+    kind: Kind, name: str, data: Path, made: Path
+) -> tuple[dict[str, str | np.ndarray], set[str]]:
+    """What the command finds in the file itself, as :func:`_values` gives it."""
     if name not in _REFERENCES:
         folder = made / f"reference {name}"
         folder.mkdir()

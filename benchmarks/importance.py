@@ -24,9 +24,9 @@ from gammalearn.checkpoint import load_checkpoint
 from gammalearn.data import CameraImages, EventDataset, EventIndex, columns_of
 from gammalearn.data.descriptors import SCALARS, VECTORS
 from gammalearn.evaluation.report.pictures import PALETTE, picture_style
-from gammalearn.evaluation.writing import write_whole
 from gammalearn.finding import find_files
 from gammalearn.nn import for_inference
+from gammalearn.writing import write_whole
 
 FIGURES = {
     "direction": "direction, 68 % within",

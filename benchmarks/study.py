@@ -40,14 +40,14 @@ from gammalearn.data import EventIndex
 from gammalearn.dl2 import dl2_file, dl2_name
 from gammalearn.errors import GammaLearnError, OutputError, SettingsError
 from gammalearn.evaluation import evaluate
-from gammalearn.evaluation.writing import make_folder, write_whole
 from gammalearn.experiment import RunOptions
 from gammalearn.finding import find_files
-from gammalearn.folder import SETTINGS, check_folder, open_folder, write_settings
+from gammalearn.folder import SETTINGS, check_folder, opened_folder, write_settings
 from gammalearn.settings import Experiment
 from gammalearn.settings_reading import load_experiment, override
 from gammalearn.simulation.on_demand import make_missing
 from gammalearn.sweep import LAST_RESULT
+from gammalearn.writing import make_folder, write_whole
 
 FOLDER = Path(__file__).parents[1] / "experiment_settings" / "study"
 
@@ -250,17 +250,17 @@ def reconstruct_geometry(training: Training) -> None:
         If the test files or the output folder cannot be used.
     """
     experiment, output = training.experiment, training.output
-    open_folder(output)
-    write_settings(output, experiment)
-    make_folder(output / "dl2")
-    paths = []
-    for file in find_files(experiment.data.test, "data.test"):
-        index = EventIndex.build([file], experiment.data, parameters=PARAMETERS)
-        paths.append(output / "dl2" / dl2_name(file))
-        with dl2_file(index, paths[-1], experiment) as write:
-            geometry = hillas_geometry(index, experiment.data.cache_directory)
-            write({"geometry": {name: geometry[name] for name in GEOMETRY}})
-    evaluate(paths, output, experiment.evaluation)
+    with opened_folder(output):
+        write_settings(output, experiment)
+        make_folder(output / "dl2")
+        paths = []
+        for file in find_files(experiment.data.test, "data.test"):
+            index = EventIndex.build([file], experiment.data, parameters=PARAMETERS)
+            paths.append(output / "dl2" / dl2_name(file))
+            with dl2_file(index, paths[-1], experiment) as write:
+                geometry = hillas_geometry(index, experiment.data.cache_directory)
+                write({"geometry": {name: geometry[name] for name in GEOMETRY}})
+        evaluate(paths, output, experiment.evaluation)
 
 
 def learn_with_true_geometry(training: Training) -> None:

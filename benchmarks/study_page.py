@@ -29,7 +29,7 @@ from gammalearn.evaluation.report.pictures import picture_style
 from gammalearn.evaluation.report.provenance import versions
 from gammalearn.evaluation.report.reference_curves import reference_curve, reference_sources
 from gammalearn.evaluation.report.results import write_numbers
-from gammalearn.evaluation.writing import write_whole
+from gammalearn.writing import write_whole
 
 __all__ = ["compose", "make_page", "with_error"]
 

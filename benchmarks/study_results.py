@@ -35,8 +35,8 @@ from gammalearn.evaluation.report.reference_curves import draw_references
 from gammalearn.evaluation.statistics.differences import differences, differences_by_energy
 from gammalearn.evaluation.statistics.roc_curves import roc_curves_by_energy
 from gammalearn.evaluation.statistics.side_by_side import draw_differences, draw_roc_curves
-from gammalearn.evaluation.writing import make_folder, write_whole
 from gammalearn.settings import EvaluationSettings
+from gammalearn.writing import make_folder, write_whole
 
 #: Contenders that are treated in a way of their own. Of one telescope, the mean is the image.
 STEREO, LONGER, PARAMETERS = "lst4_stereo", "lst4_stereo_longer", "lst4_parameters"

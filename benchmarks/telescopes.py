@@ -20,9 +20,9 @@ from sklearn.metrics import roc_auc_score
 
 from gammalearn.checkpoint import load_checkpoint
 from gammalearn.data import EventDataset, EventIndex, columns_of
-from gammalearn.evaluation.writing import write_whole
 from gammalearn.finding import find_files
 from gammalearn.nn import for_inference
+from gammalearn.writing import write_whole
 
 KEYS = ["file", "obs_id", "event_id"]
 

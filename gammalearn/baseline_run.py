@@ -8,10 +8,9 @@ from .data import EventIndex, check_weights
 from .dl2 import dl2_file, dl2_name
 from .errors import DataError
 from .evaluation import evaluate, skipped_files
-from .evaluation.writing import make_folder
 from .experiment import RunOptions, index_inputs, none_usable, noted, skip
 from .finding import find_files
-from .folder import check_folder, open_folder, write_settings
+from .folder import check_folder, opened_folder, write_settings
 from .run_report import (
     baseline_section,
     faulty_files,
@@ -21,6 +20,7 @@ from .run_report import (
 )
 from .settings import Experiment, OutputSettings
 from .simulation.on_demand import make_missing
+from .writing import make_folder
 
 __all__ = ["ALGORITHM", "run_baseline"]
 
@@ -81,38 +81,38 @@ def run_baseline(
     tests, skipped = index_inputs(test_files, blind, learnt.cameras, parameters=PARAMETERS)
 
     baseline.fit(learnt)
-    open_folder(output)
-    write_settings(output, experiment)
-    make_folder(output / "dl2")
-    files = []
-    with noted("gammalearn-baseline"):
-        for index in tests:
-            path = output / "dl2" / dl2_name(index.files[0])
-            try:
-                with dl2_file(index, path, experiment) as write:
-                    write(baseline.reconstruct(index))
-            except DataError as error:
-                skip(index.files[0], error, experiment, skipped)
-                continue
-            files.append(path)
-    if skipped and not files:
-        raise none_usable(skipped)
-    found = baseline.describe()
-    evaluate(
-        files,
-        output,
-        experiment.evaluation,
-        [baseline_section(found), *selection_sections(learnt, tests, skipped)],
-        [
-            *shared_files(train_files, test_files),
-            *repeated_events(learnt),
-            *skipped_files("training", learnt.skipped),
-            *skipped_files("test", skipped),
-            *faulty_files("training", [learnt]),
-            *faulty_files("test", tests),
-        ],
-    )
-    return found
+    with opened_folder(output):
+        write_settings(output, experiment)
+        make_folder(output / "dl2")
+        files = []
+        with noted("gammalearn-baseline"):
+            for index in tests:
+                path = output / "dl2" / dl2_name(index.files[0])
+                try:
+                    with dl2_file(index, path, experiment) as write:
+                        write(baseline.reconstruct(index))
+                except DataError as error:
+                    skip(index.files[0], error, experiment, skipped)
+                    continue
+                files.append(path)
+        if skipped and not files:
+            raise none_usable(skipped)
+        found = baseline.describe()
+        evaluate(
+            files,
+            output,
+            experiment.evaluation,
+            [baseline_section(found), *selection_sections(learnt, tests, skipped)],
+            [
+                *shared_files(train_files, test_files),
+                *repeated_events(learnt),
+                *skipped_files("training", learnt.skipped),
+                *skipped_files("test", skipped),
+                *faulty_files("training", [learnt]),
+                *faulty_files("test", tests),
+            ],
+        )
+        return found
 
 
 def _named(experiment: Experiment) -> Experiment:

@@ -12,6 +12,7 @@ PyTables in the whole process, so that it holds for what ctapipe opens too:
 Each is refused in one sentence as a node is opened, before its data are read.
 """
 
+import contextlib
 import ctypes
 import functools
 import math
@@ -23,7 +24,10 @@ from types import SimpleNamespace
 import tables
 from tables import atom, attributeset, hdf5extension
 from tables.attributeset import AttributeSet
+from tables.file import File
+from tables.file import _open_files as opened_files
 from tables.group import Group, RootGroup
+from tables.node import Node
 
 from . import plain_pickle
 from .errors import InputFileError
@@ -68,6 +72,8 @@ def distrust_files() -> None:
     AttributeSet.__getattr__ = _checked_attribute(AttributeSet.__getattr__)
     Group._g_check_has_child = _checked_path(Group._g_check_has_child)
     RootGroup._g_load_child = _checked_node(RootGroup._g_load_child)
+    File.__init__ = _closed_on_failure(File.__init__)
+    Node.__del__ = _forgiven(Node.__del__)
 
 
 def _loads_attribute(data: bytes, **options):
@@ -98,6 +104,40 @@ def _checked_attribute(get):
 def _place(attributes: AttributeSet, name: str) -> str:
     node = attributes._v_node
     return f"'{node._v_file.filename}': the attribute {name!r} of {node._v_pathname}"
+
+
+def _closed_on_failure(open_file):
+    """Have files closed that turn out to be damaged as they are opened.
+
+    PyTables keeps them among the open ones and stumbles over them as the process ends.
+    """
+
+    @functools.wraps(open_file)
+    def closed_on_failure(self, *arguments, **options):
+        try:
+            open_file(self, *arguments, **options)
+        except BaseException:
+            if self in opened_files.handlers:
+                opened_files.remove(self)
+                self._close_file()
+                self.isopen = 0
+            raise
+
+    return closed_on_failure
+
+
+def _forgiven(delete):
+    """Have nodes of damaged files dropped without the traceback that Python prints at that.
+
+    The error by which the file was found damaged has told it.
+    """
+
+    @functools.wraps(delete)
+    def forgiven(self):
+        with contextlib.suppress(tables.HDF5ExtError):
+            delete(self)
+
+    return forgiven
 
 
 def _checked_node(load):

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,14 +25,13 @@ from .dl2 import (
 )
 from .errors import DataError, EmptySelectionError, OutputError
 from .evaluation import evaluate, skipped_files
-from .evaluation.writing import make_folder, write_whole
 from .finding import find_files
 from .folder import (
     check_folder,
     check_place,
     is_of_job,
     mark_job,
-    open_folder,
+    opened_folder,
     write_settings,
 )
 from .prediction_changes import changed_for_prediction, selection_changes
@@ -59,6 +58,7 @@ from .training import (
     slurm_job,
     was_requeued,
 )
+from .writing import make_folder, write_whole
 
 log = logging.getLogger(__name__)
 
@@ -137,11 +137,10 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
     tests, skipped = index_inputs(test_files, experiment, learnt.cameras)
     check_slots(experiment.network, tests)
 
-    if first_process:
-        open_folder(output, resume)
-        write_settings(output, experiment)
-        mark_job(output, slurm_job())
-    with _resumable(output):
+    with opened_folder(output, resume) if first_process else nullcontext(), _resumable(output):
+        if first_process:
+            write_settings(output, experiment)
+            mark_job(output, slurm_job())
         checkpoint, summary = fit(
             experiment,
             learnt,
@@ -223,10 +222,10 @@ def find_learning_rate(
     table = range_test(
         experiment, index, tasks, n_processes, lowest, highest, n_steps, options.progress
     )
-    open_folder(output)
-    write_settings(output, experiment)
-    write_whole(output / "lr_range.ecsv", lambda path: table.write(path, format="ascii.ecsv"))
-    write_whole(output / "lr_range.png", draw_range_test(table).savefig)
+    with opened_folder(output):
+        write_settings(output, experiment)
+        write_whole(output / "lr_range.ecsv", lambda path: table.write(path, format="ascii.ecsv"))
+        write_whole(output / "lr_range.png", draw_range_test(table).savefig)
     return table.meta["suggestion"]
 
 

@@ -12,8 +12,8 @@ from torch import nn
 from .checkpoint import TrainedNetwork
 from .data import CameraImages
 from .errors import MissingPackageError, OutputError
-from .evaluation.writing import write_whole
 from .nn import for_inference
+from .writing import write_whole
 
 __all__ = ["export_onnx"]
 

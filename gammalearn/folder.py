@@ -2,6 +2,8 @@
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
@@ -9,13 +11,14 @@ import yaml
 from . import plain_yaml
 from .errors import OutputError
 from .settings import Experiment
+from .writing import claimed, make_folder, names_beside, write_whole
 
 __all__ = [
     "check_folder",
     "check_place",
     "is_of_job",
     "mark_job",
-    "open_folder",
+    "opened_folder",
     "write_settings",
 ]
 
@@ -42,12 +45,11 @@ RESULTS = (
     "lr_range.ecsv",
 )
 
-#: What a process that was killed leaves of these: parts, which have no name of their own yet.
-PARTS = tuple(
-    part
-    for path in map(Path, RESULTS)
-    for part in (f"{path.name}.part", f".{path.stem}.part{path.suffix}")
-)
+#: Held by the process that writes to the folder.
+LOCK = ".lock"
+
+#: What a process that was killed leaves of these.
+PARTS = (LOCK, *(beside.name for name in RESULTS for beside in names_beside(Path(name))))
 
 #: Settings that a resumed run may change: they do not alter what was already learnt.
 MAY_CHANGE = {
@@ -133,32 +135,39 @@ def check_place(folder: Path) -> None:
         )
 
 
-def open_folder(folder: Path, resume: bool = False) -> None:
-    """Make the folder, without the results of an earlier run unless they are resumed.
+@contextmanager
+def opened_folder(folder: Path, resume: bool = False) -> Iterator[None]:
+    """Make the folder, without the results of an earlier run unless they are resumed, and let no
+    other run write to it meanwhile.
 
     Raises
     ------
     OutputError
-        If the folder cannot be made.
+        If the folder cannot be made, or another run writes to it.
     """
-    try:
+    make_folder(folder)
+    with claimed(folder / LOCK, folder):
         if not resume:
-            for name in (*RESULTS, *PARTS):
-                path = folder / name
-                if path.is_dir():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink(missing_ok=True)
-        folder.mkdir(parents=True, exist_ok=True)
+            _remove_results(folder)
+        yield
+
+
+def _remove_results(folder: Path) -> None:
+    try:
+        for name in (*RESULTS, *PARTS):
+            path = folder / name
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif name != LOCK:
+                path.unlink(missing_ok=True)
     except OSError as error:
-        raise OutputError(f"The output folder '{folder}' cannot be made: {error}.") from error
+        raise OutputError(f"The results in '{folder}' cannot be removed: {error}.") from error
 
 
 def write_settings(folder: Path, experiment: Experiment) -> None:
     """Write the resolved settings beside the results."""
-    part = folder / (SETTINGS + ".part")
-    part.write_text(experiment.to_yaml(), encoding="utf-8")
-    part.replace(folder / SETTINGS)
+    text = experiment.to_yaml()
+    write_whole(folder / SETTINGS, lambda path: path.write_text(text, encoding="utf-8"))
 
 
 def mark_job(folder: Path, job: str | None) -> None:
@@ -166,7 +175,7 @@ def mark_job(folder: Path, job: str | None) -> None:
     if job is None:
         (folder / JOB).unlink(missing_ok=True)
     else:
-        (folder / JOB).write_text(f"{job}\n", encoding="utf-8")
+        write_whole(folder / JOB, lambda path: path.write_text(f"{job}\n", encoding="utf-8"))
 
 
 def is_of_job(folder: Path, job: str | None) -> bool:

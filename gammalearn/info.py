@@ -16,6 +16,7 @@ from ctapipe.io import read_table
 from pyirf.benchmarks.energy_bias_resolution import NORM_LOWER_SIGMA, NORM_UPPER_SIGMA
 
 from .camera import CameraType, LatticeError
+from .data.channels import without_impossible
 from .data.ctapipe_dl1 import IMAGES, PARAMETERS
 from .data.faults import faults_of
 from .data.formats import open_reader
@@ -174,7 +175,7 @@ def _summary_of(reader: Reader) -> dict:
     events, tel_ids = reader.events, reader.telescopes_with_images()
     if not tel_ids:
         raise InputFileError(f"'{reader.path}' holds no DL1 image of any telescope.")
-    cameras, tables_of_images, infinite = [], {}, []
+    cameras, tables_of_images, impossible = [], {}, []
     for tel_id in tel_ids:
         telescope = reader.subarray.tel[tel_id]
         geometry, focal_length = telescope.camera.geometry, telescope.optics.equivalent_focal_length
@@ -183,12 +184,11 @@ def _summary_of(reader: Reader) -> dict:
         # These say what is wrong with columns of pixels.
         tables_of_images[tel_id] = reader.images(tel_id)
         rows = np.arange(min(n_images, IMAGES_OF_NOISE))
-        pixels = reader.pixels(tel_id, rows, ["charge", "peak_time"])
-        n_infinite = sum(int(np.isinf(pixels[name]).sum()) for name in ("charge", "peak_time"))
-        if n_infinite:
-            infinite.append(
-                f"{n_infinite} charges and peak times of the first {len(rows)} images of telescope "
-                f"{tel_id} are infinite (these pixels count as missing)"
+        pixels, counts = without_impossible(reader.pixels(tel_id, rows, ["charge", "peak_time"]))
+        if counts:
+            impossible.append(
+                f"{sum(counts.values())} charges and peak times of the first {len(rows)} images of "
+                f"telescope {tel_id} are infinite or impossible (these pixels count as missing)"
             )
         cameras.append((camera, n_images, _noise(pixels["charge"])))
     images = vstack(list(tables_of_images.values()), metadata_conflicts="silent")
@@ -218,7 +218,7 @@ def _summary_of(reader: Reader) -> dict:
         "particles": particles,
         "cameras": cameras,
         "several": int((multiplicity > 1).sum()),
-        "faults": [*(fault.what for fault in faults), *infinite],
+        "faults": [*(fault.what for fault in faults), *impossible],
     }
 
 

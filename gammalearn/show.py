@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from .data.formats import open_reader
 from .data.reader import event_keys
 from .errors import DataError, OutputError
-from .evaluation.writing import write_whole
 from .expendable import read_expendably
+from .writing import write_whole
 
 __all__ = ["show_event"]
 

@@ -9,9 +9,9 @@ import torch
 
 from .checkpoint import KEY, TrainedNetwork, describe, load_checkpoint
 from .errors import CheckpointError, OutputError
-from .evaluation.writing import write_whole
 from .models import ModelCard, places, read_card
 from .settings import Experiment
+from .writing import write_whole
 
 __all__ = ["ship", "slim"]
 

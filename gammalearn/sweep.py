@@ -218,7 +218,7 @@ def run_all(sweep: Sweep, folder: Path, progress: bool = True) -> dict[str, str]
     dict of str to str
         Runs that have failed, and why.
     """
-    from .evaluation.writing import make_folder
+    from .writing import make_folder
 
     make_folder(folder)
     failed = {}
@@ -370,7 +370,7 @@ def write_summary(sweep: Sweep, folder: Path, left_out: Container[str] = ()) -> 
     n_runs = int(sum(table["n_runs"]))
     if not n_runs:
         raise SweepError(f"No run of the sweep is finished in '{folder}'.")
-    from .evaluation.writing import write_whole
+    from .writing import write_whole
 
     write_whole(path, lambda part: table.write(part, format="ascii.ecsv", overwrite=True))
     return f"{in_words(table)}\n{n_runs} of {len(sweep.runs)} runs; the table is {path}."

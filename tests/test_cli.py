@@ -21,7 +21,7 @@ from ctapipe.io import TableLoader
 from gammalearn import __version__, experiment, export
 from gammalearn.cli import _with_command, main
 from gammalearn.errors import OutputError
-from gammalearn.folder import check_folder, open_folder
+from gammalearn.folder import check_folder, opened_folder
 from gammalearn.settings import SimulationSettings
 from gammalearn.settings_reading import load_experiment
 from gammalearn.simulation.record import write_record
@@ -1108,11 +1108,12 @@ def test_options_without_what_they_need(simulations, tmp_path, options, capsys):
 
 def test_what_a_killed_run_leaves_is_replaced(tmp_path):
     """Parts of results, with the names that they are written under; nothing of anybody else."""
-    parts = ["settings.yaml.part", "learning_curves.png.part", ".metrics.part.json"]
-    for name in [*parts, ".report.part.html"]:
+    parts = [".settings.part.yaml", ".settings.yaml.lock", ".metrics.part.json"]
+    for name in [*parts, ".report.part.html", ".lock"]:
         (tmp_path / name).write_text("half")
     check_folder(tmp_path, overwrite=True)
-    open_folder(tmp_path)
+    with opened_folder(tmp_path):
+        pass
     assert not list(tmp_path.iterdir())
     (tmp_path / ".mine.part.json").write_text("precious")
     with pytest.raises(OutputError, match=r"other things than results of GammaLearn \(\.mine"):

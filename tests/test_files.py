@@ -1,6 +1,8 @@
 """Finding and opening files."""
 
+import gc
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -120,6 +122,21 @@ def test_opens_hdf5(folder):
 def test_opens_nothing_else(folder, name, sentence):
     with pytest.raises(InputFileError, match=sentence):
         open_hdf5(Path(name))
+
+
+def test_a_damaged_file_is_refused_without_a_traceback(data_dir, tmp_path, monkeypatch):
+    """Where zeros stand in place of its root group, PyTables cannot even close what it opened."""
+    ignored = []
+    monkeypatch.setattr(sys, "unraisablehook", ignored.append)
+    content = bytearray((data_dir / "dl1_ctapipe" / "gamma_lsts_run7_7.0.0.dl1.h5").read_bytes())
+    content[262008 : 262008 + 23251] = bytes(23251)
+    path = tmp_path / "zeros.dl1.h5"
+    path.write_bytes(content)
+    with pytest.raises(InputFileError, match="cannot be read as HDF5"):
+        open_hdf5(path)
+    gc.collect()
+    assert [str(args.exc_value) for args in ignored] == []
+    assert str(path) not in tables.file._open_files.filenames, "nor is there one at the end"
 
 
 def test_checksums_are_those_of_the_standard(tmp_path):

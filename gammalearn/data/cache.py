@@ -13,13 +13,12 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from ..errors import OutputError
 
-__all__ = ["cache_entry", "cache_folder", "whole_file"]
+__all__ = ["cache_entry", "cache_folder"]
 
 #: How the folder is called that holds the entries of a file as it was at one time.
 STAMP = re.compile(r"\d+-\d+")
@@ -111,14 +110,3 @@ def _make_own(folder: Path) -> None:
 def _digest(content) -> str:
     text = json.dumps(content, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """A name to write to; the file has its own name when it is complete."""
-    part = path.with_name(path.name + ".part")
-    try:
-        yield part
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -6,10 +6,14 @@ import numpy as np
 
 from .cleaning import uses_mask, uses_time
 
-__all__ = ["image_channels", "pixel_columns"]
+__all__ = ["image_channels", "pixel_columns", "without_impossible"]
 
 #: Peak times enter in units of this time, the scale of an image's time gradient.
 TIME_SCALE_NS = 10.0
+
+#: Charges (p.e.) and times (ns) beyond these, of either sign, are no measurement: the brightest
+#: pixels saturate at some 1e5 p.e., and readouts last for less than a microsecond.
+LARGEST = {"charge": 1e7, "peak_time": 1e6}
 
 #: Channels made of the pixels' times.
 TIMES = ("peak_time", "absolute_peak_time")
@@ -29,6 +33,34 @@ def pixel_columns(settings) -> list[str]:
     if uses_mask(settings) and not cleaned:
         columns.append("cleaning_mask")
     return columns
+
+
+def without_impossible(
+    pixels: Mapping[str, np.ndarray],
+) -> tuple[dict[str, np.ndarray], dict[str, int]]:
+    """Pixels whose impossible values are missing (NaN), and how many those are.
+
+    One value of 1e30 p.e. would decide what a network learns from a whole batch.
+
+    Parameters
+    ----------
+    pixels : mapping of str to ndarray, shape (n_images, n_pixels)
+        ``charge`` (p.e.) and ``peak_time`` (ns), as far as they are there, and others.
+
+    Returns
+    -------
+    pixels : dict of str to ndarray
+    counts : dict of str to int
+        Of the infinite and the larger ones than :data:`LARGEST`, where there are any.
+    """
+    found, counts = dict(pixels), {}
+    for name, largest in LARGEST.items():
+        if name in pixels:
+            impossible = np.abs(pixels[name]) > largest
+            if impossible.any():
+                counts[name] = int(impossible.sum())
+                found[name] = np.where(impossible, np.nan, pixels[name])
+    return found, counts
 
 
 def image_channels(pixels: Mapping[str, np.ndarray], settings) -> np.ndarray:

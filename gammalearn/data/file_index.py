@@ -14,7 +14,8 @@ from .. import __version__
 from ..camera import CameraType
 from ..errors import DataError, InputFileError, OutputError
 from ..files import sha256
-from .cache import cache_entry, cache_folder, whole_file
+from ..writing import whole_file
+from .cache import cache_entry, cache_folder
 from .cuts import names_in, passes
 from .faults import Fault, faults_of, refuse_incomplete, repeated_images
 from .formats import open_reader
@@ -185,7 +186,7 @@ class FileIndex:
             # What says that the tables are there comes last.
             with whole_file(folder / DESCRIPTION) as part:
                 part.write_text(f"{_digest_of(text)}\n{text}", encoding="utf-8")
-        except (OSError, InputFileError):
+        except (OSError, InputFileError, OutputError):
             return
         self.tables = folder
 

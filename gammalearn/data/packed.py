@@ -23,8 +23,9 @@ from tqdm.auto import tqdm
 from ..errors import DataError, OutputError
 from ..files import exclusive, sha256
 from ..printable import tell
-from .cache import cache_entry, cache_folder, whole_file
-from .channels import pixel_columns
+from ..writing import whole_file
+from .cache import cache_entry, cache_folder
+from .channels import pixel_columns, without_impossible
 from .formats import open_reader
 from .index import EventIndex
 from .reader import KEYS, event_keys
@@ -195,7 +196,7 @@ def _pack(path: Path, entry: Path, tel_ids, columns, cache_directory) -> int:
             new = {name: sha256(part) for name, part in written.items()}
             with whole_file(entry / DIGESTS) as part:
                 part.write_text(json.dumps(_digests(entry) | new), encoding="utf-8")
-    except OSError as error:
+    except (OSError, OutputError) as error:
         raise OutputError(f"The images of '{path}' cannot be packed: {error}.") from error
     return n_clipped
 
@@ -205,14 +206,13 @@ def _pack_rows(reader, tel_id: int, rows: np.ndarray, files: dict) -> int:
     n_clipped = 0
     columns = reader.pixels(tel_id, rows, [name for name in files if name != KEYS_FILE])
     columns[KEYS_FILE] = event_keys(columns)
+    columns, _ = without_impossible(columns)
     for name, file in files.items():
         values = columns[name]
         if name == "charge":
-            finite = np.isfinite(values)
-            n_clipped = int(np.sum(finite & (np.abs(values) > LARGEST_CHARGE)))
+            n_clipped = int(np.sum(np.abs(values) > LARGEST_CHARGE))
             if n_clipped:
-                limits = -LARGEST_CHARGE, LARGEST_CHARGE
-                values = np.where(finite, np.clip(values, *limits), values)
+                values = np.clip(values, -LARGEST_CHARGE, LARGEST_CHARGE)
         if name == "peak_time":
             latest = np.abs(np.where(np.isfinite(values), values, 0)).max(initial=0)
             if latest > LATEST_TIME:

@@ -19,6 +19,7 @@ from ctapipe.instrument import FocalLengthKind, SubarrayDescription
 from traitlets.config import Config
 
 from ..files import reading
+from .channels import without_impossible
 from .reader import Reader
 
 __all__ = [
@@ -130,6 +131,8 @@ class ParameterCalculator:
         dict of str to ndarray, shape (n_images,)
         """
         values = {name: [] for name in names}
+        pixels, _ = without_impossible({"charge": charge, "peak_time": peak_time})
+        charge, peak_time = pixels["charge"], pixels["peak_time"]
         missing = ~(np.isfinite(charge) & np.isfinite(peak_time))
         charge, peak_time = np.where(missing, 0, charge), np.where(missing, 0, peak_time)
         for image, time in zip(charge, peak_time, strict=True):

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from ..errors import GammaLearnError, InputFileError
 from .augmentation import augment
-from .channels import image_channels, pixel_columns
+from .channels import image_channels, pixel_columns, without_impossible
 from .cleaning import cleanings
 from .formats import open_reader
 from .index import EventIndex
@@ -117,7 +117,8 @@ class ImageReader(Dataset):
                     f"'{self.files[file]}': the images of telescope {tel_id} are not in the "
                     "order of its triggers, or the file has changed since it was indexed."
                 )
-            self._warn_of_infinite(int(file), int(tel_id), pixels)
+            pixels, impossible = without_impossible(pixels)
+            self._warn_of_impossible(int(file), int(tel_id), impossible)
             order = self.pixel_orders.get((int(file), int(tel_id)))
             if order is not None:
                 pixels |= {name: pixels[name][:, order] for name in self.columns}
@@ -128,19 +129,17 @@ class ImageReader(Dataset):
             out[which] = image_channels(pixels, self.settings)
         return torch.from_numpy(out)
 
-    def _warn_of_infinite(self, file: int, tel_id: int, pixels: dict[str, np.ndarray]) -> None:
+    def _warn_of_impossible(self, file: int, tel_id: int, counts: dict[str, int]) -> None:
         """Name values that are no measurement, once a file: such pixels count as missing."""
         if file in self._warned:
             return
-        for name in ("charge", "peak_time"):
-            n_infinite = int(np.isinf(pixels[name]).sum()) if name in pixels else 0
-            if n_infinite:
-                self._warned.add(file)
-                log.warning(
-                    "'%s': %d pixels of telescope %d have an infinite %s, perhaps others too; they "
-                    "count as missing.",
-                    self.files[file], n_infinite, tel_id, name.replace("_", " "),
-                )  # fmt: skip
+        for name, count in counts.items():
+            self._warned.add(file)
+            log.warning(
+                "'%s': %d pixels of telescope %d have an infinite or impossible %s, perhaps others "
+                "too; they count as missing.",
+                self.files[file], count, tel_id, name.replace("_", " "),
+            )  # fmt: skip
 
     def _reader(self, file: int) -> Reader | PackedImages:
         if file in self._readers:

@@ -1,5 +1,6 @@
 """Reader of sim_telarray files: ctapipe makes DL1 of them once, into the cache."""
 
+import errno
 import logging
 import sys
 import warnings
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import ctapipe
+import tables
 from ctapipe.calib import CameraCalibrator
 from ctapipe.core import Provenance
 from ctapipe.image import ImageProcessor
@@ -16,11 +18,12 @@ from eventio import EventIOFile
 from eventio.file_types import is_eventio
 from eventio.histograms import Histograms
 
-from ..errors import InputFileError
-from ..files import exclusive, reading, sha256
+from ..errors import InputFileError, OutputError
+from ..files import exclusive, reading, reason, sha256
 from ..plain_path import with_plain_paths
 from ..printable import tell
-from .cache import cache_entry, cache_folder, whole_file
+from ..writing import whole_file
+from .cache import cache_entry, cache_folder
 from .ctapipe_dl1 import CtapipeDL1Reader
 from .parameters import by_type, image_processing
 
@@ -30,6 +33,9 @@ log = logging.getLogger(__name__)
 
 #: Changes when what is made of a file does.
 FORMAT = 1
+
+#: Of what the operating system says where a file cannot grow.
+CANNOT_GROW = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 DL1 = "events.dl1.h5"
 
@@ -104,7 +110,7 @@ def _converted(path: Path, cache_directory: str | None) -> Path:
             if log.isEnabledFor(logging.WARNING):
                 tell(f"Making DL1 of '{path}', in '{entry}'.", sys.stderr)
             with whole_file(entry / DL1) as part, reading(path, "its events"):
-                _process(path, part)
+                _process_into(path, part)
                 digest = sha256(part)
             with whole_file(entry / DIGEST) as part:
                 part.write_text(digest, encoding="utf-8")
@@ -116,6 +122,20 @@ def _is_intact(entry: Path) -> bool:
     if not (entry / DL1).is_file() or not (entry / DIGEST).is_file():
         return False
     return (entry / DIGEST).read_bytes() == sha256(entry / DL1).encode()
+
+
+def _process_into(path: Path, part: Path) -> None:
+    """Make DL1, and do not blame the file of sim_telarray for a cache that is full."""
+    try:
+        _process(path, part)
+    except (OSError, tables.HDF5ExtError) as error:
+        # sim_telarray's own file is no HDF5.
+        if isinstance(error, OSError) and error.errno not in CANNOT_GROW:
+            raise
+        raise OutputError(
+            f"The DL1 file of '{path}' cannot be written to the cache '{part.parent}' "
+            f"({reason(error)}); make room there, or set XDG_CACHE_HOME to another folder."
+        ) from error
 
 
 def _process(path: Path, output: Path) -> None:

@@ -4,7 +4,6 @@ A DL2 file holds what its DL1 file does but for the images (instrument, triggers
 parameters) and, row by row beside the triggers, what the network says of each event.
 """
 
-import os
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -22,11 +21,12 @@ from .. import __version__
 from ..data.formats import open_reader
 from ..data.index import EventIndex
 from ..data.reader import event_keys, match_rows
-from ..errors import InputFileError, OutputError
+from ..errors import InputFileError
 from ..expendable import expendable, read_expendably
-from ..files import open_hdf5, reason
+from ..files import open_hdf5
 from ..plain_path import with_plain_paths
 from ..tasks import Task
+from ..writing import whole_file
 from . import from_lstchain, lstchain
 from .containers import CONTAINERS, EVENT_CONTAINERS
 from .origin import ORIGIN, origin
@@ -144,14 +144,11 @@ def dl2_file(
     InputFileError
         If the DL1 file is damaged where nothing was read so far.
     """
-    source, part = index.files[0], path.with_name(path.name + ".part")
-    output, cache_directory = experiment.output, experiment.data.cache_directory
-    copying = expendable(
-        partial(_copy_dl1, part=part, output=output, cache=cache_directory), [source]
-    )
+    source, output, cache = index.files[0], experiment.output, experiment.data.cache_directory
+    with whole_file(path) as part:
+        copying = expendable(partial(_copy_dl1, part=part, output=output, cache=cache), [source])
 
-    def write(columns):
-        try:
+        def write(columns):
             (error,) = copying
             if error is not None:
                 raise error
@@ -160,15 +157,11 @@ def dl2_file(
             read_expendably(add, source)
             # HDF5 does not tell that a disk was full at the very end; it opens no file that is cut.
             tables.open_file(part).close()
-            os.replace(part, path)
-        except (OSError, tables.HDF5ExtError) as error:
-            raise OutputError(f"'{path}' cannot be written: {reason(error)}.") from error
 
-    try:
-        yield write
-    finally:
-        copying.close()
-        part.unlink(missing_ok=True)
+        try:
+            yield write
+        finally:
+            copying.close()
 
 
 def _copy_dl1(source: Path, part: Path, output, cache: str | None) -> None:

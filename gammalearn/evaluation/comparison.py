@@ -11,6 +11,7 @@ from astropy.table import QTable, vstack
 from ..errors import EvaluationError
 from ..particles import plural
 from ..settings import EvaluationSettings
+from ..writing import make_folder, write_whole
 from .contenders import EACH, MEAN, Contender, Source, in_common, line_up, read_sources
 from .quantities import MAIN_QUANTITIES, Quantity
 from .report.page import Report, Worded, render_report
@@ -24,7 +25,6 @@ from .statistics.by_particle import choose_signal
 from .statistics.differences import MIN_SHOWERS, differences, differences_by_energy
 from .statistics.migration import MigrationAxis, migration_matrix, migration_spread
 from .statistics.side_by_side import SIGNIFICANT, draw_differences, draw_migrations, with_labels
-from .writing import make_folder, write_whole
 
 __all__ = ["compare", "compare_migration"]
 

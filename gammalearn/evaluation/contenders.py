@@ -111,7 +111,8 @@ def _find(word: str) -> tuple[str, list[Path], str | None]:
     path = Path(place).expanduser()
     if path.is_dir():
         folder = path / "dl2" if (path / "dl2").is_dir() else path
-        paths = sorted(folder.glob("*.h5"))
+        # Hidden ones are being written.
+        paths = sorted(path for path in folder.glob("*.h5") if not path.name.startswith("."))
         if not paths:
             raise InputFileError(f"There are no DL2 files (*.h5) in '{folder}'.")
         return path.resolve().name, paths, algorithm

@@ -7,6 +7,7 @@ import numpy as np
 from astropy.table import QTable
 
 from ..settings import EvaluationSettings
+from ..writing import make_folder, write_whole
 from .events.counting import event_numbers
 from .events.reading import read_events
 from .performance.observation import RESULTS, evaluate_performance
@@ -19,7 +20,6 @@ from .report.skipped import section_of_skipped, skipped_files
 from .statistics.by_particle import choose_signal
 from .statistics.matching import IMAGE, number_alike
 from .summary import compose_report
-from .writing import make_folder, write_whole
 
 __all__ = ["evaluate"]
 

@@ -11,16 +11,15 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 
-import tables
 from tqdm.auto import tqdm
 
 from ..errors import EmptySelectionError, OutputError, SettingsError
-from ..files import reason
 from ..printable import tell
 from ..settings import SimulationSettings
+from ..writing import make_folder, whole_file
 from .image_parameters import Parametrizer, image_processor
 from .run import FIRST_SHOWER, SimulatedRun
 from .writer import DescribedBlock, DL1Writer
@@ -96,29 +95,20 @@ def simulate(
         compile_simulation(progress)
     source = simulation(settings)
     run = SimulatedRun(settings, source.array)
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.unlink(missing_ok=True)
-        with _terminable(), DL1Writer(part, run) as writer:
-            if processes == 1:
-                made = _made_here(_BlockMaker(source), settings.n_showers)
-            else:
-                made = _made_elsewhere(settings, simulation, processes)
-            with closing(made):
-                n_events = _write(writer, made, settings.n_showers, progress)
-            if n_events == 0:
-                raise EmptySelectionError(
-                    f"None of the {settings.n_showers} showers triggered the array "
-                    f"'{settings.array}', so '{path}' was not made: take more showers, higher "
-                    "energies or a smaller scatter."
-                )
-        os.replace(part, path)
-    except (OSError, tables.HDF5ExtError) as error:
-        raise OutputError(f"'{path}' cannot be written: {reason(error)}.") from error
-    finally:
-        with suppress(OSError):
-            part.unlink()
+    make_folder(path.parent)
+    with whole_file(path) as part, _terminable(), DL1Writer(part, run) as writer:
+        if processes == 1:
+            made = _made_here(_BlockMaker(source), settings.n_showers)
+        else:
+            made = _made_elsewhere(settings, simulation, processes)
+        with closing(made):
+            n_events = _write(writer, made, settings.n_showers, progress)
+        if n_events == 0:
+            raise EmptySelectionError(
+                f"None of the {settings.n_showers} showers triggered the array "
+                f"'{settings.array}', so '{path}' was not made: take more showers, higher "
+                "energies or a smaller scatter."
+            )
     return path
 
 

@@ -9,7 +9,8 @@ import lightning
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..data.cache import whole_file
+from ..errors import OutputError
+from ..writing import write_whole
 
 __all__ = ["LearningCurves", "draw_learning_curves"]
 
@@ -54,9 +55,9 @@ class LearningCurves(lightning.Callback):
         if trainer.is_global_zero and self.history:
             try:
                 draw_learning_curves(self.history, self.path)
-            except OSError as error:
+            except OutputError as error:
                 # No picture is worth a training, nor the error of one that ends.
-                log.warning("'%s' cannot be written (%s).", self.path, error.strerror)
+                log.warning("%s", error)
             self._drawn_at = time.monotonic()
 
     def state_dict(self):
@@ -104,8 +105,7 @@ def draw_learning_curves(history, path: Path) -> None:
         axis.set_visible(False)
     if panels:
         axes[0].legend(fontsize=8)
-    with whole_file(path) as part:
-        figure.savefig(part, format="png")
+    write_whole(path, figure.savefig)
 
 
 def _title(name: str, is_loss: bool) -> str:

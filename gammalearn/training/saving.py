@@ -10,6 +10,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from ..checkpoint import KEY
 from ..errors import CheckpointError, OutputError
+from ..writing import make_folder, write_whole
 from .stopping import StopSignals
 
 __all__ = ["EpochCheckpoint", "MidEpochCheckpoint", "WholeFiles"]
@@ -24,23 +25,18 @@ class WholeFiles(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint, path, storage_options=None):
         path = Path(path)
-        part = path.with_name(path.name + ".part")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with open(part, "wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, path)
+            make_folder(path.parent)
+            write_whole(path, lambda part: torch.save(checkpoint, part))
         # torch has its own words for a disk that is full.
-        except (OSError, RuntimeError) as error:
-            part.unlink(missing_ok=True)
-            why = error.strerror if isinstance(error, OSError) else "is the disk full?"
+        except (OutputError, RuntimeError) as error:
+            why = (
+                str(error).rstrip(".")
+                if isinstance(error, OutputError)
+                else (f"The file '{path}' cannot be written (is the disk full?)")
+            )
             kept = "the one before is kept" if path.exists() else "there is none before it"
-            raise OutputError(
-                f"The checkpoint '{path}' cannot be written ({why}); {kept}: make room, and go on "
-                "with --resume."
-            ) from error
+            raise OutputError(f"{why}; {kept}: make room, and go on with --resume.") from error
 
     def load_checkpoint(self, path, *others, **options):
         checkpoint = super().load_checkpoint(path, *others, **options)

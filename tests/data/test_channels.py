@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from gammalearn.data.channels import image_channels, pixel_columns
+from gammalearn.data.channels import image_channels, pixel_columns, without_impossible
 from gammalearn.settings import CleaningSettings, DataSettings
 
 
@@ -188,3 +188,23 @@ def test_the_mask_applied_to_both():
 )  # fmt: skip
 def test_no_more_is_read_than_the_channels_need(settings, columns):
     assert pixel_columns(DataSettings(**settings)) == columns
+
+
+@pytest.mark.parametrize("name", ["charge", "peak_time"])
+@pytest.mark.parametrize("value", [1e30, -1e30, np.inf, 2e7])
+def test_impossible_values_are_missing_and_counted(name, value):
+    pixels = image(charge=[1, 2, 3], peak_time=[10, 20, 30]) | {"other": np.full((1, 3), 1e30)}
+    pixels[name][0, 1] = value
+    found, counts = without_impossible(pixels)
+    assert counts == {name: 1}
+    assert np.isnan(found[name]).tolist() == [[False, True, False]]
+    assert pixels[name][0, 1] == value, "the caller's own stay as they are"
+    assert np.array_equal(found["other"], pixels["other"])
+
+
+@pytest.mark.parametrize("value", [np.nan, 1e5, -20, 0])
+def test_what_may_be_measured_stays(value):
+    pixels = image(charge=[1, value, 3], peak_time=[10, 20, 30])
+    found, counts = without_impossible(pixels)
+    assert counts == {}
+    np.testing.assert_array_equal(found["charge"], pixels["charge"])

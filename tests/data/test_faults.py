@@ -372,8 +372,9 @@ class TestColumnsOfTruth:
             EventIndex.build([path], DataSettings())
 
 
-def test_infinite_peak_times_are_named(altered, told, caplog):
-    path = altered(PROTONS, lambda file: modify(file, f"{IMAGES}/tel_007", "peak_time", 0, np.inf))
+@pytest.mark.parametrize("value", [np.inf, 1e30])
+def test_impossible_peak_times_are_named(altered, caplog, value):
+    path = altered(PROTONS, lambda file: modify(file, f"{IMAGES}/tel_007", "peak_time", 0, value))
     other = path.with_name("other.h5")
     shutil.copyfile(path, other)
     assert "peak times of the first" in told_table(path, other)
@@ -381,7 +382,7 @@ def test_infinite_peak_times_are_named(altered, told, caplog):
     with caplog.at_level(logging.WARNING):
         batch = dataset[np.arange(len(dataset))]
     dataset.close()
-    assert "have an infinite peak time" in caplog.text
+    assert "have an infinite or impossible peak time" in caplog.text
     assert all(torch.isfinite(images.pixels).all() for images in batch.images.values())
 
 

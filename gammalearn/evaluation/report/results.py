@@ -10,7 +10,7 @@ from astropy.io import fits
 from astropy.table import QTable, Table
 from matplotlib.figure import Figure
 
-from ..writing import write_whole
+from ...writing import write_whole
 from .page import ReportFigure, ReportSection
 
 __all__ = ["Findings", "Result", "write_numbers", "write_results"]

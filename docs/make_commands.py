@@ -1,6 +1,6 @@
 """Writes reference/commands.md, the reference of the command line, from its own help.
 
-Run it after a change of gammalearn/cli.py: ``python docs/make_commands.py``.
+Run it after a change of gammalearn/cli: ``python docs/make_commands.py``.
 """
 
 import argparse
@@ -15,7 +15,7 @@ INTRODUCTION = """\
 `gammalearn run SETTINGS`. Globs such as `"dl1/*.dl1.h5"` may be quoted; GammaLearn expands them.
 
 All commands take `-v` (more messages), `-vv` (also tracebacks) and `-q` (errors only, no progress
-bars). This page is made from gammalearn/cli.py.
+bars). This page is made from gammalearn/cli.
 """
 
 #: What all commands have, and what the introduction tells.

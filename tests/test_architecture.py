@@ -67,10 +67,16 @@ ALLOWED = {
 }
 
 #: Who may start a simulation; to all others simulated events are data like any.
-KNOW_SIMULATION = {"cli.py", "experiment.py", "baseline_run.py"}
+KNOW_SIMULATION = {"cli", "experiment.py", "baseline_run.py"}
 
 #: Who may start a baseline: nothing else is to lean on it.
-KNOW_BASELINE = {"cli.py", "baseline_run.py"}
+KNOW_BASELINE = {"cli", "baseline_run.py"}
+
+#: What commands share; a command knows this part of the command line alone.
+SHARED_BY_COMMANDS = {"command", "given", "messages", "options"}
+
+#: Lines of the longest function of the command line.
+LONGEST = 60
 
 #: What every room may know: words and errors, not behaviour.
 COMMON = {"gammalearn.errors"}
@@ -150,7 +156,7 @@ def test_quantities_are_named_in_their_own_file_alone(package, quantity):
 def test_simulated_events_are_data_like_any(package):
     for path in package.rglob("*.py"):
         place = path.relative_to(package)
-        if place.parts[0] == "simulation" or str(place) in KNOW_SIMULATION:
+        if place.parts[0] in {"simulation", *KNOW_SIMULATION}:
             continue
         for module in imports(path, package):
             assert not within(module, {"gammalearn.simulation"}), f"{place} imports {module}"
@@ -159,10 +165,37 @@ def test_simulated_events_are_data_like_any(package):
 def test_no_room_leans_on_the_baseline(package):
     for path in package.rglob("*.py"):
         place = path.relative_to(package)
-        if place.parts[0] == "baseline" or str(place) in KNOW_BASELINE:
+        if place.parts[0] in {"baseline", *KNOW_BASELINE}:
             continue
         for module in imports(path, package):
             assert not within(module, {"gammalearn.baseline"}), f"{place} imports {module}"
+
+
+def test_nobody_leans_on_the_command_line(package):
+    for path in package.rglob("*.py"):
+        place = path.relative_to(package)
+        if place.parts[0] not in {"cli", "__main__.py"}:
+            for module in imports(path, package):
+                assert not within(module, {"gammalearn.cli"}), f"{place} imports {module}"
+
+
+def test_a_command_does_not_know_the_others(package):
+    """So that a new one touches its own file, and the list of all in program.py."""
+    stems = {path.stem for path in (package / "cli").glob("*.py")}
+    commands = stems - SHARED_BY_COMMANDS - {"__init__", "logs", "program", "words"}
+    assert "predict" in commands
+    for name in commands | SHARED_BY_COMMANDS:
+        others = {f"gammalearn.cli.{other}" for other in stems - SHARED_BY_COMMANDS - {name}}
+        for module in imports(package / "cli" / f"{name}.py", package):
+            assert not within(module, others), f"{name} imports {module}"
+
+
+def test_functions_of_the_command_line_are_short(package):
+    for path in sorted((package / "cli").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef):
+                length = node.end_lineno - node.lineno + 1
+                assert length <= LONGEST, f"{path.name}: {node.name} has {length} lines"
 
 
 def test_no_room_for_odds_and_ends(package):

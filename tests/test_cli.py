@@ -19,7 +19,8 @@ from astropy.table import QTable
 from ctapipe.io import TableLoader
 
 from gammalearn import __version__, experiment, export
-from gammalearn.cli import _with_command, main
+from gammalearn.cli import main
+from gammalearn.cli.words import with_command
 from gammalearn.errors import OutputError
 from gammalearn.folder import check_folder, opened_folder
 from gammalearn.settings import SimulationSettings
@@ -457,7 +458,7 @@ def test_help_and_version(capsys):
     ],
 )
 def test_settings_are_short_for_run_settings(arguments, expected):
-    assert _with_command(arguments, {"run", "predict", "evaluate", "info"}) == expected
+    assert with_command(arguments, {"run", "predict", "evaluate", "info"}) == expected
 
 
 @pytest.mark.parametrize(

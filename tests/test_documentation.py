@@ -12,7 +12,8 @@ import torch
 import yaml
 
 from gammalearn import settings
-from gammalearn.cli import _with_command, _with_values, make_parsers
+from gammalearn.cli import make_parsers
+from gammalearn.cli.words import with_command, with_values
 from gammalearn.settings_reading import override
 from gammalearn.tasks import available_tasks
 
@@ -87,7 +88,7 @@ def test_commands_are_understood(pages):
     found = 0
     for text in pages.values():
         for words in commands(text):
-            arguments = parser.parse_args(_with_values(_with_command(words, names)))
+            arguments = parser.parse_args(with_values(with_command(words, names)))
             changes = [
                 change
                 for change in getattr(arguments, "set", [])

@@ -11,7 +11,8 @@ import yaml
 from astropy.table import QTable
 
 from gammalearn import sweep as sweeps
-from gammalearn.cli import _with_command, _with_values, main, make_parsers
+from gammalearn.cli import main, make_parsers
+from gammalearn.cli.words import with_command, with_values
 from gammalearn.errors import SettingsError, SweepError
 from gammalearn.settings_reading import load_experiment, override
 from gammalearn.sweep import Sweep, in_words, run_all, slurm_script, summarise
@@ -239,7 +240,7 @@ def commands(script):
 
 def parsed(words):
     parser, names = make_parsers()
-    return parser.parse_args(_with_values(_with_command(words, names)))
+    return parser.parse_args(with_values(with_command(words, names)))
 
 
 def bash_accepts(path):

@@ -1,0 +1,45 @@
+"""``gammalearn info``."""
+
+import argparse
+from pathlib import Path
+
+from ..own_modules import import_modules
+from ..printable import tell
+from .command import USER_ERROR, Command
+from .messages import tell_error
+from .options import add_imports
+
+__all__ = ["INFO"]
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "file",
+        metavar="FILE",
+        nargs="+",
+        help="DL1 file, DL2 file, checkpoint, or name of a shipped network",
+    )
+    add_imports(parser)
+
+
+def info(arguments: argparse.Namespace) -> int:
+    """Describe a DL1 file, a DL2 file or a network; print a table for several DL1 files."""
+    from ..finding import check_file
+    from ..models import find_checkpoint, names_network
+
+    if len(arguments.file) == 1:
+        # Of several, those that are there are described.
+        (path,) = arguments.file
+        (find_checkpoint if names_network(path) else check_file)(path)
+    import_modules(arguments.imports)
+    from ..info import describe
+
+    text, errors = describe([Path(path) for path in arguments.file])
+    if text:
+        tell(text)
+    for error in errors:
+        tell_error(error, arguments.verbose)
+    return USER_ERROR if errors else 0
+
+
+INFO = Command(info, _add_arguments)

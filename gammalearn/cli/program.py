@@ -1,0 +1,128 @@
+"""The program ``gammalearn``: the list of its commands, and how one of them is carried out."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from .. import __version__
+from ..errors import GammaLearnError, SettingsError
+from ..printable import tell
+from .baseline import BASELINE
+from .command import INTERRUPTED, USER_ERROR, Command
+from .compare import COMPARE
+from .evaluate import EVALUATE
+from .export import EXPORT
+from .info import INFO
+from .logs import configure_logging
+from .lr_range import LR_RANGE
+from .messages import tell_error
+from .models import MODELS
+from .predict import PREDICT
+from .run import RUN
+from .show import SHOW
+from .simulate import SIMULATE
+from .slim import SLIM
+from .sweep import SWEEP
+from .words import with_command, with_values
+
+__all__ = ["COMMANDS", "main", "make_parsers"]
+
+#: All commands, in the order of the help.
+COMMANDS = (
+    RUN,
+    BASELINE,
+    SWEEP,
+    LR_RANGE,
+    PREDICT,
+    EVALUATE,
+    COMPARE,
+    SIMULATE,
+    INFO,
+    SHOW,
+    EXPORT,
+    MODELS,
+    SLIM,
+)
+
+EPILOG = """\
+examples:
+  gammalearn experiment_settings/lst_stereo.py --output runs/first
+  gammalearn experiment_settings/lst_mono.py --set data.train='["my/*.dl1.h5"]'
+  gammalearn predict runs/first/checkpoints/best.ckpt my/*.dl1.h5 -o dl2
+  gammalearn models
+  gammalearn evaluate dl2/*.dl2.h5 -o evaluation
+  gammalearn baseline experiment_settings/lst_stereo.py -o runs/baseline
+  gammalearn compare runs/lst_stereo runs/lst_mono -o comparison
+  gammalearn simulate --particle gamma --n-showers 1000 --energy 50GeV 5TeV -o my/gamma.dl1.h5
+  gammalearn sweep my.py --grid training.learning_rate=1e-3,3e-4 --seeds 5 -o sweep
+  gammalearn lr-range experiment_settings/lst_stereo.py -o lr_range
+  gammalearn info my/*.dl1.h5
+  gammalearn show my/gamma.dl1.h5 --event 1203 -o event.png
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser, commands = make_parsers()
+    if not words:
+        parser.print_help()
+        return 0
+    try:
+        words = with_command(words, commands)
+    except SettingsError as error:
+        tell_error(error, verbose=0)
+        return USER_ERROR
+    arguments = parser.parse_args(with_values(words))
+    configure_logging(arguments.verbose, arguments.quiet)
+    command: Command = arguments.command
+    try:
+        status = command.run(arguments)
+    except GammaLearnError as error:
+        tell_error(error, arguments.verbose)
+        return USER_ERROR
+    except KeyboardInterrupt as interrupt:
+        hint = str(interrupt) or command.interrupted
+        tell(f"gammalearn: interrupted{hint}.", sys.stderr)
+        # Another signal than Ctrl-C has a status of its own.
+        return getattr(interrupt, "status", INTERRUPTED)
+    return status or 0
+
+
+def make_parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """The parser of the command line, and that of each command by its name."""
+    parser = argparse.ArgumentParser(
+        prog="gammalearn",
+        description="Deep-learning event reconstruction for Cherenkov telescopes.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"gammalearn {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    common = _common_options()
+    for command in COMMANDS:
+        sub = commands.add_parser(
+            command.name,
+            parents=[common],
+            help=command.description.rstrip("."),
+            description=command.description,
+        )
+        sub.set_defaults(command=command)
+        command.add_arguments(sub)
+    return parser, commands.choices
+
+
+def _common_options() -> argparse.ArgumentParser:
+    """The options of all commands."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "-v",
+        "--verbose",
+        action="count",
+        default=0,
+        help="print more messages; -vv also prints tracebacks",
+    )
+    common.add_argument(
+        "-q", "--quiet", action="store_true", help="print errors only, no progress bars"
+    )
+    return common

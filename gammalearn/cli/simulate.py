@@ -1,0 +1,66 @@
+"""``gammalearn simulate``."""
+
+import argparse
+
+from ..printable import tell
+from .command import Command
+from .options import add_overwrite, count
+
+__all__ = ["SIMULATE"]
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_settings(parser)
+    parser.add_argument(
+        "-j",
+        "--processes",
+        metavar="N",
+        type=count,
+        help="number of processes (default: all cores)",
+    )
+    add_overwrite(parser, "FILE if it exists")
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    """Add an option for each setting of a simulation."""
+    from ..settings import SimulationSettings
+
+    for name, field in SimulationSettings.model_fields.items():
+        words = " ".join(field.description.split()).replace("``", "").replace("%", "%%")
+        known = (
+            "" if field.default is None or field.is_required() else f" (default: {field.default})"
+        )
+        parser.add_argument(
+            *(["-o"] if name == "output" else []),
+            f"--{name.replace('_', '-')}",
+            required=field.is_required(),
+            help=words.rstrip(".") + known,
+            **({"metavar": "FILE"} if name == "output" else {}),
+            **({"nargs": 2, "metavar": ("MIN", "MAX")} if name == "energy" else {}),
+        )
+
+
+def simulate(arguments: argparse.Namespace) -> None:
+    """Simulate showers and telescopes and write a DL1 file."""
+    from ..settings import SimulationSettings
+    from ..settings_reading import read_simulation
+
+    given = {
+        name: value
+        for name, value in vars(arguments).items()
+        if name in SimulationSettings.model_fields and value is not None
+    }
+    settings = read_simulation(given, "gammalearn simulate")
+    from ..cores import usable_cores
+    from ..simulation import simulate
+
+    path = simulate(
+        settings,
+        processes=arguments.processes or usable_cores(),
+        overwrite=arguments.overwrite,
+        progress=not arguments.quiet,
+    )
+    tell(path)
+
+
+SIMULATE = Command(simulate, _add_arguments, interrupted="; no file was written")

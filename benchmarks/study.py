@@ -5,6 +5,7 @@
     python benchmarks/study.py run --contenders lst4_stereo lst4_mono
     python benchmarks/study.py run --learning-curve        # also with 1/16 to 1/2 of the events
     python benchmarks/study.py page                        # from the runs that are there
+    python benchmarks/study.py page --add                  # also keeps what the page has of others
 
 A contender is a settings file of experiment_settings/study. GAMMALEARN_STUDY (small or full) says
 how many showers are simulated and how many epochs are trained. Each contender is trained in a
@@ -31,7 +32,7 @@ import numpy as np
 import torch
 from astropy.table import QTable
 from engine import machine
-from study_page import make_page
+from study_making import add_to_page, make_page
 
 from gammalearn.baseline.hillas_stereo import GEOMETRY, PARAMETERS, hillas_geometry
 from gammalearn.baseline_run import run_baseline
@@ -397,10 +398,12 @@ def page(options) -> None:
     }
     about = {
         "size": size,
-        "command": f"GAMMALEARN_STUDY={size} python benchmarks/study.py page",
+        "command": f"GAMMALEARN_STUDY={size} python benchmarks/study.py page"
+        + " --add" * options.add,
         "machine": machine("cpu"),
     }
-    print(make_page(trainings, curve, options.output, about))
+    make = add_to_page if options.add else make_page
+    print(make(trainings, curve, options.output, about))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -428,6 +431,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     sub = command(page)
     sub.add_argument("-o", "--output", type=Path, default=Path("docs") / "results")
+    sub.add_argument(
+        "--add",
+        action="store_true",
+        help="add contenders to the page that is there, and leave what it says of others",
+    )
 
     options = parser.parse_args(argv)
     try:

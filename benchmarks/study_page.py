@@ -1,7 +1,6 @@
 """The page of the study, in words and tables."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 import astropy.units as u
 import numpy as np
@@ -10,28 +9,18 @@ from study_results import (
     BASELINE,
     BRIGHT,
     BY_ENERGY,
-    HILLAS,
     LONGER,
     LST1,
     MONO,
     REFERENCES,
     STEREO,
     TRUE_GEOMETRY,
-    Pictures,
-    compare_contenders,
-    learning_curves,
     picture_name,
-    sensitivities,
 )
 
-from gammalearn.errors import EvaluationError
-from gammalearn.evaluation.report.pictures import picture_style
-from gammalearn.evaluation.report.provenance import versions
 from gammalearn.evaluation.report.reference_curves import reference_curve, reference_sources
-from gammalearn.evaluation.report.results import write_numbers
-from gammalearn.writing import write_whole
 
-__all__ = ["compose", "make_page", "with_error"]
+__all__ = ["compose", "with_error"]
 
 #: Statistic → title and what it is multiplied with in the tables.
 SHOWN = {
@@ -66,69 +55,6 @@ ABLATION = (
 ENERGIES = {"100 GeV": 0.1, "1 TeV": 1.0}
 
 NONE = "–"
-
-
-def make_page(
-    trainings: Sequence, curve: Mapping[str, Sequence], output: Path, about: Mapping[str, str]
-) -> Path:
-    """Write the page, its numbers and its pictures.
-
-    Parameters
-    ----------
-    trainings : sequence of study.Training
-        All contenders; those that are not complete are named as such.
-    curve : mapping of str to sequence of study.Training
-        Points of the learning curves, by contender.
-    output : Path
-        Gets ``stereo_vs_mono.md``, ``study.json`` and the folder ``study``.
-    about : mapping
-        ``size``, ``command`` and ``machine``.
-
-    Returns
-    -------
-    Path
-        The page.
-
-    Raises
-    ------
-    EvaluationError
-        If fewer than two contenders are complete.
-    """
-    complete = [training for training in trainings if training.state == "complete"]
-    if len(complete) < 2:
-        raise EvaluationError(
-            f"The page compares two contenders at least, and {len(complete)} of {len(trainings)} "
-            f"are complete in '{trainings[0].output.parent}'; run the study first."
-        )
-    pictures = Pictures(output / "study")
-    with picture_style():
-        numbers = {
-            **about,
-            "versions": versions(),
-            "contenders": {training.name: _describe(training) for training in trainings},
-            **compare_contenders(complete, pictures),
-            "sensitivity": sensitivities(complete, pictures),
-            "learning_curve": learning_curves(complete, curve, pictures),
-        }
-    pictures.remove_others()
-    numbers = write_numbers(numbers, output / "study.json")
-    path = output / "stereo_vs_mono.md"
-    text = "\n\n".join(compose(numbers)) + "\n"
-    write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
-    return path
-
-
-def _describe(training) -> dict:
-    settings = training.experiment_of_run.training
-    learnt = {"seed": settings.seed, "epochs": settings.epochs}
-    if training.name in (BASELINE, TRUE_GEOMETRY):
-        del learnt["epochs"]
-    return {
-        "description": training.description,
-        "state": training.state,
-        **({} if training.name == HILLAS else learnt),
-        **training.record,
-    }
 
 
 def compose(numbers: Mapping) -> list[str]:
@@ -449,6 +375,12 @@ def _provenance(numbers: Mapping) -> list[str]:
         f"`{numbers['command']}` made it, on {numbers['machine']}, with {made}. All numbers are in "
         "[study.json](study.json). The bootstrap has 500 resamples and the seed 0.",
     ]
+    for more in numbers.get("added", ()):
+        names = ", ".join(f"`{name}`" for name in more["contenders"])
+        parts.append(
+            f"`{more['command']}` added {names} later, on {more['machine']}. They are in the "
+            "tables, and in none of the pictures."
+        )
     commands = [
         f"- `{about['command']}`" for about in numbers["contenders"].values() if "command" in about
     ]

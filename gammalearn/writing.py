@@ -125,6 +125,11 @@ def _lock(lock: Path, what: Path) -> int:
     while True:
         try:
             descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        except FileNotFoundError as error:
+            raise OutputError(
+                f"'{what}' cannot be written, as the folder '{lock.parent}' does not exist; make "
+                "it, or give another place."
+            ) from error
         except OSError as error:
             raise OutputError(f"'{what}' cannot be written ({error.strerror}).") from error
         try:

@@ -334,7 +334,7 @@ def test_a_full_disk_is_one_sentence(data_dir, tmp_path, share):
     room = int(share * whole.stat().st_size)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
     try:
-        with pytest.raises(OutputError, match="a.dl2.h5' cannot be written: .*disk full"):
+        with pytest.raises(OutputError, match=r"a.dl2.h5' cannot be written \(.*disk full"):
             write_dl2(index, tasks, outputs, path, experiment)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -152,6 +152,56 @@ def test_the_learning_curve_and_what_is_not_known(page):
     assert "There is no sensitivity" in text
 
 
+class TestAdding:
+    """A page of two contenders gets a third one, when one of the two has no run any more."""
+
+    @pytest.fixture
+    def make(self, study, runs, tmp_path, monkeypatch):
+        monkeypatch.setattr(study.Training, "n_gammas", lambda _: 1600)
+        monkeypatch.setattr(
+            Figure, "savefig", lambda _, path, **__: Image.new("RGB", (1, 1)).save(path)
+        )
+
+        def make(number, names, *options):
+            folder = tmp_path / f"runs {number}"
+            folder.mkdir()
+            for name, run in names.items():
+                (folder / name).symlink_to(runs / run)
+            words = ["page", "--runs", str(folder), "-o", str(tmp_path / "out"), *options]
+            return study.main(words), tmp_path / "out"
+
+        return make
+
+    def test_others_stay(self, make, page):
+        _, _, whole = page
+        assert make(1, {name: name for name in ("baseline", "lst4_stereo", "lst4_mono")})[0] == 0
+        added = {name: name for name in ("baseline", "lst4_stereo", "conv5_stereo")}
+        status, output = make(2, added, "--add")
+        assert status == 0
+        numbers = json.loads((output / "study.json").read_text("utf-8"))
+        for name in ("lst4_mono, mean of telescopes", "conv5_stereo"):
+            figure = numbers["totals"]["angular_resolution_68"][name]
+            wanted = whole["totals"]["angular_resolution_68"][name]
+            assert figure["value"] == wanted["value"]
+            assert figure["over"]["baseline"] == wanted["over"]["baseline"]
+        assert list(numbers["contenders"]) == list(whole["contenders"])
+        assert numbers["contenders"]["conv5_stereo"]["state"] == "complete"
+        text = (output / "stereo_vs_mono.md").read_text("utf-8")
+        assert "page --add` added `conv5_stereo` later" in text
+        named = re.findall(r"\]\((study/[^)]*)\)", text)
+        assert {f"study/{path.name}" for path in (output / "study").iterdir()} == set(named)
+
+    def test_other_networks_are_refused(self, make, capsys):
+        assert make(1, {"baseline": "baseline", "lst4_stereo": "lst4_stereo"})[0] == 0
+        # What is called baseline now has the directions of another one.
+        others = {"baseline": "conv5_stereo", "lst4_stereo": "lst4_stereo"}
+        status, output = make(2, others, "--add")
+        assert status == 2
+        assert "make the whole page again, without --add" in capsys.readouterr().err
+        numbers = json.loads((output / "study.json").read_text("utf-8"))
+        assert "added" not in numbers
+
+
 def test_fewer_than_two_contenders_are_no_comparison(study, runs, tmp_path, capsys):
     (tmp_path / "lst4_stereo").symlink_to(runs / "lst4_stereo")
     assert study.main(["page", "--runs", str(tmp_path), "-o", str(tmp_path / "out")]) == 2

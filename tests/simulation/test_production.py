@@ -92,9 +92,9 @@ def test_a_file_is_not_replaced_by_accident(make, tmp_path):
         make("folder.h5", options={"overwrite": True})
 
 
-def test_a_file_that_cannot_be_written_is_one_sentence(make, tmp_path):
+def test_a_folder_that_cannot_be_made_is_one_sentence(make, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="file/toy.dl1.h5' cannot be written"):
+    with pytest.raises(OutputError, match="file' cannot be made"):
         make("file/toy.dl1.h5")
 
 

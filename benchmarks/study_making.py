@@ -52,6 +52,7 @@ def make_page(
     EvaluationError
         If fewer than two contenders are complete.
     """
+    _complete(trainings)
     pictures = Pictures(output / "study")
     numbers = _numbers(trainings, curve, pictures, about)
     pictures.remove_others()
@@ -118,15 +119,20 @@ def _merged(there: Mapping, found: Mapping) -> dict:
     }
 
 
-def _numbers(
-    trainings: Sequence, curve: Mapping[str, Sequence], pictures: Pictures, about: Mapping
-) -> dict:
+def _complete(trainings: Sequence) -> list:
     complete = [training for training in trainings if training.state == "complete"]
     if len(complete) < 2:
         raise EvaluationError(
             f"The page compares two contenders at least, and {len(complete)} of {len(trainings)} "
             f"are complete in '{trainings[0].output.parent}'; run the study first."
         )
+    return complete
+
+
+def _numbers(
+    trainings: Sequence, curve: Mapping[str, Sequence], pictures: Pictures, about: Mapping
+) -> dict:
+    complete = _complete(trainings)
     with picture_style():
         return {
             **about,

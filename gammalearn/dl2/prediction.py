@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import numpy as np
 import torch
@@ -69,7 +70,7 @@ def predict_outputs(
         desc=f"Reconstructing {index.files[0].name}",
         disable=not progress,
     )
-    with bar:
+    with closing(dataset), bar:
         for number, batch in enumerate(read_ahead(event_loader(dataset, batch_size, workers))):
             if number == max_batches:
                 break
@@ -77,7 +78,6 @@ def predict_outputs(
             for name, output in predicted.items():
                 outputs[name][batch.index.numpy()] = output.float().cpu().numpy()
             bar.update(batch.n_events)
-    dataset.close()
     return outputs
 
 

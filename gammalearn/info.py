@@ -159,7 +159,7 @@ def _table(summaries: Sequence[dict]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     learnable = _learnable(particles, cameras, images, several)
-    lines += ["", *_lines("Can be learnt from", learnable)]
+    lines += ["", *_lines("Can be learned", learnable)]
     if faults:
         lines += ["", *_lines("Faults, whose events or images do not count", faults)]
     return "\n".join(lines)
@@ -294,7 +294,7 @@ def _describe_card(name: str, card: ModelCard) -> str:
     values = {
         "purpose": card.purpose,
         "telescopes": card.telescopes,
-        "learnt from": f"{numbers} events: {card.events.description}",
+        "trained on": f"{numbers} events: {card.events.description}",
         **_simulations(card.events.simulation),
         "training": f"{card.training.hours:g} h on {card.training.machine}, seed "
         f"{card.training.seed}, {card.training.date}",
@@ -426,7 +426,7 @@ def _telescopes(file) -> dict:
         focal_length = telescope.optics.equivalent_focal_length
         fault = _not_learnable(CameraType.from_geometry(telescope.camera.geometry, focal_length))
         if fault:
-            values[f"  {telescope} cannot be learnt from"] = fault
+            values[f"  {telescope} cannot be used"] = fault
     return values
 
 

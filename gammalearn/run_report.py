@@ -27,7 +27,7 @@ def shared_files(train_files, test_files) -> list[str]:
         return []
     return [
         f"{len(shared)} of the {len(test_files)} test files are training files too "
-        f"({min(shared).name} among them): the figures are in part of events that were learnt from."
+        f"({min(shared).name} among them), so the figures are in part those of training events."
     ]
 
 
@@ -83,7 +83,9 @@ def report_sections(
                 "training events": summary["training_events"],
                 "validation events": summary["validation_events"],
                 **{f"events of {name}s": n for name, n in summary["events"].items()},
-                **{f"events learnt by {name}": n for name, n in summary["events_by_task"].items()},
+                **{
+                    f"training events of {name}": n for name, n in summary["events_by_task"].items()
+                },
                 "cameras": ", ".join(camera.name for camera in index.cameras),
                 "seed": experiment.training.seed,
                 **{package: version(package) for package in ("torch", "lightning")},
@@ -156,8 +158,8 @@ def baseline_section(learnt: Mapping[str, Sequence]) -> ReportSection:
     """What the report says of the trees of a baseline, see :meth:`Baseline.describe`."""
     return ReportSection(
         title="Boosted trees",
-        text="What scikit-learn's HistGradientBoosting has learnt. Hyper-parameters are those with "
-        "the best result for showers that were not learnt from (cross-validation).",
+        text="The trees of scikit-learn's HistGradientBoosting. The hyper-parameters gave the best "
+        "result for showers that the trees had not seen (cross-validation).",
         heading=["Quantity", "Events or images", "Showers", "Hyper-parameters", "Result"],
         table=learnt,
     )

@@ -678,8 +678,8 @@ class TrainingSettings(Settings):
     def _frozen_parts_have_learnt(self):
         if self.frozen and self.initial is None:
             raise ValueError(
-                f"frozen={self.frozen} would keep weights that have learnt nothing; set initial to "
-                "a checkpoint to begin with"
+                f"frozen={self.frozen} would keep random weights; set initial to a checkpoint to "
+                "begin with"
             )
         return self
 

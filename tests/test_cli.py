@@ -411,7 +411,7 @@ def test_info(stereo, dl1, capsys):
 
 def test_info_on_several_files_is_a_table(dl1, capsys):
     assert gammalearn("info", dl1("proton_run202_prod5"), dl1("gamma_lsts_run7_7.0.0")) == 0
-    assert "Can be learnt from" in capsys.readouterr().out
+    assert "Can be learned" in capsys.readouterr().out
 
 
 def test_show(dl1, tmp_path, capsys):
@@ -999,7 +999,7 @@ def test_another_network_to_begin_with(run, stereo, tmp_path, refused):
         run(tmp_path / "out", settings=["training.initial=no.ckpt"]), "'no.ckpt' does not exist"
     )
     assert run(tmp_path / "out", settings=[*settings, "training.frozen=[encoders]"]) == 0
-    assert "learnt before" in (tmp_path / "out" / "report.html").read_text()
+    assert "trained before" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_a_run_that_is_told_to_end(run, tmp_path, slurm, monkeypatch, capsys):

@@ -68,7 +68,7 @@ def test_table_of_files(file):
         f"dl1_{PROTONS}_1tel.h5 lstchain DL1 1 LST LSTS-design {noise[2]} 2 proton "
         "0.132 to 8.5 alt 70.0, az 0.0 deg",
         "",
-        "Can be learnt from",
+        "Can be learned",
         "mono 21 images of LSTS-design, 30 images of FlashCam",
         "stereo 10 events of two or more images",
         "energy, direction, impact 4 gammas",
@@ -134,7 +134,7 @@ def test_goes_on_after_a_bad_file(file, tmp_path, capsys):
     files = [text, file(GAMMAS), tmp_path / "none.h5", cut, file(PROTONS)]
     assert main(["info", *map(str, files)]) == 2
     told = capsys.readouterr()
-    assert "4 gamma" in told.out and "6 proton" in told.out and "Can be learnt from" in told.out
+    assert "4 gamma" in told.out and "6 proton" in told.out and "Can be learned" in told.out
     errors = told.err.splitlines()
     assert len(errors) == 3 and all(line.startswith("gammalearn: ") for line in errors)
     for path in (text, cut, tmp_path / "none.h5"):
@@ -264,7 +264,7 @@ class TestOtherCameras:
     def test_modules_with_gaps_are_learnt_from(self, with_geometry, tmp_path, capsys):
         path = with_geometry(self.modules, "square")
         assert main(["info", str(path)]) == 0
-        assert "cannot be learnt from" not in capsys.readouterr().out
+        assert "cannot be used" not in capsys.readouterr().out
         text, _ = describe([path, path])
         assert "mono 26 images of LSTS-design" in words(text)
         (tmp_path / "x.yaml").write_text(
@@ -280,7 +280,7 @@ class TestOtherCameras:
         path = with_geometry(self.outer_ring, "hexagon")
         reason = "pixels are of several sizes (the largest has 4.0 times the area of the smallest)"
         assert main(["info", str(path)]) == 0
-        (line,) = (said for said in words(capsys.readouterr().out) if "cannot be learnt" in said)
+        (line,) = (said for said in words(capsys.readouterr().out) if "cannot be used" in said)
         assert reason in line
         text = words(describe([path, path])[0])
         assert "mono no: no camera can be used" in text
@@ -288,5 +288,5 @@ class TestOtherCameras:
         (tmp_path / "x.yaml").write_text(f"data: {{train: ['{path}'], test: ['{path}']}}")
         assert main(["run", str(tmp_path / "x.yaml"), "-o", str(tmp_path / "out")]) == 2
         said = capsys.readouterr().err
-        assert f"Camera LSTS-design in '{path}' cannot be learnt from: Its {reason}" in said
+        assert f"Camera LSTS-design in '{path}' cannot be used: Its {reason}" in said
         assert "data.telescopes" in said and "Traceback" not in said

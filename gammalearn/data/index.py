@@ -321,7 +321,7 @@ class _Merged:
             camera.grid  # noqa: B018  a camera without a lattice is to fail here, by name
         except LatticeError as error:
             raise CameraError(
-                f"Camera {camera.name} in '{path}' cannot be learnt from: {error} Leave its "
+                f"Camera {camera.name} in '{path}' cannot be used: {error} Leave its "
                 "telescopes out with data.telescopes."
             ) from error
         names = {known.name for known in self.cameras}

@@ -113,7 +113,7 @@ def prepare(
     words, anew = in_words(summarise(experiment, index.cameras, tasks)), {}
     if begins and settings.initial is not None:
         learnt, anew = begin_with(network, index.cameras, experiment, settings.initial)
-        words[f"learnt before ({settings.initial})"] = ", ".join(learnt)
+        words[f"trained before ({settings.initial})"] = ", ".join(learnt)
         words["begins anew"] = ", ".join(f"{part} ({why})" for part, why in anew.items()) or "none"
     frozen = freeze(network, settings.frozen, list(anew))
     if frozen:

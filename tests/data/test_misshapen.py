@@ -170,7 +170,7 @@ class TestGeometry:
         (tmp_path / "x.yaml").write_text(f"data: {{train: ['{path}'], test: ['{path}']}}")
         assert main(["run", str(tmp_path / "x.yaml"), "-o", output]) == 2
         said = capsys.readouterr().err
-        assert "cannot be learnt from: Pixel positions are finite" in said
+        assert "cannot be used: Pixel positions are finite" in said
         assert "Traceback" not in said
 
 

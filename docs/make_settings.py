@@ -1,6 +1,6 @@
 """Writes reference/settings.md, the reference of all settings, from the settings' own words.
 
-Run it after a change of gammalearn/settings.py: ``python docs/make_settings.py``.
+Run it after a change of gammalearn/settings: ``python docs/make_settings.py``.
 """
 
 import types
@@ -43,7 +43,7 @@ INTRODUCTION = """\
 
 An experiment is a Python file that defines `experiment = Experiment(...)`, or a YAML file with the
 same keys. `--set section.name=value` changes a setting on the command line. An error about a wrong
-key or value names its path. This page is made from gammalearn/settings.py.
+key or value names its path. This page is made from gammalearn/settings.
 """
 
 

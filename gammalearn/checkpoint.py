@@ -126,7 +126,7 @@ def load_checkpoint(path: str | Path) -> TrainedNetwork:
     if isinstance(ours, dict) and "settings" in ours and ours.get("format", 1) != FORMAT:
         raise CheckpointError(
             f"'{path}' is of another version of GammaLearn, whose networks see telescopes in "
-            "another frame; train the network anew, or use the version that made it."
+            "another frame; train the network again, or use the version that made it."
         )
     try:
         return _rebuild(state, path)

@@ -33,6 +33,6 @@ def check_workers(workers: int) -> None:
     most = max(MOST_PER_CORE * usable_cores(), ALWAYS_ALLOWED)
     if workers > most:
         raise SettingsError(
-            f"training.workers={workers} asks for more processes than {usable_cores()} processor "
-            f"core(s) have a use for; set at most {most}."
+            f"training.workers={workers} is more than {usable_cores()} processor "
+            f"core(s) can use; set at most {most}."
         )

@@ -43,7 +43,7 @@ def check_is_readable(file: tables.File, path: Path, kind: str) -> None:
         only = "" if IMAGES in file else "holds image parameters only, and "
         raise InputFileError(
             f"'{path}' {only}is in the data model {version} of an old ctapipe, where {OLDEST} is "
-            "the first that is read; make it anew from the raw data, with ctapipe-process "
+            "the first that is read; make it again from the raw data, with ctapipe-process "
             "--write-images --write-parameters."
         )
     missing = next((node for node in (f"{INSTRUMENT}/subarray", TRIGGER) if node not in file), None)
@@ -77,7 +77,7 @@ def check_is_table(file: tables.File, path: Path, node: str) -> None:
     if node in file and not isinstance(file.get_node(node), tables.Table):
         raise InputFileError(
             f"'{path}' is written by pandas: its {node} is a data frame in pandas' own layout, "
-            "not a table as lstchain's; write it anew with lstchain.io.write_dataframe."
+            "not a table as lstchain's; write it again with lstchain.io.write_dataframe."
         )
 
 

@@ -92,8 +92,8 @@ def _checked_attribute(get):
             return get(self, name)
         except _Refused as refused:
             raise InputFileError(
-                f"{_place(self, name)} holds {refused}, not a plain value; nothing that a file "
-                "brings along is run. Remove the attribute, or leave the file out."
+                f"{_place(self, name)} holds {refused}, not a plain value; code in a file never "
+                "runs. Remove the attribute, or leave the file out."
             ) from None
         except UnicodeDecodeError as error:
             raise InputFileError(f"{_place(self, name)} is no text in UTF-8.") from error
@@ -169,8 +169,8 @@ def _check_place(leaf: tables.Leaf) -> None:
         _HDF5.H5Pclose(properties)
     if outside:
         raise InputFileError(
-            f"'{leaf._v_file.filename}': the data of {leaf._v_pathname} lie in another file, out "
-            "of which nothing is read; copy them into this file (h5repack), or leave it out."
+            f"'{leaf._v_file.filename}': the data of {leaf._v_pathname} are in another file, "
+            "which is not read; copy them into this file (h5repack), or leave the file out."
         )
 
 

@@ -178,5 +178,5 @@ def _death(path: Path, exit_code: int) -> InputFileError:
         )
     return InputFileError(
         f"'{path}' is damaged, so that the library that reads it crashes (exit status "
-        f"{exit_code}); make or copy the file anew, or leave it out."
+        f"{exit_code}); make or copy the file again, or leave it out."
     )

@@ -15,7 +15,7 @@ from .errors import GammaLearnError, InputFileError
 from .finding import check_file
 from .plain_pickle import NotPlainError
 
-__all__ = ["exclusive", "open_hdf5", "reading", "reason", "sha256"]
+__all__ = ["exclusive", "open_hdf5", "reading", "sha256"]
 
 
 # Before any file is opened: all that open one import this.
@@ -35,14 +35,6 @@ def sha256(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise InputFileError(f"'{path}' cannot be read: {error.strerror}.") from error
-
-
-def reason(error: OSError | tables.HDF5ExtError) -> str:
-    """Why a file could not be written, in words for an error."""
-    if isinstance(error, tables.HDF5ExtError):
-        # HDF5 keeps to itself what the system said, and a trace may stand before its own words.
-        return f"{str(error).splitlines()[-1].rstrip('.')} (is the disk full?)"
-    return str(error)
 
 
 def open_hdf5(path: Path) -> tables.File:
@@ -101,7 +93,7 @@ def reading(path: Path, what: str):
         raise
     except NotPlainError as error:
         raise InputFileError(
-            f"'{path}' holds {error}, not a plain value; nothing that a file brings along is run. "
+            f"'{path}' holds {error}, not a plain value; code in a file never runs. "
             "Leave the file out."
         ) from error
     except Exception as error:

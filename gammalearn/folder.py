@@ -104,7 +104,7 @@ def check_folder(
     if not overwrite:
         raise OutputError(
             f"The output folder '{folder}' exists; give another one with --output, or --overwrite "
-            "to replace its results, or --resume to go on with its run."
+            "to replace its results, or --resume to continue its run."
         )
     strangers = sorted(p.name for p in folder.iterdir() if p.name not in (*RESULTS, *PARTS))
     if strangers:
@@ -192,8 +192,8 @@ def _read_settings(folder: Path) -> dict:
         settings = None
     if not isinstance(settings, dict):
         raise OutputError(
-            f"{SETTINGS} of '{folder}' is damaged, so that the run there cannot be resumed; begin "
-            "anew with --overwrite."
+            f"{SETTINGS} of '{folder}' is damaged, so that the run there cannot be resumed; start "
+            "again with --overwrite."
         )
     return settings
 

@@ -103,8 +103,8 @@ def check_named(names: Sequence[str], source: str) -> None:
     if missing := [name for name in names if name not in _named]:
         words = " ".join(f"--imports {name}" for name in missing)
         raise UnnamedModuleError(
-            f"{source} needs code of your own, of the module{'s' * (len(missing) > 1)} "
-            f"{', '.join(map(repr, missing))}, which runs only where you name it: add {words}, or "
+            f"{source} needs your own module{'s' * (len(missing) > 1)} "
+            f"{', '.join(map(repr, missing))}. Modules run only if you name them: add {words}, or "
             "give the file, such as --imports path/to/it.py."
         )
 

@@ -2,17 +2,15 @@
 
 import fcntl
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import tables
-
 from .errors import OutputError
-from .files import reason
 
-__all__ = ["claimed", "make_folder", "names_beside", "whole_file", "write_whole"]
+__all__ = ["claimed", "make_folder", "names_beside", "reason", "whole_file", "write_whole"]
 
 #: Seconds that a process waits for another one to end which writes the same. A process that was
 #: killed may take a moment to be gone.
@@ -66,9 +64,8 @@ def whole_file(path: Path) -> Iterator[Path]:
             finally:
                 with suppress(OSError):
                     part.unlink()
-    except (OSError, tables.HDF5ExtError) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else reason(error)
-        raise OutputError(f"The file '{path}' cannot be written ({why}).") from error
+    except _of_writing() as error:
+        raise OutputError(f"The file '{path}' cannot be written ({reason(error)}).") from error
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
@@ -93,6 +90,26 @@ def names_beside(path: Path) -> tuple[Path, Path]:
     """What is beside a file while it is written: its part, and the lock that claims it."""
     # The suffix stays last, as libraries choose the format by it.
     return path.with_name(f".{path.stem}.part{path.suffix}"), path.with_name(f".{path.name}.lock")
+
+
+def _of_writing() -> tuple[type[Exception], ...]:
+    """What is raised where a file cannot be written."""
+    # It is slow to import. Where nobody has done so, it raises nothing.
+    tables = sys.modules.get("tables")
+    return (OSError, tables.HDF5ExtError) if tables else (OSError,)
+
+
+def reason(error: Exception) -> str:
+    """Why a file could not be written, in words for an error.
+
+    Parameters
+    ----------
+    error : OSError or tables.HDF5ExtError
+    """
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    # HDF5 keeps to itself what the system said, and a trace may stand before its own words.
+    return f"{str(error).splitlines()[-1].rstrip('.')} (is the disk full?)"
 
 
 @contextmanager

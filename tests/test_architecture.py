@@ -7,7 +7,7 @@ import pytest
 #: A room and what it must not import, of the package's own and of others'.
 FORBIDDEN = {
     "camera": {"gammalearn", "torch", "lightning"},
-    "settings.py": {"gammalearn", "torch", "lightning", "ctapipe"},
+    "settings": {"gammalearn", "torch", "lightning", "ctapipe"},
     "settings_reading.py": {"gammalearn", "torch", "lightning", "ctapipe"},
     "checkpoint.py": {"gammalearn.training", "gammalearn.dl2", "lightning"},
     "models": {"gammalearn", "torch", "lightning", "ctapipe"},

@@ -261,7 +261,7 @@ class TestRawData:
             del file[TRIGGER]
             new = file.create_dataset(TRIGGER, shape, dtype, external=outside)
             new.attrs.update(attributes)
-        assert f"the data of {TRIGGER} lie in another file" in refused(command, path)
+        assert f"the data of {TRIGGER} are in another file" in refused(command, path)
 
     def test_of_other_data_sets(self, altered, refused, dl1):
         h5py = pytest.importorskip("h5py")
@@ -272,7 +272,7 @@ class TestRawData:
             layout[:] = h5py.VirtualSource(str(dl1), TRIGGER, old.shape, old.dtype)
             del file[TRIGGER]
             file.create_virtual_dataset(TRIGGER, layout)
-        assert f"the data of {TRIGGER} lie in another file" in refused("info", path)
+        assert f"the data of {TRIGGER} are in another file" in refused("info", path)
 
 
 @pytest.mark.parametrize(

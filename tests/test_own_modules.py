@@ -110,7 +110,7 @@ def test_a_checkpoint_imports_nothing_by_itself(checkpoint, file, tmp_path, caps
     monkeypatch.syspath_prepend(checkpoint.parents[2])
     assert gammalearn("predict", checkpoint, file, "-o", tmp_path / "dl2") == 2
     said = capsys.readouterr().err
-    assert f"The checkpoint '{checkpoint}' needs code of your own, of the module" in said
+    assert f"The checkpoint '{checkpoint}' needs your own module" in said
     assert "add --imports my_module" in said
     assert "my_module" not in sys.modules
     assert not (tmp_path / "dl2").exists()
@@ -153,7 +153,7 @@ def test_the_settings_of_a_run_run_again_where_modules_are_named(folder, tmp_pat
     settings = folder / "run" / "settings.yaml"
     assert gammalearn(settings, "-o", tmp_path / "again") == 2
     said = capsys.readouterr().err
-    assert f"The settings file '{settings}' needs code of your own" in said
+    assert f"The settings file '{settings}' needs your own module" in said
     assert "my_module" not in sys.modules
     named = ("--imports", folder / "my_module.py")
     assert gammalearn(settings, "-o", tmp_path / "again", "--fast-dev-run", *named) == 0
@@ -163,7 +163,7 @@ def test_the_settings_of_a_run_run_again_where_modules_are_named(folder, tmp_pat
 def test_the_command_line_may_list_only_what_it_names(folder, tmp_path, capsys):
     words = ("--set", "imports=[my_module, this]", "-o", tmp_path / "out")
     assert gammalearn(folder / "experiment.py", *words) == 2
-    assert "--set imports needs code of your own, of the module 'this'" in capsys.readouterr().err
+    assert "--set imports needs your own module 'this'" in capsys.readouterr().err
 
 
 def test_a_class_in_the_experiment_itself_is_of_its_module(tmp_path, file):
@@ -245,7 +245,7 @@ def test_the_plug_in_of_ctapipe_imports_what_its_configuration_names(checkpoint,
     from gammalearn.dl2.reconstructor import GammaLearnReconstructor
 
     subarray = SubarrayDescription.from_hdf(file)
-    with pytest.raises(ToolConfigurationError, match="needs code of your own"):
+    with pytest.raises(ToolConfigurationError, match="needs your own module"):
         GammaLearnReconstructor(subarray, checkpoint=checkpoint)
     named = [str(folder / "my_module.py")]
     GammaLearnReconstructor(subarray, checkpoint=checkpoint, imports=named)

@@ -95,7 +95,7 @@ class CtapipeDL1Reader:
             raise EmptySelectionError(f"'{self.path}' holds no events; leave it out.")
         if IMAGES not in file and PARAMETERS not in file:
             raise InputFileError(
-                f"'{self.path}' holds no DL1 images, nor their parameters; make it anew with "
+                f"'{self.path}' holds no DL1 images, nor their parameters; make it again with "
                 "ctapipe-process --write-images --write-parameters."
             )
 

@@ -64,8 +64,8 @@ def refuse_incomplete(path: Path, faults: Sequence[Fault]) -> None:
     incomplete = [fault.what for fault in faults if fault.incomplete]
     if incomplete:
         raise InputFileError(
-            f"'{path}' is not whole, as the file of a job that was killed: "
-            f"{'; '.join(incomplete)}. Make the file anew, or leave out these events with "
+            f"'{path}' is incomplete, like the file of a job that was killed: "
+            f"{'; '.join(incomplete)}. Make the file again, or leave out these events with "
             "--set data.on_error=skip."
         )
 

@@ -217,9 +217,9 @@ def _pack_rows(reader, tel_id: int, rows: np.ndarray, files: dict) -> int:
             latest = np.abs(np.where(np.isfinite(values), values, 0)).max(initial=0)
             if latest > LATEST_TIME:
                 raise DataError(
-                    f"'{reader.path}': a peak time of telescope {tel_id} is {latest:.6g} ns, and "
-                    f"beyond {LATEST_TIME:g} ns packing loses too much; set data.packed_cache to "
-                    "false."
+                    f"'{reader.path}': a peak time of telescope {tel_id} is {latest:.6g} ns, more "
+                    f"than the {LATEST_TIME:g} ns that the packed cache can store; set "
+                    "data.packed_cache to false."
                 )
         values.astype(DTYPES[name]).tofile(file)
     return n_clipped

@@ -54,7 +54,7 @@ ROUNDING = 1e-4
 
 #: What to do where a file lacks what pixels hold.
 INSTEAD = {
-    "charge": "make the file anew with images",
+    "charge": "make the file again with images",
     "peak_time": "leave peak times out of data.channels",
     "cleaning_mask": "let ctapipe clean the images, with data.cleaning.method",
 }
@@ -209,8 +209,8 @@ def check_shape(path: Path, table: str, columns: Table, names: Sequence[str]) ->
         column = columns[name]
         if column.ndim != 1 or getattr(column, "dtype", np.dtype("O")).kind not in "biuf":
             raise InputFileError(
-                f"'{path}': the column {name} of {table} is to hold one number a row, and holds "
-                f"values of shape {column.shape[1:]} and type {column.dtype}."
+                f"'{path}': the column {name} of {table} must hold one number in each row, but "
+                f"holds values of shape {column.shape[1:]} and type {column.dtype}."
             )
         if name in WHOLE and column.dtype.kind == "f" and np.any(np.asarray(column) % 1 != 0):
             raise InputFileError(
@@ -264,8 +264,8 @@ def check_pixels(path: Path, table: tables.Table, names: Iterable[str], n_pixels
         if column.shape != shape or column.base.kind not in "biuf":
             raise InputFileError(
                 f"'{path}': the column {name} of {table._v_pathname} holds values of shape "
-                f"{column.shape} and type {column.base}, and is to hold numbers of shape {shape}, "
-                f"as the camera is described with {n_pixels} pixels."
+                f"{column.shape} and type {column.base}, but must hold numbers of shape "
+                f"{shape}, because the camera has {n_pixels} pixels."
             )
 
 

@@ -19,10 +19,10 @@ from eventio.file_types import is_eventio
 from eventio.histograms import Histograms
 
 from ..errors import InputFileError, OutputError
-from ..files import exclusive, reading, reason, sha256
+from ..files import exclusive, reading, sha256
 from ..plain_path import with_plain_paths
 from ..printable import tell
-from ..writing import whole_file
+from ..writing import reason, whole_file
 from .cache import cache_entry, cache_folder
 from .ctapipe_dl1 import CtapipeDL1Reader
 from .parameters import by_type, image_processing

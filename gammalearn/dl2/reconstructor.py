@@ -17,8 +17,8 @@ from ..checkpoint import TrainedNetwork, load_checkpoint
 from ..data import EventDataset, EventIndex, columns_of
 from ..data.broken import CalibrationRecord
 from ..data.ctapipe_event import CtapipeEventReader
-from ..data.file_index import chosen_telescopes
 from ..data.parameters import ParameterCalculator
+from ..data.telescopes import chosen_telescopes
 from ..errors import CameraError, GammaLearnError
 from ..files import open_hdf5, reading
 from ..models import find_checkpoint, is_shipped

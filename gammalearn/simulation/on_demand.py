@@ -8,10 +8,11 @@ from pathlib import Path
 
 from ..cores import usable_cores
 from ..errors import InputFileError, OutputError, SettingsError
-from ..files import exclusive, reason
+from ..files import exclusive
 from ..finding import find_files, is_meant
 from ..printable import tell
 from ..settings import SimulationSettings
+from ..writing import reason
 from .record import read_record
 
 __all__ = ["make_missing"]
@@ -132,7 +133,7 @@ def _check_same(settings: SimulationSettings) -> None:
         if name in before and before[name] != value:
             raise SettingsError(
                 f"'{settings.output}' was simulated with other settings ({name} was "
-                f"{before[name]} and is now {value}); delete it to have it made anew, or change "
+                f"{before[name]} and is now {value}); delete it to make it again, or change "
                 "simulation.output."
             )
 

@@ -97,10 +97,12 @@ def begin_with(
             "the same cameras with the same network settings, or leave training.initial out."
         )
     log.info(
-        "Of '%s' come %s%s.",
+        "'%s' gives %s%s.",
         path,
         ", ".join(learnt),
-        "; anew begin " + ", ".join(f"{p} ({why})" for p, why in anew.items()) if anew else "",
+        "; random weights for " + ", ".join(f"{p} ({why})" for p, why in anew.items())
+        if anew
+        else "",
     )
     return learnt, anew
 
@@ -137,8 +139,8 @@ def freeze(network: nn.Module, names: Sequence[str], anew: Sequence[str] = ()) -
         for part in anew:
             if f"{part}.".startswith(f"{name}.") or f"{name}.".startswith(f"{part}."):
                 raise SettingsError(
-                    f"training.frozen={name} would keep {part}, which begins anew, from ever "
-                    "learning; name the parts to freeze one by one."
+                    f"training.frozen={name} would freeze {part}, which starts with random "
+                    "weights; name the parts to freeze one by one."
                 )
         frozen.append(modules[name].requires_grad_(False).eval())
     if not any(parameter.requires_grad for parameter in network.parameters()):

@@ -243,8 +243,8 @@ def check_events(experiment: Experiment, index: EventIndex, tasks: dict[str, Tas
     if not len(validation) and (settings.schedule == "plateau" or settings.early_stopping):
         raise SettingsError(
             f"data.validation_fraction={experiment.data.validation_fraction:g} leaves none of "
-            f"{len(training)} events to validate, which training.schedule='plateau' and "
-            "training.early_stopping need."
+            f"{len(training)} events for the validation, but training.schedule='plateau' and "
+            "training.early_stopping need some."
         )
     if not any(
         np.isfinite(task.targets(index.events[training])).all(axis=1).any()

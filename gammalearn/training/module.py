@@ -353,7 +353,7 @@ class ReconstructionModule(lightning.LightningModule):
             raise SettingsError(
                 f"The training has stopped in epoch {self.current_epoch + 1}, as its loss or "
                 f"gradient was not a finite number in {self.skipped_in_a_row} steps in a row; "
-                f"last.ckpt is from before them: start anew with a training.learning_rate below "
+                f"last.ckpt is from before them: start again with a training.learning_rate below "
                 f"{self.settings.learning_rate:g}, or with training.gradient_clipping."
             )
 
@@ -396,7 +396,7 @@ class ReconstructionModule(lightning.LightningModule):
                 raise CheckpointError(
                     f"The run cannot be resumed: training.schedule='{self.settings.schedule}' was "
                     f"planned for {self.planned_steps} steps, not for {n_steps}; set "
-                    "training.devices and training.nodes as they were, or start anew."
+                    "training.devices and training.nodes as they were, or start again."
                 )
             self.planned_steps = n_steps
         return [optimizer], [build_schedule(self.settings, optimizer, n_steps, n_batches)]

@@ -114,7 +114,9 @@ def prepare(
     if begins and settings.initial is not None:
         learnt, anew = begin_with(network, index.cameras, experiment, settings.initial)
         words[f"trained before ({settings.initial})"] = ", ".join(learnt)
-        words["begins anew"] = ", ".join(f"{part} ({why})" for part, why in anew.items()) or "none"
+        words["starts with random weights"] = (
+            ", ".join(f"{part} ({why})" for part, why in anew.items()) or "none"
+        )
     frozen = freeze(network, settings.frozen, list(anew))
     if frozen:
         words["frozen"] = ", ".join(settings.frozen)

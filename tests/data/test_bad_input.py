@@ -143,9 +143,10 @@ class TestDamageThatKillsTheProcess:
         index.files[0] = crashing
         tasks = build_tasks(experiment.tasks)
         outputs = {name: np.zeros((1, task.n_outputs)) for name, task in tasks.items()}
+        (tmp_path / "dl2").mkdir()
         with pytest.raises(InputFileError, match=f"'{crashing}' is damaged"):
             writer.write_dl2(index, tasks, outputs, tmp_path / "dl2" / "x.dl2.h5", experiment)
-        assert not (tmp_path / "dl2").exists() or not list((tmp_path / "dl2").iterdir())
+        assert list((tmp_path / "dl2").iterdir()) == []
 
 
 def test_negative_charges_stay(altered, make):

@@ -417,7 +417,7 @@ class TestRefused:
         with pytest.raises(InputFileError) as error:
             EventIndex.build([path], DataSettings())
         assert str(error.value) == (
-            f"'{path}' holds no DL1 images (image parameters only); make it anew with "
+            f"'{path}' holds no DL1 images (image parameters only); make it again with "
             "images (ctapipe-process --write-images), or train a network of parameters alone "
             "(network.backbone=none and data.channels=[])."
         )
@@ -425,7 +425,7 @@ class TestRefused:
     def test_pixels_of_a_file_of_parameters(self, dl1):
         with (
             CtapipeDL1Reader(dl1("proton_run202_prod5.params_only")) as reader,
-            pytest.raises(InputFileError, match="holds no DL1 images; make the file anew"),
+            pytest.raises(InputFileError, match="holds no DL1 images; make the file again"),
         ):
             reader.pixels(1, np.arange(1), ["charge"])
 

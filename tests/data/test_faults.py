@@ -249,7 +249,7 @@ class TestFilesOfKilledJobs:
 
         lost = []
         path = altered(PROTONS, cut)
-        with pytest.raises(InputFileError, match=f"'{path}' is not whole.*{words}.*on_error="):
+        with pytest.raises(InputFileError, match=f"'{path}' is incomplete.*{words}.*on_error="):
             EventIndex.build([path], DataSettings())
         index = EventIndex.build([path], SKIP)
         assert_left_out(index, whole, [ids(whole).index(lost[0])])
@@ -351,8 +351,8 @@ class TestColumnsOfTruth:
         ("dtype", "words"),
         [
             (("energy", "<f8"), "has no column true_energy"),
-            (("true_energy", "<f8", (2,)), "true_energy .* is to hold one number a row"),
-            (("true_energy", "S5"), "true_energy .* is to hold one number a row"),
+            (("true_energy", "<f8", (2,)), "true_energy .* must hold one number in each row"),
+            (("true_energy", "S5"), "true_energy .* must hold one number in each row"),
         ],
     )
     def test_renamed_or_misshapen(self, altered, dtype, words):

@@ -14,7 +14,7 @@ from gammalearn.data.ctapipe_dl1 import (
     TEL_TRIGGER,
     TRIGGER,
 )
-from gammalearn.data.file_index import _add_references
+from gammalearn.data.selection import _add_references
 from gammalearn.errors import (
     CameraError,
     CutError,

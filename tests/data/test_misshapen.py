@@ -151,7 +151,7 @@ class TestGeometry:
     def test_one_pixel_short(self, kind, changed, refused):
         path = changed(kind, lambda file: file.get_node(GEOMETRY).remove_rows(1854))
         said = refused(path)
-        assert "holds values of shape (1855,)" in said and "described with 1854 pixels" in said
+        assert "holds values of shape (1855,)" in said and "the camera has 1854 pixels" in said
 
     @pytest.mark.parametrize("value", [np.nan, np.inf])
     def test_a_pixel_that_is_nowhere(self, kind, value, changed, tmp_path, capsys):

@@ -136,7 +136,7 @@ def test_a_file_of_other_settings_is_not_taken_for_what_is_asked(made, experimen
         make(override(experiment, ["simulation.1.n_showers=7"]))
     assert str(raised.value) == (
         "'train/proton.h5' was simulated with other settings (n_showers was 5 and is now 7); "
-        "delete it to have it made anew, or change simulation.output."
+        "delete it to make it again, or change simulation.output."
     )
     Path(PROTON).unlink()
     make(override(experiment, ["simulation.1.n_showers=7"]))

@@ -119,8 +119,8 @@ def test_what_fits_is_told(before, build, caplog):
     with caplog.at_level("INFO", "gammalearn"):
         begin_with(network, cameras, made, before.last)
     (message,) = caplog.messages
-    assert f"Of '{before.last}' come encoders.LSTS-design, place, fusion, heads.energy" in message
-    assert message.endswith("; anew begin heads.impact (new), image_heads.impact (new).")
+    assert f"'{before.last}' gives encoders.LSTS-design, place, fusion, heads.energy" in message
+    assert message.endswith("; random weights for heads.impact (new), image_heads.impact (new).")
 
 
 def test_nothing_fits(before, build):
@@ -163,7 +163,10 @@ def test_frozen_parts_stay_as_they_are(before, tuned):
                    and not torch.equal(network[n], trained[n])}  # fmt: skip
         assert changed == {"place", "fusion", "image_heads"}
     assert run.summary["network"]["frozen"] == "encoders, heads.energy"
-    assert run.summary["network"]["begins anew"] == "heads.impact (new), image_heads.impact (new)"
+    assert (
+        run.summary["network"]["starts with random weights"]
+        == "heads.impact (new), image_heads.impact (new)"
+    )
 
 
 def test_a_tuned_run_goes_on_without_the_checkpoint_it_began_with(
@@ -200,8 +203,11 @@ def test_balancings_of_what_is_left_to_learn(before, train, tmp_path, balancing,
     ("frozen", "words"),
     [
         ("encoder", "has no part 'encoder'; its parts are encoders.LSTS-design, place, fusion, "),
-        ("heads", "training.frozen=heads would keep heads.impact, which begins anew"),
-        ("heads.impact", "training.frozen=heads.impact would keep heads.impact"),
+        (
+            "heads",
+            "training.frozen=heads would freeze heads.impact, which starts with random weights",
+        ),
+        ("heads.impact", "training.frozen=heads.impact would freeze heads.impact"),
     ],
 )
 def test_parts_that_cannot_be_frozen(before, build, frozen, words):

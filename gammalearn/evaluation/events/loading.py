@@ -81,7 +81,7 @@ def align(table: Table, loaded: Table, level: str, path: Path) -> Table:
     if len(np.unique(table[keys].as_array())) < len(table):
         raise InputFileError(
             f"The DL2 file '{path}' holds several results for one event ({', '.join(keys)}); "
-            "write it anew."
+            "write it again."
         )
     # Integer types differ between writers; joined as they are they would become floats.
     left, right = Table(), table.copy(copy_data=False)

@@ -1,0 +1,35 @@
+"""What an experiment is.
+
+All settings with their defaults and what they may be, one file for each section.
+:meth:`Experiment.to_yaml` writes them resolved, defaults included.
+:mod:`gammalearn.settings_reading` reads them.
+"""
+
+from .base import Particle, Settings
+from .data import AugmentationSettings, CleaningSettings, CutSettings, DataSettings, WeightSettings
+from .evaluation import EvaluationSettings, Reference
+from .experiment import Experiment
+from .network import NetworkSettings
+from .output import OutputSettings
+from .simulation import SimulationSettings
+from .tasks import TaskSettings, named_tasks
+from .training import TrainingSettings
+
+__all__ = [
+    "AugmentationSettings",
+    "CleaningSettings",
+    "CutSettings",
+    "DataSettings",
+    "EvaluationSettings",
+    "Experiment",
+    "NetworkSettings",
+    "OutputSettings",
+    "Particle",
+    "Reference",
+    "Settings",
+    "SimulationSettings",
+    "TaskSettings",
+    "TrainingSettings",
+    "WeightSettings",
+    "named_tasks",
+]

@@ -1,0 +1,140 @@
+"""The experiment: all sections together."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import BeforeValidator, field_validator, model_validator
+
+from .base import Settings, Strings
+from .data import DataSettings
+from .evaluation import EvaluationSettings
+from .network import NetworkSettings
+from .output import OutputSettings
+from .simulation import SimulationSettings
+from .tasks import TaskSettings, named_tasks
+from .training import TrainingSettings
+
+__all__ = ["Experiment"]
+
+
+class Experiment(Settings):
+    """All settings of an experiment."""
+
+    imports: Strings = []
+    """Names of your own Python modules with tasks and encoders, beside the file of the experiment
+    or on the path of Python. A Python experiment imports the modules that it lists. For a YAML file
+    or a checkpoint, give their names or files with ``--imports``."""
+
+    simulation: list[SimulationSettings] = []
+    """Files to simulate if ``data.train`` or ``data.test`` needs them and they are missing."""
+
+    data: DataSettings = DataSettings()
+    """Files, telescopes, grouping, cuts and channels."""
+
+    network: NetworkSettings = NetworkSettings()
+    """The network."""
+
+    tasks: Annotated[dict[str, TaskSettings], BeforeValidator(named_tasks)] = {
+        "particle_type": TaskSettings(),
+        "energy": TaskSettings(),
+        "direction": TaskSettings(),
+        "impact": TaskSettings(),
+    }
+    """Quantities to learn: a list of names, or names with their settings."""
+
+    training: TrainingSettings = TrainingSettings()
+    """Optimiser and machine."""
+
+    evaluation: EvaluationSettings = EvaluationSettings()
+    """Binning and choices of the evaluation."""
+
+    output: OutputSettings = OutputSettings()
+    """Where results go and how they are called."""
+
+    @field_validator("imports")
+    @classmethod
+    def _modules(cls, imports):
+        for name in imports:
+            if name.endswith(".py") or not re.fullmatch(r"[^\W.][^/\\:]*", name):
+                raise ValueError(f"expected names of modules, such as my_task, got {name!r}")
+        return imports
+
+    @field_validator("simulation")
+    @classmethod
+    def _different_files(cls, simulation):
+        outputs, sources = {}, {}
+        for number, made in enumerate(simulation):
+            other = outputs.setdefault(Path(made.output).resolve(), number)
+            if other != number:
+                raise ValueError(
+                    f"{other} and {number} would both become '{made.output}'; give each another "
+                    "output"
+                )
+            other = sources.setdefault((made.particle, made.seed, made.run), number)
+            if other != number:
+                raise ValueError(
+                    f"{other} and {number} are both {made.particle} with seed={made.seed} and "
+                    f"run={made.run}, which gives the same showers; give each another seed or run"
+                )
+        return simulation
+
+    @field_validator("tasks")
+    @classmethod
+    def _some_task(cls, tasks):
+        if not tasks:
+            raise ValueError("expected at least one task")
+        return tasks
+
+    @model_validator(mode="after")
+    def _own_encoder_is_imported(self):
+        module, colon, _ = self.network.backbone.partition(":")
+        if colon and module not in self.imports:
+            raise ValueError(
+                f"network.backbone={self.network.backbone!r} is of the module {module!r}: set "
+                f"imports to [{module}]"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _pixels_or_none(self):
+        if (self.network.backbone == "none") != (not self.data.channels):
+            raise ValueError(
+                f"network.backbone={self.network.backbone!r} does not go with "
+                f"data.channels={self.data.channels}: a network of parameters alone has "
+                "network.backbone='none' and data.channels=[], all others have channels"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _something_to_validate(self):
+        training = self.training
+        if self.data.validation_fraction == 0 and (
+            training.schedule == "plateau" or training.early_stopping is not None
+        ):
+            setting = "schedule='plateau'" if training.schedule == "plateau" else "early_stopping"
+            raise ValueError(
+                f"training.{setting} follows the validation loss, and data.validation_fraction=0 "
+                "leaves none"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _something_to_balance(self):
+        balancing = self.training.balancing
+        if balancing in ("dwa", "gradnorm", "pcgrad") and len(self.tasks) == 1:
+            raise ValueError(
+                f"training.balancing={balancing!r} weighs tasks against each other, and there is "
+                f"one only ({', '.join(self.tasks)}): set it to 'fixed'"
+            )
+        if balancing in ("gradnorm", "pcgrad") and self.training.precision == "16-mixed":
+            raise ValueError(
+                f"training.balancing={balancing!r} takes the gradient of each task as it is, which "
+                "training.precision='16-mixed' has only as a multiple: set it to 'bf16-mixed'"
+            )
+        return self
+
+    def to_yaml(self) -> str:
+        """The resolved settings, defaults included, as YAML."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)

@@ -1,0 +1,103 @@
+"""Settings of one simulated file."""
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from .base import Degrees, Metres, Particle, Settings, TeV, as_path
+
+__all__ = ["SimulationSettings"]
+
+#: Energies (TeV) of simulated showers: those below give no light, those above take a day each.
+LOWEST_ENERGY, HIGHEST_ENERGY = 0.001, 1000
+
+#: Largest angle from the zenith (deg) of simulated showers; beyond, the Earth's curvature counts.
+LARGEST_ZENITH = 75
+
+
+class SimulationSettings(Settings):
+    """One file of simulated events. A number can be text with another unit, such as `20 GeV`."""
+
+    output: Annotated[str, BeforeValidator(as_path)]
+    """DL1 file to write. A relative name starts from the working directory."""
+
+    particle: Particle
+    """Particle that hits the atmosphere."""
+
+    array: str = "lst4"
+    """Telescopes: ``lst1``, ``lst4``, ``lst4_mst9``, or a YAML file with a layout."""
+
+    n_showers: int = Field(ge=1)
+    """Number of showers to simulate. Most of them may trigger no telescope."""
+
+    energy: tuple[TeV, TeV]
+    """Lowest and highest energy (TeV)."""
+
+    index: float = Field(-2.0, ge=-5, le=0)
+    """Exponent of the energy spectrum. With -2, each decade has a tenth of the showers of the
+    decade below."""
+
+    viewcone: Degrees = Field(0.0, ge=0, le=20)
+    """Radius (deg) of the disc in the sky, around the pointing, from which the showers come. 0 is a
+    point source."""
+
+    offset: Degrees = Field(0.0, ge=0, lt=10)
+    """Angle (deg) between a point source and the pointing. The position angle of each shower is
+    random."""
+
+    scatter: Metres = Field(300.0, gt=0, le=10_000)
+    """Radius (m) of the circle, perpendicular to the shower, in which the impact points lie."""
+
+    reuse: int = Field(10, ge=1, le=100)
+    """Number of impact points for each shower. Each can give an event."""
+
+    zenith: Degrees = Field(20.0, ge=0, le=70)
+    """Angle (deg) between the pointing and the zenith."""
+
+    azimuth: Degrees = Field(180.0, ge=-360, le=360)
+    """Azimuth (deg) of the pointing, from North to East."""
+
+    min_telescopes: int | None = Field(None, ge=1)
+    """Smallest number of telescopes that must trigger. By default 2, or 1 if the array has one
+    telescope."""
+
+    seed: int = Field(1, ge=0, lt=2**32)
+    """Seed of all random numbers, together with the run. Another seed gives other events."""
+
+    run: int = Field(1, ge=1, lt=2**31)
+    """Number of the run, which is the obs_id of its events."""
+
+    @field_validator("output")
+    @classmethod
+    def _hdf5(cls, output):
+        if not output.endswith(".h5"):
+            raise ValueError(f"expected a name that ends in .h5, got {output!r}")
+        return output
+
+    @field_validator("energy")
+    @classmethod
+    def _range(cls, energy):
+        low, high = energy
+        if not LOWEST_ENERGY <= low < high <= HIGHEST_ENERGY:
+            raise ValueError(
+                f"expected two increasing energies between {LOWEST_ENERGY} and {HIGHEST_ENERGY} "
+                f"TeV, got {low:g} and {high:g} TeV"
+            )
+        return energy
+
+    @model_validator(mode="after")
+    def _directions(self):
+        if self.viewcone and self.offset:
+            raise ValueError(
+                "offset is of a point source: set either offset or viewcone, and the other to 0"
+            )
+        if self.zenith + self.viewcone + self.offset > LARGEST_ZENITH:
+            raise ValueError(
+                f"zenith={self.zenith:g} deg with viewcone or offset lets showers come from more "
+                f"than {LARGEST_ZENITH} deg from the zenith"
+            )
+        return self
+
+    def shower_settings(self) -> dict:
+        """All that decides what is simulated: everything but where it goes."""
+        return self.model_dump(mode="json", exclude={"output"})

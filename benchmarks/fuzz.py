@@ -46,7 +46,7 @@ from engine import machine
 from tqdm import tqdm
 
 import gammalearn.evaluation
-import gammalearn.experiment  # noqa: F401  read once, not by each child
+import gammalearn.reconstruction  # noqa: F401  read once, not by each child
 from gammalearn.cli import main as gammalearn_main
 from gammalearn.models import find_checkpoint
 from gammalearn.writing import write_whole

@@ -18,8 +18,9 @@ from astropy.table import QTable
 from ctapipe.io import TableLoader
 
 from gammalearn.errors import EmptySelectionError, GammaLearnError
-from gammalearn.experiment import RunOptions, predict
 from gammalearn.particles import particle_names
+from gammalearn.reconstruction import predict
+from gammalearn.run_options import RunOptions
 
 HEAD = """\
 # Showers of CORSIKA and sim_telarray

@@ -41,9 +41,9 @@ from gammalearn.data import EventIndex
 from gammalearn.dl2 import dl2_file, dl2_name
 from gammalearn.errors import GammaLearnError, OutputError, SettingsError
 from gammalearn.evaluation import evaluate
-from gammalearn.experiment import RunOptions
 from gammalearn.finding import find_files
 from gammalearn.folder import SETTINGS, check_folder, opened_folder, write_settings
+from gammalearn.run_options import RunOptions
 from gammalearn.settings import Experiment
 from gammalearn.settings_reading import load_experiment, override
 from gammalearn.simulation.on_demand import make_missing

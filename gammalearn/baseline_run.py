@@ -8,9 +8,10 @@ from .data import EventIndex, check_weights
 from .dl2 import dl2_file, dl2_name
 from .errors import DataError
 from .evaluation import evaluate, skipped_files
-from .experiment import RunOptions, index_inputs, none_usable, noted, skip
 from .finding import find_files
 from .folder import check_folder, opened_folder, write_settings
+from .reconstruction import index_inputs, none_usable, noted, skip
+from .run_options import RunOptions
 from .run_report import (
     baseline_section,
     faulty_files,

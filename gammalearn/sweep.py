@@ -268,8 +268,8 @@ def run_one(run: Run, folder: Path, progress: bool = True) -> None:
         If the run fails.
     """
     # It imports what trains.
-    from .experiment import RunOptions
     from .experiment import run as run_experiment
+    from .run_options import RunOptions
 
     output = folder / run.name
     if not is_finished(run, folder):

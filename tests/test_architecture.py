@@ -9,6 +9,13 @@ FORBIDDEN = {
     "camera": {"gammalearn", "torch", "lightning"},
     "settings": {"gammalearn", "torch", "lightning", "ctapipe"},
     "settings_reading.py": {"gammalearn", "torch", "lightning", "ctapipe"},
+    "reconstruction.py": {
+        "gammalearn.training",
+        "gammalearn.evaluation",
+        "gammalearn.experiment",
+        "lightning",
+    },
+    "baseline_run.py": {"gammalearn.training", "gammalearn.experiment", "lightning"},
     "checkpoint.py": {"gammalearn.training", "gammalearn.dl2", "lightning"},
     "models": {"gammalearn", "torch", "lightning", "ctapipe"},
     "data": {"gammalearn.nn", "gammalearn.training", "gammalearn.tasks", "lightning"},

@@ -65,6 +65,20 @@ WRONG = {
 }
 
 
+#: Commands that have something to do, and what they do it without.
+NEEDLESS = {
+    "info DL1": {"lightning", "matplotlib", "sklearn", "torch"},
+    "show DL1 --event 1000 --obs-id 7 -o event.png": {"lightning", "sklearn", "torch"},
+    "predict lst4-stereo DL1 -o dl2 -q": {"lightning", "matplotlib", "torchmetrics"},
+}
+
+#: Those that take longer, ended by a file that they are not for: what they need is imported before.
+NEEDLESS_TO_READ = {
+    "evaluate DL1 -o evaluation": {"lightning", "torch"},
+    "compare DL1 DL1 -o comparison": {"lightning", "torch"},
+}
+
+
 def packages(modules):
     return {module.partition(".")[0] for module in modules}
 
@@ -77,19 +91,24 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def answers(folder):
-    """Exit status of each wrong command, what was said, and the modules that were imported."""
-    words = [command.replace("SETTINGS", "settings.yaml").split() for command in WRONG]
+def answers_of(commands, folder):
+    """Exit status of each command, what was said, and the modules that were imported."""
     done = subprocess.run(
         [sys.executable, "-c", EACH_COMMAND],
-        input=json.dumps(words),
+        input=json.dumps([list(map(str, words)) for words in commands]),
         capture_output=True,
         text=True,
         check=True,
         cwd=folder,
     )
-    return dict(zip(WRONG, map(json.loads, done.stdout.splitlines()), strict=True))
+    return list(map(json.loads, done.stdout.splitlines()))
+
+
+@pytest.fixture(scope="module")
+def answers(folder):
+    """Those of the commands that are wrong."""
+    words = [command.replace("SETTINGS", "settings.yaml").split() for command in WRONG]
+    return dict(zip(WRONG, answers_of(words, folder), strict=True))
 
 
 @pytest.mark.parametrize("command", WRONG)
@@ -100,13 +119,14 @@ def test_what_is_wrong_with_a_command_is_said_before_slow_imports(answers, comma
     assert 50 < len(modules) < MOST_MODULES
 
 
-def test_a_look_at_a_file_needs_no_torch(data_dir, tmp_path):
+@pytest.mark.parametrize("command", [*NEEDLESS, *NEEDLESS_TO_READ])
+def test_commands_import_what_they_need_alone(command, data_dir, tmp_path):
     file = data_dir / "dl1_ctapipe" / "gamma_lsts_run7_7.0.0.dl1.h5"
-    command = [sys.executable, "-X", "importtime", "-m", "gammalearn", "info", file]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    modules = re.findall(r"^import time:.*\| +(\S+)$", done.stderr, re.MULTILINE)
-    assert not packages(modules) & {"lightning", "matplotlib", "sklearn", "torch"}
+    words = [file if word == "DL1" else word for word in command.split()]
+    ((status, said, modules),) = answers_of([words], tmp_path)
+    assert status == (0 if command in NEEDLESS else 2), said
+    assert command in NEEDLESS or "DL2" in said, said
+    assert not packages(modules) & {**NEEDLESS, **NEEDLESS_TO_READ}[command]
     assert "ctapipe" in packages(modules)
 
 

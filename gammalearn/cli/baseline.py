@@ -22,7 +22,7 @@ def baseline(arguments: argparse.Namespace) -> None:
     """Reconstruct the events of an experiment with Hillas parameters and boosted trees."""
     settings, output = experiment(arguments), results_folder(arguments)
     from ..baseline_run import run_baseline
-    from ..experiment import RunOptions
+    from ..run_options import RunOptions
 
     options = RunOptions(overwrite=arguments.overwrite, progress=not arguments.quiet)
     for name, (_, _, parameters, result) in run_baseline(settings, output, options).items():

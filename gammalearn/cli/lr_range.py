@@ -29,7 +29,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 def lr_range(arguments: argparse.Namespace) -> None:
     """Test increasing step sizes and suggest a learning rate."""
     settings, output = experiment(arguments), results_folder(arguments)
-    from ..experiment import RunOptions, find_learning_rate
+    from ..experiment import find_learning_rate
+    from ..run_options import RunOptions
 
     options = RunOptions(overwrite=arguments.overwrite, progress=not arguments.quiet)
     suggestion = find_learning_rate(

@@ -61,7 +61,8 @@ def predict(arguments: argparse.Namespace) -> None:
     find_checkpoint(arguments.checkpoint)
     find_files(arguments.input, "INPUT")
     import_modules(arguments.imports)
-    from ..experiment import RunOptions, predict
+    from ..reconstruction import predict
+    from ..run_options import RunOptions
 
     files = predict(
         arguments.checkpoint,

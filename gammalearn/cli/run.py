@@ -34,7 +34,8 @@ def run(arguments: argparse.Namespace) -> None:
     output = Path(arguments.output or settings.output.directory or default)
     if not arguments.quiet:
         tell(f"Running '{arguments.settings}'; results go to '{output}'.")
-    from ..experiment import RunOptions, run
+    from ..experiment import run
+    from ..run_options import RunOptions
 
     options = RunOptions(
         overwrite=arguments.overwrite,

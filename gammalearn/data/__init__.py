@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = lazily(
         "index": "EventIndex count_repeated",
         "loader": "EventLoader event_loader",
         "packed": "pack_images",
+        "slots": "check_slots",
         "split": "split_by_shower",
         "turns": "EventTurns Turn",
         "weights": "check_weights describe_weights event_weights",

@@ -5,7 +5,6 @@ import torch
 from scipy.special import expit, softmax
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
-from torchmetrics.functional.classification import binary_auroc
 
 from .base import Task
 
@@ -60,6 +59,9 @@ class ParticleTypeTask(Task):
 
     def metrics(self, output: Tensor, target: Tensor) -> dict[str, float]:
         """Area under the ROC curve of gammas against all others."""
+        # Here, as it takes a second to import, which a prediction does not need.
+        from torchmetrics.functional.classification import binary_auroc
+
         if self.is_binary:
             gamma, logit = target.squeeze(1).to(torch.int64), output.squeeze(1)
         else:

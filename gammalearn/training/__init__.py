@@ -2,7 +2,7 @@
 
 from ..checkpoint import TrainedNetwork, load_checkpoint
 from .fine_tuning import check_initial
-from .fit import check_events, check_slots, fit
+from .fit import check_events, fit
 from .machine import check_machine, check_processes
 from .range_test import draw_range_test, range_test
 from .stopping import requeued_at_time_limit, slurm_job, was_requeued
@@ -13,7 +13,6 @@ __all__ = [
     "check_initial",
     "check_machine",
     "check_processes",
-    "check_slots",
     "draw_range_test",
     "fit",
     "load_checkpoint",

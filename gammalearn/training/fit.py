@@ -2,7 +2,6 @@
 
 import logging
 import warnings
-from collections.abc import Iterable
 from pathlib import Path
 
 import lightning
@@ -11,8 +10,8 @@ import torch
 from lightning.pytorch.callbacks import TQDMProgressBar
 
 from ..checkpoint import KEY, load_checkpoint
-from ..data import EventDataset, EventIndex, event_loader, split_by_shower
-from ..errors import CheckpointError, DataError, SettingsError
+from ..data import EventDataset, EventIndex, check_slots, event_loader, split_by_shower
+from ..errors import CheckpointError, SettingsError
 from ..printable import tell
 from ..settings import Experiment
 from ..tasks import Task
@@ -27,7 +26,7 @@ from .saving import EpochCheckpoint, MidEpochCheckpoint
 from .step_log import StepLog
 from .stopping import EarlyStopping
 
-__all__ = ["EventDataModule", "check_events", "check_slots", "fit"]
+__all__ = ["EventDataModule", "check_events", "fit"]
 
 log = logging.getLogger(__name__)
 
@@ -254,31 +253,6 @@ def check_events(experiment: Experiment, index: EventIndex, tasks: dict[str, Tas
             f"No task ({', '.join(tasks)}) has a training event; see tasks.NAME.particles and "
             "data.train."
         )
-
-
-def check_slots(settings, indices: Iterable[EventIndex]) -> None:
-    """Refuse events with a telescope that has no slot, where the network has those of fixed ones.
-
-    Parameters
-    ----------
-    settings : gammalearn.settings.NetworkSettings
-    indices : iterable of EventIndex
-
-    Raises
-    ------
-    DataError
-        If an event has such a telescope.
-    """
-    for index in indices if settings.telescopes else []:
-        others = ~np.isin(index.images["tel_id"], settings.telescopes)
-        if others.any():
-            image = index.images[np.argmax(others)]
-            file = index.files[index.events["file"][image["event"]]]
-            raise DataError(
-                f"'{file}' has events of telescope {image['tel_id']}, which has no slot in "
-                f"network.telescopes={settings.telescopes}; leave it out with data.telescopes, or "
-                "set network.fusion to attention, which takes any telescopes."
-            )
 
 
 def _check_resumable(checkpoint: Path, settings, cameras, trained_on: dict) -> None:

@@ -19,7 +19,7 @@ from gammalearn.data.formats import open_reader
 from gammalearn.dl2 import writer
 from gammalearn.errors import EmptySelectionError, GammaLearnError, InputFileError
 from gammalearn.evaluation import Worded
-from gammalearn.experiment import index_inputs
+from gammalearn.reconstruction import index_inputs
 from gammalearn.run_report import report_sections
 from gammalearn.settings import DataSettings, Experiment
 from gammalearn.show import show_event

@@ -17,8 +17,9 @@ from gammalearn.dl2.prediction import read_ahead
 from gammalearn.errors import InputFileError, OutputError
 from gammalearn.evaluation.events.reading import read_events
 from gammalearn.evaluation.performance.production import read_productions
-from gammalearn.experiment import RunOptions, predict
 from gammalearn.nn import ReconstructionNetwork
+from gammalearn.reconstruction import predict
+from gammalearn.run_options import RunOptions
 from gammalearn.settings import Experiment
 from gammalearn.tasks import build_tasks
 

@@ -23,8 +23,9 @@ from gammalearn.errors import InputFileError
 from gammalearn.evaluation import evaluate
 from gammalearn.evaluation.events.reading import read_events
 from gammalearn.evaluation.performance.production import read_productions
-from gammalearn.experiment import RunOptions, predict
 from gammalearn.info import describe
+from gammalearn.reconstruction import predict
+from gammalearn.run_options import RunOptions
 from gammalearn.settings import EvaluationSettings, Experiment
 from gammalearn.tasks import build_tasks
 

@@ -12,7 +12,8 @@ from ctapipe.tools.merge import MergeTool
 from ctapipe.tools.optimize_event_selection import EventSelectionOptimizer
 from gammapy.irf import load_irf_dict_from_file
 
-from gammalearn.experiment import RunOptions, predict
+from gammalearn.reconstruction import predict
+from gammalearn.run_options import RunOptions
 from gammalearn.settings_reading import read_simulation
 from gammalearn.simulation import simulate
 
@@ -41,7 +42,7 @@ def files(tmp_path_factory, checkpoint):
         dl1.append(simulate(read_simulation(settings, "test"), processes=1, progress=False))
     file = checkpoint(dl1[0], "GammaLearn", grouping="stereo", min_multiplicity=2)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gammalearn.experiment.predict_outputs", fair_outputs)
+        patch.setattr("gammalearn.reconstruction.predict_outputs", fair_outputs)
         options = RunOptions(progress=False)
         gamma, proton = predict(file, [str(path) for path in dl1], folder / "dl2", options)
     return {"gamma": gamma, "proton": proton}

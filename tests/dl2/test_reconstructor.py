@@ -22,7 +22,8 @@ from gammalearn.data.ctapipe_event import CtapipeEventReader
 from gammalearn.dl2 import predict_outputs
 from gammalearn.dl2.reconstructor import GammaLearnReconstructor
 from gammalearn.errors import InputFileError
-from gammalearn.experiment import RunOptions, predict
+from gammalearn.reconstruction import predict
+from gammalearn.run_options import RunOptions
 
 #: Of float32: a batch of many events is summed in another order than one event alone.
 RTOL, ATOL = 2e-4, 1e-5

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import tables
 from astropy.table import Table, hstack
-from ctapipe.io import HDF5Merger, write_table
+from ctapipe.io import HDF5Merger, read_table, write_table
+from ctapipe.io.hdf5dataformat import FIXED_POINTING_GROUP
 from ctapipe.reco.utils import add_defaults_and_meta
 
 from .. import __version__
@@ -191,6 +192,11 @@ def _link_truth(dl1_path: Path, part: Path) -> None:
                 where, name = path.rsplit("/", 1)
                 target = f"{dl1_path.resolve()}:{path}"
                 file.create_external_link(where or "/", name, target, createparents=True)
+        # Where simulated telescopes pointed is no truth, but ctapipe 0.32 and later leave it
+        # out with the truth.
+        if FIXED_POINTING_GROUP in dl1 and FIXED_POINTING_GROUP not in file:
+            for table in dl1.iter_nodes(FIXED_POINTING_GROUP, "Table"):
+                write_table(read_table(dl1, table._v_pathname), file, table._v_pathname)
 
 
 def _add_dl2(

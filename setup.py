@@ -59,6 +59,7 @@ setup(
         "blosc2>=3.0",  # what PyTables compresses with
         "ctapipe>=0.28",
         "eventio>=1.15",  # by which ctapipe reads the files of sim_telarray
+        "jinja2>=3.1",
         "lightning>=2.5",
         # The native backend writes its loops in what numba and llvmlite keep for themselves.
         "llvmlite>=0.44,<0.51",

@@ -111,12 +111,14 @@ def test_rows_of_the_results_stand_for_themselves_and_sort_as_numbers(compared):
     """However the table is sorted, each row tells what it is of, and its numbers their order."""
     output, numbers = compared
     html = (output / "compare.html").read_text(encoding="utf-8")
-    head, body = html.split("<h2>Results</h2>")[1].split("</table>")[0].split("<tbody>")
-    assert "<th>Result</th><th>Set</th><th class=number>Value</th>" in head
+    head, body = (
+        html.split('<h2 id="results">Results</h2>')[1].split("</table>")[0].split("<tbody>")
+    )
+    assert '<th>Result</th><th>Set</th><th class="number">Value</th>' in head
     cells = [re.findall("<td.*?</td>", row) for row in body.split("<tr>")[1:]]
     found = {
         tuple(re.sub("<.*?>", "", cell) for cell in row[:2]): [
-            float(re.search("data-value=([^>]*)", cell)[1]) for cell in row[2:4]
+            float(re.search('data-value="([^"]*)"', cell)[1]) for cell in row[2:4]
         ]
         for row in cells
     }

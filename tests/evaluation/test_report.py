@@ -42,7 +42,7 @@ def test_pictures_are_embedded_with_alternative_text(picture):
 def test_nothing_is_loaded_from_elsewhere(picture):
     html = page(figures=[ReportFigure(picture, "alt", "")])
     for source in re.findall(r'(?:src|href)="([^"]*)"', html):
-        assert source.startswith("data:")
+        assert source.startswith(("data:", "#"))
     assert not re.search(r"https?://|url\(|@import|<script[^>]", html)
 
 
@@ -65,9 +65,9 @@ def test_numbers_are_readable():
         ReportMetric("Area", None, "deg", ""),
     ]
     html = page(metrics=metrics)
-    assert ">\N{MINUS SIGN}0.1235</td>" in html
-    assert ">0.1 deg</td>" in html
-    assert ">–</td>" in html
+    for text in ("\N{MINUS SIGN}0.1235", "0.1 deg", "–"):
+        assert f'<div class="value">{text}</div>' in html
+    assert '<p class="note">Definition.</p>' in html
     assert ">12\N{NARROW NO-BREAK SPACE}345</td>" in html
 
 
@@ -83,7 +83,7 @@ def test_files_are_told_by_their_content_their_makers_and_seeds():
     html = page(files=files)
     assert f'<td class="hash">{"a" * 64}</td>' in html
     assert html.count(">GammaLearn 1.0</td>") == 2
-    assert html.count("data-value=42.0>42</td>") == 2
+    assert html.count('data-value="42.0">42</td>') == 2
     # The same settings once.
     assert html.count("<pre>") == 1
     assert "network that made a.h5, b.h5</summary><pre>training:\n  seed: 42\n</pre>" in html
@@ -101,20 +101,17 @@ def test_numbers_carry_what_they_are_sorted_by():
     """Rounded for the eye, whole for the order."""
     table = {"a": [np.float64(0.123456), 1, None, float("nan")]}
     html = page(sections=[ReportSection("Title", table=table, heading=["", "x", "n"])])
-    assert '<td class="number" data-value=0.123456>0.1235</td>' in html
-    assert '<td class="number" data-value=1.0>1</td>' in html
+    assert '<td class="number" data-value="0.123456">0.1235</td>' in html
+    assert '<td class="number" data-value="1.0">1</td>' in html
     assert html.count('<td class="number">–</td>') == 2 + 1  # and the seed of the file
 
 
 def test_numbers_in_words_are_sorted_as_numbers():
     """With an error, a unit or as a share: the words are for the eye alone."""
     table = {"a": Worded(-0.008, "−0.0080 ± 0.0075"), "b": Worded(0.052, "5.2%")}
-    metrics = [ReportMetric("Angle", 0.25, "deg", "What it is.")]
-    html = page(metrics=metrics, sections=[ReportSection("Title", table=table)])
-    assert '<td class="number" data-value=-0.008>−0.0080 ± 0.0075</td>' in html
-    assert '<td class="number" data-value=0.052>5.2%</td>' in html
-    assert '<td class="number" data-value=0.25>0.25 deg</td>' in html
-    assert "<th>Result</th><th class=number>Value</th><th>Definition</th>" in html
+    html = page(sections=[ReportSection("Title", table=table)])
+    assert '<td class="number" data-value="-0.008">−0.0080 ± 0.0075</td>' in html
+    assert '<td class="number" data-value="0.052">5.2%</td>' in html
 
 
 def test_a_section_has_text_table_and_picture(picture):
@@ -126,14 +123,28 @@ def test_a_section_has_text_table_and_picture(picture):
         alt="Learning curve",
     )
     html = page(sections=[section])
-    assert "<h2>Training</h2><p>First.</p><p>Second &amp; last.</p>" in html
+    flat = html.replace("\n", "")
+    assert "<h2>Training</h2><p>First.</p><p>Second &amp; last.</p>" in flat
     assert ">epochs</td>" in html
     assert ">0.25</td>" in html
     assert 'alt="Learning curve"' in html
 
 
-def test_a_section_may_be_a_title_alone():
-    assert "<section><h2>Title only</h2></section>" in page(sections=[ReportSection("Title only")])
+def test_a_section_without_a_picture_is_folded_away(picture):
+    """It may be a title alone. What is looked at rather than read is not folded."""
+    sections = [ReportSection("Title only"), ReportSection("Training", picture=picture)]
+    html = page(sections=sections).replace("\n", "")
+    folded = '<details class="chapter" id="section-1"><summary><h2>Title only</h2></summary>'
+    assert f"{folded}</details>" in html
+    assert '<section id="section-2"><h2>Training</h2>' in html
+    assert '<a href="#section-1">Title only</a><a href="#section-2">Training</a>' in html
+
+
+def test_the_first_figures_are_shown_and_the_others_folded_away(picture):
+    figures = [ReportFigure(picture, f"figure {number}", "") for number in range(8)]
+    shown, folded = page(figures=figures).split("<summary>2 more figures</summary>")
+    assert shown.count("<img") == 6 and folded.count("<img") == 2
+    assert "more figures" not in page(figures=figures[:6])
 
 
 def test_a_missing_picture(tmp_path):

@@ -5,10 +5,9 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
-from importlib.resources import files
 from pathlib import Path
-from string import Template
+
+from jinja2 import Environment, PackageLoader
 
 from ...errors import EvaluationError
 from .provenance import InputFile
@@ -30,8 +29,8 @@ MEDIA_TYPES = {
     ".jpeg": "image/jpeg",
 }
 
-#: More input files than this are folded away.
-MANY_FILES = 8
+#: Figures that are shown at once; the others are folded away, as are more input files than this.
+FIRST_FIGURES, MANY_FILES = 6, 8
 
 #: What is set in a typeface of its own.
 CHECKSUM = re.compile("[0-9a-f]{16}|[0-9a-f]{64}")
@@ -117,16 +116,25 @@ def render_report(report: Report) -> str:
     EvaluationError
         If a section's picture is missing or of a kind that pages do not show.
     """
-    template = Template(files(__package__).joinpath("report.html").read_text(encoding="utf-8"))
-    return template.substitute(
-        title=escape(report.title),
-        lead=escape(report.lead),
-        warnings=_render_warnings(report.warnings),
-        metrics=_render_results(report),
-        figures="\n".join(_render_figure(f.picture, f.alt, f.caption) for f in report.figures),
-        events=_render_table(report.events[0], report.events[1:]),
-        provenance=_render_provenance(report.provenance, report.files),
-        sections="\n".join(_render_section(section) for section in report.sections),
+    environment = Environment(
+        loader=PackageLoader("gammalearn.evaluation.report", "."),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    figures = [_figure(f.picture, f.alt, f.caption) for f in report.figures]
+    return environment.get_template("report.html").render(
+        report=report,
+        metrics=[(metric, _with_unit(metric)) for metric in report.metrics],
+        results=_table(report.results[0], report.results[1:]) if report.results else None,
+        figures=figures[:FIRST_FIGURES],
+        more_figures=figures[FIRST_FIGURES:],
+        events=_table(report.events[0], report.events[1:]),
+        sections=[_section(section) for section in report.sections],
+        provenance=_table(["", ""], report.provenance.items()),
+        files=_files(report.files),
+        many_files=len(report.files) > MANY_FILES,
+        settings=_settings(report.files),
     )
 
 
@@ -151,63 +159,41 @@ def _is_number(value: object) -> bool:
     )
 
 
-def _cell(value: object) -> str:
-    text = escape(format_value(value))
+@dataclass(frozen=True)
+class _Cell:
+    """A cell of a table: its class, its text and what the table is sorted by."""
+
+    kind: str
+    text: str
+    number: float | None = None
+
+
+def _cell(value: object) -> _Cell:
+    text = format_value(value)
     if not _is_number(value):
-        kind = "hash" if CHECKSUM.fullmatch(str(value)) else "name"
-        return f'<td class="{kind}">{text}</td>'
-    # What tables are sorted by; where there is no value, nothing.
+        return _Cell("hash" if CHECKSUM.fullmatch(str(value)) else "name", text)
+    # Where there is no value, nothing.
     number = value.value if isinstance(value, Worded) else value
     known = number is not None and not math.isnan(number)
-    return f'<td class="number"{f" data-value={float(number)!r}" if known else ""}>{text}</td>'
+    return _Cell("number", text, float(number) if known else None)
 
 
-def _render_table(heading: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
-    rows = list(rows)
+def _table(heading: Sequence[object], rows: Iterable[Sequence[object]]) -> dict[str, list]:
+    """A table as the template has it: headings, each with whether its column is of numbers."""
+    rows = [list(row) for row in rows]
     numeric = [bool(rows) and all(_is_number(row[i]) for row in rows) for i in range(len(heading))]
-    head = "".join(
-        f"<th{' class=number' if is_numeric else ''}>{escape(str(text))}</th>"
-        for text, is_numeric in zip(heading, numeric, strict=True)
-    )
-    head = f"<thead><tr>{head}</tr></thead>" if any(heading) else ""
-    body = "".join(f"<tr>{''.join(_cell(value) for value in row)}</tr>" for row in rows)
-    return f'<div class="scroll"><table>{head}<tbody>{body}</tbody></table></div>'
+    return {
+        "heading": list(zip(heading, numeric, strict=True)) if any(heading) else [],
+        "rows": [[_cell(value) for value in row] for row in rows],
+    }
 
 
-def _render_warnings(warnings: Sequence[str]) -> str:
-    if not warnings:
-        return ""
-    items = "".join(f"<li>{escape(warning)}</li>" for warning in warnings)
-    return f'<section class="warning"><h2>Read with care</h2><ul>{items}</ul></section>'
-
-
-def _render_results(report: Report) -> str:
-    parts = [_render_metrics(report.metrics)] if report.metrics else []
-    if report.results:
-        parts.append(_render_table(report.results[0], report.results[1:]))
-    return "".join(parts)
-
-
-def _render_metrics(metrics: Sequence[ReportMetric]) -> str:
-    head = "<tr><th>Result</th><th class=number>Value</th><th>Definition</th></tr>"
-    rows = "".join(
-        f"<tr><td>{escape(metric.label)}</td>"
-        f"{_cell(_with_unit(metric))}"
-        f'<td class="note">{escape(metric.definition)}</td></tr>'
-        for metric in metrics
-    )
-    table = f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
-    return f'<div class="scroll metrics">{table}</div>'
-
-
-def _with_unit(metric: ReportMetric) -> object:
+def _with_unit(metric: ReportMetric) -> str:
     text = format_value(metric.value)
-    if not metric.unit or text == NO_VALUE:
-        return metric.value
-    return Worded(metric.value, f"{text} {metric.unit}")
+    return f"{text} {metric.unit}" if metric.unit and text != NO_VALUE else text
 
 
-def _render_figure(picture: Path, alt: str, caption: str = "") -> str:
+def _figure(picture: Path, alt: str, caption: str = "") -> dict[str, str]:
     media_type = MEDIA_TYPES.get(picture.suffix.lower())
     if media_type is None:
         raise EvaluationError(
@@ -220,14 +206,26 @@ def _render_figure(picture: Path, alt: str, caption: str = "") -> str:
         raise EvaluationError(
             f"The picture '{picture}' for the report cannot be read ({error.strerror})."
         ) from error
-    text = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    image = f'<img src="data:{media_type};base64,{content}" alt="{escape(alt)}">'
-    return f"<figure>{image}{text}</figure>"
+    return {"source": f"data:{media_type};base64,{content}", "alt": alt, "caption": caption}
 
 
-def _render_provenance(provenance: Mapping[str, object], files: Sequence[InputFile]) -> str:
-    rows = _render_table(["", ""], provenance.items())
-    heading = f"{len(files)} DL2 file{'' if len(files) == 1 else 's'}"
+def _section(section: ReportSection) -> dict[str, object]:
+    paragraphs = [text.strip() for text in section.text.split("\n\n")]
+    found = {"title": section.title, "paragraphs": [text for text in paragraphs if text]}
+    if section.table:
+        rows = [
+            [name, *value] if isinstance(value, list | tuple) else [name, value]
+            for name, value in section.table.items()
+        ]
+        width = max(len(row) for row in rows)
+        rows = [[*row, *[""] * (width - len(row))] for row in rows]
+        found["table"] = _table([*section.heading, *[""] * (width - len(section.heading))], rows)
+    if section.picture is not None:
+        found["figure"] = _figure(Path(section.picture), section.alt or section.title)
+    return found
+
+
+def _files(files: Sequence[InputFile]) -> dict[str, list]:
     columns = {
         "File": [file.name for file in files],
         "Made by": [file.software or NO_VALUE for file in files],
@@ -236,37 +234,12 @@ def _render_provenance(provenance: Mapping[str, object], files: Sequence[InputFi
     }
     if any(file.checkpoint for file in files):
         columns["Checkpoint (BLAKE2b)"] = [file.checkpoint or NO_VALUE for file in files]
-    inputs = _render_table([*columns], zip(*columns.values(), strict=True))
-    if len(files) > MANY_FILES:
-        inputs = f"<details><summary>{heading}</summary>{inputs}</details>"
-    else:
-        inputs = f"<p>{heading}:</p>{inputs}"
-    return "".join([rows, inputs, *_render_settings(files)])
+    return _table([*columns], zip(*columns.values(), strict=True))
 
 
-def _render_settings(files: Sequence[InputFile]) -> Iterable[str]:
-    """The settings of the networks, folded away, each once."""
-    for settings in dict.fromkeys(file.settings for file in files if file.settings):
-        names = ", ".join(file.name for file in files if file.settings == settings)
-        yield (
-            f"<details><summary>Settings of the network that made {escape(names)}</summary>"
-            f"<pre>{escape(settings)}</pre></details>"
-        )
-
-
-def _render_section(section: ReportSection) -> str:
-    parts = [f"<section><h2>{escape(section.title)}</h2>"]
-    paragraphs = [text.strip() for text in section.text.split("\n\n")]
-    parts += [f"<p>{escape(text)}</p>" for text in paragraphs if text]
-    if section.table:
-        rows = [
-            [name, *value] if isinstance(value, list | tuple) else [name, value]
-            for name, value in section.table.items()
-        ]
-        width = max(len(row) for row in rows)
-        rows = [[*row, *[""] * (width - len(row))] for row in rows]
-        heading = [*section.heading, *[""] * (width - len(section.heading))]
-        parts.append(_render_table(heading, rows))
-    if section.picture is not None:
-        parts.append(_render_figure(Path(section.picture), section.alt or section.title))
-    return "".join([*parts, "</section>"])
+def _settings(files: Sequence[InputFile]) -> list[tuple[str, str]]:
+    """The settings of the networks, each once, and the names of the files that they made."""
+    return [
+        (", ".join(file.name for file in files if file.settings == settings), settings)
+        for settings in dict.fromkeys(file.settings for file in files if file.settings)
+    ]

@@ -13,6 +13,7 @@ __all__ = [
     "EvaluationError",
     "GammaLearnError",
     "InputFileError",
+    "InstallationError",
     "MissingPackageError",
     "OutputError",
     "SettingsError",
@@ -63,6 +64,10 @@ class EvaluationError(GammaLearnError):
 
 class MissingPackageError(GammaLearnError):
     """A package that only some uses need is not installed."""
+
+
+class InstallationError(GammaLearnError):
+    """Something of the installation or of the machine is wrong."""
 
 
 class SweepError(GammaLearnError):

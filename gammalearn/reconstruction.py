@@ -77,7 +77,7 @@ def predict(
     trained = load_checkpoint(checkpoint)
     experiment = changed_for_prediction(trained.experiment, assignments)
     files = find_files(list(inputs), "INPUT")
-    _check_names(files)
+    check_names(files)
     if shard is not None:
         number, of = shard
         files = sorted(files, key=lambda path: path.resolve())[number - 1 :: of]
@@ -126,8 +126,14 @@ def _made_by(trained: TrainedNetwork, experiment: Experiment) -> str:
     return f"{trained.digest} with {changes}" if changes else trained.digest
 
 
-def _check_names(files: Sequence[Path]) -> None:
-    """Refuse files that would have the same DL2 file."""
+def check_names(files: Sequence[Path]) -> None:
+    """Refuse files that would have the same DL2 file.
+
+    Raises
+    ------
+    OutputError
+        If two would.
+    """
     names: dict[str, Path] = {}
     for file in files:
         other = names.setdefault(dl2_name(file), file)
@@ -157,7 +163,7 @@ def index_inputs(
     EmptySelectionError
         If no file has a selected event, unless that is allowed.
     """
-    _check_names(files)
+    check_names(files)
     if parameters is None:
         parameters = columns_of(experiment.network.parameters)
     indices, skipped = [], []
@@ -177,12 +183,17 @@ def index_inputs(
     if not indices and skipped and not allow_empty:
         raise none_usable(skipped)
     if not allow_empty and not any(len(index) for index in indices):
-        raise EmptySelectionError(
-            f"The selection leaves no event of {', '.join(map(str, files[:3]))}"
-            f"{', …' if len(files) > 3 else ''} to reconstruct; loosen data.cuts, "
-            "data.min_multiplicity or data.telescopes."
-        )
+        raise none_selected(files)
     return indices, skipped
+
+
+def none_selected(files: Sequence[Path]) -> EmptySelectionError:
+    """The error where the selection leaves no event of any file."""
+    return EmptySelectionError(
+        f"The selection leaves no event of {', '.join(map(str, files[:3]))}"
+        f"{', …' if len(files) > 3 else ''} to reconstruct; loosen data.cuts, "
+        "data.min_multiplicity or data.telescopes."
+    )
 
 
 def reconstruct(

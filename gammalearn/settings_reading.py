@@ -7,7 +7,7 @@ with the same keys. Both load to the same object. A mistake is reported by its p
 import difflib
 import runpy
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,18 @@ from .errors import SettingsError
 from .own_modules import check_named, failure, import_modules, importing_from, keep
 from .settings import Experiment, Settings, SimulationSettings, named_tasks
 
-__all__ = ["load_experiment", "load_simulation", "mistakes", "override", "read_simulation"]
+__all__ = [
+    "alike",
+    "assign",
+    "check_settings_file",
+    "in_words",
+    "load_experiment",
+    "load_simulation",
+    "mistakes",
+    "override",
+    "read_simulation",
+    "read_yaml",
+]
 
 
 def load_experiment(path: str | Path, imports: Sequence[str] = ()) -> Experiment:
@@ -43,20 +54,32 @@ def load_experiment(path: str | Path, imports: Sequence[str] = ()) -> Experiment
     UnnamedModuleError
         If a YAML file lists modules that the user has not named.
     """
+    path = check_settings_file(path)
+    named = import_modules(imports)
+    if path.suffix == ".py":
+        experiment = _load_python(path)
+    else:
+        experiment = _validate(Experiment, read_yaml(path), path)
+        check_named(experiment.imports, f"The settings file '{path}'")
+    added = [name for name in named if name not in experiment.imports]
+    return experiment.model_copy(update={"imports": [*experiment.imports, *added]})
+
+
+def check_settings_file(path: str | Path) -> Path:
+    """Refuse what is no settings file by its name.
+
+    Raises
+    ------
+    SettingsError
+        If it is missing, a directory, or ends in something else than .py, .yaml or .yml.
+    """
     path = Path(path)
     if not path.is_file():
         what = "is a directory" if path.is_dir() else "does not exist"
         raise SettingsError(f"The settings file '{path}' {what}; give a .py or .yaml file.")
     if path.suffix not in {".py", ".yaml", ".yml"}:
         raise SettingsError(f"The settings file '{path}' must end in .py, .yaml or .yml.")
-    named = import_modules(imports)
-    if path.suffix == ".py":
-        experiment = _load_python(path)
-    else:
-        experiment = _validate(Experiment, _read_yaml(path), path)
-        check_named(experiment.imports, f"The settings file '{path}'")
-    added = [name for name in named if name not in experiment.imports]
-    return experiment.model_copy(update={"imports": [*experiment.imports, *added]})
+    return path
 
 
 def load_simulation(path: str | Path) -> SimulationSettings:
@@ -73,7 +96,7 @@ def load_simulation(path: str | Path) -> SimulationSettings:
     if not path.is_file():
         what = "is a directory" if path.is_dir() else "does not exist"
         raise SettingsError(f"The settings file '{path}' {what}; give a .yaml file.")
-    values = _read_yaml(path)
+    values = read_yaml(path)
     if isinstance(values, dict):
         name = path.stem.removesuffix(".simulation") + ".dl1.h5"
         values = {"output": path.with_name(name), **values}
@@ -110,35 +133,53 @@ def override(experiment: Experiment, assignments: list[str]) -> Experiment:
     """
     values = experiment.model_dump(mode="json")
     for assignment in assignments:
-        path, equals, text = assignment.partition("=")
-        if not equals or not path.strip():
-            raise SettingsError(f"--set {assignment}: expected a.b=value")
-        try:
-            value = plain_yaml.load(text)
-        except yaml.YAMLError as error:
-            raise SettingsError(f"--set {assignment}: the value is not YAML") from error
-        *parents, last = path.strip().split(".")
-        node = values
-        for parent in parents:
-            if isinstance(node, list):
-                node = node[int(parent)] if parent in map(str, range(len(node))) else None
-                continue
-            child = node.get(parent) if isinstance(node, dict) else None
-            if child is None and isinstance(node, dict):
-                child = node[parent] = {}
-            node = child
-        if not isinstance(node, dict):
-            raise SettingsError(f"--set {assignment}: '{'.'.join(parents)}' has no settings")
-        node[last] = value
-        # A list of names has no place for the settings of a task, which the next may give.
-        values["tasks"] = named_tasks(values["tasks"])
+        assign(values, assignment)
     changed = _validate(Experiment, values, "--set")
     if changed.imports != experiment.imports:
         check_named(changed.imports, "--set imports")
     return changed
 
 
-def _read_yaml(path: Path):
+def assign(values: dict, assignment: str) -> None:
+    """Apply an ``a.b=value`` assignment to the plain values of an experiment, in place.
+
+    Raises
+    ------
+    SettingsError
+        If it has no ``=``, its value is not YAML, or there is no place for it.
+    """
+    path, equals, text = assignment.partition("=")
+    if not equals or not path.strip():
+        raise SettingsError(f"--set {assignment}: expected a.b=value")
+    try:
+        value = plain_yaml.load(text)
+    except yaml.YAMLError as error:
+        raise SettingsError(f"--set {assignment}: the value is not YAML") from error
+    *parents, last = path.strip().split(".")
+    node = values
+    for parent in parents:
+        if isinstance(node, list):
+            node = node[int(parent)] if parent in map(str, range(len(node))) else None
+            continue
+        child = node.get(parent) if isinstance(node, dict) else None
+        if child is None and isinstance(node, dict):
+            child = node[parent] = {}
+        node = child
+    if not isinstance(node, dict):
+        raise SettingsError(f"--set {assignment}: '{'.'.join(parents)}' has no settings")
+    node[last] = value
+    # A list of names has no place for the settings of a task, which the next may give.
+    values["tasks"] = named_tasks(values["tasks"])
+
+
+def read_yaml(path: Path) -> Any:
+    """The plain values of a YAML file.
+
+    Raises
+    ------
+    SettingsError
+        If it is not YAML.
+    """
     try:
         return plain_yaml.load(path.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -182,30 +223,38 @@ def _explain(error: pydantic.ValidationError, source) -> str:
 
 def mistakes(error: pydantic.ValidationError) -> str:
     """One sentence a mistake: where in the settings, what was expected, what was given."""
-    sentences = []
-    for mistake in error.errors(include_url=False):
-        where = ".".join(str(part) for part in mistake["loc"]) or error.title
-        if mistake["type"] == "extra_forbidden":
-            known = _known_keys(error.title, mistake["loc"][:-1])
-            close = _alike(str(mistake["loc"][-1]), known)
-            hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
-            sentences.append(f"{where}: no such setting; {hint}")
-            continue
-        if mistake["type"] == "missing":
-            sentences.append(f"{where}: is needed")
-            continue
-        message = mistake["msg"].removeprefix("Value error, ")
-        value = mistake["input"]
-        # A float of numpy's is a float to the reader.
-        given = repr(float(value) if isinstance(value, float) else value)
-        if len(given) > 60 or mistake["type"] == "value_error":
-            sentences.append(f"{where}: {message}")
-        else:
-            sentences.append(f"{where}: {message}, got {given}")
-    return "; ".join(dict.fromkeys(sentences))
+    found = (in_words(mistake, error.title) for mistake in error.errors(include_url=False))
+    return "; ".join(dict.fromkeys(found))
 
 
-def _alike(given: str, known: list[str]) -> list[str]:
+def in_words(mistake: Mapping[str, Any], title: str) -> str:
+    """A mistake in a sentence: where in the settings, what was expected, what was given.
+
+    Parameters
+    ----------
+    mistake : mapping
+        As pydantic has it.
+    title : str
+        Class of the settings.
+    """
+    where = ".".join(str(part) for part in mistake["loc"]) or title
+    if mistake["type"] == "extra_forbidden":
+        known = _known_keys(title, mistake["loc"][:-1])
+        close = alike(str(mistake["loc"][-1]), known)
+        hint = f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}"
+        return f"{where}: no such setting; {hint}"
+    if mistake["type"] == "missing":
+        return f"{where}: is needed"
+    message = mistake["msg"].removeprefix("Value error, ")
+    value = mistake["input"]
+    # A float of numpy's is a float to the reader.
+    given = repr(float(value) if isinstance(value, float) else value)
+    if len(given) > 60 or mistake["type"] == "value_error":
+        return f"{where}: {message}"
+    return f"{where}: {message}, got {given}"
+
+
+def alike(given: str, known: Sequence[str]) -> list[str]:
     """Names like the given one in their letters, or of which it has the initials."""
     initials = [name for name in known if [word[0] for word in name.split("_")] == list(given)]
     return difflib.get_close_matches(given, known, n=1) or initials

@@ -5,14 +5,18 @@ import sys
 from collections.abc import Sequence
 
 from .. import __version__
-from ..errors import GammaLearnError, SettingsError
+from ..errors import GammaLearnError
 from ..printable import tell
 from .baseline import BASELINE
+from .check import CHECK
 from .command import INTERRUPTED, USER_ERROR, Command
 from .compare import COMPARE
+from .completion import OPTION, SHELLS, PrintCompletion
+from .doctor import DOCTOR
 from .evaluate import EVALUATE
 from .export import EXPORT
 from .info import INFO
+from .init import INIT
 from .logs import configure_logging
 from .lr_range import LR_RANGE
 from .messages import tell_error
@@ -29,6 +33,8 @@ __all__ = ["COMMANDS", "main", "make_parsers"]
 
 #: All commands, in the order of the help.
 COMMANDS = (
+    INIT,
+    CHECK,
     RUN,
     BASELINE,
     SWEEP,
@@ -42,10 +48,13 @@ COMMANDS = (
     EXPORT,
     MODELS,
     SLIM,
+    DOCTOR,
 )
 
 EPILOG = """\
 examples:
+  gammalearn init "my/*.dl1.h5" -o experiment.py
+  gammalearn check experiment.py
   gammalearn experiment_settings/lst_stereo.py --output runs/first
   gammalearn experiment_settings/lst_mono.py --set data.train='["my/*.dl1.h5"]'
   gammalearn predict runs/first/checkpoints/best.ckpt my/*.dl1.h5 -o dl2
@@ -69,11 +78,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 0
     try:
-        words = with_command(words, commands)
-    except SettingsError as error:
+        words = words if words[0] == OPTION else with_command(words, commands)
+        arguments = parser.parse_args(with_values(words))
+    except GammaLearnError as error:
         tell_error(error, verbose=0)
         return USER_ERROR
-    arguments = parser.parse_args(with_values(words))
     configure_logging(arguments.verbose, arguments.quiet)
     command: Command = arguments.command
     try:
@@ -98,6 +107,12 @@ def make_parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.Argument
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"gammalearn {__version__}")
+    parser.add_argument(
+        OPTION,
+        action=PrintCompletion,
+        choices=SHELLS,
+        help="print what lets this shell complete commands, options and files",
+    )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     common = _common_options()
     for command in COMMANDS:

@@ -13,15 +13,22 @@ import os
 import re
 import shutil
 import stat
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from ..errors import OutputError
 
-__all__ = ["cache_entry", "cache_folder"]
+__all__ = ["cache_entries", "cache_entry", "cache_folder", "clear_cache"]
+
+#: Kinds of entries: events of sim_telarray files as DL1, unpacked images, and indices of events.
+KINDS = ("dl1", "images", "index")
 
 #: How the folder is called that holds the entries of a file as it was at one time.
 STAMP = re.compile(r"\d+-\d+")
+
+#: How the folder is called that holds the entries of a file: its name, and a digest of its place.
+OF_FILE = re.compile(r".*-[0-9a-f]{16}")
 
 #: Characters of a file's name that are kept in that of its entries, for people who look.
 LONGEST_NAME = 60
@@ -110,3 +117,69 @@ def _make_own(folder: Path) -> None:
 def _digest(content) -> str:
     text = json.dumps(content, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def cache_entries(folder: Path) -> Iterator[Path]:
+    """What a cache holds: a folder for each file, as it was at one time.
+
+    Links, folders of other users and what has another name are none of ours.
+
+    Parameters
+    ----------
+    folder : Path
+        The cache's.
+    """
+    for kind in KINDS:
+        for of_file in _own_folders(folder / kind, OF_FILE):
+            yield from _own_folders(of_file, STAMP)
+
+
+def clear_cache(folder: Path) -> int:
+    """Delete all entries of a cache, and nothing else; no link is followed.
+
+    Parameters
+    ----------
+    folder : Path
+        The cache's.
+
+    Returns
+    -------
+    int
+        Number of entries that were deleted.
+
+    Raises
+    ------
+    OutputError
+        If one cannot be deleted.
+    """
+    entries = list(cache_entries(folder))
+    for entry in entries:
+        try:
+            # It follows no link, and refuses one in the place of the folder.
+            shutil.rmtree(entry)
+        except OSError as error:
+            raise OutputError(
+                f"'{entry}' in the cache cannot be deleted ({error.strerror}); delete it yourself."
+            ) from error
+        for parent in (entry.parent, entry.parent.parent):
+            with suppress(OSError):  # others are in it
+                parent.rmdir()
+    return len(entries)
+
+
+def _own_folders(folder: Path, names: re.Pattern[str]) -> list[Path]:
+    """Folders of ours with such names in a folder, if that is ours too."""
+    if not _is_own(folder):
+        return []
+    return [
+        path for path in sorted(folder.iterdir()) if names.fullmatch(path.name) and _is_own(path)
+    ]
+
+
+def _is_own(path: Path) -> bool:
+    """Whether there is a folder of this user, and no link."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()

@@ -80,6 +80,7 @@ class EventIndex:
         allow_empty: bool = False,
         processes: int = 0,
         parameters: Sequence[str] = (),
+        errors: list[GammaLearnError] | None = None,
     ):
         """Index files.
 
@@ -97,6 +98,8 @@ class EventIndex:
         parameters : sequence of str
             DL1 image parameters, by ctapipe's names, to have of each image; what a file lacks is
             computed of its images.
+        errors : list of GammaLearnError, optional
+            Gets what is wrong with files, in place of the first error being raised.
 
         Raises
         ------
@@ -113,9 +116,14 @@ class EventIndex:
                 merged.add(path, of_file)
             except DataError as error:
                 if settings.on_error == "raise":
-                    raise
+                    if errors is None:
+                        raise
+                    errors.append(error)
+                    continue
                 log.warning("Skipped: %s", error)
                 skipped.append((path, str(error)))
+        if errors and not merged.files:
+            raise errors[0]
         unmatched = sorted(set(settings.cuts.telescope) - merged.matched)
         if unmatched and not allow_empty:
             raise DataError(

@@ -15,7 +15,7 @@ from ..settings import SimulationSettings
 from ..writing import reason
 from .record import read_record
 
-__all__ = ["make_missing"]
+__all__ = ["check_same", "make_missing", "wanted_simulations"]
 
 log = logging.getLogger(__name__)
 
@@ -59,11 +59,13 @@ def make_missing(
         if others or not patterns:
             # What the run would refuse after the simulation, it refuses before.
             find_files(others, setting)
-    wanted = _wanted(simulations, [pattern for patterns in data.values() for pattern in patterns])
+    wanted = wanted_simulations(
+        simulations, [pattern for patterns in data.values() for pattern in patterns]
+    )
     missing = [settings for settings in wanted if not Path(settings.output).exists()]
     for settings in wanted:
         if settings not in missing:
-            _check_same(settings)
+            check_same(settings)
             log.info("'%s' exists and is used as it is.", settings.output)
     for number, settings in enumerate(missing, 1):
         if not first_process:
@@ -89,7 +91,7 @@ def _make(settings: SimulationSettings, progress: bool) -> None:
         output.parent.mkdir(parents=True, exist_ok=True)
         with exclusive(output.parent):
             if output.exists():
-                _check_same(settings)
+                check_same(settings)
                 return
             simulate(settings, processes=usable_cores(), progress=progress)
     except OSError as error:
@@ -100,8 +102,17 @@ def _make(settings: SimulationSettings, progress: bool) -> None:
         ) from None
 
 
-def _wanted(simulations, patterns) -> list[SimulationSettings]:
-    """The simulations that a pattern asks for, in their order."""
+def wanted_simulations(
+    simulations: Sequence[SimulationSettings], patterns: Sequence[str]
+) -> list[SimulationSettings]:
+    """The simulations that a pattern asks for, in their order.
+
+    Parameters
+    ----------
+    simulations : sequence of SimulationSettings
+    patterns : sequence of str
+        Names and globs of files.
+    """
     places = {Path(settings.output).resolve() for settings in simulations}
     wanted = []
     for pattern in patterns:
@@ -126,8 +137,14 @@ def _existing(pattern: str) -> list[Path]:
         return []
 
 
-def _check_same(settings: SimulationSettings) -> None:
-    """Refuse a simulated file that was made with other settings."""
+def check_same(settings: SimulationSettings) -> None:
+    """Refuse a simulated file that was made with other settings.
+
+    Raises
+    ------
+    SettingsError
+        If it was.
+    """
     before = read_record(Path(settings.output)) or {}
     for name, value in settings.shower_settings().items():
         if name in before and before[name] != value:

@@ -1,6 +1,6 @@
 """Model summary: what a network is made of, before it learns."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -8,12 +8,13 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from ..camera import CameraType
 from ..checkpoint import build_network
 from ..data import CameraImages
 from ..settings import Experiment
 from ..tasks import Task
 
-__all__ = ["Part", "in_words", "summarise"]
+__all__ = ["Part", "dark_images", "in_words", "summarise"]
 
 #: Events to count with: batch normalisation of the one pixel of a small grid wants two.
 N_EVENTS = 2
@@ -57,18 +58,7 @@ def summarise(experiment: Experiment, cameras, tasks: Mapping[str, Task]) -> lis
     gathered = {"network": experiment.network.model_copy(update={"backend": "gather"})}
     with torch.random.fork_rng(devices=[]):
         network = build_network(experiment.model_copy(update=gathered), cameras, tasks)
-    # Any telescope, of those with a slot where they are fixed.
-    tel_id = (experiment.network.telescopes or [1])[0]
-    images = {
-        camera.name: CameraImages.dark(
-            torch.arange(N_EVENTS),
-            (len(experiment.data.channels), camera.n_pixels),
-            network.n_scalars,
-            len(network.vectors),
-            tel_id,
-        )
-        for camera in cameras
-    }
+    images = dark_images(network, experiment, cameras, N_EVENTS)
     # As it trains, as torch fuses attention in evaluation to what it does not count.
     counter = FlopCounterMode(display=False)
     with sdpa_kernel(SDPBackend.MATH), counter:
@@ -85,6 +75,32 @@ def summarise(experiment: Experiment, cameras, tasks: Mapping[str, Task]) -> lis
         # torch counts a product and its sum as two.
         parts.append(Part(name, n_parameters, operations // (2 * N_EVENTS)))
     return parts
+
+
+def dark_images(
+    network: nn.Module, experiment: Experiment, cameras: Iterable[CameraType], n_events: int
+) -> dict[str, CameraImages]:
+    """Images without light, one of each camera for each event, as the network takes them.
+
+    Parameters
+    ----------
+    network : ReconstructionNetwork
+    experiment : Experiment
+    cameras : iterable of CameraType
+    n_events : int
+    """
+    # Any telescope, of those with a slot where they are fixed.
+    tel_id = (experiment.network.telescopes or [1])[0]
+    return {
+        camera.name: CameraImages.dark(
+            torch.arange(n_events),
+            (len(experiment.data.channels), camera.n_pixels),
+            network.n_scalars,
+            len(network.vectors),
+            tel_id,
+        )
+        for camera in cameras
+    }
 
 
 def _parts(network: nn.Module):

@@ -20,7 +20,7 @@ DOCUMENTABLE = $(VENV)/.documentable
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run study test lint docs clean
+.PHONY: help install run study test lint docs dist clean
 
 help: ## list these targets
 	@echo "GammaLearn: deep-learning event reconstruction for Cherenkov telescopes"
@@ -53,6 +53,23 @@ docs: $(DOCUMENTABLE) ## build the site into docs/_build; a warning is an error
 	rm -rf docs/reference/_api
 	$(VENV)/bin/python -m sphinx -W --keep-going -q -b html docs docs/_build
 	@echo "Open docs/_build/index.html"
+
+# Where the wheel is tried; nothing but it and what it needs is there.
+EMPTY = build/empty
+
+dist: $(CREATED) ## build wheel and sdist into dist, check them, and try the wheel in an empty environment
+	rm -rf build dist
+	$(PIP_INSTALL) build twine
+	$(VENV)/bin/python -m build --outdir dist .
+	$(VENV)/bin/python -m twine check --strict dist/*
+	$(VENV)/bin/python -m venv $(EMPTY)
+	$(subst $(VENV)/bin,$(EMPTY)/bin,$(PIP_INSTALL)) torch
+	$(subst $(VENV)/bin,$(EMPTY)/bin,$(PIP_INSTALL)) dist/*.whl
+# From another folder, so that the package is the one that was installed.
+	cd $(EMPTY) && bin/gammalearn models
+	cd $(EMPTY) && bin/gammalearn info lst4-stereo
+	rm -rf build
+	@echo "Checked: $$(echo dist/*)"
 
 clean: ## remove .venv, builds and caches; data/ and runs/ stay
 	rm -rf $(VENV) build dist docs/_build docs/reference/_api *.egg-info .pytest_cache .ruff_cache .hypothesis

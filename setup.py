@@ -67,11 +67,13 @@ setup(
         "numba>=0.61,<0.69",
         "numpy>=2.0",
         "packaging>=24.0",
+        "psutil>=5.9",
         "pydantic>=2.7",
         "pyirf>=0.13",
         "pyyaml>=6.0",
         "scikit-learn>=1.5",
         "scipy>=1.15",
+        "shtab>=1.13",
         "tables>=3.10",
         "tensorboard>=2.17",
         "torch>=2.6",  # before 2.6, loading with weights_only could still run code from the file
@@ -96,6 +98,7 @@ setup(
             "regions>=0.9,<0.12",  # gammapy 2.1 imports what 0.12 has no more, and does not say so
             "ruff>=0.11",
         ],
+        "dist": ["build>=1.2", "twine>=6.1"],
         "docs": [
             "myst-parser>=4.0",
             "numpydoc>=1.8",

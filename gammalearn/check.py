@@ -14,8 +14,10 @@ import numpy as np
 from .all_mistakes import Reading
 from .data import EventIndex, check_weights, columns_of, split_by_shower
 from .errors import GammaLearnError
+from .evaluation import skipped_files
 from .experiment import check_names, index_inputs, none_selected
 from .finding import find_files, is_meant
+from .run_report import faulty_files, repeated_events, shared_files, unlearnt_tasks
 from .settings import Experiment, SimulationSettings
 from .simulation.on_demand import check_same, wanted_simulations
 from .tasks import Task, build_tasks
@@ -86,6 +88,7 @@ class _Check:
         found.append(_flow_lines("test", tests))
         if learnt and tasks and "network" not in self.wrong:
             found += self._network(learnt, tasks, events["training"].total())
+        found.append(_note_lines(self._notes(learnt, tests, tasks)))
         return found
 
     def _attempt(self, function: Callable[..., Result], *arguments) -> Result | None:
@@ -179,14 +182,39 @@ class _Check:
         """Selected events of each particle, by the set that they are of."""
         sets = {"training": Counter(), "validation": Counter(), "test": Counter()}
         if learnt:
-            fraction = self.experiment.data.validation_fraction
-            parts = split_by_shower(learnt.events, fraction, self.experiment.training.seed)
             names = np.asarray(learnt.events["particle"])
-            for name, rows in zip(("training", "validation"), parts, strict=True):
+            for name, rows in zip(("training", "validation"), self._split(learnt), strict=True):
                 sets[name].update(str(particle) or "unknown" for particle in names[rows])
         for index in tests:
             sets["test"].update(index.particle_counts() if len(index) else {})
         return sets
+
+    def _notes(
+        self, learnt: EventIndex | None, tests: Sequence[EventIndex], tasks: dict[str, Task]
+    ) -> list[str]:
+        """What is no error, but what a reader of the results has to know."""
+        notes = faulty_files("test", tests)
+        if learnt is None:
+            return notes
+        events = learnt.events[self._split(learnt)[0]]
+        counts = {
+            name: int(np.isfinite(task.targets(events)).all(axis=1).sum())
+            for name, task in tasks.items()
+        }
+        return [
+            *shared_files(learnt.files, [index.files[0] for index in tests]),
+            *repeated_events(learnt),
+            *unlearnt_tasks({"events_by_task": counts}),
+            *skipped_files("training", learnt.skipped),
+            *faulty_files("training", [learnt]),
+            *notes,
+        ]
+
+    def _split(self, learnt: EventIndex) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of the training and of the validation events."""
+        experiment = self.experiment
+        fraction = experiment.data.validation_fraction
+        return split_by_shower(learnt.events, fraction, experiment.training.seed)
 
     def _network(
         self, learnt: EventIndex, tasks: dict[str, Task], n_training: int
@@ -210,7 +238,7 @@ def _simulated_lines(missing: Sequence[SimulationSettings]) -> list[str]:
         [made.output, f"{made.n_showers} {made.particle} showers over {made.array}"]
         for made in missing
     ]
-    return _table([["To be simulated by the run, which selects the events then", ""], *rows])
+    return _table([["Simulated first by a run", ""], *rows])
 
 
 def _event_lines(sets: dict[str, Counter], incomplete: bool) -> list[str]:
@@ -235,6 +263,10 @@ def _flow_lines(what: str, indices: Sequence[EventIndex]) -> list[str]:
         return []
     rows = [[label, str(events[label]), str(images[label])] for label in events]
     return _table([[f"Selection of {what} files", "events", "images"], *rows])
+
+
+def _note_lines(notes: Sequence[str]) -> list[str]:
+    return ["To note", *(f"  {note}" for note in notes)] if notes else []
 
 
 def _network_lines(experiment: Experiment, parts: list[Part]) -> list[str]:

@@ -28,16 +28,7 @@ OPTIONAL = ("IndexedConv", "onnx", "onnxscript", "gammapy", "torchvision")
 
 #: Packages to import, as builds of several of them may not go together; torchvision, if there is
 #: one, is imported by others.
-TO_IMPORT = (
-    "torch",
-    "torchvision",
-    "lightning",
-    "numba",
-    "tables",
-    "ctapipe.io",
-    "pyirf",
-    "sklearn",
-)
+TO_IMPORT = ("torch", "torchvision", "lightning", "numba", "tables", "ctapipe.io", "sklearn")
 
 #: Bytes of free disk, and of the shared memory that processes pass batches in, that are too few.
 LITTLE_DISK, LITTLE_SHARED_MEMORY = 2 * 10**9, 256 * 10**6
@@ -157,9 +148,8 @@ def out_of_bounds(needed: Sequence[Requirement]) -> Iterator[str]:
 
 def _examine_machine(found: Examination) -> None:
     memory = psutil.virtual_memory()
-    compiler = next(
-        filter(None, map(shutil.which, (os.environ.get("CXX", ""), "g++", "c++"))), None
-    )
+    compilers = map(shutil.which, filter(None, (os.environ.get("CXX"), "g++", "c++", "clang++")))
+    compiler = next(filter(None, compilers), None)
     found.sections["Machine"] = {
         "processor cores": f"{usable_cores()} to use, of {os.cpu_count()}",
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "not set: threads on all cores"),
@@ -269,10 +259,8 @@ def _examine_caches(found: Examination) -> None:
                 f"Only {free / 1e9:.1f} GB are free in '{where}' (the {name}): delete files{clear}."
             )
         if not os.access(where, os.W_OK | os.X_OK):
-            setting = "; set XDG_CACHE_HOME or data.cache_directory" if name == "cache" else ""
-            found.wrong(
-                f"You may not write to '{where}' (the {name}){setting or '; go elsewhere'}."
-            )
+            remedy = "set XDG_CACHE_HOME" if name == "cache" else "change to another one"
+            found.wrong(f"You may not write to '{where}' (the {name}): {remedy}.")
 
 
 def free_disk(place: Path) -> tuple[Path, int]:

@@ -74,7 +74,7 @@ ALLOWED = {
 }
 
 #: Who may start a simulation; to all others simulated events are data like any.
-KNOW_SIMULATION = {"cli", "experiment.py", "baseline_run.py"}
+KNOW_SIMULATION = {"cli", "experiment.py", "baseline_run.py", "check.py"}
 
 #: Who may start a baseline: nothing else is to lean on it.
 KNOW_BASELINE = {"cli", "baseline_run.py"}

@@ -50,8 +50,9 @@ def required(setup_arguments):
 
 @pytest.fixture
 def documentation(setup_arguments):
-    """Specifiers by package, of what the site is built with."""
-    return specifiers(setup_arguments["extras_require"]["docs"])
+    """Specifiers by package, of what the site and the distributions are built with."""
+    extras = setup_arguments["extras_require"]
+    return specifiers(extras["docs"] + extras["dist"])
 
 
 @pytest.fixture

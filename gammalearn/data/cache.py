@@ -171,9 +171,8 @@ def _own_folders(folder: Path, names: re.Pattern[str]) -> list[Path]:
     """Folders of ours with such names in a folder, if that is ours too."""
     if not _is_own(folder):
         return []
-    return [
-        path for path in sorted(folder.iterdir()) if names.fullmatch(path.name) and _is_own(path)
-    ]
+    named = (path for path in sorted(folder.iterdir()) if names.fullmatch(path.name))
+    return list(filter(_is_own, named))
 
 
 def _is_own(path: Path) -> bool:

@@ -4,9 +4,9 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..writing import write_whole
 from ..particles import plural
 from ..printable import printable
+from ..writing import write_whole
 from .choices import ENOUGH_LIGHT, Draft
 from .place import check_place_of_draft
 
@@ -122,8 +122,8 @@ def _data(draft: Draft) -> str:
     lines += _files("train", draft.train, "To learn from. Globs such as my/*.dl1.h5 work too.")
     if draft.tested_on_training:
         lines += [
-            "    # WARNING: some test files are training files too, because there is no other file",
-            "    # of their particles. The results will look better than they are: add other files.",
+            "    # WARNING: some test files are training files too, because there is no other",
+            "    # file of their particles. The results will look better than they are.",
         ]
     lines += _files("test", draft.test, "To reconstruct and evaluate.")
     lines.append("    # Types, names or ids of the telescopes.")
@@ -142,7 +142,7 @@ def _data(draft: Draft) -> str:
     lines += _cuts(draft) + _channels(draft)
     if draft.turns:
         lines += [
-            "    # Turn events at random by angles that keep the pixels in place: more to learn from.",
+            "    # Turn events at random by angles that keep the pixels in place.",
             "    augmentation=AugmentationSettings(turns=True),",
         ]
     else:
@@ -172,8 +172,8 @@ def _cuts(draft: Draft) -> list[str]:
             f'    cuts=CutSettings(image=["hillas_intensity > {ENOUGH_LIGHT}"]),',
         ]
     return [
-        f'    # A usual cut is image=["hillas_intensity > {ENOUGH_LIGHT}"] (p.e.); here it would leave',
-        "    # too few events, or the files have no image parameters.",
+        f'    # A usual cut is image=["hillas_intensity > {ENOUGH_LIGHT}"] (p.e.). Here it would',
+        "    # leave too few events, or the files have no image parameters.",
         "    cuts=CutSettings(),",
     ]
 
@@ -200,8 +200,8 @@ def _network(draft: Draft) -> str:
         ]
     else:
         lines += [
-            '    # Files with image parameters allow parameters="all" and geometry=True, which help',
-            "    # most with few events.",
+            '    # If files have image parameters, parameters="all" and geometry=True help most,',
+            "    # above all with few events.",
         ]
     return _indented([*lines, "    embedding=128,", "    head=96,", "),"])
 

@@ -59,9 +59,8 @@ def make_missing(
         if others or not patterns:
             # What the run would refuse after the simulation, it refuses before.
             find_files(others, setting)
-    wanted = wanted_simulations(
-        simulations, [pattern for patterns in data.values() for pattern in patterns]
-    )
+    patterns = [pattern for patterns in data.values() for pattern in patterns]
+    wanted = wanted_simulations(simulations, patterns)
     missing = [settings for settings in wanted if not Path(settings.output).exists()]
     for settings in wanted:
         if settings not in missing:

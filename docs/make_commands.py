@@ -15,7 +15,10 @@ INTRODUCTION = """\
 `gammalearn run SETTINGS`. Globs such as `"dl1/*.dl1.h5"` may be quoted; GammaLearn expands them.
 
 All commands take `-v` (more messages), `-vv` (also tracebacks) and `-q` (errors only, no progress
-bars). This page is made from gammalearn/cli.
+bars). `gammalearn --print-completion SHELL` prints the
+[completion](../howto/shell_completion.md) for bash, zsh or fish.
+
+This page is made from gammalearn/cli.
 """
 
 #: What all commands have, and what the introduction tells.
@@ -27,7 +30,7 @@ def spelling(action: argparse.Action) -> str:
     metavar = action.metavar or (action.choices and "{" + ",".join(action.choices) + "}") or ""
     value = " ".join(metavar) if isinstance(metavar, tuple) else metavar
     if not action.option_strings:
-        return f"{value} …" if action.nargs == "+" else value
+        return f"{value} …" if action.nargs in ("+", "*") else value
     value = "" if action.nargs == 0 else value or action.dest.upper()
     if action.nargs == "+":
         value += " …"

@@ -12,16 +12,16 @@ from typing import TypeVar
 import numpy as np
 
 from .all_mistakes import Reading
-from .data import EventIndex, check_weights, columns_of, split_by_shower
+from .data import EventIndex, check_slots, check_weights, columns_of, split_by_shower
 from .errors import GammaLearnError
 from .evaluation import skipped_files
-from .experiment import check_names, index_inputs, none_selected
 from .finding import find_files, is_meant
+from .reconstruction import check_names, index_inputs, none_selected
 from .run_report import faulty_files, repeated_events, shared_files, unlearnt_tasks
 from .settings import Experiment, SimulationSettings
 from .simulation.on_demand import check_same, wanted_simulations
 from .tasks import Task, build_tasks
-from .training import check_events, check_initial, check_machine, check_slots
+from .training import check_events, check_initial, check_machine
 from .training.batch_memory import BatchMemory, estimate_batch_memory
 from .training.model_summary import Part, in_words, summarise
 

@@ -31,7 +31,16 @@ from .writing import make_folder
 
 log = logging.getLogger(__name__)
 
-__all__ = ["index_inputs", "none_usable", "noted", "predict", "reconstruct", "skip"]
+__all__ = [
+    "check_names",
+    "index_inputs",
+    "none_selected",
+    "none_usable",
+    "noted",
+    "predict",
+    "reconstruct",
+    "skip",
+]
 
 
 def predict(

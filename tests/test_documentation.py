@@ -13,6 +13,7 @@ import yaml
 
 from gammalearn import settings
 from gammalearn.cli import make_parsers
+from gammalearn.cli.completion import OPTION, SHELLS
 from gammalearn.cli.words import with_command, with_values
 from gammalearn.settings_reading import override
 from gammalearn.tasks import available_tasks
@@ -79,7 +80,8 @@ def commands(text):
             words = shlex.split(re.sub(r"\$\w+", "1", line), comments=True)
             if words and (words[0].endswith("gammalearn") or "srun" in words[0]):
                 first = next(i for i, word in enumerate(words) if word.endswith("gammalearn"))
-                yield words[first + 1 :]
+                last = words.index(">") if ">" in words else len(words)
+                yield words[first + 1 : last]
 
 
 def test_commands_are_understood(pages):
@@ -88,6 +90,9 @@ def test_commands_are_understood(pages):
     found = 0
     for text in pages.values():
         for words in commands(text):
+            if words[0] == OPTION:
+                assert words[1:] in [[shell] for shell in SHELLS]
+                continue
             arguments = parser.parse_args(with_values(with_command(words, names)))
             changes = [
                 change

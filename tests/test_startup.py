@@ -61,6 +61,9 @@ WRONG = {
     "evaluate SETTINGS -o out --set evaluation.signl=proton": "did you mean 'signal'?",
     "compare a b -o out --set evaluation.signl=proton": "did you mean 'signal'?",
     "simulate --particle gamma --n-showers 0 --energy 1 2 -o a.h5": "n_showers",
+    "check nothing.yaml": "does not exist",
+    "init nothing.dl1.h5": "does not exist",
+    "init -o settings.yaml": "must end in .py",
     "models": "",
 }
 

@@ -20,6 +20,7 @@ from .reconstruction import check_names, index_inputs, none_selected
 from .run_report import faulty_files, repeated_events, shared_files, unlearnt_tasks
 from .settings import Experiment, SimulationSettings
 from .simulation.on_demand import check_same, wanted_simulations
+from .sizes import size_in_words
 from .tasks import Task, build_tasks
 from .training import check_events, check_initial, check_machine
 from .training.batch_memory import BatchMemory, estimate_batch_memory
@@ -238,7 +239,7 @@ def _simulated_lines(missing: Sequence[SimulationSettings]) -> list[str]:
         [made.output, f"{made.n_showers} {made.particle} showers over {made.array}"]
         for made in missing
     ]
-    return _table([["Simulated first by a run", ""], *rows])
+    return _table([["The run simulates first", ""], *rows])
 
 
 def _event_lines(sets: dict[str, Counter], incomplete: bool) -> list[str]:
@@ -279,17 +280,10 @@ def _memory_lines(memory: BatchMemory) -> list[str]:
     rows = [
         ["events", str(memory.n_events)],
         ["images of each event, on average", f"{memory.images_per_event:.1f}"],
-        ["pixels", _size(memory.pixels)],
-        ["training step", f"about {_size(memory.step)}"],
+        ["pixels", size_in_words(memory.pixels)],
+        ["training step", f"about {size_in_words(memory.step)}"],
     ]
     return _table([["Memory of a batch", ""], *rows])
-
-
-def _size(n_bytes: float) -> str:
-    for size, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if n_bytes >= size:
-            return f"{n_bytes / size:.3g} {unit}"
-    return f"{n_bytes:.0f} bytes"
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -20,6 +20,7 @@ from . import __version__
 from .cores import usable_cores
 from .data.cache import cache_entries, cache_folder
 from .errors import GammaLearnError, InstallationError
+from .sizes import size_in_words
 
 __all__ = ["Examination", "examine", "free_disk", "import_all", "out_of_bounds"]
 
@@ -153,16 +154,16 @@ def _examine_machine(found: Examination) -> None:
     found.sections["Machine"] = {
         "processor cores": f"{usable_cores()} to use, of {os.cpu_count()}",
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "not set: threads on all cores"),
-        "memory": f"{memory.total / 1e9:.1f} GB, {memory.available / 1e9:.1f} GB available",
+        "memory": f"{size_in_words(memory.total)}, {size_in_words(memory.available)} available",
         "C++ compiler": f"{compiler or 'none'} (needed for training.compile=true only)",
     }
     shared = Path("/dev/shm")
     if shared.is_dir():
         free = shutil.disk_usage(shared).free
-        found.sections["Machine"]["shared memory"] = f"{free / 1e9:.1f} GB free in {shared}"
+        found.sections["Machine"]["shared memory"] = f"{size_in_words(free)} free in {shared}"
         if free < LITTLE_SHARED_MEMORY:
             found.wrong(
-                f"Only {free / 1e6:.0f} MB of shared memory are free in {shared}, too few for "
+                f"Only {size_in_words(free)} of shared memory are free in {shared}, too little for "
                 "training.workers: set them to 0, or give the container more, such as "
                 "--shm-size=2g."
             )
@@ -242,22 +243,24 @@ def _examine_caches(found: Examination) -> None:
         kind = entry.parent.parent.name
         sizes[kind] += _size(entry)
         numbers[kind] += 1
-    kinds = {kind: f"{numbers[kind]} files, {sizes[kind] / 1e9:.2f} GB" for kind in sorted(numbers)}
+    kinds = {
+        kind: f"{size_in_words(sizes[kind])}, entries for files: {numbers[kind]}"
+        for kind in sorted(numbers)
+    }
     compiled = sum(_file_size(path) for path in Path(__file__).parent.rglob("*.nb[ci]"))
     found.sections["Cache"] = {
         "folder": str(folder),
         **(kinds or {"entries": "none"}),
-        "compiled functions": f"{compiled / 1e6:.0f} MB in {Path(__file__).parent}",
+        "compiled functions": f"{size_in_words(compiled)} in {Path(__file__).parent}",
     }
     found.sections["Free disk"] = {}
     for name, place in (("cache", folder), ("working directory", Path.cwd())):
         where, free = free_disk(place)
-        found.sections["Free disk"][name] = f"{free / 1e9:.1f} GB in {where}"
+        found.sections["Free disk"][name] = f"{size_in_words(free)} in {where}"
         if free < LITTLE_DISK:
-            clear = ", or delete the cache with --clear-cache" if name == "cache" else ""
-            found.wrong(
-                f"Only {free / 1e9:.1f} GB are free in '{where}' (the {name}): delete files{clear}."
-            )
+            clear = ", or the cache with --clear-cache" if name == "cache" else ""
+            size = size_in_words(free)
+            found.wrong(f"Only {size} are free in '{where}' (the {name}): delete files{clear}.")
         if not os.access(where, os.W_OK | os.X_OK):
             remedy = "set XDG_CACHE_HOME" if name == "cache" else "change to another one"
             found.wrong(f"You may not write to '{where}' (the {name}): {remedy}.")

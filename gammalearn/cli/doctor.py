@@ -25,7 +25,7 @@ def doctor(arguments: argparse.Namespace) -> int:
         folder = cache_folder(None)
         n_entries = clear_cache(folder)
         if not arguments.quiet:
-            tell(f"Deleted what was kept of {n_entries} files in '{folder}'.\n")
+            tell(f"Entries deleted from the cache '{folder}': {n_entries}\n")
     from ..doctor import examine
 
     found = examine()

@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from shlex import quote
 
 from ..printable import tell
 from .command import Command
@@ -41,7 +42,7 @@ def init(arguments: argparse.Namespace) -> None:
     draft = choose(survey_files(files, progress)) if files else simulated_draft()
     write_draft(draft, output, arguments.overwrite)
     if not arguments.quiet:
-        tell(f"Wrote '{output}'. Read it, then check it: gammalearn check {output}")
+        tell(f"Wrote '{output}'. Read it, then check it: gammalearn check {quote(str(output))}")
 
 
 INIT = Command(init, _add_arguments)

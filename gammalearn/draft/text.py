@@ -71,11 +71,11 @@ def draft_text(draft: Draft, path: Path) -> str:
     """
     run = f"gammalearn {_shell_word(path)}"
     header = [
-        f"Experiment of {path.name}, a start that you can change.",
+        "A first experiment for your files, written by `gammalearn init`. Change what you like.",
         f"Check it with:   gammalearn check {_shell_word(path)}",
         f"Try it with:     {run} --fast-dev-run --output runs/trial",
         f"Run it with:     {run}",
-        "The reference of all settings is docs/reference/settings.md of GammaLearn.",
+        "All settings are explained in docs/reference/settings.md of GammaLearn.",
         "",
         *_found(draft),
     ]
@@ -101,10 +101,12 @@ def _found(draft: Draft) -> list[str]:
     """What was found in the files."""
     if draft.simulated:
         return ["No files were given: the run simulates showers over the four LSTs at La Palma."]
-    counts = ", ".join(f"{n} {plural(name)}" for name, n in draft.events.most_common())
-    kind = "showers" if draft.selection.stereo else "images"
+    counts = ", ".join(
+        f"{n} {plural(name) if n > 1 else name}" for name, n in draft.events.most_common()
+    )
+    kind = "showers" if draft.selection.stereo else "single images"
     lines = [
-        f"Selected training events ({kind}, with the validation): {counts}.",
+        f"Selected events for training and validation ({kind}): {counts}.",
         f"{draft.n_several} of {draft.n_showers} showers have images of several telescopes.",
     ]
     if draft.energies:

@@ -42,7 +42,7 @@ def test_a_healthy_machine(cache, healthy, capsys):
     for words in (__version__, sys.executable, str(cache), "processor cores", "memory", "none"):
         assert words in out
     assert out.endswith("Nothing is wrong.\n")
-    assert doctor.examine().sections["Cache"]["index"] == "1 files, 0.00 GB"
+    assert doctor.examine().sections["Cache"]["index"] == "1 kB, entries for files: 1"
 
 
 def test_what_is_wrong_has_a_remedy(cache, healthy, monkeypatch, capsys):
@@ -92,10 +92,10 @@ def test_packages_that_crash_do_not_end_the_examination(tmp_path, monkeypatch):
 def test_the_cache_is_cleared(cache, healthy, capsys):
     assert len(list(cache_entries(cache))) == 2
     assert main(["doctor", "--clear-cache"]) == 0
-    assert "Deleted what was kept of 2 files" in capsys.readouterr().out
+    assert f"Entries deleted from the cache '{cache}': 2\n" in capsys.readouterr().out
     assert list(cache.iterdir()) == []
     assert main(["doctor", "--clear-cache"]) == 0
-    assert "0 files" in capsys.readouterr().out
+    assert "': 0\n" in capsys.readouterr().out
 
 
 def test_nothing_but_entries_is_deleted(cache, tmp_path):

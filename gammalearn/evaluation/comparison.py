@@ -1,7 +1,7 @@
 """The comparison of reconstructions on identical events: tables, pictures, numbers, report."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import astropy.units as u
@@ -12,13 +12,13 @@ from ..errors import EvaluationError
 from ..particles import plural
 from ..settings import EvaluationSettings
 from ..writing import make_folder, write_whole
-from .contenders import EACH, MEAN, Contender, Source, in_common, line_up, read_sources
+from .comparison_summary import Compared, compose_report
+from .contenders import Contender, Source, in_common, line_up, read_sources
 from .quantities import MAIN_QUANTITIES, Quantity
-from .report.page import Report, Worded, render_report
+from .report.page import Report, render_report
 from .report.pictures import picture_style
-from .report.provenance import describe_input, describe_settings, versions
-from .report.reference_curves import reference_sources
-from .report.results import Result, write_numbers, write_results
+from .report.provenance import describe_input
+from .report.results import Result, ResultsByName, plain_numbers, write_numbers, write_results
 from .report.skipped import section_of_skipped, skipped_files
 from .statistics.binning import angle_edges, energy_edges
 from .statistics.by_particle import choose_signal
@@ -26,7 +26,7 @@ from .statistics.differences import MIN_SHOWERS, differences, differences_by_ene
 from .statistics.migration import MigrationAxis, migration_matrix, migration_spread
 from .statistics.side_by_side import SIGNIFICANT, draw_differences, draw_migrations, with_labels
 
-__all__ = ["compare", "compare_migration"]
+__all__ = ["Comparison", "compare", "compare_migration", "compare_sources"]
 
 #: Folder of tables and pictures in the output.
 FOLDER = "comparison"
@@ -39,18 +39,55 @@ RESULT_NAMES = (
 )
 
 
-@dataclass
-class _Findings:
-    """What the comparison of one quantity yields."""
+@dataclass(frozen=True)
+class Comparison(ResultsByName):
+    """What a comparison of reconstructions finds.
 
-    totals: QTable | None = None
-    """From `differences`, of all energies together."""
+    Attributes
+    ----------
+    numbers : dict
+        What ``comparison.json`` holds.
+    results : list of Result
+        Tables and pictures, in the order of the report.
+    warnings : list of str
+        Sentences on what to read with care.
+    sources : list of Source
+        What was compared.
+    report : Report
+        What the page shows, but for its pictures and the files.
+    """
 
-    labels: list[str] = field(default_factory=list)
-    multiplicity: dict[str, float] = field(default_factory=dict)
-    n_runs: dict[str, int] = field(default_factory=dict)
-    results: list[Result] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    numbers: dict[str, object]
+    results: list[Result]
+    warnings: list[str]
+    sources: list[Source]
+    report: Report
+
+    def write(self, output: str | Path) -> None:
+        """Write tables, pictures, numbers and the report, see `compare`.
+
+        Parameters
+        ----------
+        output : str or pathlib.Path
+            Folder to write into; made if it is not there.
+
+        Raises
+        ------
+        OutputError
+            If the output cannot be written.
+        InputFileError
+            If a file that the events are of cannot be read.
+        """
+        output = Path(output)
+        make_folder(output / FOLDER)
+        with picture_style():
+            figures = write_results(self.results, output / FOLDER, RESULT_NAMES)
+        write_numbers(self.numbers, output / "comparison.json")
+        files = [
+            describe_input(path, source.label) for source in self.sources for path in source.paths
+        ]
+        page = render_report(replace(self.report, figures=figures, files=files))
+        write_whole(output / "compare.html", lambda path: path.write_text(page, encoding="utf-8"))
 
 
 def compare(
@@ -100,28 +137,47 @@ def compare(
     OutputError
         If the output cannot be written.
     """
-    output = Path(output)
     skip = settings.on_error == "skip"
     sources = read_sources(words, labels, settings.algorithm, weights, skip)
+    comparison = compare_sources(sources, settings, weights)
+    comparison.write(output)
+    return comparison.numbers
+
+
+def compare_sources(
+    sources: Sequence[Source], settings: EvaluationSettings, weights: str = "none"
+) -> Comparison:
+    """Compare reconstructions that have been read, writing nothing.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+        What to compare; the first is the reference.
+    settings : EvaluationSettings
+        Binning and signal particle.
+    weights : str
+        Of the telescopes in the means of events that the sources have.
+
+    Raises
+    ------
+    EvaluationError
+        If the sources have no event or no quantity in common, or one has an event twice.
+    """
     skipped = [left_out for source in sources for left_out in source.events.meta["skipped"]]
     contenders = line_up(sources)
     matching = _match(sources)
     signal, warnings = choose_signal(sources[0].events, settings.signal)
     warnings += [*skipped_files("DL2", skipped), *_warn_of_single_runs(sources)]
-    make_folder(output / FOLDER)
     with picture_style():
         findings = {
             name: _compare_quantity(contenders, quantity, signal, settings)
             for name, quantity in MAIN_QUANTITIES.items()
         }
-        if not any(finding.results for finding in findings.values()):
-            raise EvaluationError(
-                "The sets have no quantity in common that could be compared: "
-                + " ".join(w for finding in findings.values() for w in finding.warnings)
-            )
-        results = [result for finding in findings.values() for result in finding.results]
-        figures = write_results(results, output / FOLDER, RESULT_NAMES)
-
+    if not any(finding.results for finding in findings.values()):
+        raise EvaluationError(
+            "The sets have no quantity in common that could be compared: "
+            + " ".join(w for finding in findings.values() for w in finding.warnings)
+        )
     numbers = {
         "reference": contenders[0].label,
         "signal": signal,
@@ -132,21 +188,18 @@ def compare(
             if finding.totals is not None
         },
     }
-    numbers = write_numbers(numbers, output / "comparison.json")
     for finding in findings.values():
         warnings += finding.warnings
     for source in sources:
         warnings += [f"{source.label}: {note}" for note in source.events.meta["notes"]]
-    explained = {
-        **_explain(contenders, weights),
-        **describe_settings(settings),
-        **reference_sources(settings.references),
-    }
-    report = _compose_report(sources, matching, findings, warnings, figures, explained)
-    report = replace(report, sections=section_of_skipped("DL2", skipped))
-    page = render_report(report)
-    write_whole(output / "compare.html", lambda path: path.write_text(page, encoding="utf-8"))
-    return numbers
+    report = compose_report(sources, contenders, matching, findings, warnings, settings, weights)
+    return Comparison(
+        plain_numbers(numbers),
+        [result for finding in findings.values() for result in finding.results],
+        warnings,
+        list(sources),
+        replace(report, sections=section_of_skipped("DL2", skipped)),
+    )
 
 
 def _match(sources: Sequence[Source]) -> list[dict[str, object]]:
@@ -194,15 +247,13 @@ def _compare_quantity(
     quantity: Quantity,
     signal: str,
     settings: EvaluationSettings,
-) -> _Findings:
+) -> Compared:
     words = quantity.words
     having = [contender for contender in contenders if contender.has(quantity.name)]
     lacking = [contender.label for contender in contenders if not contender.has(quantity.name)]
     if len(having) < 2 and sum(len(contender.runs) for contender in having) < 2:
         whose = f"{having[0].label} alone has" if having else "None of the sets has"
-        return _Findings(
-            warnings=[f"{whose} a reconstructed {words}: there is nothing to compare."]
-        )
+        return Compared(warnings=[f"{whose} a reconstructed {words}: there is nothing to compare."])
     warnings = [f"{label} has no reconstructed {words}." for label in lacking]
     if lacking and lacking[0] == contenders[0].label:
         warnings.append(f"The {words} is compared with that of {having[0].label} instead.")
@@ -212,7 +263,7 @@ def _compare_quantity(
     if particle:
         common = [[run[run["particle"] == signal] for run in runs] for runs in common]
     labels = [contender.label for contender in having]
-    findings = _Findings(
+    findings = Compared(
         totals=differences(common, quantity),
         labels=labels,
         multiplicity={
@@ -334,7 +385,7 @@ def _spanned(energy_bins: u.Quantity, energies: u.Quantity) -> u.Quantity:
     return energy_bins[max(first - 3, 0) : last + 3]
 
 
-def _list_numbers(finding: _Findings) -> dict[str, object]:
+def _list_numbers(finding: Compared) -> dict[str, object]:
     numbers = {}
     for row in finding.totals:
         label = finding.labels[row["contender"]]
@@ -350,111 +401,3 @@ def _list_numbers(finding: _Findings) -> dict[str, object]:
             "telescopes_per_event": finding.multiplicity[label],
         }
     return numbers
-
-
-def _compose_report(sources, matching, findings, warnings, figures, explained) -> Report:
-    return Report(
-        title=f"Comparison of {', '.join(dict.fromkeys(source.label for source in sources))}",
-        lead="The same simulated events, reconstructed in different ways; the first is the "
-        "reference.",
-        warnings=warnings,
-        metrics=[],
-        results=_tabulate_results(findings),
-        figures=figures,
-        events=_tabulate_matching(matching),
-        provenance={
-            **versions(),
-            **{
-                f"Algorithms of {source.word}": ", ".join(
-                    f"{quantity.replace('_', ' ')}: {algorithm}"
-                    for quantity, algorithm in source.events.meta["algorithms"].items()
-                )
-                for source in sources
-            },
-            **explained,
-        },
-        files=[describe_input(path, source.label) for source in sources for path in source.paths],
-    )
-
-
-def _explain(contenders: Sequence[Contender], weights: str) -> dict[str, str]:
-    """What words of the tables mean, as far as they are there."""
-    explained = {
-        "Error": "standard deviation of a bootstrap over showers, the same for all sets",
-        "Relative to reference": "difference of biases, ratio of resolutions and of 1 − AUC, the "
-        "chance of the wrong order (below 1: better than the reference); the runs' scatter is part "
-        "of its error",
-        "σ": "value less that of the reference, over its error, which the runs' scatter is part of",
-    }
-    if any(contender.of_images for contender in contenders):
-        explained[MEAN.capitalize()] = (
-            "of all telescopes with a result: logarithms of the energy, unit vectors of the "
-            f"direction, gammaness (ctapipe's StereoMeanCombiner, weights: {weights})"
-        )
-        explained[EACH.capitalize()] = "every image of the same events counts by itself"
-    return explained
-
-
-def _tabulate_results(findings: dict[str, _Findings]) -> list[list[object]]:
-    several = any(n > 1 for finding in findings.values() for n in finding.n_runs.values())
-    heading = [
-        "Result",
-        "Set",
-        "Value",
-        "Relative to reference",
-        "σ",
-        "Events or images",
-        "Showers",
-    ]
-    rows = [heading + ["Runs", "Their spread"] * several]
-    for quantity, finding in findings.items():
-        titles = {
-            statistic.name: f"{statistic.title}{' (deg)' if statistic.unit else ''}"
-            for statistic in MAIN_QUANTITIES[quantity].statistics
-        }
-        for row in finding.totals if finding.totals is not None else ():
-            label = finding.labels[row["contender"]]
-            relation = float(row["relation"]), float(row["relation_error"])
-            cells = [
-                # In every row, as a table may be sorted.
-                titles[str(row["statistic"])],
-                label,
-                _with_error(float(row["value"]), float(row["error"])),
-                _with_error(*relation) if row["contender"] else Worded(relation[0], "reference"),
-                round(float(row["significance"]), 1),
-                int(row["n_events"]),
-                int(row["n_showers"]),
-            ]
-            if several:
-                cells += [finding.n_runs[label], float(row["spread"])]
-            rows.append(cells)
-    return rows
-
-
-def _with_error(value: float, error: float) -> float | Worded:
-    """The value to the second digit of its error."""
-    if not (np.isfinite(value) and error > 0):
-        return value
-    digits = max(0, 1 - int(np.floor(np.log10(error))))
-    text = f"{value:.{digits}f} ± {error:.{digits}f}".replace("-", "\N{MINUS SIGN}")
-    return Worded(value, text.replace(" ", "\N{NO-BREAK SPACE}"))
-
-
-def _tabulate_matching(matching: Sequence[dict[str, object]]) -> list[list[object]]:
-    quantities = list(MAIN_QUANTITIES)
-    heading = ["Set", "Label", "Events", "In all sets", "Not in all"]
-    heading += [f"In all, with {quantity.replace('_', ' ')}" for quantity in quantities]
-    return [
-        heading,
-        *(
-            [
-                found["set"],
-                found["label"],
-                found["n_events"],
-                found["n_matched"],
-                found["n_unmatched"],
-                *(found.get(f"n_matched_with_{quantity}") for quantity in quantities),
-            ]
-            for found in matching
-        ),
-    ]

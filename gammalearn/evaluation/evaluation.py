@@ -1,6 +1,7 @@
 """The evaluation of DL2 files: tables, pictures, metrics and the report."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,20 @@ from .quantities import QUANTITIES
 from .report.page import ReportSection, render_report
 from .report.pictures import picture_style
 from .report.provenance import describe_input
-from .report.results import Findings, write_numbers, write_results
+from .report.results import (
+    Findings,
+    Result,
+    ResultsByName,
+    plain_numbers,
+    write_numbers,
+    write_results,
+)
 from .report.skipped import section_of_skipped, skipped_files
 from .statistics.by_particle import choose_signal
 from .statistics.matching import IMAGE, number_alike
 from .summary import compose_report
 
-__all__ = ["evaluate"]
+__all__ = ["Evaluation", "evaluate", "evaluate_events"]
 
 #: Folder of tables and pictures in the output.
 FOLDER = "evaluation"
@@ -31,6 +39,75 @@ NO_TRUTH = (
     "The files hold no simulated truth: how well events were reconstructed cannot be told, only "
     "how their energies, directions and gammaness are distributed."
 )
+
+
+@dataclass(frozen=True)
+class Evaluation(ResultsByName):
+    """What an evaluation finds of reconstructed events.
+
+    Attributes
+    ----------
+    events : astropy.table.QTable
+        The events.
+    settings : EvaluationSettings
+    metrics : dict
+        The numbers of ``metrics.json``, sorted by name, None where there is none.
+    results : list of Result
+        Tables and pictures, in the order of the report.
+    warnings : list of str
+        Sentences on what to read with care.
+    sections : list of ReportSection
+        Further sections of the report.
+    """
+
+    events: QTable
+    settings: EvaluationSettings
+    metrics: dict[str, object]
+    results: list[Result]
+    warnings: list[str]
+    sections: list[ReportSection]
+
+    def write(
+        self,
+        output: str | Path,
+        sections: Sequence[ReportSection] = (),
+        warnings: Sequence[str] = (),
+    ) -> None:
+        """Write tables, pictures, metrics and the report, see `evaluate`.
+
+        Parameters
+        ----------
+        output : str or pathlib.Path
+            Folder to write into; made if it is not there.
+        sections : sequence of ReportSection
+            Sections to add to the report.
+        warnings : sequence of str
+            Sentences to put before the others.
+
+        Raises
+        ------
+        OutputError
+            If the output cannot be written.
+        InputFileError
+            If a file that the events are of cannot be read.
+        """
+        output = Path(output)
+        make_folder(output / FOLDER)
+        with picture_style():
+            figures = write_results(self.results, output / FOLDER, _result_names())
+        write_numbers(self.metrics, output / "metrics.json")
+        skipped = section_of_skipped("DL2", self.events.meta["skipped"])
+        report = compose_report(
+            self.events,
+            [describe_input(Path(path)) for path in self.events.meta["paths"]],
+            self.metrics,
+            [*warnings, *self.warnings],
+            figures,
+            [*self.sections, *sections, *skipped],
+            self.settings,
+        )
+        page = render_report(report)
+        write_whole(output / "report.html", lambda path: path.write_text(page, encoding="utf-8"))
 
 
 def evaluate(
@@ -82,19 +159,39 @@ def evaluate(
     OutputError
         If the output cannot be written.
     """
-    output = Path(output)
-    skip = settings.on_error == "skip"
-    events = read_events(paths, settings.algorithm, observed=True, skip=skip)
-    paths, skipped = events.meta["paths"], events.meta["skipped"]
-    make_folder(output / FOLDER)
+    events = read_events(paths, settings.algorithm, observed=True, skip=settings.on_error == "skip")
+    # Where nothing can be written, nothing is evaluated.
+    make_folder(Path(output) / FOLDER)
+    evaluation = evaluate_events(events, settings)
+    evaluation.write(output, sections, warnings)
+    return evaluation.metrics
 
+
+def evaluate_events(events: QTable, settings: EvaluationSettings) -> Evaluation:
+    """Evaluate reconstructed events, writing nothing.
+
+    Parameters
+    ----------
+    events : astropy.table.QTable
+        From `read_events`, or some rows of it.
+    settings : EvaluationSettings
+        Binning and signal particle.
+
+    Raises
+    ------
+    EvaluationError
+        If the files that the events are of make no sense of what was simulated.
+    InputFileError
+        If one of them cannot be read.
+    """
+    paths = [Path(path) for path in events.meta["paths"]]
     if events.meta["simulated"]:
         judged = events
         signal, own_warnings = choose_signal(events, settings.signal)
     else:
         judged = _without_results(events)
         signal, own_warnings = settings.signal, [NO_TRUTH]
-    warnings = [*warnings, *skipped_files("DL2", skipped)]
+    warnings = skipped_files("DL2", events.meta["skipped"])
     warnings += [*_warn_of_repeated(events), *own_warnings]
     metrics = event_numbers(events, signal, settings.signal)
     with picture_style():
@@ -111,24 +208,17 @@ def evaluate(
             findings = [Findings(finding.metrics) for finding in findings]
             shown = (q.observe(events, settings) for q in quantities if q.is_in(events))
             findings.append(Findings({}, [result for results in shown for result in results]))
-        for finding in findings:
-            metrics.update(finding.metrics)
-            warnings += finding.warnings
-        results = [result for finding in findings for result in finding.results]
-        figures = write_results(results, output / FOLDER, _result_names())
-
-    metrics = write_numbers(
-        {name: metrics[name] for name in sorted(metrics)}, output / "metrics.json"
+    for finding in findings:
+        metrics.update(finding.metrics)
+        warnings += finding.warnings
+    return Evaluation(
+        events,
+        settings,
+        plain_numbers({name: metrics[name] for name in sorted(metrics)}),
+        [result for finding in findings for result in finding.results],
+        [*warnings, *events.meta["notes"]],
+        [section for finding in findings for section in finding.sections],
     )
-
-    warnings += events.meta["notes"]
-    own_sections = [section for finding in findings for section in finding.sections]
-    sections = [*own_sections, *sections, *section_of_skipped("DL2", skipped)]
-    inputs = [describe_input(Path(path)) for path in paths]
-    report = compose_report(events, inputs, metrics, warnings, figures, sections, settings)
-    page = render_report(report)
-    write_whole(output / "report.html", lambda path: path.write_text(page, encoding="utf-8"))
-    return metrics
 
 
 def _result_names() -> list[str]:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from ...writing import write_whole
 from .page import ReportFigure, ReportSection
 
-__all__ = ["Findings", "Result", "write_numbers", "write_results"]
+__all__ = ["Findings", "ResultsByName", "Result", "plain_numbers", "write_numbers", "write_results"]
 
 
 @dataclass
@@ -36,6 +36,22 @@ class Findings:
     results: list[Result] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     sections: list[ReportSection] = field(default_factory=list)
+
+
+class ResultsByName:
+    """What has results: their tables and pictures by name."""
+
+    results: list[Result]
+
+    @property
+    def tables(self) -> dict[str, QTable]:
+        """Tables by name, as they are written in ECSV."""
+        return {result.name: result.table for result in self.results if result.table is not None}
+
+    @property
+    def figures(self) -> dict[str, Figure]:
+        """Pictures by name, to be shown, changed or saved."""
+        return {result.name: result.figure for result in self.results if result.figure is not None}
 
 
 def write_results(
@@ -102,16 +118,20 @@ def _title(figure: Figure) -> str:
 
 def write_numbers(numbers: Mapping[str, object], path: Path) -> dict[str, object]:
     """Write numbers as JSON, null where there is none; returns what the file holds."""
-    plain = _plain(numbers)
+    plain = plain_numbers(numbers)
     text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     write_whole(path, lambda p: p.write_text(text, encoding="utf-8"))
     return plain
 
 
+def plain_numbers(numbers: Mapping[str, object]) -> dict[str, object]:
+    """Numbers as JSON has them: what is no finite number is None."""
+    return {name: _plain(value) for name, value in numbers.items()}
+
+
 def _plain(value):
-    """A value as JSON has it: what is no finite number is null."""
     if isinstance(value, Mapping):
-        return {name: _plain(item) for name, item in value.items()}
+        return plain_numbers(value)
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

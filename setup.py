@@ -41,6 +41,7 @@ setup(
     ],
     packages=find_packages(include=["gammalearn", "gammalearn.*"]),
     package_data={
+        "gammalearn": ["*.pyi"],
         "gammalearn.evaluation.report": ["*.html", "*.ecsv"],
         "gammalearn.models": ["*.ckpt", "*.yaml"],
         "gammalearn.simulation.layouts": ["*.yaml"],
@@ -100,6 +101,8 @@ setup(
         ],
         "dist": ["build>=1.2", "twine>=6.1"],
         "docs": [
+            "ipykernel>=6.29",
+            "myst-nb>=1.2",
             "myst-parser>=4.0",
             "numpydoc>=1.8",
             "pydata-sphinx-theme>=0.16",

@@ -1,4 +1,7 @@
-"""Sphinx: ``make docs`` builds the site into docs/_build, with the extra ``docs`` installed."""
+"""Sphinx: ``make docs`` builds the site into docs/_build, with the extra ``docs`` installed.
+
+The notebooks among the tutorials are run, each in an empty folder.
+"""
 
 from gammalearn import __version__
 
@@ -7,7 +10,7 @@ author = "The GammaLearn developers"
 copyright = "The GammaLearn developers, MIT licence"
 release = version = __version__
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
@@ -16,6 +19,11 @@ extensions = [
 exclude_patterns = ["_build"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
+nb_execution_in_temp = True
+nb_execution_raise_on_error = True
+nb_execution_timeout = 600
+# Progress bars.
+nb_output_stderr = "remove"
 numpydoc_show_class_members = False
 html_theme = "pydata_sphinx_theme"
 html_title = f"GammaLearn {release}"

@@ -1,6 +1,6 @@
 """The run: simulate, fit, reconstruct, evaluate."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -43,7 +43,7 @@ from .training import (
 )
 from .writing import write_whole
 
-__all__ = ["find_learning_rate", "index_training", "run"]
+__all__ = ["find_learning_rate", "index_training", "run", "train"]
 
 
 @requeued_at_time_limit()
@@ -71,35 +71,17 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
     GammaLearnError
         If the settings, the data or the output folder cannot be used.
     """
-    # Other processes of one run find the folder that the first one has made.
-    first_process = rank_zero_only.rank == 0
-    # A job of SLURM that starts again has the same command. What is there may be of an earlier run,
-    # which it was to replace.
-    resume = options.resume or (was_requeued() and is_of_job(output, slurm_job()))
-    if first_process:
-        check_folder(output, options.overwrite, resume, experiment)
-    n_processes = check_machine(experiment.training)
-    check_processes(experiment.training, n_processes)
-    tasks = build_tasks(experiment.tasks)
-    experiment = _with_modules(experiment, tasks)
-    make_missing(
-        experiment.simulation,
-        {"data.train": experiment.data.train, "data.test": experiment.data.test},
-        first_process,
-        options.progress,
-    )
+    first_process, resume = rank_zero_only.rank == 0, _resumes(output, options)
+    experiment, tasks = _checked(experiment, output, options, resume)
+    patterns = {"data.train": experiment.data.train, "data.test": experiment.data.test}
+    make_missing(experiment.simulation, patterns, first_process, options.progress)
     train_files = find_files(experiment.data.train, "data.train")
     test_files = find_files(experiment.data.test, "data.test")
-    learnt = index_training(train_files, experiment, tasks)
-    if not resume:
-        check_initial(experiment, learnt.cameras, tasks)
+    learnt = _indexed(train_files, experiment, tasks, resume)
     tests, skipped = index_inputs(test_files, experiment, learnt.cameras)
     check_slots(experiment.network, tests)
 
-    with opened_folder(output, resume) if first_process else nullcontext(), _resumable(output):
-        if first_process:
-            write_settings(output, experiment)
-            mark_job(output, slurm_job())
+    with _opened(output, experiment, resume):
         checkpoint, summary = fit(
             experiment,
             learnt,
@@ -131,6 +113,87 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
                 *faulty_files("test", tests),
             ],
         )
+
+
+@requeued_at_time_limit()
+def train(experiment: Experiment, output: Path, options: RunOptions = RunOptions()) -> Path:
+    """Train a network, as `run` does, and do no more: no test events are needed.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    output : Path
+        Folder of the checkpoints and the learning curves.
+    options : RunOptions
+
+    Returns
+    -------
+    Path
+        The best checkpoint.
+
+    Raises
+    ------
+    GammaLearnError
+        If the settings, the data or the output folder cannot be used.
+    """
+    first_process, resume = rank_zero_only.rank == 0, _resumes(output, options)
+    experiment, tasks = _checked(experiment, output, options, resume)
+    patterns = {"data.train": experiment.data.train}
+    make_missing(experiment.simulation, patterns, first_process, options.progress)
+    files = find_files(experiment.data.train, "data.train")
+    learnt = _indexed(files, experiment, tasks, resume)
+    with _opened(output, experiment, resume):
+        checkpoint, _ = fit(
+            experiment,
+            learnt,
+            tasks,
+            output,
+            resume=resume,
+            fast_dev_run=options.fast_dev_run,
+            progress=options.progress,
+        )
+    return checkpoint
+
+
+def _resumes(output: Path, options: RunOptions) -> bool:
+    """Whether an interrupted run goes on."""
+    # A job of SLURM that starts again has the same command. What is there may be of an earlier run,
+    # which it was to replace.
+    return options.resume or (was_requeued() and is_of_job(output, slurm_job()))
+
+
+def _checked(
+    experiment: Experiment, output: Path, options: RunOptions, resume: bool
+) -> tuple[Experiment, dict[str, Task]]:
+    """The experiment with its modules, and its tasks, where folder and machine can be used."""
+    # Other processes of one run find the folder that the first one has made.
+    if rank_zero_only.rank == 0:
+        check_folder(output, options.overwrite, resume, experiment)
+    n_processes = check_machine(experiment.training)
+    check_processes(experiment.training, n_processes)
+    tasks = build_tasks(experiment.tasks)
+    return _with_modules(experiment, tasks), tasks
+
+
+def _indexed(
+    files: Sequence[Path], experiment: Experiment, tasks: dict[str, Task], resume: bool
+) -> EventIndex:
+    """The events to learn from, which go with the network that the training starts from."""
+    learnt = index_training(files, experiment, tasks)
+    if not resume:
+        check_initial(experiment, learnt.cameras, tasks)
+    return learnt
+
+
+@contextmanager
+def _opened(output: Path, experiment: Experiment, resume: bool) -> Iterator[None]:
+    """The folder of the results, which is made ready by the first process."""
+    first_process = rank_zero_only.rank == 0
+    with opened_folder(output, resume) if first_process else nullcontext(), _resumable(output):
+        if first_process:
+            write_settings(output, experiment)
+            mark_job(output, slurm_job())
+        yield
 
 
 def _with_modules(experiment: Experiment, tasks: Mapping[str, Task]) -> Experiment:

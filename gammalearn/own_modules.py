@@ -105,7 +105,7 @@ def check_named(names: Sequence[str], source: str) -> None:
         raise UnnamedModuleError(
             f"{source} needs your own module{'s' * (len(missing) > 1)} "
             f"{', '.join(map(repr, missing))}. Modules run only if you name them: add {words}, or "
-            "give the file, such as --imports path/to/it.py."
+            f"give the file, such as --imports path/to/it.py (in Python: imports={list(missing)})."
         )
 
 

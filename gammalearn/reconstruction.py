@@ -5,21 +5,18 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import torch
 from ctapipe.core import Provenance
 
 from .checkpoint import TrainedNetwork, load_checkpoint
-from .cores import usable_cores
 from .data import EventIndex, check_slots, columns_of
 from .dl2 import (
     check_ids,
     check_input,
-    decode_outputs,
     dl2_file,
     dl2_name,
     origin,
-    predict_outputs,
     read_origin,
+    reconstruct_events,
 )
 from .errors import DataError, EmptySelectionError, OutputError
 from .finding import find_files
@@ -221,9 +218,6 @@ def reconstruct(
     skipped : list of (Path, str)
         Inputs that turned out to be damaged, and why (``data.on_error="skip"``).
     """
-    device = (
-        "cuda" if torch.cuda.is_available() and experiment.training.accelerator != "cpu" else "cpu"
-    )
     make_folder(folder)
     # What one batch gives is not all of a file.
     made_by = None if options.fast_dev_run else _made_by(trained, experiment)
@@ -233,19 +227,15 @@ def reconstruct(
             path = folder / dl2_name(index.files[0])
             try:
                 with dl2_file(index, path, experiment, made_by) as write:
-                    outputs = predict_outputs(
-                        trained.network,
-                        trained.tasks,
-                        index,
-                        experiment.data,
-                        experiment.training.batch_size,
-                        # Those of the training, which may have had a larger machine.
-                        min(experiment.training.workers, usable_cores()),
-                        device,
-                        max_batches=1 if options.fast_dev_run else None,
-                        progress=options.progress,
+                    write(
+                        reconstruct_events(
+                            trained,
+                            index,
+                            experiment,
+                            max_batches=1 if options.fast_dev_run else None,
+                            progress=options.progress,
+                        )
                     )
-                    write(decode_outputs(index, trained.tasks, outputs))
             except DataError as error:
                 skip(index.files[0], error, experiment, skipped)
                 continue

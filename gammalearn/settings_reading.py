@@ -9,7 +9,7 @@ import runpy
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pydantic
 import yaml
@@ -28,9 +28,12 @@ __all__ = [
     "load_simulation",
     "mistakes",
     "override",
+    "read_settings",
     "read_simulation",
     "read_yaml",
 ]
+
+AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
 def load_experiment(path: str | Path, imports: Sequence[str] = ()) -> Experiment:
@@ -59,7 +62,7 @@ def load_experiment(path: str | Path, imports: Sequence[str] = ()) -> Experiment
     if path.suffix == ".py":
         experiment = _load_python(path)
     else:
-        experiment = _validate(Experiment, read_yaml(path), path)
+        experiment = read_settings(Experiment, read_yaml(path), path)
         check_named(experiment.imports, f"The settings file '{path}'")
     added = [name for name in named if name not in experiment.imports]
     return experiment.model_copy(update={"imports": [*experiment.imports, *added]})
@@ -118,7 +121,29 @@ def read_simulation(values: dict, source: str | Path) -> SimulationSettings:
     SettingsError
         If a key or value is wrong.
     """
-    return _validate(SimulationSettings, values, source)
+    return read_settings(SimulationSettings, values, source)
+
+
+def read_settings(model: type[AnySettings], values: Any, source: str | Path) -> AnySettings:
+    """Settings of any kind from plain values.
+
+    Parameters
+    ----------
+    model : type of Settings
+    values : dict
+        By the names of the settings.
+    source : str or Path
+        Where they come from, for the error.
+
+    Raises
+    ------
+    SettingsError
+        If a key or value is wrong.
+    """
+    try:
+        return model.model_validate(values)
+    except pydantic.ValidationError as error:
+        raise SettingsError(_explain(error, source)) from error
 
 
 def override(experiment: Experiment, assignments: list[str]) -> Experiment:
@@ -134,7 +159,7 @@ def override(experiment: Experiment, assignments: list[str]) -> Experiment:
     values = experiment.model_dump(mode="json")
     for assignment in assignments:
         assign(values, assignment)
-    changed = _validate(Experiment, values, "--set")
+    changed = read_settings(Experiment, values, "--set")
     if changed.imports != experiment.imports:
         check_named(changed.imports, "--set imports")
     return changed
@@ -208,13 +233,6 @@ def _load_python(path: Path) -> Experiment:
         keep(path.stem, contents)
         import_modules([name for name in experiment.imports if name != path.stem], folder)
     return experiment
-
-
-def _validate(model: type[Settings], values: Any, source):
-    try:
-        return model.model_validate(values)
-    except pydantic.ValidationError as error:
-        raise SettingsError(_explain(error, source)) from error
 
 
 def _explain(error: pydantic.ValidationError, source) -> str:

@@ -13,9 +13,10 @@ from .data.formats import open_reader
 from .data.reader import event_keys
 from .errors import DataError, OutputError
 from .expendable import read_expendably
+from .finding import check_file
 from .writing import write_whole
 
-__all__ = ["show_event"]
+__all__ = ["plot_event", "show_event"]
 
 #: Inches of one telescope's picture, and how many stand side by side.
 PANEL, COLUMNS = 3.4, 4
@@ -29,7 +30,7 @@ def show_event(
     overwrite: bool = False,
     cache_directory: str | None = None,
 ) -> Path:
-    """Draw the images of an event.
+    """Write a picture of an event, see `plot_event`.
 
     Parameters
     ----------
@@ -62,13 +63,44 @@ def show_event(
         output = output.with_name(f"{output.name}.png")
     if output.exists() and not overwrite:
         raise OutputError(f"'{output}' exists; give another name, or --overwrite to replace it.")
-    read = partial(_read, event_id=event_id, obs_id=obs_id, cache_directory=cache_directory)
-    figure = _draw(*read_expendably(read, Path(path)))
+    figure = plot_event(path, event_id, obs_id, cache_directory)
     try:
         write_whole(output, partial(figure.savefig, dpi=120))
     except ValueError as error:  # of a format that matplotlib does not know
         raise OutputError(f"'{output}' cannot be written: {error}.") from error
     return output
+
+
+def plot_event(
+    path: str | Path,
+    event_id: int,
+    obs_id: int | None = None,
+    cache_directory: str | None = None,
+) -> Figure:
+    """Draw the images of an event, one camera a telescope.
+
+    Parameters
+    ----------
+    path : str or Path
+        DL1 file or one of sim_telarray.
+    event_id : int
+    obs_id : int, optional
+        Needed where a file has several events of this id.
+    cache_directory : str, optional
+        See ``data.cache_directory``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read or has no such event.
+    """
+    check_file(path)
+    read = partial(_read, event_id=int(event_id), obs_id=obs_id, cache_directory=cache_directory)
+    return _draw(*read_expendably(read, Path(path)))
 
 
 def _read(path: Path, event_id: int, obs_id: int | None, cache_directory: str | None):

@@ -74,7 +74,7 @@ ALLOWED = {
 }
 
 #: Who may start a simulation; to all others simulated events are data like any.
-KNOW_SIMULATION = {"cli", "experiment.py", "baseline_run.py", "check.py"}
+KNOW_SIMULATION = {"api", "cli", "experiment.py", "baseline_run.py", "check.py"}
 
 #: Who may start a baseline: nothing else is to lean on it.
 KNOW_BASELINE = {"cli", "baseline_run.py"}
@@ -84,6 +84,9 @@ SHARED_BY_COMMANDS = {"command", "given", "messages", "options"}
 
 #: Lines of the longest function of the command line.
 LONGEST = 60
+
+#: Rooms that the doors of the package lead to, and that know neither.
+DOORS = {"api", "cli"}
 
 #: What every room may know: words and errors, not behaviour.
 COMMON = {"gammalearn.errors"}
@@ -210,6 +213,17 @@ def test_functions_of_the_command_line_are_short(package):
             if isinstance(node, ast.FunctionDef):
                 length = node.end_lineno - node.lineno + 1
                 assert length <= LONGEST, f"{path.name}: {node.name} has {length} lines"
+
+
+def test_no_room_knows_the_doors(package):
+    """The command line and the functions for notebooks call what does the work, not each other."""
+    for path in package.rglob("*.py"):
+        place = path.relative_to(package)
+        others = {f"gammalearn.{door}" for door in DOORS - {place.parts[0]}}
+        if place.parts[0] == "__main__.py":
+            continue
+        for module in imports(path, package):
+            assert not within(module, others), f"{place} imports {module}"
 
 
 def test_no_room_for_odds_and_ends(package):

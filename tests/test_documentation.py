@@ -18,8 +18,9 @@ from gammalearn.cli.words import with_command, with_values
 from gammalearn.settings_reading import override
 from gammalearn.tasks import available_tasks
 
-#: Languages of code blocks: Python runs, commands are parsed, YAML is read, diagrams are text.
-LANGUAGES = {"python", "bash", "yaml", "text", "{toctree}", "{eval-rst}"}
+#: Languages of code blocks: Python runs, commands are parsed, YAML is read, diagrams are text, the
+#: cells of notebooks run one after the other.
+LANGUAGES = {"python", "bash", "yaml", "text", "{toctree}", "{eval-rst}", "{code-cell}"}
 
 NEW_TASK = "docs/howto/new_task.md"
 
@@ -47,6 +48,24 @@ def test_snippets_run(pages):
     for name, found in shown.items():
         for snippet in found:
             exec(compile(snippet, name, "exec"), {})
+
+
+@pytest.fixture(scope="module")
+def notebook_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("notebooks")
+
+
+@pytest.mark.parametrize("name", ["first_results", "own_files", "events"])
+def test_notebooks_run(pages, notebook_folder, monkeypatch, name):
+    """From the first cell to the last, as Jupyter runs them, in a folder without files."""
+    monkeypatch.chdir(notebook_folder)
+    page = f"docs/tutorials/notebook_{name}.md"
+    cells = snippets(pages[page], r"\{code-cell\} python")
+    assert len(cells) > 5
+    scope = {}
+    for cell in cells:
+        lines = [line for line in cell.splitlines() if not line.startswith("%")]
+        exec(compile("\n".join(lines), page, "exec"), scope)
 
 
 def test_the_task_that_is_shown_is_found(pages):

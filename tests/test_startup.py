@@ -147,3 +147,28 @@ def test_a_run_says_that_it_begins_before_slow_imports(folder):
         process.kill()
     assert line == "Running 'settings.yaml'; results go to 'runs/settings'.\n"
     assert len(before) > 50 and not packages(before) & SLOW
+
+
+IMPORT = """
+import json, sys
+import gammalearn
+{lines}
+print(json.dumps(sorted(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("lines", "most"), [("", 120), ("dir(gammalearn)", 120), ("gammalearn.Experiment()", 600)]
+)
+def test_the_package_imports_what_is_asked_for(tmp_path, lines, most):
+    command = [sys.executable, "-c", IMPORT.format(lines=lines)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    modules = json.loads(done.stdout)
+    assert not packages(modules) & SLOW
+    assert len(modules) < most
+
+
+def test_a_table_of_dl2_needs_no_torch(tmp_path):
+    command = [sys.executable, "-c", IMPORT.format(lines="gammalearn.evaluate, gammalearn.compare")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert not packages(json.loads(done.stdout)) & {"lightning", "torch"}

@@ -190,13 +190,23 @@ class EventIndex:
                 if n_events + count[shower] <= limit:
                     kept[shower] = True
                     n_events += count[shower]
-        keep = kept[number.reshape(-1)]
+        return self.selected(kept[number.reshape(-1)], f"at most {limit} events a particle")
+
+    def selected(self, keep: np.ndarray, step: str) -> "EventIndex":
+        """Some of the events, in their order, with their images.
+
+        Parameters
+        ----------
+        keep : ndarray of bool, shape (len(self),)
+        step : str
+            What the selection is called in the cut flow.
+        """
         images = self.images[keep[self.images["event"]]]
         images["event"] = (np.cumsum(keep) - 1)[images["event"]]
-        events = events[keep]
+        events = self.events[keep]
         events["first_image"] = _first_images(events["multiplicity"])
-        step = f"at most {limit} events a particle", len(events), len(images)
-        return replace(self, images=images, events=events, cut_flow=[*self.cut_flow, step])
+        left = step, len(events), len(images)
+        return replace(self, images=images, events=events, cut_flow=[*self.cut_flow, left])
 
 
 def count_repeated(indices: Sequence[EventIndex]) -> int:

@@ -1,20 +1,25 @@
 """Prediction: the network's outputs for all events of an index."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 from tqdm.auto import tqdm
 
+from ..checkpoint import TrainedNetwork
+from ..cores import usable_cores
 from ..data import Batch, EventDataset, EventIndex, event_loader
 from ..memory import keep_freed_memory
 from ..nn import for_inference
+from ..settings import Experiment
 from ..tasks import Task
+from .writer import decode_outputs
 
-__all__ = ["predict_outputs", "read_ahead"]
+__all__ = ["predict_outputs", "read_ahead", "reconstruct_events"]
 
 
 @torch.inference_mode()
@@ -67,7 +72,7 @@ def predict_outputs(
     bar = tqdm(
         total=len(index),
         unit=" events",
-        desc=f"Reconstructing {index.files[0].name}",
+        desc=f"Reconstructing {_in_words(index.files)}",
         disable=not progress,
     )
     with closing(dataset), bar:
@@ -79,6 +84,56 @@ def predict_outputs(
                 outputs[name][batch.index.numpy()] = output.float().cpu().numpy()
             bar.update(batch.n_events)
     return outputs
+
+
+def _in_words(files: Sequence[Path]) -> str:
+    return files[0].name if len(files) == 1 else f"{len(files)} files"
+
+
+def reconstruct_events(
+    trained: TrainedNetwork,
+    index: EventIndex,
+    experiment: Experiment,
+    max_batches: int | None = None,
+    progress: bool = True,
+) -> dict[str, dict]:
+    """What the network says of the events of an index.
+
+    Parameters
+    ----------
+    trained : TrainedNetwork
+    index : EventIndex
+    experiment : Experiment
+        How to read the images, and on which machine.
+    max_batches : int, optional
+        Stop after so many batches; the other events stay without result.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    dict of str to dict
+        By kind of quantity, columns with unit, see `decode_outputs`.
+
+    Raises
+    ------
+    DataError
+        If a file turns out to be damaged.
+    """
+    on_gpu = torch.cuda.is_available() and experiment.training.accelerator != "cpu"
+    outputs = predict_outputs(
+        trained.network,
+        trained.tasks,
+        index,
+        experiment.data,
+        experiment.training.batch_size,
+        # Those of the training, which may have had a larger machine.
+        min(experiment.training.workers, usable_cores()),
+        "cuda" if on_gpu else "cpu",
+        max_batches=max_batches,
+        progress=progress,
+    )
+    return decode_outputs(index, trained.tasks, outputs)
 
 
 def read_ahead(batches: Iterable[Batch]) -> Iterator[Batch]:

@@ -39,7 +39,7 @@ RESULT_NAMES = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison(ResultsByName):
     """What a comparison of reconstructions finds.
 

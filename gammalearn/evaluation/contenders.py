@@ -1,7 +1,7 @@
 """What is compared: reconstructions of the same events, each by its label."""
 
 import glob
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,7 +13,17 @@ from .events.combination import WEIGHTS, combine_telescopes
 from .events.reading import TELESCOPE, read_events
 from .statistics.matching import IMAGE, number_alike, rows_in_common
 
-__all__ = ["Contender", "Source", "in_common", "limited", "line_up", "read_sources"]
+__all__ = [
+    "Contender",
+    "Source",
+    "check_number",
+    "in_common",
+    "limited",
+    "line_up",
+    "read_source",
+    "read_sources",
+    "source_of",
+]
 
 #: What is added to the label of results of single telescopes.
 MEAN, EACH = "mean of telescopes", "each image"
@@ -81,26 +91,66 @@ def read_sources(
     EvaluationError
         If the number of labels is another, or the files cannot be evaluated.
     """
-    if len(words) < 2:
-        raise EvaluationError(
-            f"A comparison needs two sets of DL2 files or more, {len(words)} was given."
-        )
+    check_number(words)
     if labels and len(labels) != len(words):
         raise EvaluationError(
             f"{len(words)} sets are compared but {len(labels)} labels were given; give one for "
             "each, the same for runs that differ in their seed."
         )
-    found = [_find(word) for word in words]
-    sources = []
-    for word, label, (_, paths, own) in zip(
-        words, labels or _default_labels(words, found), found, strict=True
-    ):
-        events = read_events(paths, own or algorithm, WEIGHTS[weights], skip=skip)
-        paths, images = events.meta["paths"], None
-        if events.meta["level"] == TELESCOPE:
-            events, images = combine_telescopes(events, weights), events
-        sources.append(Source(word, label, paths, own or algorithm, events, images))
-    return sources
+    labels = labels or _default_labels(words, [_find(word) for word in words])
+    return [
+        read_source(word, label, algorithm, weights, skip)
+        for word, label in zip(words, labels, strict=True)
+    ]
+
+
+def check_number(sets: Sized) -> None:
+    """Refuse what is no comparison.
+
+    Raises
+    ------
+    EvaluationError
+        If there are fewer than two sets.
+    """
+    if len(sets) < 2:
+        raise EvaluationError(
+            f"A comparison needs two sets of DL2 files or more, {len(sets)} was given."
+        )
+
+
+def read_source(
+    word: str,
+    label: str,
+    algorithm: str | None = None,
+    weights: str = "none",
+    skip: bool = False,
+) -> Source:
+    """Read what one word stands for, see `read_sources`."""
+    _, paths, own = _find(word)
+    events = read_events(paths, own or algorithm, WEIGHTS[weights], skip=skip)
+    return source_of(events, word, label, own or algorithm, weights)
+
+
+def source_of(
+    events: QTable, word: str, label: str, algorithm: str | None = None, weights: str = "none"
+) -> Source:
+    """The source that events are, with means where they are results of single telescopes.
+
+    Parameters
+    ----------
+    events : astropy.table.QTable
+        From `read_events`, with the parameters that the weights need.
+    word, label : str
+        What it is called in lists and in pictures.
+    algorithm : str, optional
+        That was asked for.
+    weights : str
+        Of the telescopes in the mean of an event, see `combine_telescopes`.
+    """
+    paths, images = [Path(path) for path in events.meta["paths"]], None
+    if events.meta["level"] == TELESCOPE:
+        events, images = combine_telescopes(events, weights), events
+    return Source(word, label, paths, algorithm, events, images)
 
 
 def _find(word: str) -> tuple[str, list[Path], str | None]:

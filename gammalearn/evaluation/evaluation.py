@@ -41,7 +41,7 @@ NO_TRUTH = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation(ResultsByName):
     """What an evaluation finds of reconstructed events.
 

@@ -1,5 +1,6 @@
 """Columns of the quantities, from the tables of a DL2 file to that of its events."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import astropy.units as u
@@ -7,11 +8,15 @@ import numpy as np
 import tables
 from astropy.table import QTable, Table
 
-from ..quantities import QUANTITIES, Quantity
+from ..quantities import MAIN_QUANTITIES, QUANTITIES, Quantity
 from .contents import Contents, prefix_of
 from .loading import align, as_quantity, load_reconstructed
 
-__all__ = ["add_further_quantities", "add_quantity", "units_of_some"]
+__all__ = ["add_further_quantities", "add_quantity", "add_reconstructed", "units_of_some"]
+
+
+#: What the names of reconstructed columns begin with.
+RECO = "reco"
 
 
 def _further() -> list[Quantity]:
@@ -51,6 +56,47 @@ def _optional(quantity: Quantity) -> dict[str, tuple[str, u.UnitBase]]:
         for further in inside
         for name, column in {**further.columns, **further.optional}.items()
     }
+
+
+def add_reconstructed(
+    events: QTable, reconstructed: Mapping[str, Mapping[str, np.ndarray]]
+) -> list[str]:
+    """Add what has just been reconstructed, under the names that `read_events` gives it.
+
+    Parameters
+    ----------
+    events : astropy.table.QTable
+        One row an event, with its truth; to be added to.
+    reconstructed : mapping of str to mapping
+        By kind of quantity (the group of a DL2 file), columns by their names in the file (behind
+        the algorithm's), shape (n_events,), NaN where there is nothing. What no quantity knows
+        goes by this name behind ``reco_``.
+
+    Returns
+    -------
+    main : list of str
+        The main quantities among them.
+    """
+    main, known = [], set()
+    for quantity in QUANTITIES.values():
+        kind = next((kind for kind in quantity.groups if kind in reconstructed), None)
+        suffixes = [suffix for suffix, _ in quantity.columns.values()]
+        if kind is None or not set(suffixes) <= set(reconstructed[kind]):
+            continue
+        table = Table({f"{RECO}_{name}": values for name, values in reconstructed[kind].items()})
+        add_quantity(events, quantity, table, RECO)
+        suffixes += [suffix for suffix, _ in _optional(quantity).values()]
+        known |= {(kind, suffix) for suffix in suffixes}
+        if quantity.is_main:
+            main.append(quantity.name)
+    for further in _further():
+        for name in set(further.truth) & set(events.colnames):
+            events[name] = further.known_truth(events[name])
+    for kind, columns in reconstructed.items():
+        for name, values in columns.items():
+            if (kind, name) not in known:
+                events[f"{RECO}_{name}"] = values
+    return [name for name in MAIN_QUANTITIES if name in main]
 
 
 def add_further_quantities(

@@ -51,6 +51,7 @@ __all__ = [
     "SUBARRAY",
     "TELESCOPE",
     "UNKNOWN",
+    "particles_by_file",
     "read_events",
 ]
 
@@ -120,8 +121,9 @@ def read_events(
         - the ``parameters``, NaN where an image has none.
 
         Its ``meta`` holds ``level``, ``simulated`` (whether there is truth), ``algorithms``
-        (quantity → name), ``paths`` (files that were read), ``files`` (their names), ``skipped``
-        (files that were left out, with the reason) and ``notes`` (sentences on what was left out).
+        (quantity → name), ``paths`` (files that were read), ``files`` (their names), ``particles``
+        (position of a file → names of its particles), ``skipped`` (files that were left out, with
+        the reason) and ``notes`` (sentences on what was left out).
 
     Raises
     ------
@@ -160,8 +162,17 @@ def read_events(
             f"None of {len(skipped)} file(s) can be used. The first one: {skipped[0][1]}"
         )
     combined = _combine(events, contents, used)
-    combined.meta |= {"paths": used, "skipped": skipped}
+    combined.meta |= {"paths": used, "skipped": skipped, "particles": particles_by_file(combined)}
     return combined
+
+
+def particles_by_file(events: QTable) -> dict[int, list[str]]:
+    """Names of the particles of each file that has events, by its position."""
+    pairs = np.unique(Table(events["file", "particle"]).as_array())
+    particles: dict[int, list[str]] = {}
+    for file, particle in pairs.tolist():
+        particles.setdefault(file, []).append(particle)
+    return particles
 
 
 def _read(

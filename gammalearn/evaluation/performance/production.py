@@ -88,7 +88,8 @@ def read_productions(paths: Sequence[Path], events: QTable) -> Productions:
     ctapipe: a simulation that was stopped has fewer than its settings say.
 
     A run's particle is that of its events; a run without any has that of its file. That of a file
-    without events is unknown. Of a run with several particles it is not known how many showers
+    without events is unknown, unless they were left out of the table: its ``meta["particles"]``
+    tells what they were. Of a run with several particles it is not known how many showers
     were of each.
 
     Parameters
@@ -114,7 +115,8 @@ def read_productions(paths: Sequence[Path], events: QTable) -> Productions:
             np.asarray(mine["obs_id"]).tolist(), particle.tolist(), strict=True
         ):
             of_run.setdefault(obs_id, set()).add(name)
-        of_file = set(particle.tolist())
+        # Of events that were cut away the table tells what they were.
+        of_file = set(particle.tolist()) or set(events.meta.get("particles", {}).get(index, ()))
         runs = read_expendably(_read_runs, path)
         unknown = set(of_run) - {run["obs_id"] for run in runs}
         for name in set().union(*(of_run[obs_id] for obs_id in unknown)):

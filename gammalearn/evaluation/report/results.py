@@ -43,6 +43,10 @@ class ResultsByName:
 
     results: list[Result]
 
+    def __repr__(self) -> str:
+        # Tables and pictures would fill pages.
+        return f"<{type(self).__name__}: {', '.join(result.name for result in self.results)}>"
+
     @property
     def tables(self) -> dict[str, QTable]:
         """Tables by name, as they are written in ECSV."""

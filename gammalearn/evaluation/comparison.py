@@ -18,7 +18,14 @@ from .quantities import MAIN_QUANTITIES, Quantity
 from .report.page import Report, render_report
 from .report.pictures import picture_style
 from .report.provenance import describe_input
-from .report.results import Result, ResultsByName, plain_numbers, write_numbers, write_results
+from .report.results import (
+    Result,
+    ResultsByName,
+    plain_numbers,
+    refuse_existing,
+    write_numbers,
+    write_results,
+)
 from .report.skipped import section_of_skipped, skipped_files
 from .statistics.binning import angle_edges, energy_edges
 from .statistics.by_particle import choose_signal
@@ -63,22 +70,25 @@ class Comparison(ResultsByName):
     sources: list[Source]
     report: Report
 
-    def write(self, output: str | Path) -> None:
+    def write(self, output: str | Path, overwrite: bool = False) -> None:
         """Write tables, pictures, numbers and the report, see `compare`.
 
         Parameters
         ----------
         output : str or pathlib.Path
             Folder to write into; made if it is not there.
+        overwrite : bool
+            Replace the results of an earlier comparison in the folder.
 
         Raises
         ------
         OutputError
-            If the output cannot be written.
+            If the folder has a report, without ``overwrite``, or the output cannot be written.
         InputFileError
             If a file that the events are of cannot be read.
         """
         output = Path(output)
+        refuse_existing(output / "compare.html", overwrite)
         make_folder(output / FOLDER)
         with picture_style():
             figures = write_results(self.results, output / FOLDER, RESULT_NAMES)
@@ -140,7 +150,7 @@ def compare(
     skip = settings.on_error == "skip"
     sources = read_sources(words, labels, settings.algorithm, weights, skip)
     comparison = compare_sources(sources, settings, weights)
-    comparison.write(output)
+    comparison.write(output, overwrite=True)
     return comparison.numbers
 
 

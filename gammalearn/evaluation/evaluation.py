@@ -21,6 +21,7 @@ from .report.results import (
     Result,
     ResultsByName,
     plain_numbers,
+    refuse_existing,
     write_numbers,
     write_results,
 )
@@ -72,6 +73,7 @@ class Evaluation(ResultsByName):
         output: str | Path,
         sections: Sequence[ReportSection] = (),
         warnings: Sequence[str] = (),
+        overwrite: bool = False,
     ) -> None:
         """Write tables, pictures, metrics and the report, see `evaluate`.
 
@@ -83,15 +85,18 @@ class Evaluation(ResultsByName):
             Sections to add to the report.
         warnings : sequence of str
             Sentences to put before the others.
+        overwrite : bool
+            Replace the results of an earlier evaluation in the folder.
 
         Raises
         ------
         OutputError
-            If the output cannot be written.
+            If the folder has a report, without ``overwrite``, or the output cannot be written.
         InputFileError
             If a file that the events are of cannot be read.
         """
         output = Path(output)
+        refuse_existing(output / "report.html", overwrite)
         make_folder(output / FOLDER)
         with picture_style():
             figures = write_results(self.results, output / FOLDER, _result_names())
@@ -163,7 +168,7 @@ def evaluate(
     # Where nothing can be written, nothing is evaluated.
     make_folder(Path(output) / FOLDER)
     evaluation = evaluate_events(events, settings)
-    evaluation.write(output, sections, warnings)
+    evaluation.write(output, sections, warnings, overwrite=True)
     return evaluation.metrics
 
 

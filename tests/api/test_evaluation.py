@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 import gammalearn
 from gammalearn.cli import main
-from gammalearn.errors import EvaluationError, InputFileError, SettingsError
+from gammalearn.errors import EvaluationError, InputFileError, OutputError, SettingsError
 
 pytestmark = pytest.mark.usefixtures("blank_pictures")
 
@@ -83,6 +83,9 @@ def test_results_write_themselves(results, tmp_path):
     results.write(tmp_path / "folder")
     assert (tmp_path / "folder" / "report.html").is_file()
     assert (tmp_path / "folder" / "evaluation" / "energy_resolution.png").is_file()
+    with pytest.raises(OutputError, match="has results; .* overwrite=True"):
+        results.write(tmp_path / "folder")
+    results.write(tmp_path / "folder", overwrite=True)
 
 
 def test_the_given_table_stays_as_it_is(events):

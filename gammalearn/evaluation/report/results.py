@@ -10,10 +10,19 @@ from astropy.io import fits
 from astropy.table import QTable, Table
 from matplotlib.figure import Figure
 
+from ...errors import OutputError
 from ...writing import write_whole
 from .page import ReportFigure, ReportSection
 
-__all__ = ["Findings", "ResultsByName", "Result", "plain_numbers", "write_numbers", "write_results"]
+__all__ = [
+    "Findings",
+    "Result",
+    "ResultsByName",
+    "plain_numbers",
+    "refuse_existing",
+    "write_numbers",
+    "write_results",
+]
 
 
 @dataclass
@@ -56,6 +65,20 @@ class ResultsByName:
     def figures(self) -> dict[str, Figure]:
         """Pictures by name, to be shown, changed or saved."""
         return {result.name: result.figure for result in self.results if result.figure is not None}
+
+
+def refuse_existing(page: Path, overwrite: bool) -> None:
+    """Refuse a folder with results, unless they are to be replaced.
+
+    Raises
+    ------
+    OutputError
+        If the page with the results exists.
+    """
+    if page.exists() and not overwrite:
+        raise OutputError(
+            f"'{page.parent}' has results; give another folder, or overwrite=True to replace them."
+        )
 
 
 def write_results(

@@ -4,10 +4,10 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["INTERRUPTED", "USER_ERROR", "Command"]
+__all__ = ["BROKEN_PIPE", "INTERRUPTED", "USER_ERROR", "Command"]
 
 #: Exit status for an error that the user can mend, and after Ctrl-C.
-USER_ERROR, INTERRUPTED = 2, 130
+USER_ERROR, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 
 
 def _no_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,6 +1,7 @@
 """The program ``gammalearn``: the list of its commands, and how one of them is carried out."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -9,7 +10,7 @@ from ..errors import GammaLearnError
 from ..printable import tell
 from .baseline import BASELINE
 from .check import CHECK
-from .command import INTERRUPTED, USER_ERROR, Command
+from .command import BROKEN_PIPE, INTERRUPTED, USER_ERROR, Command
 from .compare import COMPARE
 from .completion import OPTION, SHELLS, PrintCompletion
 from .doctor import DOCTOR
@@ -72,6 +73,18 @@ examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
+    try:
+        status = _run(argv)
+        # What is still to be printed, before Python does so as it ends.
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whatever reads what is printed, such as `head`, has read enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    return status
+
+
+def _run(argv: Sequence[str] | None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     parser, commands = make_parsers()
     if not words:

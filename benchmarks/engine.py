@@ -2,6 +2,7 @@
 
     python benchmarks/engine.py -o DIR                      # a quarter of an hour on two cores
     python benchmarks/engine.py --figures network latency   # some of the figures
+    python benchmarks/engine.py --figures auto -o DIR       # what backend="auto" chooses by
     python benchmarks/engine.py --device cuda -o DIR        # the same on a GPU
 
 The network is GammaPhysNet on a round camera of 1855 pixels like LSTCam, two channels, blocks
@@ -13,6 +14,7 @@ as torch does by default. Prints a table and writes DIR/engine.json, on a GPU DI
 """
 
 import argparse
+import itertools
 import json
 import math
 import multiprocessing
@@ -40,6 +42,9 @@ SECONDS = 6.0
 
 #: Images of a batch, where a figure is not of their number.
 BATCH_SIZE = {"cpu": 64, "cuda": 1024}
+
+#: Pixels, and features of the widest stage, that the choice of a backend is measured at.
+AUTO_PIXELS, AUTO_WIDTHS = (64, 256, 1024, 4096), (32, 64, 256)
 
 CASES = {
     # name: (backend, compiled, precision)
@@ -71,6 +76,15 @@ def round_camera(n_pixels):
     z = col + row * np.exp(-2j * np.pi / 3)
     nearest = np.argsort(np.round(np.abs(z), 6), kind="stable")[:n_pixels]
     return PixelGrid.from_positions(z.real[nearest], z.imag[nearest])
+
+
+def square_camera(n_pixels):
+    """A square of at most ``n_pixels`` square pixels."""
+    row, col = np.mgrid[: math.isqrt(n_pixels), : math.isqrt(n_pixels)].reshape(2, -1)
+    return PixelGrid.from_positions(col, row, lattice="square")
+
+
+CAMERAS = {"hexagonal": round_camera, "square": square_camera}
 
 
 class Floor(nn.Module):
@@ -132,8 +146,8 @@ class FloorAttention(nn.Module):
         return (1 + self.spatial(x)) * x * self.gate(x.mean((2, 3)))[..., None, None]
 
 
-def build(backend, n_pixels, n_images, device, seed):
-    """A network and images for it."""
+def build(backend, n_pixels, n_images, device, seed, lattice="hexagonal", **options):
+    """A network and images for it; options are of GammaPhysNet."""
     torch.manual_seed(seed)
     if backend == "floor":
         side = round(n_pixels**0.5)
@@ -142,8 +156,9 @@ def build(backend, n_pixels, n_images, device, seed):
         network = Floor(side).to(memory_format=memory_format)
         images = images.contiguous(memory_format=memory_format)
     else:
-        network = GammaPhysNet(round_camera(n_pixels), 2, 256, backend=backend)
-        images = torch.randn(n_images, 2, n_pixels)
+        grid = CAMERAS[lattice](n_pixels)
+        network = GammaPhysNet(grid, 2, 256, backend=backend, **options)
+        images = torch.randn(n_images, 2, grid.n_pixels)
     return network.to(device), images.to(device)
 
 
@@ -173,11 +188,23 @@ def peak(device):
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def measure(backend, compiled, precision, mode, n_images, n_pixels, device, threads, seed, seconds):
+def measure(
+    backend,
+    compiled,
+    precision,
+    mode,
+    n_images,
+    n_pixels,
+    device,
+    threads,
+    seed,
+    seconds,
+    **camera_and_network,
+):
     """Images per second, and what memory it took (GB)."""
     torch.set_num_threads(threads)
     keep_freed_memory()  # as training and reconstruction do
-    network, images = build(backend, n_pixels, n_images, device, seed)
+    network, images = build(backend, n_pixels, n_images, device, seed, **camera_and_network)
     mixed = torch.autocast(device, torch.bfloat16, enabled=precision == torch.bfloat16)
     before = peak(device)
     # Graphs of CUDA calls where the sizes stay the same.
@@ -216,14 +243,29 @@ class Benchmark:
         self.device, self.common = device, (device, threads, seed, seconds)
         self.cases = [name for name in cases or CASES if name not in WITHOUT[device]]
 
-    def __call__(self, case, mode, n_images=None, n_pixels=1855):
+    def __call__(self, case, mode, n_images=None, n_pixels=1855, **camera_and_network):
         backend, compiled, precision = CASES[case]
         if backend == "floor":
             n_pixels = FLOOR_SIDE**2
         n_images = n_images or BATCH_SIZE[self.device]
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             arguments = backend, compiled, precision, mode, n_images, n_pixels, *self.common
-            return pool.apply(measure, arguments)
+            return pool.apply(measure, arguments, camera_and_network)
+
+    def compare(self, names, n_images, n_pixels, **camera_and_network):
+        """Milliseconds of backends as they are, one after the other in one process."""
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            return {
+                name: {
+                    mode: pool.apply(
+                        measure,
+                        (name, False, torch.float32, mode, n_images, n_pixels, *self.common),
+                        camera_and_network,
+                    )["milliseconds"]
+                    for mode in ("train", "inference")
+                }
+                for name in names
+            }
 
     @property
     def backends(self):
@@ -289,7 +331,22 @@ def latency(benchmark):
     return figures
 
 
-FIGURES = {f.__name__: f for f in (network, pixels, batch, latency)}
+def auto(benchmark):
+    """Milliseconds of a training step and of inference of 32 images, for networks of one block a
+    stage: by lattice, number of pixels, and features of the widest stage."""
+    figures = {}
+    names = benchmark.backends[1:]  # without the reference
+    print(f"{'training / inference (ms)':36s}{''.join(f'{name:>20s}' for name in names)}")
+    for lattice, n_pixels, width in itertools.product(CAMERAS, AUTO_PIXELS, AUTO_WIDTHS):
+        options = {"lattice": lattice, "channels": (width // 4, width // 2, width), "blocks": 1}
+        figure = benchmark.compare(names, 32, n_pixels, **options)
+        figures.setdefault(lattice, {}).setdefault(n_pixels, {})[width] = figure
+        times = "".join(f"{f['train']:11.1f} /{f['inference']:7.1f}" for f in figure.values())
+        print(f"{lattice:9s} {n_pixels:4d} pixels, {width:3d} features{times}", flush=True)
+    return figures
+
+
+FIGURES = {f.__name__: f for f in (network, pixels, batch, latency, auto)}
 
 
 def machine(device):

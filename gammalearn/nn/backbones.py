@@ -37,7 +37,6 @@ PRESETS = {
 def _layout(grid: PixelGrid, backend: str) -> nn.Module:
     """From images to where the layers of the backend have their features."""
     layouts = {"native": PixelsToRow, "dense": PixelsToCells}
-    backend = chosen_backend(backend, grid)
     return layouts[backend](grid) if backend in layouts else nn.Identity()
 
 
@@ -77,7 +76,7 @@ class PlainConvNet(nn.Sequential):
         sky: np.ndarray | None = None,
         backend: str = "auto",
     ):
-        backend = chosen_backend(backend, grid)
+        backend = chosen_backend(backend, grid, max(channels))
         layers = [_layout(grid, backend)]
         for out_channels in channels:
             pool = IndexedAveragePool(grid, backend=backend)
@@ -186,7 +185,7 @@ class GammaPhysNet(nn.Sequential):
         sky: np.ndarray | None = None,
         backend: str = "auto",
     ):
-        backend = chosen_backend(backend, grid)
+        backend = chosen_backend(backend, grid, max(channels))
         width = channels[0]
         layers = [
             _layout(grid, backend),

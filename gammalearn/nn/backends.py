@@ -9,7 +9,8 @@
     a plain convolution, which cuDNN and oneDNN do fastest. Three of five cells of a round camera
     hold a pixel, and still it takes two fifths of the time of the reference.
 ``native``
-    Loops over pixels and neighbours alone, compiled for this CPU: half the time of dense.
+    Loops over pixels and neighbours alone, compiled for this CPU: on hexagonal pixels half the time
+    of dense. On square ones dense has no empty cells or corners to skip, and is the faster one.
 """
 
 from types import SimpleNamespace
@@ -38,28 +39,47 @@ __all__ = ["BACKENDS", "chosen_backend", "make_backend"]
 LEAST_FILL = 0.25
 
 
-def chosen_backend(backend: str, grid: PixelGrid) -> str:
+#: What is the fastest on a CPU: of the rows of lattice, most pixels, most channels and backend the
+#: first one that fits. Measured by ``benchmarks/engine.py --figures auto``.
+FASTEST = (
+    ("hexagonal", np.inf, np.inf, "native"),
+    ("square", np.inf, np.inf, "dense"),
+)
+
+
+def chosen_backend(backend: str, grid: PixelGrid, channels: int) -> str:
     """The backend that ``backend`` means on a grid.
 
     Parameters
     ----------
     backend : {"auto", "indexedconv", "gather", "dense", "native"}
-        ``auto`` is native where the CPU has what it takes and dense elsewhere, but gather for grids
-        that leave most of their index matrix empty.
+        ``auto`` is what is the fastest by the table `FASTEST`, with dense in the place of native
+        where the CPU has not what it takes, but gather for grids that leave most of their index
+        matrix empty.
     grid : PixelGrid
+    channels : int
+        Most channels that a layer takes or gives: of a network, whose layers share where their
+        features lie, those of its widest stage.
     """
     if backend == "auto":
         if grid.n_pixels < LEAST_FILL * grid.index_matrix.size:
             return "gather"
-        return "native" if native.is_available() else "dense"
+        fastest = next(
+            name
+            for lattice, most_pixels, most_channels, name in FASTEST
+            if grid.lattice == lattice
+            and grid.n_pixels <= most_pixels
+            and channels <= most_channels
+        )
+        return "dense" if fastest == "native" and not native.is_available() else fastest
     if backend not in BACKENDS:
         raise ValueError(f"A backend is 'auto', {', '.join(map(repr, BACKENDS))}, not {backend!r}.")
     return backend
 
 
-def make_backend(backend: str, layer) -> nn.Module:
+def make_backend(backend: str, layer, channels: int) -> nn.Module:
     """The backend of a layer, see `chosen_backend`; ``layer`` tells grid, out_grid and kernel."""
-    return BACKENDS[chosen_backend(backend, layer.grid)](layer)
+    return BACKENDS[chosen_backend(backend, layer.grid, channels)](layer)
 
 
 def _finished(convolved: Tensor, plus: Tensor | None, relu: bool) -> Tensor:

@@ -35,6 +35,8 @@ class _Indexed(nn.Module):
 
     backend : {"auto", "indexedconv", "gather", "dense", "native"}
         How it is computed, see `gammalearn.nn.backends`.
+    channels : int
+        Most channels of input and output, by which ``auto`` chooses.
 
     Attributes
     ----------
@@ -44,7 +46,9 @@ class _Indexed(nn.Module):
         Number of members of the kernel, K.
     """
 
-    def __init__(self, grid, radius=1, stride=1, dilation=1, kernel=None, backend="auto"):
+    def __init__(
+        self, grid, radius=1, stride=1, dilation=1, kernel=None, backend="auto", channels=1
+    ):
         super().__init__()
         self.grid = grid
         self.n_pixels = grid.n_pixels
@@ -52,7 +56,7 @@ class _Indexed(nn.Module):
         self.out_grid = grid.pooled(stride, kernel, radius)
         self.stride = 2 if kernel == "pool" else stride
         self.kernel_size = int(grid.kernel_members(radius, kernel).sum())
-        self.backend = make_backend(backend, self)
+        self.backend = make_backend(backend, self, channels)
 
     def _check(self, images):
         """Refuse images of another camera."""
@@ -121,7 +125,8 @@ class IndexedConv(_Indexed):
         backend="auto",
         relu=False,
     ):
-        super().__init__(grid, radius, stride, dilation, kernel, backend)
+        widest = max(in_channels, out_channels)
+        super().__init__(grid, radius, stride, dilation, kernel, backend, widest)
         if groups < 1 or in_channels % groups or out_channels % groups:
             raise ValueError(
                 f"groups must divide the channels, {in_channels} and {out_channels}; got {groups}."

@@ -9,7 +9,7 @@ from torch import nn
 
 from gammalearn.camera import CameraType
 from gammalearn.data import Batch, CameraImages
-from gammalearn.nn import ReconstructionNetwork
+from gammalearn.nn import ReconstructionNetwork, native
 from gammalearn.nn.means import most_likely_mean, weighted_mean
 from gammalearn.settings import NetworkSettings
 
@@ -354,3 +354,31 @@ def test_batches_move_as_one(images):
 def test_wrong_settings_are_refused(wrong, sentence):
     with pytest.raises(ValidationError, match=sentence):
         NetworkSettings(**wrong)
+
+
+# -- how it computes -------------------------------------------------------------------------------
+
+
+def square_camera(name, side):
+    row, col = np.mgrid[:side, :side].reshape(2, -1)
+    return CameraType(name, 0.006 * col, -0.006 * row, "square", focal_length=2.15)
+
+
+def backends_of(camera, **settings):
+    network = ReconstructionNetwork([camera], 2, OUTPUTS, NetworkSettings(**settings))
+    return {type(m.backend).__name__ for m in network.modules() if hasattr(m, "backend")}
+
+
+@pytest.mark.parametrize("backbone", ["conv5", "gammaphysnet", "convnext", "transformer"])
+def test_automatic_is_native_on_hexagons_and_dense_on_squares(backbone, monkeypatch):
+    """As measured: benchmarks/engine.py --figures auto."""
+    monkeypatch.setattr(native, "is_available", lambda: True)
+    hexagonal, square = hexagonal_camera("LSTCam", 24), square_camera("SquareCam", 64)
+    assert backends_of(hexagonal, backbone=backbone) == {"NativeBackend"}
+    assert backends_of(square, backbone=backbone) == {"DenseBackend"}
+    # What is asked for is never changed.
+    assert backends_of(square, backbone=backbone, backend="native") == {"NativeBackend"}
+    assert backends_of(hexagonal, backbone=backbone, backend="dense") == {"DenseBackend"}
+    # A CPU without wide vectors.
+    monkeypatch.setattr(native, "is_available", lambda: False)
+    assert backends_of(hexagonal, backbone=backbone) == {"DenseBackend"}

@@ -20,7 +20,7 @@ DOCUMENTABLE = $(VENV)/.documentable
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run study test lint docs dist clean
+.PHONY: help install run study test cluster lint docs dist clean
 
 help: ## list these targets
 	@echo "GammaLearn: deep-learning event reconstruction for Cherenkov telescopes"
@@ -42,7 +42,11 @@ study: $(INSTALLED) ## train and compare stereo, mono and others, in the SIZE sm
 # One process a core, each on one thread: threads of several processes would wait for each other.
 # Each begins with a share of neighbours: what is made once for the tests of a file is made once.
 test: $(TESTABLE) ## run the tests, with PYTEST_ARGS for pytest
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal \
+		--ignore tests/cluster $(PYTEST_ARGS)
+
+cluster: $(TESTABLE) ## run the tests that need SLURM, with PYTEST_ARGS for pytest
+	$(VENV)/bin/python -m pytest -v tests/cluster $(PYTEST_ARGS)
 
 lint: $(TESTABLE) ## check style and format, changing nothing
 	$(VENV)/bin/ruff check .

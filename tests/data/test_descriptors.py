@@ -20,7 +20,6 @@ from ctapipe.instrument import CameraGeometry, PixelShape
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gammalearn import settings as our_settings
 from gammalearn.camera import CameraType
 from gammalearn.data import Turn, columns_of
 from gammalearn.data.descriptors import (
@@ -31,6 +30,7 @@ from gammalearn.data.descriptors import (
     describe_images,
 )
 from gammalearn.data.parameters import computable_parameters, flat_parameters
+from gammalearn.settings.network import Descriptor
 
 #: Parameters of an image, and what each descriptor makes of them by hand.
 IMAGE = {
@@ -89,7 +89,7 @@ def test_values_by_hand(name):
 
 
 def test_the_settings_name_those_that_there_are():
-    assert get_args(our_settings.Descriptor) == ALL_DESCRIPTORS == (*SCALARS, *VECTORS)
+    assert get_args(Descriptor) == ALL_DESCRIPTORS == (*SCALARS, *VECTORS)
 
 
 def test_the_order_is_ours_and_not_that_of_the_names():

@@ -76,7 +76,7 @@ dist: $(CREATED) ## build wheel and sdist into dist, check them, and try the whe
 	@echo "Checked: $$(echo dist/*)"
 
 clean: ## remove .venv, builds and caches; data/ and runs/ stay
-	rm -rf $(VENV) build dist docs/_build docs/reference/_api *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist docs/_build docs/jupyter_execute docs/reference/_api *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each candidate is run, not looked up: a version manager's stand-in may be found and still not work.

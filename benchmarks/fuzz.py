@@ -9,7 +9,8 @@ runs code where it is opened. A command of `gammalearn` that reads files of this
 a process of its own. What may come of it:
 
 - ``same``: exit status 0, and the same values as from the file itself;
-- ``told``: exit status 0 and other values, and a warning or a fault that the file itself has not;
+- ``told``: exit status 0 and other values, and a warning, on the screen or in the report, or a
+  fault that the file itself has not;
 - ``other``: the same without a word. No check can see a changed value that is plausible;
 - ``refused``: exit status 2, and one sentence;
 - ``traceback``, ``crash``, ``hang``, ``code``: faults. ``code`` means that a pickle was run.
@@ -26,6 +27,7 @@ import contextlib
 import json
 import os
 import pickle
+import re
 import resource
 import shutil
 import signal
@@ -351,7 +353,10 @@ def _values(output: Path, log: Path) -> tuple[dict[str, str | np.ndarray], set[s
     if not found:
         # The name of the file stands in what is said of it.
         found["printed"] = "\n".join(words[1:])
-    return found, {line for line in words if line.startswith(TOLD)}
+    told = {line for line in words if line.startswith(TOLD)}
+    for report in output.rglob("report.html"):
+        told.update(re.findall("<li>(.*?)</li>", report.read_text("utf-8")))
+    return found, told
 
 
 #: What HDF5 and PyTables raise where a change cannot be made in a file.

@@ -56,6 +56,8 @@ def whole_file(path: Path) -> Iterator[Path]:
     part, lock = names_beside(path)
     try:
         with claimed(lock, path):
+            # What a process that was killed has left. Not all libraries replace it.
+            part.unlink(missing_ok=True)
             try:
                 yield part
                 with part.open("rb") as file:

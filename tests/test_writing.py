@@ -34,6 +34,13 @@ def test_the_suffix_is_kept_while_writing(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["a.ecsv"]
 
 
+def test_what_a_killed_process_has_left_is_not_there(tmp_path):
+    """Some libraries, ctapipe's among them, do not replace a file."""
+    (tmp_path / ".a.part.json").write_text("half")
+    write_whole(tmp_path / "a.json", lambda part: part.open("x").write("whole"))
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("a.json", "whole")]
+
+
 def test_a_folder_cannot_be_made_below_a_file(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match=r"The output folder '.*file/out' cannot be made"):

@@ -98,7 +98,7 @@ def test_it_stands_in_the_evaluation(events, tmp_path, write_depth, write_dl2):
         ratio = table[f"{name}_error"][known].value / expected
         assert np.median(ratio) == pytest.approx(1, abs=0.15)
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "<td>Resolution of the depth of maximum</td>" in html
+    assert '<div class="label">Resolution of the depth of maximum</div>' in html
 
 
 @pytest.mark.usefixtures("blank_pictures")

@@ -63,6 +63,7 @@ def test_events_of_the_subarray(dl2_file, sample):
         "paths": [dl2_file],
         "skipped": [],
         "notes": [],
+        "particles": {0: ["gamma"]},
     }
     for name in ("true_energy", "true_alt", "true_az", "reco_energy", "reco_alt", "reco_az"):
         u.allclose(events[name], sample[name])

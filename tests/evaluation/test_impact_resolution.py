@@ -83,7 +83,7 @@ def test_it_stands_in_the_evaluation(events, tmp_path, write_dl2):
     ratio = (table["impact_resolution_68_error"][known] / expected).to_value(u.one)
     assert np.median(ratio) == pytest.approx(1, abs=0.15)
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "<td>Impact resolution, 68 %</td>" in html
+    assert '<div class="label">Impact resolution, 68 %</div>' in html
 
 
 @pytest.mark.usefixtures("blank_pictures")

@@ -74,7 +74,7 @@ def test_a_new_quantity_is_one_class(height, tmp_path, make_truth, smear, write_
     assert table["n_events"].sum() == 390
     assert table["h_first_int_bias_error"].unit == u.km
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    assert "<td>Resolution of the first interaction</td>" in page
+    assert '<div class="label">Resolution of the first interaction</div>' in page
 
     # What another evaluation left there is removed.
     other = write_dl2(tmp_path / "b.h5", events[:20])

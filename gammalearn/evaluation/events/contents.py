@@ -110,6 +110,12 @@ def _is_simulated(h5file: tables.File, path: Path) -> bool:
             f"The DL2 file '{path}' has its truth in '{target}', which is not there; put that file "
             "back, or reconstruct without --link-truth."
         )
+    # A damaged group looks like an empty one.
+    if "/simulation" in h5file:
+        raise InputFileError(
+            f"The DL2 file '{path}' is damaged: it is of simulated events, but has no "
+            f"{SHOWER_TABLE}; write it again."
+        )
     return False
 
 

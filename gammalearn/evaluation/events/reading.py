@@ -199,6 +199,11 @@ def _read_file(
     used_telescopes = None
     for quantity, table in reconstructed.items():
         aligned = align(table, loaded, contents.level, path)
+        if contents.level == SUBARRAY and len(table) < len(loaded):
+            contents.notes.append(
+                f"{len(loaded) - len(table)} of {len(loaded)} events of {path.name} have no row in "
+                f"the table of the {in_words(quantity)}; they count as not reconstructed."
+            )
         prefix = prefix_of(contents.algorithms[quantity], contents.level)
         add_quantity(events, MAIN_QUANTITIES[quantity], aligned, prefix)
         telescopes = f"{prefix}_telescopes"

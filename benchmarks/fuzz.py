@@ -332,8 +332,8 @@ def _in_child(words: Sequence[str], log: Path, cache: Path | None = None) -> int
     return None
 
 
-#: How lines begin that tell a fault.
-TOLD = ("WARNING", "  fault")
+#: How lines begin that tell a fault, and those that are no result.
+TOLD, BESIDE = ("WARNING", "  fault"), ("WARNING", "Making DL1")
 
 
 def _values(output: Path, log: Path) -> tuple[dict[str, str | np.ndarray], set[str]]:
@@ -352,7 +352,7 @@ def _values(output: Path, log: Path) -> tuple[dict[str, str | np.ndarray], set[s
     words = log.read_text("utf-8", errors="replace").splitlines()
     if not found:
         # The name of the file stands in what is said of it.
-        found["printed"] = "\n".join(words[1:])
+        found["printed"] = "\n".join(line for line in words[1:] if not line.startswith(BESIDE))
     told = {line for line in words if line.startswith(TOLD)}
     for report in output.rglob("report.html"):
         told.update(re.findall("<li>(.*?)</li>", report.read_text("utf-8")))

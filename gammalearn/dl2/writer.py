@@ -24,7 +24,7 @@ from ..data.index import EventIndex
 from ..data.reader import event_keys, match_rows
 from ..errors import InputFileError
 from ..expendable import expendable, read_expendably
-from ..files import open_hdf5
+from ..files import open_hdf5, reading
 from ..plain_path import with_plain_paths
 from ..tasks import Task
 from ..writing import whole_file
@@ -166,6 +166,17 @@ def dl2_file(
 
 
 def _copy_dl1(source: Path, part: Path, output, cache: str | None) -> None:
+    """Copy what DL2 has of a file, and blame the file for what else goes wrong than writing."""
+    try:
+        _copy(source, part, output, cache)
+    except (OSError, tables.HDF5ExtError):
+        raise
+    except Exception:
+        with reading(source, "what a DL2 file copies of it"):
+            raise
+
+
+def _copy(source: Path, part: Path, output, cache: str | None) -> None:
     images = output.dl1_images
     with open_reader(source, cache) as reader:
         if output.dl2_format == "lstchain":

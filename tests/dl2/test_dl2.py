@@ -321,6 +321,28 @@ def test_nothing_is_half_written(make_dl2, data_dir, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("node", "name", "value"),
+    [
+        ("/simulation/event/telescope/images/tel_002", "CTAFIELD_3_NAME", b"\xff\xfe"),
+        ("/simulation/event/telescope/impact", "CLASS", np.nan),
+        ("/dl1/event/telescope/parameters/tel_004", "FIELD_10_FILL", np.arange(5)),
+    ],
+)
+def test_damage_that_shows_as_it_is_copied_is_one_sentence(
+    data_dir, tmp_path, capfd, node, name, value
+):
+    """Attributes that ctapipe and PyTables stumble over, of tables that nothing else reads."""
+    path = tmp_path / "odd.dl1.h5"
+    shutil.copyfile(data_dir / "dl1_ctapipe" / "gamma_lsts_run7_7.0.0.dl1.h5", path)
+    with tables.open_file(path, "a") as file:
+        file.get_node(node)._v_attrs[name] = value
+    assert main(["predict", "lst4-stereo", str(path), "-o", str(tmp_path / "out"), "-q"]) == 2
+    said = capfd.readouterr().err
+    assert f"gammalearn: '{path}' is damaged: " in said and "Traceback" not in said
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 @pytest.mark.parametrize("share", [0.1, 0.9, 0.9999])
 def test_a_full_disk_is_one_sentence(data_dir, tmp_path, share):
     """While DL1 is copied, by another process, when the events are added, or at the very end."""

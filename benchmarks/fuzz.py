@@ -352,7 +352,8 @@ def _values(output: Path, log: Path) -> tuple[dict[str, str | np.ndarray], set[s
     words = log.read_text("utf-8", errors="replace").splitlines()
     if not found:
         # The name of the file stands in what is said of it.
-        found["printed"] = "\n".join(line for line in words[1:] if not line.startswith(BESIDE))
+        lines = [line for line in words if not line.startswith(BESIDE)]
+        found["printed"] = "\n".join(lines[1:])
     told = {line for line in words if line.startswith(TOLD)}
     for report in output.rglob("report.html"):
         told.update(re.findall("<li>(.*?)</li>", report.read_text("utf-8")))

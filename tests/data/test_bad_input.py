@@ -129,7 +129,7 @@ class TestDamageThatKillsTheProcess:
             EventIndex.build(files, settings, processes=processes)
         skipping = settings.model_copy(update={"on_error": "skip"})
         rest = EventIndex.build(files, skipping, processes=processes)
-        assert rest.files == [dl1(RUN202), dl1(GAMMAS)]
+        assert rest.files == [dl1(RUN202), dl1(GAMMAS)], rest.skipped
         assert [path for path, _ in rest.skipped] == [crashing]
 
     def test_is_told_by_info(self, crashing, dl1):

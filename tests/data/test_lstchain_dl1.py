@@ -305,7 +305,7 @@ class TestFileOfParametersAlone:
             EventIndex.build([alone], DataSettings())
         with (
             open_reader(alone) as reader,
-            pytest.raises(InputFileError, match="no DL1 images; make the file anew"),
+            pytest.raises(InputFileError, match="no DL1 images; make the file again"),
         ):
             reader.pixels(1, np.arange(1), ["charge"])
 

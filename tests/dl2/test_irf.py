@@ -42,7 +42,7 @@ def files(tmp_path_factory, checkpoint):
         dl1.append(simulate(read_simulation(settings, "test"), processes=1, progress=False))
     file = checkpoint(dl1[0], "GammaLearn", grouping="stereo", min_multiplicity=2)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gammalearn.reconstruction.predict_outputs", fair_outputs)
+        patch.setattr("gammalearn.dl2.prediction.predict_outputs", fair_outputs)
         options = RunOptions(progress=False)
         gamma, proton = predict(file, [str(path) for path in dl1], folder / "dl2", options)
     return {"gamma": gamma, "proton": proton}

@@ -109,7 +109,7 @@ def test_info(shipped, elsewhere, capsys):
     text = " ".join(capsys.readouterr().out.split())
     for said in (
         "lst4-stereo: Stereo, four LSTs",
-        "learnt from 4 gamma events: gammas from a point source",
+        "trained on 4 gamma events: gammas from a point source",
         "simulation 1 3 × gamma over lst4, n_showers=5, energy=[0.1, 1.0]; seeds 1-2, 4, runs 1",
         "training 0.5 h on one core, seed 3, 2025-01-31",
         "1: angular_resolution_68 0.18 ± 0.006 deg",

@@ -277,7 +277,7 @@ def test_of_another_frame(tmp_path, state, change):
     state = copy.deepcopy(state)
     change(state)
     sentence = refusal(save(state, tmp_path / "other.ckpt"))
-    assert "see telescopes in another frame; train the network anew" in sentence
+    assert "see telescopes in another frame; train the network again" in sentence
 
 
 def test_of_this_version_the_cause_is_told(tmp_path, state):

@@ -6,6 +6,7 @@ file is left.
 """
 
 import ctypes
+import gc
 import signal
 import sys
 import traceback
@@ -137,6 +138,8 @@ def _end(child, connection: Connection) -> None:
 
 def _serve(function, connection: Connection, other_end: Connection) -> None:
     """What a child does: answer until nobody asks."""
+    # What the parent had open and no longer needs is not closed here, in the midst of reading.
+    gc.freeze()
     # Its copy, or it would never know that its parent is no more.
     other_end.close()
     # Ctrl-C and SLURM's signal before the time limit go to all processes; the parent decides.

@@ -143,3 +143,26 @@ def test_no_pickle_in_an_index_runs(tmp_path, dl1):
     np.save(table, np.array([Canary()], dtype=object), allow_pickle=True)
     assert len(EventIndex.build([dl1(RUN201)], settings)) > 0
     assert not (tmp_path / "ran").exists()
+
+
+class TestNoCache:
+    """Where there is a file in place of the folder, nothing can be kept."""
+
+    @pytest.fixture
+    def settings(self, tmp_path):
+        (tmp_path / "cache").write_text("a file")
+        return DataSettings(cache_directory=tmp_path / "cache")
+
+    def test_an_index_is_made_each_time(self, dl1, settings):
+        for _ in range(2):
+            assert len(EventIndex.build([dl1(RUN201)], settings)) > 0
+
+    def test_images_cannot_be_packed(self, dl1, settings):
+        index = EventIndex.build([dl1(RUN201)], settings)
+        with pytest.raises(OutputError, match="cache folder '.*' cannot be used.*cache_directory"):
+            pack_images(index, settings)
+
+    def test_dl1_cannot_be_made(self, data_dir, settings):
+        path = data_dir / "simtel" / "lst_with_photons.simtel.zst"
+        with pytest.raises(OutputError, match="cache folder '.*' cannot be used.*cache_directory"):
+            EventIndex.build([path], settings)

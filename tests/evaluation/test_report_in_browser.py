@@ -141,3 +141,34 @@ def test_it_prints(page, tmp_path):
     browse(f"--print-to-pdf={printed}", "--no-pdf-header-footer", page.as_uri())
     assert printed.read_bytes().startswith(b"%PDF")
     assert printed.stat().st_size > 5000
+
+
+def test_names_that_are_programs_do_not_run(tmp_path):
+    """Of files, settings, particles and sections, which all may come from somebody else."""
+    program = "document.body.setAttribute('data-has', 'run')"
+    names = [
+        f"<script>{program}</script>",
+        f'"><img src=x onerror="{program}">',
+        f"</title></pre></summary></td><svg onload={program}>",
+        f"{{{{ '{program}' }}}}",
+    ]
+    report = Report(
+        title=names[0],
+        lead=names[1],
+        warnings=names,
+        metrics=[ReportMetric(name, name, name, name) for name in names],
+        figures=[],
+        events=[["Particle", "Events"], *([name, 1] for name in names)],
+        provenance={name: name for name in names},
+        files=[InputFile(name, name, name, name, checkpoint=name) for name in names],
+        sections=[
+            ReportSection(name, name, {name: [name, name]}, ["", name, name]) for name in names
+        ],
+    )
+    path = tmp_path / "report.html"
+    path.write_text(render_report(report), encoding="utf-8")
+    shown = browse("--dump-dom", path.as_uri())
+    body = shown[shown.index("<body") : shown.index(">", shown.index("<body"))]
+    assert "data-has" not in body
+    assert "<svg" not in shown and "<img" not in shown
+    assert shown.count("<script") == 1, "its own"

@@ -23,12 +23,12 @@ import torch
 from engine import machine
 from sklearn.metrics import roc_auc_score
 
-from gammalearn.checkpoint import load_checkpoint
+from gammalearn.checkpoint.trained import load_checkpoint
 from gammalearn.data import EventDataset, event_loader, split_by_shower
-from gammalearn.experiment import index_training
-from gammalearn.finding import find_files
+from gammalearn.io.finding import find_files
 from gammalearn.nn import for_inference
-from gammalearn.settings_reading import load_experiment, override
+from gammalearn.run.experiment import index_training
+from gammalearn.settings.reading import load_experiment, override
 from gammalearn.simulation.on_demand import make_missing
 from gammalearn.tasks import build_tasks
 from gammalearn.training import fit

@@ -30,7 +30,7 @@ import torch
 from torch import nn
 
 from gammalearn.camera import PixelGrid
-from gammalearn.memory import keep_freed_memory
+from gammalearn.machine.memory import keep_freed_memory
 from gammalearn.nn import for_inference
 from gammalearn.nn.backbones import GammaPhysNet
 

@@ -48,10 +48,10 @@ from engine import machine
 from tqdm import tqdm
 
 import gammalearn.evaluation
-import gammalearn.reconstruction  # noqa: F401  read once, not by each child
+import gammalearn.run.reconstruction  # noqa: F401  read once, not by each child
 from gammalearn.cli import main as gammalearn_main
+from gammalearn.io.writing import write_whole
 from gammalearn.models import find_checkpoint
-from gammalearn.writing import write_whole
 
 __all__ = ["kinds", "run_copy"]
 

@@ -20,13 +20,13 @@ from engine import machine
 from sklearn.metrics import roc_auc_score
 from telescopes import half_width, judge, read_options, samples, write_page
 
-from gammalearn.checkpoint import load_checkpoint
+from gammalearn.checkpoint.trained import load_checkpoint
 from gammalearn.data import CameraImages, EventDataset, EventIndex, columns_of
-from gammalearn.data.descriptors import SCALARS, VECTORS
-from gammalearn.evaluation.report.pictures import PALETTE, picture_style
-from gammalearn.finding import find_files
+from gammalearn.data.images.descriptors import SCALARS, VECTORS
+from gammalearn.io.finding import find_files
+from gammalearn.io.writing import write_whole
 from gammalearn.nn import for_inference
-from gammalearn.writing import write_whole
+from gammalearn.plotting.style import PALETTE, picture_style
 
 FIGURES = {
     "direction": "direction, 68 % within",

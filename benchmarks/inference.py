@@ -31,12 +31,13 @@ import torch
 from engine import machine
 from loading import simulated
 
-from gammalearn import experiment as experiments
-from gammalearn.checkpoint import KEY, build_network, describe
-from gammalearn.data import EventIndex, columns_of, reading
-from gammalearn.data.ctapipe_dl1 import CtapipeDL1Reader
+from gammalearn.checkpoint.trained import KEY, build_network, describe
+from gammalearn.data import EventIndex, columns_of
+from gammalearn.data.images import reading
+from gammalearn.data.readers.ctapipe_dl1 import CtapipeDL1Reader
 from gammalearn.dl2 import prediction, writer
-from gammalearn.settings_reading import load_experiment, override
+from gammalearn.run import experiment as experiments
+from gammalearn.settings.reading import load_experiment, override
 from gammalearn.tasks import build_tasks
 
 SETTINGS = Path(__file__).parents[1] / "experiment_settings"

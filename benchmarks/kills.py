@@ -27,7 +27,7 @@ import tables
 import yaml
 from engine import machine
 
-from gammalearn.writing import write_whole
+from gammalearn.io.writing import write_whole
 
 SETTINGS = Path(__file__).parents[1] / "experiment_settings" / "lst_stereo.py"
 

@@ -42,9 +42,9 @@ from scipy.optimize import minimize
 from sklearn.metrics import roc_auc_score
 from training import clocked
 
-from gammalearn.checkpoint import load_checkpoint
+from gammalearn.checkpoint.trained import load_checkpoint
 from gammalearn.settings import NetworkSettings
-from gammalearn.settings_reading import load_experiment, override
+from gammalearn.settings.reading import load_experiment, override
 from gammalearn.simulation.on_demand import make_missing
 
 #: Gammas to judge by, as those that are learnt from but for the seed.

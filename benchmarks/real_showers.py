@@ -18,9 +18,9 @@ from astropy.table import QTable
 from ctapipe.io import TableLoader
 
 from gammalearn.errors import EmptySelectionError, GammaLearnError
-from gammalearn.particles import particle_names
-from gammalearn.reconstruction import predict
-from gammalearn.run_options import RunOptions
+from gammalearn.io.particles import particle_names
+from gammalearn.run.options import RunOptions
+from gammalearn.run.reconstruction import predict
 
 HEAD = """\
 # Showers of CORSIKA and sim_telarray

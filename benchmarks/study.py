@@ -35,20 +35,20 @@ from engine import machine
 from study_making import add_to_page, make_page
 
 from gammalearn.baseline.hillas_stereo import GEOMETRY, PARAMETERS, hillas_geometry
-from gammalearn.baseline_run import run_baseline
-from gammalearn.checkpoint import load_checkpoint
+from gammalearn.checkpoint.trained import load_checkpoint
 from gammalearn.data import EventIndex
 from gammalearn.dl2 import dl2_file, dl2_name
 from gammalearn.errors import GammaLearnError, OutputError, SettingsError
 from gammalearn.evaluation import evaluate
-from gammalearn.finding import find_files
-from gammalearn.folder import SETTINGS, check_folder, opened_folder, write_settings
-from gammalearn.run_options import RunOptions
+from gammalearn.io.finding import find_files
+from gammalearn.io.writing import make_folder, write_whole
+from gammalearn.run.baseline import run_baseline
+from gammalearn.run.folder import SETTINGS, check_folder, opened_folder, write_settings
+from gammalearn.run.options import RunOptions
+from gammalearn.run.sweep import LAST_RESULT
 from gammalearn.settings import Experiment
-from gammalearn.settings_reading import load_experiment, override
+from gammalearn.settings.reading import load_experiment, override
 from gammalearn.simulation.on_demand import make_missing
-from gammalearn.sweep import LAST_RESULT
-from gammalearn.writing import make_folder, write_whole
 
 FOLDER = Path(__file__).parents[1] / "experiment_settings" / "study"
 

@@ -18,10 +18,10 @@ from study_results import (
 )
 
 from gammalearn.errors import EvaluationError
-from gammalearn.evaluation.report.pictures import picture_style
 from gammalearn.evaluation.report.provenance import versions
 from gammalearn.evaluation.report.results import write_numbers
-from gammalearn.writing import write_whole
+from gammalearn.io.writing import write_whole
+from gammalearn.plotting.style import picture_style
 
 __all__ = ["add_to_page", "make_page"]
 

@@ -25,18 +25,13 @@ from gammalearn.evaluation.performance.observation import evaluate_performance
 from gammalearn.evaluation.quantities import MAIN_QUANTITIES, QUANTITIES
 from gammalearn.evaluation.quantities.direction import pointing_offset
 from gammalearn.evaluation.quantities.impact import core_distance
-from gammalearn.evaluation.report.pictures import (
-    PALETTE,
-    draw_binned,
-    make_logarithmic,
-    new_binned_axes,
-)
 from gammalearn.evaluation.report.reference_curves import draw_references
 from gammalearn.evaluation.statistics.differences import differences, differences_by_energy
 from gammalearn.evaluation.statistics.roc_curves import roc_curves_by_energy
 from gammalearn.evaluation.statistics.side_by_side import draw_differences, draw_roc_curves
+from gammalearn.io.writing import make_folder, write_whole
+from gammalearn.plotting.style import PALETTE, draw_binned, make_logarithmic, new_binned_axes
 from gammalearn.settings import EvaluationSettings
-from gammalearn.writing import make_folder, write_whole
 
 #: Contenders that are treated in a way of their own. Of one telescope, the mean is the image.
 STEREO, LONGER, PARAMETERS = "lst4_stereo", "lst4_stereo_longer", "lst4_parameters"

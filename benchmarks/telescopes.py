@@ -18,11 +18,11 @@ from ablations import reconstructed
 from engine import machine
 from sklearn.metrics import roc_auc_score
 
-from gammalearn.checkpoint import load_checkpoint
+from gammalearn.checkpoint.trained import load_checkpoint
 from gammalearn.data import EventDataset, EventIndex, columns_of
-from gammalearn.finding import find_files
+from gammalearn.io.finding import find_files
+from gammalearn.io.writing import write_whole
 from gammalearn.nn import for_inference
-from gammalearn.writing import write_whole
 
 KEYS = ["file", "obs_id", "event_id"]
 
@@ -56,7 +56,7 @@ def estimates(trained, network, files, telescopes, wanted=None):
 
     Parameters
     ----------
-    trained : gammalearn.checkpoint.TrainedNetwork
+    trained : gammalearn.checkpoint.trained.TrainedNetwork
     network : torch.nn.Module
     files : list of Path
     telescopes : sequence of int

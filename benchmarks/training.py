@@ -28,7 +28,7 @@ import torch
 from engine import machine
 
 from gammalearn.data import EventIndex, columns_of
-from gammalearn.finding import find_files
+from gammalearn.io.finding import find_files
 from gammalearn.settings import Experiment, SimulationSettings
 from gammalearn.tasks import build_tasks
 from gammalearn.training.fit import EventDataModule

@@ -17,10 +17,10 @@ from engine import machine
 from importance import FIGURES, figures
 from telescopes import judge, read_options, samples, write_page
 
-from gammalearn.checkpoint import load_checkpoint
+from gammalearn.checkpoint.trained import load_checkpoint
 from gammalearn.data import EventDataset, EventIndex, columns_of, event_loader
-from gammalearn.data.turns import EventTurns, Turn
-from gammalearn.finding import find_files
+from gammalearn.data.images.turns import EventTurns, Turn
+from gammalearn.io.finding import find_files
 from gammalearn.nn import for_inference
 
 HEAD = """\

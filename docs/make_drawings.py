@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
 from PIL import Image
 
-from gammalearn.evaluation.report.pictures import PALETTE, picture_style
+from gammalearn.plotting.style import PALETTE, picture_style
 
 PICTURES = Path(__file__).parent / "pictures"
 

@@ -4,8 +4,8 @@ What a notebook needs is here, and is imported when it is asked for: `load`, `re
 `evaluate`, `compare`, `simulate`, `train`, `plot_event`, `read_dl2`, and the settings.
 """
 
-from .idle_threads import wait_without_spinning
 from .lazy import lazily
+from .machine.idle_threads import wait_without_spinning
 
 __version__ = "1.0.0.dev0"
 
@@ -25,7 +25,7 @@ __getattr__, __dir__, __all__ = lazily(
         "settings": "AugmentationSettings CleaningSettings CutSettings DataSettings "
         "EvaluationSettings Experiment NetworkSettings OutputSettings SimulationSettings "
         "TaskSettings TrainingSettings WeightSettings",
-        "settings_reading": "load_experiment",
-        "show": "plot_event",
+        "settings.reading": "load_experiment",
+        "inspection.show": "plot_event",
     },
 )

@@ -10,6 +10,7 @@ from .api.network import load as load
 from .api.simulation import simulate as simulate
 from .api.training import train as train
 from .errors import GammaLearnError as GammaLearnError
+from .inspection.show import plot_event as plot_event
 from .settings import AugmentationSettings as AugmentationSettings
 from .settings import CleaningSettings as CleaningSettings
 from .settings import CutSettings as CutSettings
@@ -22,7 +23,6 @@ from .settings import SimulationSettings as SimulationSettings
 from .settings import TaskSettings as TaskSettings
 from .settings import TrainingSettings as TrainingSettings
 from .settings import WeightSettings as WeightSettings
-from .settings_reading import load_experiment as load_experiment
-from .show import plot_event as plot_event
+from .settings.reading import load_experiment as load_experiment
 
 __version__: str

@@ -3,9 +3,11 @@
 import fcntl
 import logging
 import os
+from functools import cache
 from pathlib import Path
 
 import pytest
+from ctapipe.io import TableLoader
 from hypothesis import settings
 from matplotlib.figure import Figure
 
@@ -23,6 +25,33 @@ def data_dir():
     if not path.is_dir():
         pytest.skip(f"no test data in {path}: set GAMMALEARN_TEST_DATA to where they are")
     return path
+
+
+@pytest.fixture(scope="session")
+def dl1(data_dir):
+    """Path of a ctapipe DL1 file by the first part of its name."""
+    return lambda name: data_dir / "dl1_ctapipe" / f"{name}.dl1.h5"
+
+
+@cache
+def _telescope_events(path, parameters=False):
+    with TableLoader(path, focal_length_choice="EQUIVALENT") as loader:
+        return loader.read_telescope_events_by_id(
+            dl1_images=True,
+            dl1_parameters=parameters,
+            true_images=False,
+            true_parameters=False,
+            observation_info=False,
+        )
+
+
+@pytest.fixture(scope="session")
+def telescope_events():
+    """What ctapipe's TableLoader reads in a file: a table for each telescope.
+
+    Image parameters only if asked for, as they take most of the time.
+    """
+    return _telescope_events
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -75,7 +104,7 @@ def simulated_files(once):
     """DL1 of 40 gammas and 60 protons: eight and twelve showers over four LSTs, each five times."""
 
     def make(folder):
-        from gammalearn.settings_reading import read_simulation
+        from gammalearn.settings.reading import read_simulation
         from gammalearn.simulation import simulate
 
         for run, (particle, n_showers) in enumerate((("gamma", 8), ("proton", 12)), 1):

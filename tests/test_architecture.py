@@ -6,26 +6,66 @@ import pytest
 
 #: A room and what it must not import, of the package's own and of others'.
 FORBIDDEN = {
+    "io": {"gammalearn", "torch", "lightning"},
+    "machine": {"gammalearn", "torch", "lightning"},
     "camera": {"gammalearn", "torch", "lightning"},
+    "image": {"gammalearn", "torch", "lightning"},
+    "plotting": {"gammalearn", "torch", "lightning"},
     "settings": {"gammalearn", "torch", "lightning", "ctapipe"},
-    "settings_reading.py": {"gammalearn", "torch", "lightning", "ctapipe"},
-    "reconstruction.py": {
+    "run/reconstruction.py": {
         "gammalearn.training",
         "gammalearn.evaluation",
-        "gammalearn.experiment",
+        "gammalearn.inspection",
+        "gammalearn.run.experiment",
         "lightning",
     },
-    "baseline_run.py": {"gammalearn.training", "gammalearn.experiment", "lightning"},
-    "checkpoint.py": {"gammalearn.training", "gammalearn.dl2", "lightning"},
+    "run/baseline.py": {"gammalearn.training", "gammalearn.run.experiment", "lightning"},
+    "checkpoint": {
+        "gammalearn.training",
+        "gammalearn.dl2",
+        "gammalearn.run",
+        "gammalearn.inspection",
+        "lightning",
+    },
     "models": {"gammalearn", "torch", "lightning", "ctapipe"},
-    "data": {"gammalearn.nn", "gammalearn.training", "gammalearn.tasks", "lightning"},
-    "nn": {"gammalearn.data", "gammalearn.tasks", "gammalearn.training", "lightning"},
-    "tasks": {"gammalearn.nn", "gammalearn.training", "gammalearn.dl2", "lightning"},
-    "training": {"gammalearn.dl2", "gammalearn.evaluation", "gammalearn.experiment"},
+    "data": {
+        "gammalearn.nn",
+        "gammalearn.training",
+        "gammalearn.tasks",
+        "gammalearn.checkpoint",
+        "gammalearn.run",
+        "gammalearn.inspection",
+        "lightning",
+    },
+    "nn": {
+        "gammalearn.data",
+        "gammalearn.tasks",
+        "gammalearn.training",
+        "gammalearn.checkpoint",
+        "gammalearn.run",
+        "gammalearn.inspection",
+        "lightning",
+    },
+    "tasks": {
+        "gammalearn.nn",
+        "gammalearn.training",
+        "gammalearn.dl2",
+        "gammalearn.checkpoint",
+        "gammalearn.run",
+        "gammalearn.inspection",
+        "lightning",
+    },
+    "training": {
+        "gammalearn.dl2",
+        "gammalearn.evaluation",
+        "gammalearn.run",
+        "gammalearn.inspection",
+    },
     "dl2": {
         "gammalearn.training",
         "gammalearn.evaluation",
-        "gammalearn.experiment",
+        "gammalearn.run",
+        "gammalearn.inspection",
         "lightning",
     },
     "baseline": {
@@ -33,7 +73,8 @@ FORBIDDEN = {
         "gammalearn.training",
         "gammalearn.checkpoint",
         "gammalearn.evaluation",
-        "gammalearn.experiment",
+        "gammalearn.run",
+        "gammalearn.inspection",
         "torch",
         "lightning",
     },
@@ -46,6 +87,9 @@ FORBIDDEN = {
         "gammalearn.tasks",
         "gammalearn.training",
         "gammalearn.dl2",
+        "gammalearn.checkpoint",
+        "gammalearn.run",
+        "gammalearn.inspection",
     },
     "simulation": {
         "torch",
@@ -56,7 +100,9 @@ FORBIDDEN = {
         "gammalearn.training",
         "gammalearn.dl2",
         "gammalearn.evaluation",
-        "gammalearn.experiment",
+        "gammalearn.checkpoint",
+        "gammalearn.run",
+        "gammalearn.inspection",
     },
 }
 
@@ -65,31 +111,38 @@ EVALUATION = ("report", "statistics", "quantities", "events", "performance")
 
 #: Whom a room may know nevertheless.
 ALLOWED = {
-    "settings_reading.py": {
-        "gammalearn.own_modules",
-        "gammalearn.plain_yaml",
-        "gammalearn.settings",
-    },
-    "models": {"gammalearn.settings", "gammalearn.settings_reading"},
+    "image": {"gammalearn.camera", "gammalearn.io"},
+    "models": {"gammalearn.settings", "gammalearn.io"},
+    "plotting": {"gammalearn.io.particles"},
+    "settings": {"gammalearn.io.plain_yaml"},
 }
 
 #: Who may start a simulation; to all others simulated events are data like any.
-KNOW_SIMULATION = {"api", "cli", "experiment.py", "baseline_run.py", "check.py"}
+KNOW_SIMULATION = {"api", "cli", "run", "inspection"}
 
 #: Who may start a baseline: nothing else is to lean on it.
-KNOW_BASELINE = {"cli", "baseline_run.py"}
+KNOW_BASELINE = {"cli", "run"}
+
+#: What no room stands in the way of: errors, and imports on demand.
+COMMON = {"gammalearn.errors", "gammalearn.lazy"}
+
+#: What the top level holds beside rooms.
+TOP_LEVEL = {"__init__.py", "__main__.py", "errors.py", "lazy.py"}
 
 #: What commands share; a command knows this part of the command line alone.
 SHARED_BY_COMMANDS = {"command", "given", "messages", "options"}
+
+#: Files of a folder that may still be of several kinds.
+CROWD = 16
+
+#: Folders whose files are all of one kind: a command each, a part of the simulated world each.
+OF_ONE_KIND = {"cli", "simulation"}
 
 #: Lines of the longest function of the command line.
 LONGEST = 60
 
 #: Rooms that the doors of the package lead to, and that know neither.
 DOORS = {"api", "cli"}
-
-#: What every room may know: words and errors, not behaviour.
-COMMON = {"gammalearn.errors"}
 
 
 def imports(path, package):
@@ -120,7 +173,8 @@ def test_rooms_know_only_whom_they_may(package, room):
     place = package / room
     files = [place] if place.is_file() else sorted(place.rglob("*.py"))
     assert files
-    known = {f"gammalearn.{place.stem}", *COMMON, *ALLOWED.get(room, ())}
+    own = "gammalearn." + room.removesuffix(".py").replace("/", ".")
+    known = {own, *COMMON, *ALLOWED.get(room, ())}
     for path in files:
         for module in imports(path, package):
             if within(module, known) or module == "gammalearn":
@@ -224,6 +278,16 @@ def test_no_room_knows_the_doors(package):
             continue
         for module in imports(path, package):
             assert not within(module, others), f"{place} imports {module}"
+
+
+def test_the_top_level_holds_rooms(package):
+    assert {path.name for path in package.glob("*.py")} == TOP_LEVEL
+
+
+def test_a_folder_is_divided_before_it_is_crowded(package):
+    for folder in [package, *(path for path in package.rglob("*") if path.is_dir())]:
+        if folder.name not in OF_ONE_KIND:
+            assert len(list(folder.glob("*.py"))) <= CROWD, folder
 
 
 def test_no_room_for_odds_and_ends(package):

@@ -18,13 +18,15 @@ import yaml
 from astropy.table import QTable
 from ctapipe.io import TableLoader
 
-from gammalearn import __version__, experiment, export
+from gammalearn import __version__
+from gammalearn.checkpoint import export
 from gammalearn.cli import main
 from gammalearn.cli.words import with_command
 from gammalearn.errors import OutputError
-from gammalearn.folder import check_folder, opened_folder
+from gammalearn.run import experiment
+from gammalearn.run.folder import check_folder, opened_folder
 from gammalearn.settings import SimulationSettings
-from gammalearn.settings_reading import load_experiment
+from gammalearn.settings.reading import load_experiment
 from gammalearn.simulation.record import write_record
 from gammalearn.training.module import ReconstructionModule
 

@@ -15,7 +15,7 @@ from gammalearn import settings
 from gammalearn.cli import make_parsers
 from gammalearn.cli.completion import OPTION, SHELLS
 from gammalearn.cli.words import with_command, with_values
-from gammalearn.settings_reading import override
+from gammalearn.settings.reading import override
 from gammalearn.tasks import available_tasks
 
 #: Languages of code blocks: Python runs, commands are parsed, YAML is read, diagrams are text, the

@@ -6,9 +6,9 @@ import shutil
 
 import pytest
 
-from gammalearn import writing
 from gammalearn.cli import main
-from gammalearn.files import open_hdf5
+from gammalearn.io import writing
+from gammalearn.io.files import open_hdf5
 
 NETWORK = "lst4-stereo"
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from gammalearn.cli import main
-from gammalearn.data.formats import open_reader
-from gammalearn.files import open_hdf5
+from gammalearn.data.readers.formats import open_reader
+from gammalearn.io.files import open_hdf5
 
 #: Separators of URLs, globs and shells; what Python, YAML and ctapipe fill in; other alphabets.
 NAMES = [

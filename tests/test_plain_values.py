@@ -12,14 +12,15 @@ from astropy.table import Table
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gammalearn import cores, plain_yaml
-from gammalearn.checkpoint import KEY
+from gammalearn.checkpoint.trained import KEY
 from gammalearn.cli import main
-from gammalearn.data.cuts import passes
+from gammalearn.data.index.cuts import passes
 from gammalearn.errors import CutError, SettingsError
 from gammalearn.evaluation.report.provenance import InputFile
+from gammalearn.io import plain_yaml
+from gammalearn.io.printable import printable
+from gammalearn.machine import cores
 from gammalearn.models import find_checkpoint
-from gammalearn.printable import printable
 
 #: Ten to the ninth values in ten lines.
 BOMB = "a0: &a0 [x]\n" + "".join(

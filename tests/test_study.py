@@ -10,11 +10,11 @@ from ctapipe.io import TableLoader
 from gammalearn.baseline import PARAMETERS
 from gammalearn.baseline.features import impact_distance
 from gammalearn.camera import CameraType
-from gammalearn.checkpoint import build_network
+from gammalearn.checkpoint.trained import build_network
 from gammalearn.data import EventIndex
 from gammalearn.errors import SettingsError
 from gammalearn.settings import DataSettings
-from gammalearn.settings_reading import load_experiment, read_simulation
+from gammalearn.settings.reading import load_experiment, read_simulation
 from gammalearn.simulation import simulate
 from gammalearn.simulation.telescopes import telescope_model
 from gammalearn.tasks import build_tasks

@@ -10,8 +10,8 @@ from astropy.table import QTable
 
 from ..camera import CameraType
 from ..data import EventIndex
-from ..data.reader import TRUTH_UNITS
-from ..finding import MAKE_DL1
+from ..data.readers.reader import TRUTH_UNITS
+from ..io.finding import MAKE_DL1
 from ..settings import CutSettings, DataSettings
 from .given import Files, files_of, settings_of
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import SettingsError
-from ..finding import find_files
+from ..io.finding import find_files
 from ..settings import Settings
-from ..settings_reading import read_settings
+from ..settings.reading import read_settings
 
 __all__ = ["Files", "files_of", "settings_of"]
 

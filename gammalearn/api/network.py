@@ -9,22 +9,22 @@ import tables
 from astropy.table import QTable
 
 from ..camera import CameraType
-from ..checkpoint import TrainedNetwork, load_checkpoint
+from ..checkpoint.trained import TrainedNetwork, load_checkpoint
 from ..data import EventIndex, check_slots, columns_of
-from ..data.formats import open_reader
-from ..data.reader import match_rows
+from ..data.readers.formats import open_reader
+from ..data.readers.reader import match_rows
 from ..dl2 import reconstruct_events
 from ..errors import DataError, SettingsError
 from ..evaluation.events.columns import add_reconstructed
 from ..evaluation.events.reading import SUBARRAY, TELESCOPE, particles_by_file
-from ..expendable import read_expendably
-from ..finding import MAKE_DL1
+from ..io.finding import MAKE_DL1
+from ..io.isolated import read_expendably
 from ..models import find_checkpoint, places
 from ..nn import ReconstructionNetwork
-from ..own_modules import import_modules
-from ..reconstruction import predict
-from ..run_options import RunOptions
+from ..run.options import RunOptions
+from ..run.reconstruction import predict
 from ..settings import CutSettings, DataSettings, Experiment
+from ..settings.own_modules import import_modules
 from ..tasks import Task
 from .events import UNKNOWN, Events, event_table
 from .given import Files, files_of, settings_of

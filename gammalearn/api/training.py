@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from ..checkpoint import load_checkpoint
+from ..checkpoint.trained import load_checkpoint
 from ..errors import SettingsError
-from ..experiment import train as train_network
-from ..own_modules import import_modules
-from ..run_options import RunOptions
+from ..run.experiment import train as train_network
+from ..run.options import RunOptions
 from ..settings import Experiment
+from ..settings.own_modules import import_modules
 from .network import Network
 
 __all__ = ["train"]
@@ -54,7 +54,7 @@ def train(
 
     See Also
     --------
-    gammalearn.experiment.run : trains, reconstructs the test events and writes the report.
+    gammalearn.run.experiment.run : trains, reconstructs the test events and writes the report.
     """
     if not isinstance(experiment, Experiment):
         raise SettingsError(

@@ -11,7 +11,7 @@ from astropy.table import QTable
 
 from ..camera import from_plane, to_plane
 from ..data import EventIndex
-from ..data.formats import open_reader
+from ..data.readers.formats import open_reader
 from .sky import frames, to_altaz, to_offset, to_vector
 
 __all__ = ["GEOMETRY", "PARAMETERS", "hillas_geometry"]

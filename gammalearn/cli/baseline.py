@@ -2,7 +2,7 @@
 
 import argparse
 
-from ..printable import tell
+from ..io.printable import tell
 from .command import Command
 from .given import experiment, results_folder
 from .messages import tell_results
@@ -21,8 +21,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 def baseline(arguments: argparse.Namespace) -> None:
     """Reconstruct the events of an experiment with Hillas parameters and boosted trees."""
     settings, output = experiment(arguments), results_folder(arguments)
-    from ..baseline_run import run_baseline
-    from ..run_options import RunOptions
+    from ..run.baseline import run_baseline
+    from ..run.options import RunOptions
 
     options = RunOptions(overwrite=arguments.overwrite, progress=not arguments.quiet)
     for name, (_, _, parameters, result) in run_baseline(settings, output, options).items():

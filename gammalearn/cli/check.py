@@ -2,7 +2,7 @@
 
 import argparse
 
-from ..printable import tell
+from ..io.printable import tell
 from .command import USER_ERROR, Command
 from .messages import tell_error
 from .options import add_set, add_settings
@@ -17,7 +17,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def check(arguments: argparse.Namespace) -> int:
     """Check settings and data without a training; list all errors and the selected events."""
-    from ..all_mistakes import read_past_mistakes
+    from ..settings.all_mistakes import read_past_mistakes
 
     reading = read_past_mistakes(arguments.settings, arguments.imports, arguments.set)
     # Those of the settings at once: data may take minutes.
@@ -25,7 +25,7 @@ def check(arguments: argparse.Namespace) -> int:
         tell_error(error, arguments.verbose)
     if reading.experiment is None:
         return USER_ERROR
-    from ..check import check_experiment
+    from ..inspection.check import check_experiment
 
     text, errors = check_experiment(reading)
     if text and not arguments.quiet:

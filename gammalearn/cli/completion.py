@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import MissingPackageError
-from ..printable import tell
+from ..io.printable import tell
 
 __all__ = ["OPTION", "SHELLS", "PrintCompletion"]
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from ..printable import tell
+from ..io.printable import tell
 from .command import USER_ERROR, Command
 from .messages import tell_error
 
@@ -20,13 +20,13 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 def doctor(arguments: argparse.Namespace) -> int:
     """Examine the installation and the machine; list what is wrong and what to do."""
     if arguments.clear_cache:
-        from ..data.cache import cache_folder, clear_cache
+        from ..data.loading.cache import cache_folder, clear_cache
 
         folder = cache_folder(None)
         n_entries = clear_cache(folder)
         if not arguments.quiet:
             tell(f"Entries deleted from the cache '{folder}': {n_entries}\n")
-    from ..doctor import examine
+    from ..inspection.doctor import examine
 
     found = examine()
     if not arguments.quiet:

@@ -22,7 +22,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def evaluate(arguments: argparse.Namespace) -> None:
     """Evaluate DL2 files from any software and write a report."""
-    from ..finding import find_files
+    from ..io.finding import find_files
 
     settings = evaluation_settings(arguments)
     if arguments.algorithm:

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from ..own_modules import import_modules
-from ..printable import tell
+from ..io.printable import tell
+from ..settings.own_modules import import_modules
 from .command import Command
 from .options import add_checkpoint, add_overwrite
 
@@ -28,8 +28,8 @@ def export(arguments: argparse.Namespace) -> None:
 
     find_checkpoint(arguments.checkpoint)
     import_modules(arguments.imports)
-    from ..checkpoint import load_checkpoint
-    from ..export import export_onnx
+    from ..checkpoint.export import export_onnx
+    from ..checkpoint.trained import load_checkpoint
 
     checkpoint = Path(arguments.checkpoint)
     output = Path(arguments.output or checkpoint.with_suffix(".onnx"))

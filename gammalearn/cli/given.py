@@ -12,7 +12,7 @@ __all__ = ["evaluation_settings", "experiment", "results_folder"]
 
 def experiment(arguments: argparse.Namespace) -> "Experiment":
     """The experiment of a settings file, with what ``--set`` changes."""
-    from ..settings_reading import load_experiment, override
+    from ..settings.reading import load_experiment, override
 
     return override(load_experiment(arguments.settings, arguments.imports), arguments.set)
 
@@ -20,14 +20,14 @@ def experiment(arguments: argparse.Namespace) -> "Experiment":
 def evaluation_settings(arguments: argparse.Namespace) -> "EvaluationSettings":
     """Settings of an evaluation alone."""
     from ..settings import Experiment
-    from ..settings_reading import override
+    from ..settings.reading import override
 
     return override(Experiment(), arguments.set).evaluation
 
 
 def results_folder(arguments: argparse.Namespace) -> Path:
     """The output folder, which may not hold anything but results that are to be replaced."""
-    from ..folder import check_folder
+    from ..run.folder import check_folder
 
     output = Path(arguments.output)
     check_folder(output, arguments.overwrite)

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from ..own_modules import import_modules
-from ..printable import tell
+from ..io.printable import tell
+from ..settings.own_modules import import_modules
 from .command import USER_ERROR, Command
 from .messages import tell_error
 from .options import add_imports
@@ -24,7 +24,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def info(arguments: argparse.Namespace) -> int:
     """Describe a DL1 file, a DL2 file or a network; print a table for several DL1 files."""
-    from ..finding import check_file
+    from ..io.finding import check_file
     from ..models import find_checkpoint, names_network
 
     if len(arguments.file) == 1:
@@ -32,7 +32,7 @@ def info(arguments: argparse.Namespace) -> int:
         (path,) = arguments.file
         (find_checkpoint if names_network(path) else check_file)(path)
     import_modules(arguments.imports)
-    from ..info import describe
+    from ..inspection.info import describe
 
     text, errors = describe([Path(path) for path in arguments.file])
     if text:

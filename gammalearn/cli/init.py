@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from shlex import quote
 
-from ..printable import tell
+from ..io.printable import tell
 from .command import Command
 from .options import add_overwrite
 
@@ -30,13 +30,13 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def init(arguments: argparse.Namespace) -> None:
     """Look into DL1 files and write an experiment for them, as a Python file with comments."""
-    from ..draft import check_place_of_draft
-    from ..finding import find_files
+    from ..inspection.draft import check_place_of_draft
+    from ..io.finding import find_files
 
     output = Path(arguments.output)
     check_place_of_draft(output, arguments.overwrite)
     files = find_files(arguments.file, "FILE") if arguments.file else []
-    from ..draft import choose, simulated_draft, survey_files, write_draft
+    from ..inspection.draft import choose, simulated_draft, survey_files, write_draft
 
     progress = not arguments.quiet
     draft = choose(survey_files(files, progress)) if files else simulated_draft()

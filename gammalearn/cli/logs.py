@@ -4,7 +4,7 @@ import logging
 import sys
 import warnings
 
-from ..printable import PrintableFormatter, format_warning
+from ..io.printable import PrintableFormatter, format_warning
 
 __all__ = ["configure_logging"]
 

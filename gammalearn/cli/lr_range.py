@@ -2,7 +2,7 @@
 
 import argparse
 
-from ..printable import tell
+from ..io.printable import tell
 from .command import Command
 from .given import experiment, results_folder
 from .options import add_overwrite, add_results, add_set, add_settings, count
@@ -29,8 +29,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 def lr_range(arguments: argparse.Namespace) -> None:
     """Test increasing step sizes and suggest a learning rate."""
     settings, output = experiment(arguments), results_folder(arguments)
-    from ..experiment import find_learning_rate
-    from ..run_options import RunOptions
+    from ..run.experiment import find_learning_rate
+    from ..run.options import RunOptions
 
     options = RunOptions(overwrite=arguments.overwrite, progress=not arguments.quiet)
     suggestion = find_learning_rate(

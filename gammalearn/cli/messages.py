@@ -6,7 +6,7 @@ import traceback
 from pathlib import Path
 
 from ..errors import GammaLearnError
-from ..printable import tell
+from ..io.printable import tell
 
 __all__ = ["tell_error", "tell_results"]
 

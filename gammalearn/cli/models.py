@@ -2,7 +2,7 @@
 
 import argparse
 
-from ..printable import tell
+from ..io.printable import tell
 from .command import Command
 
 __all__ = ["MODELS"]

@@ -4,8 +4,8 @@ import argparse
 import re
 from pathlib import Path
 
-from ..own_modules import import_modules
-from ..printable import tell
+from ..io.printable import tell
+from ..settings.own_modules import import_modules
 from .command import Command
 from .options import add_checkpoint, add_overwrite, add_results, add_set
 
@@ -55,14 +55,14 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def predict(arguments: argparse.Namespace) -> None:
     """Reconstruct DL1 files with a trained network."""
-    from ..finding import find_files
+    from ..io.finding import find_files
     from ..models import find_checkpoint
 
     find_checkpoint(arguments.checkpoint)
     find_files(arguments.input, "INPUT")
     import_modules(arguments.imports)
-    from ..reconstruction import predict
-    from ..run_options import RunOptions
+    from ..run.options import RunOptions
+    from ..run.reconstruction import predict
 
     files = predict(
         arguments.checkpoint,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import GammaLearnError
-from ..printable import tell
+from ..io.printable import tell
 from .baseline import BASELINE
 from .check import CHECK
 from .command import BROKEN_PIPE, INTERRUPTED, USER_ERROR, Command

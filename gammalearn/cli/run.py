@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from ..printable import tell
+from ..io.printable import tell
 from .command import Command
 from .given import experiment
 from .messages import tell_results
@@ -34,8 +34,8 @@ def run(arguments: argparse.Namespace) -> None:
     output = Path(arguments.output or settings.output.directory or default)
     if not arguments.quiet:
         tell(f"Running '{arguments.settings}'; results go to '{output}'.")
-    from ..experiment import run
-    from ..run_options import RunOptions
+    from ..run.experiment import run
+    from ..run.options import RunOptions
 
     options = RunOptions(
         overwrite=arguments.overwrite,

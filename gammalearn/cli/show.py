@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from ..printable import tell
+from ..io.printable import tell
 from .command import Command
 from .options import add_overwrite
 
@@ -24,10 +24,10 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def show(arguments: argparse.Namespace) -> None:
     """Draw the images of an event."""
-    from ..finding import check_file
+    from ..io.finding import check_file
 
     check_file(arguments.file)
-    from ..show import show_event
+    from ..inspection.show import show_event
 
     picture = show_event(
         Path(arguments.file),

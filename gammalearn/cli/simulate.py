@@ -2,7 +2,7 @@
 
 import argparse
 
-from ..printable import tell
+from ..io.printable import tell
 from .command import Command
 from .options import add_overwrite, count
 
@@ -43,7 +43,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 def simulate(arguments: argparse.Namespace) -> None:
     """Simulate showers and telescopes and write a DL1 file."""
     from ..settings import SimulationSettings
-    from ..settings_reading import read_simulation
+    from ..settings.reading import read_simulation
 
     given = {
         name: value
@@ -51,7 +51,7 @@ def simulate(arguments: argparse.Namespace) -> None:
         if name in SimulationSettings.model_fields and value is not None
     }
     settings = read_simulation(given, "gammalearn simulate")
-    from ..cores import usable_cores
+    from ..machine.cores import usable_cores
     from ..simulation import simulate
 
     path = simulate(

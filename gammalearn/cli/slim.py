@@ -2,8 +2,8 @@
 
 import argparse
 
-from ..own_modules import import_modules
-from ..printable import tell
+from ..io.printable import tell
+from ..settings.own_modules import import_modules
 from .command import Command
 from .options import add_checkpoint, add_overwrite
 
@@ -27,8 +27,8 @@ def slim(arguments: argparse.Namespace) -> None:
 
     find_checkpoint(arguments.checkpoint)
     import_modules(arguments.imports)
-    from ..checkpoint import load_checkpoint
-    from ..slim import slim
+    from ..checkpoint.slim import slim
+    from ..checkpoint.trained import load_checkpoint
 
     trained = load_checkpoint(arguments.checkpoint)
     tell(slim(trained, arguments.output, arguments.half, arguments.overwrite))

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from ..printable import tell
+from ..io.printable import tell
 from .command import Command
 from .options import add_results, add_set, add_settings, count
 
@@ -39,7 +39,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def sweep(arguments: argparse.Namespace) -> None:
     """Run an experiment with several settings and seeds, and summarise the results."""
-    from ..sweep import Sweep, refuse_failures, run_all, run_one, slurm_script, write_summary
+    from ..run.sweep import Sweep, refuse_failures, run_all, run_one, slurm_script, write_summary
 
     runs = Sweep(
         arguments.settings, arguments.grid, arguments.seeds, arguments.set, arguments.imports

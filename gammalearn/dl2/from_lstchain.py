@@ -41,9 +41,9 @@ from ctapipe.io import DataLevel, HDF5TableWriter, metadata, read_table, write_t
 from ctapipe.io.datawriter import DATA_MODEL_VERSION
 
 from .. import __version__
-from ..data.lstchain_dl1 import IMAGES, PARAMETERS, SIMULATION, LstchainDL1Reader
-from ..data.lstchain_parameters import CTAPIPE_PARAMETERS, ctapipe_names, focal_lengths
-from ..data.reader import KEYS, TRUTH_UNITS, event_keys, match_rows
+from ..data.readers.lstchain_dl1 import IMAGES, PARAMETERS, SIMULATION, LstchainDL1Reader
+from ..data.readers.lstchain_parameters import CTAPIPE_PARAMETERS, ctapipe_names, focal_lengths
+from ..data.readers.reader import KEYS, TRUTH_UNITS, event_keys, match_rows
 from ..errors import InputFileError
 
 __all__ = ["copy_dl1"]

@@ -11,7 +11,7 @@ from astropy.coordinates import AltAz
 from ctapipe.coordinates import CameraFrame
 from ctapipe.instrument import FocalLengthKind, SubarrayDescription
 
-from ..data.lstchain_dl1 import IMAGES, PARAMETERS
+from ..data.readers.lstchain_dl1 import IMAGES, PARAMETERS
 
 __all__ = ["EVENTS", "add_events", "copy_dl1"]
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from ..expendable import read_expendably
-from ..files import open_hdf5, reading
+from ..io.files import open_hdf5, reading
+from ..io.isolated import read_expendably
 
 __all__ = ["ORIGIN", "origin", "read_origin"]
 

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
-from ..checkpoint import TrainedNetwork
-from ..cores import usable_cores
+from ..checkpoint.trained import TrainedNetwork
 from ..data import Batch, EventDataset, EventIndex, event_loader
-from ..memory import keep_freed_memory
+from ..machine.cores import usable_cores
+from ..machine.memory import keep_freed_memory
 from ..nn import for_inference
 from ..settings import Experiment
 from ..tasks import Task

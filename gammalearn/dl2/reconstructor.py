@@ -13,17 +13,17 @@ from ctapipe.io import HDF5EventSource
 from ctapipe.reco import Reconstructor
 
 from ..camera import CameraType
-from ..checkpoint import TrainedNetwork, load_checkpoint
+from ..checkpoint.trained import TrainedNetwork, load_checkpoint
 from ..data import EventDataset, EventIndex, columns_of
-from ..data.broken import CalibrationRecord
-from ..data.ctapipe_event import CtapipeEventReader
-from ..data.parameters import ParameterCalculator
-from ..data.telescopes import chosen_telescopes
+from ..data.index.telescopes import chosen_telescopes
+from ..data.readers.broken import CalibrationRecord
+from ..data.readers.ctapipe_event import CtapipeEventReader
+from ..data.readers.parameters import ParameterCalculator
 from ..errors import CameraError, GammaLearnError
-from ..files import open_hdf5, reading
+from ..io.files import open_hdf5, reading
 from ..models import find_checkpoint, is_shipped
 from ..nn import for_inference
-from ..own_modules import import_modules
+from ..settings.own_modules import import_modules
 from .containers import CONTAINERS, EVENT_CONTAINERS
 from .writer import decode_outputs
 

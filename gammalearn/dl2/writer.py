@@ -19,15 +19,15 @@ from ctapipe.io.hdf5dataformat import FIXED_POINTING_GROUP
 from ctapipe.reco.utils import add_defaults_and_meta
 
 from .. import __version__
-from ..data.formats import open_reader
-from ..data.index import EventIndex
-from ..data.reader import event_keys, match_rows
+from ..data.index.events import EventIndex
+from ..data.readers.formats import open_reader
+from ..data.readers.reader import event_keys, match_rows
 from ..errors import InputFileError
-from ..expendable import expendable, read_expendably
-from ..files import open_hdf5, reading
-from ..plain_path import with_plain_paths
+from ..io.files import open_hdf5, reading
+from ..io.isolated import expendable, read_expendably
+from ..io.plain_path import with_plain_paths
+from ..io.writing import whole_file
 from ..tasks import Task
-from ..writing import whole_file
 from . import from_lstchain, lstchain
 from .containers import CONTAINERS, EVENT_CONTAINERS
 from .origin import ORIGIN, origin

@@ -9,14 +9,14 @@ import numpy as np
 from astropy.table import QTable, vstack
 
 from ..errors import EvaluationError
-from ..particles import plural
+from ..io.particles import plural
+from ..io.writing import make_folder, write_whole
+from ..plotting.style import picture_style
 from ..settings import EvaluationSettings
-from ..writing import make_folder, write_whole
 from .comparison_summary import Compared, compose_report
 from .contenders import Contender, Source, in_common, line_up, read_sources
 from .quantities import MAIN_QUANTITIES, Quantity
 from .report.page import Report, render_report
-from .report.pictures import picture_style
 from .report.provenance import describe_input
 from .report.results import (
     Result,

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 from astropy.table import QTable
 
+from ..io.writing import make_folder, write_whole
+from ..plotting.style import picture_style
 from ..settings import EvaluationSettings
-from ..writing import make_folder, write_whole
 from .events.counting import event_numbers
 from .events.reading import read_events
 from .performance.observation import RESULTS, evaluate_performance
 from .quantities import QUANTITIES
 from .report.page import ReportSection, render_report
-from .report.pictures import picture_style
 from .report.provenance import describe_input
 from .report.results import (
     Findings,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from astropy.table import QTable
 
-from ..particles import plural
+from ..io.particles import plural
 from ..settings import EvaluationSettings
 from .events.counting import tabulate_events
 from .events.reading import SUBARRAY

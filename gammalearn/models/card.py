@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from ..errors import CheckpointError
 from ..settings import Settings, SimulationSettings
-from ..settings_reading import mistakes
+from ..settings.reading import mistakes
 
 __all__ = ["Figure", "LearntEvents", "Measurement", "ModelCard", "TrainingRecord", "read_card"]
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..camera import PixelGrid
 from ..errors import SettingsError
-from ..own_modules import find_class
+from ..settings.own_modules import find_class
 from .attention import PointwiseConv, image_attention
 from .backends import chosen_backend
 from .convnext import ConvNeXt

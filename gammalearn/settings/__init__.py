@@ -2,7 +2,7 @@
 
 All settings with their defaults and what they may be, one file for each section.
 :meth:`Experiment.to_yaml` writes them resolved, defaults included.
-:mod:`gammalearn.settings_reading` reads them.
+:mod:`gammalearn.settings.reading` reads them.
 """
 
 from .base import Particle, Settings

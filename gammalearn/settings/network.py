@@ -12,7 +12,7 @@ __all__ = ["NetworkSettings"]
 #: Features and layers of any part of a network: more would take all memory before they are of use.
 MOST_FEATURES, MOST_LAYERS = 4096, 100
 
-#: What DL1 parameters tell of an image, see :mod:`gammalearn.data.descriptors`.
+#: What DL1 parameters tell of an image, see :mod:`gammalearn.data.images.descriptors`.
 Descriptor = Literal[
     "light",
     "length",

@@ -16,14 +16,7 @@ import numpy as np
 from numba import njit
 
 from . import stack as st
-from .atmosphere import (
-    TOP,
-    density,
-    height_at,
-    scale_height,
-    thickness,
-    thickness_from_density,
-)
+from .atmosphere import TOP, density, height_at, scale_height, thickness, thickness_from_density
 from .light import SPEED_OF_LIGHT, emit_scattered
 
 __all__ = ["CUTOFF", "Site", "follow_electron", "follow_photon", "new_site"]

@@ -21,13 +21,7 @@ from numba import njit
 from . import stack as st
 from .atmosphere import TOP, density, refractivity
 from .decays import DROPPED, KAON_SHORT, LIFETIME, MASS, PION_ZERO, decay, release
-from .electromagnetic import (
-    ELECTRON_MASS,
-    RADIATION_LENGTH,
-    SCATTERING_ENERGY,
-    note_first,
-    turn,
-)
+from .electromagnetic import ELECTRON_MASS, RADIATION_LENGTH, SCATTERING_ENERGY, note_first, turn
 from .light import SPEED_OF_LIGHT, emit
 
 __all__ = ["fly", "follow_hadron", "hadron_interaction", "interaction_length", "ionisation"]

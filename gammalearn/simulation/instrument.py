@@ -19,8 +19,8 @@ import yaml
 from astropy.coordinates import EarthLocation
 from ctapipe.instrument import SubarrayDescription
 
-from .. import plain_yaml
 from ..errors import SettingsError
+from ..io import plain_yaml
 from .telescopes import TELESCOPE_TYPES, TelescopeModel, telescope_model
 
 __all__ = ["Array", "TelescopeModel", "array"]

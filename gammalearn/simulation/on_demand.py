@@ -6,13 +6,13 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..cores import usable_cores
 from ..errors import InputFileError, OutputError, SettingsError
-from ..files import exclusive
-from ..finding import find_files, is_meant
-from ..printable import tell
+from ..io.files import exclusive
+from ..io.finding import find_files, is_meant
+from ..io.printable import tell
+from ..io.writing import reason
+from ..machine.cores import usable_cores
 from ..settings import SimulationSettings
-from ..writing import reason
 from .record import read_record
 
 __all__ = ["check_same", "make_missing", "wanted_simulations"]

@@ -17,9 +17,9 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from ..errors import EmptySelectionError, OutputError, SettingsError
-from ..printable import tell
+from ..io.printable import tell
+from ..io.writing import make_folder, whole_file
 from ..settings import SimulationSettings
-from ..writing import make_folder, whole_file
 from .image_parameters import Parametrizer, image_processor
 from .run import FIRST_SHOWER, SimulatedRun
 from .writer import DescribedBlock, DL1Writer

@@ -6,9 +6,9 @@ from pathlib import Path
 import tables
 import yaml
 
-from .. import plain_yaml
-from ..expendable import read_expendably
-from ..files import open_hdf5, reading
+from ..io import plain_yaml
+from ..io.files import open_hdf5, reading
+from ..io.isolated import read_expendably
 from ..settings import SimulationSettings
 
 __all__ = ["read_record", "write_record"]

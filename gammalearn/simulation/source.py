@@ -9,8 +9,8 @@ from ctapipe.containers import ArrayEventContainer
 from ctapipe.core import Provenance
 from ctapipe.io import DataLevel, EventSource
 
-from .. import plain_yaml
-from ..distrust import distrust_files
+from ..io import plain_yaml
+from ..io.distrust import distrust_files
 from .run import FIRST_SHOWER, SimulatedRun
 
 # ctapipe imports this before it opens a file of any kind.
@@ -46,7 +46,7 @@ class GammaLearnEventSource(EventSource):
 
     def __init__(self, input_url=None, config=None, parent=None, **kwargs):
         # Who only asks for compatibility does without the compiled simulation.
-        from ..settings_reading import load_simulation
+        from ..settings.reading import load_simulation
         from .showers import ShowerSimulation
 
         super().__init__(input_url=input_url, config=config, parent=parent, **kwargs)

@@ -21,7 +21,7 @@ from ctapipe.io.datawriter import write_reference_metadata_headers
 from ctapipe.io.hdf5dataformat import DL1_IMAGE_STATISTICS_TABLE
 from ctapipe.io.hdf5tableio import get_column_attrs, get_column_transforms
 
-from ..plain_path import with_plain_paths
+from ..io.plain_path import with_plain_paths
 from .block import DIGIT, EVENT, SHOWER, EventBlock, TelescopeImages
 from .image_parameters import PARAMETERS, UNITS, ImageParameters, image_processor
 from .record import write_record

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..camera import CameraType
-from ..checkpoint import build_network
+from ..checkpoint.trained import build_network
 from ..data import EventIndex
 from ..settings import Experiment
 from ..tasks import Task

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..checkpoint import TrainedNetwork, build_network, load_checkpoint
+from ..checkpoint.trained import TrainedNetwork, build_network, load_checkpoint
 from ..errors import CheckpointError, SettingsError
 from ..settings import Experiment
 from ..tasks import Task

@@ -9,22 +9,22 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import TQDMProgressBar
 
-from ..checkpoint import KEY, load_checkpoint
+from ..checkpoint.trained import KEY, load_checkpoint
 from ..data import EventDataset, EventIndex, check_slots, event_loader, split_by_shower
 from ..errors import CheckpointError, SettingsError
-from ..printable import tell
+from ..io.printable import tell
 from ..settings import Experiment
 from ..tasks import Task
-from .board import Board, quiet_board
-from .epoch_pictures import EpochPictures
-from .learning_curves import LearningCurves
+from .callbacks.board import Board, quiet_board
+from .callbacks.epoch_pictures import EpochPictures
+from .callbacks.learning_curves import LearningCurves
+from .callbacks.saving import EpochCheckpoint, MidEpochCheckpoint
+from .callbacks.step_log import StepLog
+from .callbacks.stopping import EarlyStopping
 from .machine import interruptible, make_trainer
 from .optimisation import PLANNED, average_weights
 from .preparation import prepare
 from .quiet import silence
-from .saving import EpochCheckpoint, MidEpochCheckpoint
-from .step_log import StepLog
-from .stopping import EarlyStopping
 
 __all__ = ["EventDataModule", "check_events", "fit"]
 

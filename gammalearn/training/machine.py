@@ -14,10 +14,10 @@ from torch import nn
 from torch.multiprocessing import ProcessRaisedException
 
 from .. import errors
-from ..cores import check_workers
 from ..errors import SettingsError
-from ..memory import keep_freed_memory
-from .saving import WholeFiles
+from ..machine.cores import check_workers
+from ..machine.memory import keep_freed_memory
+from .callbacks.saving import WholeFiles
 
 __all__ = [
     "check_machine",

@@ -9,7 +9,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..camera import CameraType
-from ..checkpoint import build_network
+from ..checkpoint.trained import build_network
 from ..data import CameraImages
 from ..settings import Experiment
 from ..tasks import Task

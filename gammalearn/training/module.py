@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from ..checkpoint import KEY
+from ..checkpoint.trained import KEY
 from ..data import Batch, EventTurns
 from ..errors import CheckpointError, SettingsError
 from ..nn.normalisation import synchronise
@@ -134,7 +134,7 @@ class ReconstructionModule(lightning.LightningModule):
         Turns the training events.
     description : dict
         Goes into the checkpoint beside the weights, see
-        :func:`gammalearn.checkpoint.describe`.
+        :func:`gammalearn.checkpoint.trained.describe`.
     frozen : sequence of torch.nn.Module
         Parts of the network that stay as they are, statistics of batch normalisations included.
     image_losses : float

@@ -7,7 +7,7 @@ import lightning
 import numpy as np
 import torch
 
-from ..checkpoint import build_network, describe
+from ..checkpoint.trained import build_network, describe
 from ..data import (
     EventDataset,
     EventIndex,

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import gammalearn
-from gammalearn import own_modules
 from gammalearn.errors import OutputError, SettingsError, UnnamedModuleError
+from gammalearn.settings import own_modules
 
 MODULE = """
 import astropy.units as u

@@ -6,11 +6,11 @@ import pytest
 import torch
 import yaml
 
-from gammalearn.all_mistakes import read_past_mistakes
 from gammalearn.cli import main
 from gammalearn.data import EventIndex, split_by_shower
-from gammalearn.finding import find_files
-from gammalearn.settings_reading import load_experiment
+from gammalearn.io.finding import find_files
+from gammalearn.settings.all_mistakes import read_past_mistakes
+from gammalearn.settings.reading import load_experiment
 from gammalearn.tasks import build_tasks
 from gammalearn.training.batch_memory import estimate_batch_memory
 

@@ -7,10 +7,11 @@ from collections import namedtuple
 import pytest
 from packaging.requirements import Requirement
 
-from gammalearn import __version__, doctor
+from gammalearn import __version__
 from gammalearn.cli import main
-from gammalearn.data.cache import cache_entries, cache_entry, cache_folder, clear_cache
-from gammalearn.doctor import examine, import_all, out_of_bounds
+from gammalearn.data.loading.cache import cache_entries, cache_entry, cache_folder, clear_cache
+from gammalearn.inspection import doctor
+from gammalearn.inspection.doctor import examine, import_all, out_of_bounds
 
 
 @pytest.fixture
@@ -120,7 +121,7 @@ def test_nothing_but_entries_is_deleted(cache, tmp_path):
 
 
 def test_other_users_entries_stay(cache, monkeypatch):
-    monkeypatch.setattr("gammalearn.data.cache.os.getuid", lambda: 12345)
+    monkeypatch.setattr("gammalearn.data.loading.cache.os.getuid", lambda: 12345)
     assert clear_cache(cache) == 0
     monkeypatch.undo()
     assert len(list((cache / "index").iterdir())) == 1
@@ -132,6 +133,6 @@ def test_there_is_no_cache(tmp_path):
 
 def test_a_doctor_needs_no_torch_of_its_own():
     """What is wrong with torch is to be told, not to be met."""
-    code = "import sys; import gammalearn.doctor; print('torch' in sys.modules)"
+    code = "import sys; import gammalearn.inspection.doctor; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

@@ -11,19 +11,14 @@ import pytest
 import tables
 
 from gammalearn.cli import main
-from gammalearn.draft import FileSurvey, choose, draft_text
-from gammalearn.settings_reading import load_experiment
+from gammalearn.inspection.draft import FileSurvey, choose, draft_text
+from gammalearn.settings.reading import load_experiment
 
 pytestmark = pytest.mark.usefixtures("blank_pictures")
 
 
 def init(*arguments):
     return main(["init", *map(str, arguments), "-q"])
-
-
-@pytest.fixture
-def dl1(data_dir):
-    return lambda name: data_dir / "dl1_ctapipe" / f"{name}.dl1.h5"
 
 
 def survey(path="gamma.h5", particle="gamma", n_events=1000, multiplicity=4, **others):

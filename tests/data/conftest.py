@@ -10,16 +10,9 @@ import tables
 import torch
 from astropy.coordinates import AltAz, SkyCoord
 from ctapipe.coordinates import GroundFrame, TiltedGroundFrame
-from ctapipe.io import TableLoader
 
 from gammalearn.data import EventDataset, EventIndex, columns_of
 from gammalearn.settings import DataSettings
-
-
-@pytest.fixture(scope="session")
-def dl1(data_dir):
-    """Path of a ctapipe DL1 file by the first part of its name."""
-    return lambda name: data_dir / "dl1_ctapipe" / f"{name}.dl1.h5"
 
 
 @pytest.fixture
@@ -55,33 +48,12 @@ def build_index(data_dir):
     return build
 
 
-@cache
-def _telescope_events(path, parameters=False):
-    with TableLoader(path, focal_length_choice="EQUIVALENT") as loader:
-        return loader.read_telescope_events_by_id(
-            dl1_images=True,
-            dl1_parameters=parameters,
-            true_images=False,
-            true_parameters=False,
-            observation_info=False,
-        )
-
-
 @pytest.fixture(scope="session")
-def telescope_events():
-    """What ctapipe's TableLoader reads in a file: a table for each telescope.
-
-    Image parameters only if asked for, as they take most of the time.
-    """
-    return _telescope_events
-
-
-@pytest.fixture(scope="session")
-def image_in_ctapipe():
+def image_in_ctapipe(telescope_events):
     """A column of one image, as ctapipe's TableLoader reads it."""
 
     def image(path, obs_id, event_id, tel_id, column="image"):
-        table = _telescope_events(path)[int(tel_id)]
+        table = telescope_events(path)[int(tel_id)]
         (row,) = np.flatnonzero((table["obs_id"] == obs_id) & (table["event_id"] == event_id))
         return np.asarray(table[column][row])
 

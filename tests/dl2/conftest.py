@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gammalearn.checkpoint import KEY, build_network, describe
+from gammalearn.checkpoint.trained import KEY, build_network, describe
 from gammalearn.data import EventIndex
 from gammalearn.settings import Experiment
 from gammalearn.tasks import build_tasks

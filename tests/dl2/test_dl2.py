@@ -18,8 +18,8 @@ from gammalearn.errors import InputFileError, OutputError
 from gammalearn.evaluation.events.reading import read_events
 from gammalearn.evaluation.performance.production import read_productions
 from gammalearn.nn import ReconstructionNetwork
-from gammalearn.reconstruction import predict
-from gammalearn.run_options import RunOptions
+from gammalearn.run.options import RunOptions
+from gammalearn.run.reconstruction import predict
 from gammalearn.settings import Experiment
 from gammalearn.tasks import build_tasks
 

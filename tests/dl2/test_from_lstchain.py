@@ -15,17 +15,17 @@ from ctapipe.tools.merge import MergeTool
 
 from gammalearn.cli import main
 from gammalearn.data import EventIndex
-from gammalearn.data.ctapipe_dl1 import CtapipeDL1Reader
-from gammalearn.data.lstchain_dl1 import IMAGES, PARAMETERS, LstchainDL1Reader
+from gammalearn.data.readers.ctapipe_dl1 import CtapipeDL1Reader
+from gammalearn.data.readers.lstchain_dl1 import IMAGES, PARAMETERS, LstchainDL1Reader
 from gammalearn.dl2 import write_dl2
 from gammalearn.dl2.lstchain import EVENTS
 from gammalearn.errors import InputFileError
 from gammalearn.evaluation import evaluate
 from gammalearn.evaluation.events.reading import read_events
 from gammalearn.evaluation.performance.production import read_productions
-from gammalearn.info import describe
-from gammalearn.reconstruction import predict
-from gammalearn.run_options import RunOptions
+from gammalearn.inspection.info import describe
+from gammalearn.run.options import RunOptions
+from gammalearn.run.reconstruction import predict
 from gammalearn.settings import EvaluationSettings, Experiment
 from gammalearn.tasks import build_tasks
 

@@ -12,9 +12,9 @@ from ctapipe.tools.merge import MergeTool
 from ctapipe.tools.optimize_event_selection import EventSelectionOptimizer
 from gammapy.irf import load_irf_dict_from_file
 
-from gammalearn.reconstruction import predict
-from gammalearn.run_options import RunOptions
-from gammalearn.settings_reading import read_simulation
+from gammalearn.run.options import RunOptions
+from gammalearn.run.reconstruction import predict
+from gammalearn.settings.reading import read_simulation
 from gammalearn.simulation import simulate
 
 N_SHOWERS, REUSE, SCATTER = {"gamma": 20, "proton": 80}, 10, 200 * u.m

@@ -11,14 +11,14 @@ from ctapipe.instrument import SubarrayDescription
 from ctapipe.io import read_table
 
 from gammalearn.data import EventIndex
-from gammalearn.data.lstchain_dl1 import PARAMETERS
+from gammalearn.data.readers.lstchain_dl1 import PARAMETERS
 from gammalearn.dl2 import check_input, write_dl2
 from gammalearn.dl2.lstchain import EVENTS
 from gammalearn.errors import EvaluationError, InputFileError
 from gammalearn.evaluation import evaluate
 from gammalearn.evaluation.events.reading import read_events
 from gammalearn.evaluation.performance.production import read_productions
-from gammalearn.info import describe
+from gammalearn.inspection.info import describe
 from gammalearn.settings import EvaluationSettings, Experiment
 from gammalearn.tasks import build_tasks
 

@@ -15,15 +15,15 @@ from ctapipe.io import EventSource, TableLoader, write_table
 from ctapipe.reco import Reconstructor
 from ctapipe.tools.process import ProcessorTool
 
-from gammalearn.checkpoint import KEY, load_checkpoint
+from gammalearn.checkpoint.trained import KEY, load_checkpoint
 from gammalearn.data import EventIndex
-from gammalearn.data.broken import COEFFICIENTS
-from gammalearn.data.ctapipe_event import CtapipeEventReader
+from gammalearn.data.readers.broken import COEFFICIENTS
+from gammalearn.data.readers.ctapipe_event import CtapipeEventReader
 from gammalearn.dl2 import predict_outputs
 from gammalearn.dl2.reconstructor import GammaLearnReconstructor
 from gammalearn.errors import InputFileError
-from gammalearn.reconstruction import predict
-from gammalearn.run_options import RunOptions
+from gammalearn.run.options import RunOptions
+from gammalearn.run.reconstruction import predict
 
 #: Of float32: a batch of many events is summed in another order than one event alone.
 RTOL, ATOL = 2e-4, 1e-5

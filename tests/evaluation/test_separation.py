@@ -6,12 +6,7 @@ from astropy.table import QTable
 from scipy.stats import norm
 from sklearn.metrics import auc, roc_auc_score
 
-from gammalearn.evaluation import (
-    area_under_curve,
-    gammaness_histogram,
-    mean_gammaness,
-    roc_curve,
-)
+from gammalearn.evaluation import area_under_curve, gammaness_histogram, mean_gammaness, roc_curve
 from gammalearn.evaluation.statistics.separation import draw_gammaness, draw_roc_curve
 
 

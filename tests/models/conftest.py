@@ -4,11 +4,11 @@ import pytest
 import torch
 import yaml
 
-from gammalearn.checkpoint import load_checkpoint
+from gammalearn.checkpoint.slim import ship
+from gammalearn.checkpoint.trained import load_checkpoint
 from gammalearn.data import EventIndex
 from gammalearn.models import registry
 from gammalearn.settings import Experiment
-from gammalearn.slim import ship
 from gammalearn.tasks import build_tasks
 from gammalearn.training import fit
 

@@ -9,15 +9,15 @@ import tables
 from ctapipe.core import ToolConfigurationError
 from ctapipe.io import EventSource
 
-from gammalearn import export
-from gammalearn.checkpoint import build_network, load_checkpoint
+from gammalearn.checkpoint import export
+from gammalearn.checkpoint.trained import build_network, load_checkpoint
 from gammalearn.cli import main
 from gammalearn.dl2 import read_origin
 from gammalearn.dl2.reconstructor import GammaLearnReconstructor
 from gammalearn.errors import CheckpointError
 from gammalearn.models import find_checkpoint, overview, registry, shipped_networks
 from gammalearn.settings import Experiment
-from gammalearn.settings_reading import override
+from gammalearn.settings.reading import override
 from gammalearn.tasks import build_tasks
 from gammalearn.training import check_initial
 from gammalearn.training.fine_tuning import begin_with

@@ -6,13 +6,13 @@ import pytest
 import torch
 import yaml
 
-from gammalearn.checkpoint import KEY, load_checkpoint
+from gammalearn.checkpoint.slim import ship, slim
+from gammalearn.checkpoint.trained import KEY, load_checkpoint
 from gammalearn.cli import main
 from gammalearn.data import EventIndex
 from gammalearn.dl2 import predict_outputs
 from gammalearn.errors import CheckpointError, OutputError
 from gammalearn.settings import Experiment
-from gammalearn.slim import ship, slim
 from gammalearn.tasks import build_tasks
 from gammalearn.training import fit
 

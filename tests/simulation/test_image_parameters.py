@@ -12,12 +12,7 @@ from ctapipe.containers import (
 from ctapipe.io import TableLoader
 
 from gammalearn.simulation.block import TelescopeImages
-from gammalearn.simulation.image_parameters import (
-    PARAMETERS,
-    UNITS,
-    Parametrizer,
-    image_processor,
-)
+from gammalearn.simulation.image_parameters import PARAMETERS, UNITS, Parametrizer, image_processor
 
 #: ctapipe adds up charges and times in single precision.
 RTOL, ATOL = 1e-5, 1e-5

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import tables
 
-from gammalearn.cores import usable_cores
 from gammalearn.errors import InputFileError, SettingsError
+from gammalearn.machine.cores import usable_cores
 from gammalearn.settings import Experiment
-from gammalearn.settings_reading import override
+from gammalearn.settings.reading import override
 from gammalearn.simulation import on_demand
 from gammalearn.simulation.on_demand import make_missing
 from gammalearn.simulation.record import read_record, write_record

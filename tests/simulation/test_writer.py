@@ -9,8 +9,8 @@ from ctapipe.io import TableLoader
 from ctapipe.tools.merge import MergeTool
 from ctapipe.tools.process import ProcessorTool
 
-from gammalearn.data.ctapipe_dl1 import CtapipeDL1Reader
-from gammalearn.info import describe_file
+from gammalearn.data.readers.ctapipe_dl1 import CtapipeDL1Reader
+from gammalearn.inspection.info import describe_file
 from gammalearn.simulation import simulate
 from gammalearn.simulation.image_parameters import image_processing
 from gammalearn.simulation.record import read_record

@@ -11,7 +11,8 @@ import torch
 from gammalearn.data import EventIndex, columns_of
 from gammalearn.settings import Experiment
 from gammalearn.tasks import build_tasks
-from gammalearn.training import fit, learning_curves
+from gammalearn.training import fit
+from gammalearn.training.callbacks import learning_curves
 
 FILES = ["gamma_lsts_run7_7.0.0", "proton_run202_prod5"]
 

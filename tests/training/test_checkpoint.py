@@ -11,7 +11,7 @@ import torch
 import yaml
 
 from gammalearn import __version__
-from gammalearn.checkpoint import build_network, describe, load_checkpoint
+from gammalearn.checkpoint.trained import build_network, describe, load_checkpoint
 from gammalearn.cli import main
 from gammalearn.data import EventDataset, EventIndex
 from gammalearn.errors import CheckpointError, MissingPackageError

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from gammalearn.checkpoint import build_network
+from gammalearn.checkpoint.trained import build_network
 from gammalearn.data import EventIndex
 from gammalearn.errors import CheckpointError, SettingsError
 from gammalearn.settings import Experiment
-from gammalearn.settings_reading import override
+from gammalearn.settings.reading import override
 from gammalearn.tasks import build_tasks
 from gammalearn.training import check_initial, load_checkpoint
 from gammalearn.training.fine_tuning import begin_with, freeze

@@ -21,7 +21,7 @@ from gammalearn.data import EventDataset, EventIndex, split_by_shower
 from gammalearn.errors import CheckpointError, OutputError, SettingsError
 from gammalearn.tasks import build_tasks
 from gammalearn.training import fit, load_checkpoint
-from gammalearn.training.learning_curves import LearningCurves
+from gammalearn.training.callbacks.learning_curves import LearningCurves
 from gammalearn.training.machine import interruptible
 from gammalearn.training.module import ReconstructionModule
 
@@ -113,7 +113,9 @@ def test_tensorboard_has_the_steps(train, tmp_path):
 def test_the_screen_shows_the_network_and_how_the_training_goes(
     experiment, files, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr("gammalearn.training.learning_curves.draw_learning_curves", lambda *_: None)
+    monkeypatch.setattr(
+        "gammalearn.training.callbacks.learning_curves.draw_learning_curves", lambda *_: None
+    )
     made = experiment(training={"epochs": 1, "batch_size": 2})
     index = EventIndex.build(files, made.data)
     fit(made, index, build_tasks(made.tasks), tmp_path)

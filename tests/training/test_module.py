@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from gammalearn.camera import CameraType
-from gammalearn.checkpoint import build_network
+from gammalearn.checkpoint.trained import build_network
 from gammalearn.data import Batch, CameraImages, EventDataset, EventIndex
 from gammalearn.settings import Experiment, TaskSettings
 from gammalearn.tasks import build_tasks

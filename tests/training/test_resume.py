@@ -16,9 +16,9 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from gammalearn.errors import CheckpointError, OutputError
 from gammalearn.training import load_checkpoint
+from gammalearn.training.callbacks.saving import WholeFiles
+from gammalearn.training.callbacks.stopping import Stopped, StopSignals
 from gammalearn.training.module import ReconstructionModule
-from gammalearn.training.saving import WholeFiles
-from gammalearn.training.stopping import Stopped, StopSignals
 
 #: All that has a state, with a checkpoint after each step: five batches and three steps an epoch.
 EVERYTHING = {

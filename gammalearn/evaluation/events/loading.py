@@ -11,7 +11,7 @@ from ctapipe.containers import CoordinateFrameType
 from ctapipe.io import TableLoader, read_table
 
 from ...errors import InputFileError
-from ...pointing import by_observation
+from ...io.pointing import by_observation
 from .contents import SHOWER_TABLE, SUBARRAY, TELESCOPE, Contents
 
 __all__ = ["align", "as_quantity", "load_reconstructed", "load_truth", "pointing_of"]

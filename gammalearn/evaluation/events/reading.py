@@ -19,31 +19,16 @@ import tables
 from astropy.table import QTable, Table, vstack
 from ctapipe.containers import EventType
 
-from ...data_model import check_is_table
 from ...errors import EvaluationError, GammaLearnError
-from ...expendable import expendable
-from ...files import open_hdf5, reading
-from ...particles import are_showers, particle_names
+from ...io.data_model import check_is_table
+from ...io.files import open_hdf5, reading
+from ...io.isolated import expendable
+from ...io.particles import are_showers, particle_names
 from ..quantities import MAIN_QUANTITIES
 from . import lstchain
 from .columns import add_further_quantities, add_quantity, units_of_some
-from .contents import (
-    SUBARRAY,
-    TELESCOPE,
-    Contents,
-    check_alike,
-    find_contents,
-    in_words,
-    prefix_of,
-)
-from .loading import (
-    SUBARRAY_KEYS,
-    align,
-    as_quantity,
-    load_reconstructed,
-    load_truth,
-    pointing_of,
-)
+from .contents import SUBARRAY, TELESCOPE, Contents, check_alike, find_contents, in_words, prefix_of
+from .loading import SUBARRAY_KEYS, align, as_quantity, load_reconstructed, load_truth, pointing_of
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from astropy.table import QTable
 from matplotlib.figure import Figure
 from pyirf.binning import create_histogram_table
 
-from ..report.pictures import (
+from ...plotting.style import (
     PALETTE,
     count_events,
     draw_binned,

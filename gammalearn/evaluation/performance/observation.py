@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from astropy.table import QTable
 
-from ...particles import plural
+from ...io.particles import plural
+from ...plotting.style import FEW_IN_BIN, count_events
 from ...settings import EvaluationSettings
 from ..events.reading import TELESCOPE, UNKNOWN
 from ..report.page import ReportMetric
-from ..report.pictures import FEW_IN_BIN, count_events
 from ..report.results import Findings, Result
 from ..statistics.binning import energy_edges
 from ..statistics.cuts import NO_CUTS, lacks_cuts

@@ -17,7 +17,7 @@ from pyirf.spectral import (
     calculate_event_weights,
 )
 
-from ...particles import plural
+from ...io.particles import plural
 from ..quantities import MAIN_QUANTITIES
 from ..quantities.direction import pointing_offset, separation_angle
 from .production import Production, simulated_flux

@@ -14,9 +14,9 @@ from pyirf.simulations import SimulatedEventsInfo
 from pyirf.spectral import PowerLaw
 
 from ...errors import EvaluationError
-from ...expendable import read_expendably
-from ...files import open_hdf5, reading
-from ...particles import plural
+from ...io.files import open_hdf5, reading
+from ...io.isolated import read_expendably
+from ...io.particles import plural
 from ..events import lstchain
 from ..events.reading import UNKNOWN
 

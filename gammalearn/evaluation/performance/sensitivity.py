@@ -12,8 +12,8 @@ from pyirf.binning import bin_center, create_histogram_table
 from pyirf.cuts import calculate_percentile_cut, evaluate_binned_cut
 from pyirf.sensitivity import estimate_background, relative_sensitivity
 
+from ...plotting.style import PALETTE, draw_binned, finish_binned, make_logarithmic, new_binned_axes
 from ..quantities.direction import separation_angle
-from ..report.pictures import PALETTE, draw_binned, finish_binned, make_logarithmic, new_binned_axes
 from ..report.reference_curves import draw_references
 from ..statistics.cuts import cut_at, passes_gammaness_cuts
 from .point_source import OBS_TIME, SOURCE_SPECTRUM, Ring

@@ -8,10 +8,10 @@ import astropy.units as u
 import numpy as np
 from astropy.table import QTable
 
-from ...particles import plural
+from ...io.particles import plural
+from ...plotting.style import FEW_IN_BIN, count_events
 from ...settings import EvaluationSettings
 from ..report.page import ReportMetric
-from ..report.pictures import FEW_IN_BIN, count_events
 from ..report.results import Findings, Result
 from ..statistics.binning import energy_edges
 from ..statistics.differences import Statistic, bootstrap_errors

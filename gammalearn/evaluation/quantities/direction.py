@@ -11,10 +11,8 @@ from matplotlib.figure import Figure
 from pyirf.benchmarks import angular_resolution as pyirf_angular_resolution
 from pyirf.benchmarks.angular_resolution import ONE_SIGMA_QUANTILE
 
-from ...particles import plural
-from ...settings import EvaluationSettings
-from ..report.page import ReportMetric
-from ..report.pictures import (
+from ...io.particles import plural
+from ...plotting.style import (
     FEW_IN_BIN,
     PALETTE,
     ROUND_NUMBERS,
@@ -27,6 +25,8 @@ from ..report.pictures import (
     new_binned_axes,
     say_empty,
 )
+from ...settings import EvaluationSettings
+from ..report.page import ReportMetric
 from ..report.reference_curves import draw_references
 from ..report.results import Findings, Result
 from ..statistics.binning import angle_edges, energy_edges, events_of_bins, offset_edges

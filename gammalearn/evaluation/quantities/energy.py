@@ -8,10 +8,8 @@ from astropy.table import QTable
 from matplotlib.figure import Figure
 from pyirf.benchmarks import energy_bias_resolution
 
-from ...particles import plural
-from ...settings import EvaluationSettings
-from ..report.page import ReportMetric
-from ..report.pictures import (
+from ...io.particles import plural
+from ...plotting.style import (
     PALETTE,
     count_events,
     draw_after_cuts,
@@ -20,6 +18,8 @@ from ..report.pictures import (
     new_binned_axes,
     say_empty,
 )
+from ...settings import EvaluationSettings
+from ..report.page import ReportMetric
 from ..report.reference_curves import draw_references
 from ..report.results import Findings, Result
 from ..statistics.binning import energy_edges

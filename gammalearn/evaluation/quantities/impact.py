@@ -6,9 +6,8 @@ from astropy.table import QTable
 from matplotlib.figure import Figure
 from pyirf.benchmarks.angular_resolution import ONE_SIGMA_QUANTILE
 
-from ...particles import plural
-from ..report.page import ReportMetric
-from ..report.pictures import (
+from ...io.particles import plural
+from ...plotting.style import (
     PALETTE,
     ROUND_NUMBERS,
     TRUE_ENERGY,
@@ -19,6 +18,7 @@ from ..report.pictures import (
     new_binned_axes,
     say_empty,
 )
+from ..report.page import ReportMetric
 from ..report.results import Findings, Result
 from ..statistics.binning import events_of_bins
 from ..statistics.cuts import say_cuts

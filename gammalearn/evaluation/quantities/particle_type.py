@@ -5,9 +5,7 @@ import numpy as np
 from astropy.table import QTable
 from matplotlib.figure import Figure
 
-from ...settings import EvaluationSettings
-from ..report.page import ReportMetric, ReportSection
-from ..report.pictures import (
+from ...plotting.style import (
     FEW_IN_BIN,
     PALETTE,
     count_events,
@@ -16,6 +14,8 @@ from ..report.pictures import (
     new_binned_axes,
     say_empty,
 )
+from ...settings import EvaluationSettings
+from ..report.page import ReportMetric, ReportSection
 from ..report.results import Findings, Result
 from ..statistics.binning import energy_edges
 from ..statistics.by_particle import metric_names, present_particles

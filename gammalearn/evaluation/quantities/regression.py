@@ -7,9 +7,8 @@ import numpy as np
 from astropy.table import QTable
 from matplotlib.figure import Figure
 
-from ...particles import plural
-from ..report.page import ReportMetric
-from ..report.pictures import (
+from ...io.particles import plural
+from ...plotting.style import (
     PALETTE,
     TRUE_ENERGY,
     count_events,
@@ -18,6 +17,7 @@ from ..report.pictures import (
     new_binned_axes,
     say_empty,
 )
+from ..report.page import ReportMetric
 from ..report.results import Findings, Result
 from ..statistics.binning import events_of_bins
 from ..statistics.cuts import say_cuts

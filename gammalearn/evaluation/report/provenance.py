@@ -8,9 +8,10 @@ from pathlib import Path
 
 import yaml
 
-from ... import __version__, plain_yaml
-from ...expendable import read_expendably
-from ...files import open_hdf5, reading, sha256
+from ... import __version__
+from ...io import plain_yaml
+from ...io.files import open_hdf5, reading, sha256
+from ...io.isolated import read_expendably
 from ...settings import EvaluationSettings
 
 __all__ = ["InputFile", "describe_input", "describe_settings", "versions"]

@@ -11,7 +11,7 @@ from astropy.table import QTable, Table
 from matplotlib.figure import Figure
 
 from ...errors import OutputError
-from ...writing import write_whole
+from ...io.writing import write_whole
 from .page import ReportFigure, ReportSection
 
 __all__ = [

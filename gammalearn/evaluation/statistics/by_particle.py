@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 from astropy.table import QTable
 
-from ...particles import plural
+from ...io.particles import plural
 
 __all__ = ["choose_signal", "metric_names", "present_particles"]
 

@@ -5,7 +5,7 @@ import numpy as np
 from astropy.table import QTable
 from matplotlib.figure import Figure
 
-from ..report.pictures import PALETTE, count_events, make_logarithmic, say_empty
+from ...plotting.style import PALETTE, count_events, make_logarithmic, say_empty
 from ..report.results import Result
 
 __all__ = ["distribution", "show_distribution"]

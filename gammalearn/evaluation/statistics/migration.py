@@ -12,8 +12,8 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from pyirf.benchmarks.energy_bias_resolution import NORM_LOWER_SIGMA, NORM_UPPER_SIGMA
 
-from ...particles import plural
-from ..report.pictures import DIAGONAL_STYLE, count_events, make_logarithmic, say_empty
+from ...io.particles import plural
+from ...plotting.style import DIAGONAL_STYLE, count_events, make_logarithmic, say_empty
 from ..report.results import Result
 
 __all__ = [

@@ -9,13 +9,7 @@ from matplotlib.figure import Figure
 from sklearn.metrics import roc_auc_score
 from sklearn.metrics import roc_curve as sklearn_roc_curve
 
-from ..report.pictures import (
-    DIAGONAL_STYLE,
-    PALETTE,
-    count_events,
-    particle_colors,
-    say_empty,
-)
+from ...plotting.style import DIAGONAL_STYLE, PALETTE, count_events, particle_colors, say_empty
 
 __all__ = [
     "add_fraction",

@@ -8,8 +8,8 @@ from astropy.table import QTable
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ...particles import plural
-from ..report.pictures import (
+from ...io.particles import plural
+from ...plotting.style import (
     DIAGONAL_STYLE,
     PALETTE,
     ROUND_NUMBERS,

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from pyirf.benchmarks.angular_resolution import ONE_SIGMA_QUANTILE
 from scipy.stats import chi2, norm
 
-from ..report.pictures import DIAGONAL_STYLE, PALETTE, count_events, say_empty
+from ...plotting.style import DIAGONAL_STYLE, PALETTE, count_events, say_empty
 from .differences import MIN_SHOWERS, N_RESAMPLES_OF_CURVE
 from .resampling import bootstrap
 

@@ -4,8 +4,8 @@ import numpy as np
 from astropy.table import QTable
 from matplotlib.figure import Figure
 
-from ...particles import plural
-from ..report.pictures import PALETTE, particle_colors, say_empty
+from ...io.particles import plural
+from ...plotting.style import PALETTE, particle_colors, say_empty
 from .separation import POSITIVE, add_fraction, ordered_particles
 
 __all__ = [

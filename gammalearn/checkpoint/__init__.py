@@ -1,0 +1,1 @@
+"""Checkpoints: trained networks as files, for further training, other people and other programs."""

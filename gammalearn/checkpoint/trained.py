@@ -1,0 +1,208 @@
+"""Checkpoints: all that is needed to use a network again, and nothing that runs code."""
+
+import hashlib
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from textwrap import shorten
+
+import ctapipe
+import torch
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from .. import __version__
+from ..camera import CameraType
+from ..data.images.descriptors import VECTORS, count_scalars
+from ..errors import CheckpointError, MissingPackageError, UnnamedModuleError
+from ..io import plain_yaml
+from ..models import find_checkpoint
+from ..nn import ReconstructionNetwork
+from ..settings import Experiment
+from ..settings.own_modules import check_named
+from ..tasks import Task, build_tasks
+
+__all__ = ["TrainedNetwork", "build_network", "describe", "load_checkpoint"]
+
+#: Where our part of a checkpoint stands; the rest is Lightning's.
+KEY = "gammalearn"
+
+#: Changes when a network of the same settings means something else by its inputs or outputs. In the
+#: first one telescopes had their positions in the ground frame.
+FORMAT = 2
+
+
+@dataclass
+class TrainedNetwork:
+    """A network and what it was trained on.
+
+    Attributes
+    ----------
+    network : ReconstructionNetwork
+        In evaluation mode, on the CPU.
+    tasks : dict of str to Task
+    cameras : list of CameraType
+    experiment : Experiment
+    trained_on : dict
+        Files and event counts by particle.
+    versions : dict of str to str
+    epoch : int
+        Epochs done.
+    digest : str
+        Of the checkpoint's bytes.
+    """
+
+    network: ReconstructionNetwork
+    tasks: dict[str, Task]
+    cameras: list[CameraType]
+    experiment: Experiment
+    trained_on: dict
+    versions: dict[str, str]
+    epoch: int
+    digest: str = "unknown"
+
+
+def build_network(experiment: Experiment, cameras, tasks: Mapping[str, Task]):
+    """An untrained network for the settings, cameras and tasks."""
+    parameters = experiment.network.parameters
+    return ReconstructionNetwork(
+        cameras,
+        len(experiment.data.channels),
+        {name: task.n_outputs for name, task in tasks.items()},
+        experiment.network,
+        sky_task=next((name for name, task in tasks.items() if task.in_the_sky), None),
+        ground_task=next((name for name, task in tasks.items() if task.on_the_ground), None),
+        with_uncertainty=[name for name, task in tasks.items() if task.gives_uncertainty],
+        n_scalars=count_scalars(parameters),
+        vectors=[name for name in VECTORS if name in parameters],
+    )
+
+
+def describe(experiment: Experiment, cameras, trained_on: dict) -> dict:
+    """Our part of a checkpoint, of plain values only."""
+    return {
+        "format": FORMAT,
+        "settings": experiment.to_yaml(),
+        "cameras": [camera.to_dict() for camera in cameras],
+        "trained_on": trained_on,
+        "versions": {
+            "gammalearn": __version__,
+            # A plain string: torch.__version__ is of a class of its own.
+            "torch": str(torch.__version__),
+            "ctapipe": ctapipe.__version__,
+        },
+    }
+
+
+def load_checkpoint(path: str | Path) -> TrainedNetwork:
+    """Read a checkpoint, without executing code from it.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file, or the name of a shipped network.
+
+    Raises
+    ------
+    CheckpointError
+        If it is missing, damaged, or not one of GammaLearn's.
+    MissingPackageError
+        If its network needs a package that is not installed.
+    UnnamedModuleError
+        If its network needs a module of the user's own that they have not named, see
+        `gammalearn.settings.own_modules`.
+    """
+    path = find_checkpoint(path)
+    try:
+        _check_records(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damage takes many forms
+        raise CheckpointError(
+            f"'{path}' cannot be read as a checkpoint: it is damaged or of another kind."
+        ) from error
+    if not isinstance(state, dict) or KEY not in state:
+        raise CheckpointError(f"'{path}' is not a checkpoint of GammaLearn.")
+    ours = state[KEY]
+    if isinstance(ours, dict) and "settings" in ours and ours.get("format", 1) != FORMAT:
+        raise CheckpointError(
+            f"'{path}' is of another version of GammaLearn, whose networks see telescopes in "
+            "another frame; train the network again, or use the version that made it."
+        )
+    try:
+        return _rebuild(state, path)
+    except (MissingPackageError, UnnamedModuleError):
+        raise
+    except Exception as error:  # and so do other versions
+        versions = state[KEY].get("versions") if isinstance(state[KEY], dict) else None
+        made_by = versions.get("gammalearn") if isinstance(versions, dict) else None
+        cause = shorten(f"{type(error).__name__}: {error}", 200, placeholder=" …")
+        if made_by == __version__:
+            raise CheckpointError(f"'{path}' cannot be used ({cause}).") from error
+        raise CheckpointError(
+            f"'{path}' does not fit this version of GammaLearn: it was made by "
+            f"{made_by or 'an unknown one'}, this is {__version__} ({cause})."
+        ) from error
+
+
+def _check_records(path: Path) -> None:
+    """Compare the parts of a checkpoint with their checksums, which torch does not: weights that
+    have changed on a disk would be others, and no error."""
+    with zipfile.ZipFile(path) as archive:
+        records = archive.infolist()
+        if sum(record.file_size for record in records) > path.stat().st_size:
+            # torch compresses nothing; a bomb does.
+            raise ValueError("parts of more bytes than the file has")
+        for record in records:
+            with archive.open(record) as part:
+                while part.read(2**20):
+                    pass
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=8)).hexdigest()
+
+
+def _rebuild(state: dict, path: Path) -> TrainedNetwork:
+    """The network that the values of a checkpoint describe."""
+    ours = state[KEY]
+    experiment = Experiment.model_validate(plain_yaml.load(ours["settings"]))
+    check_named(experiment.imports, f"The checkpoint '{path}'")
+    cameras = [CameraType.from_dict(camera) for camera in ours["cameras"]]
+    tasks = build_tasks(experiment.tasks)
+    network = build_network(experiment, cameras, tasks)
+    prefix = "network."
+    weights = {
+        name.removeprefix(prefix): value
+        for name, value in state["state_dict"].items()
+        if name.startswith(prefix)
+    }
+    network.load_state_dict(weights)
+    for name, value in weights.items():
+        if not torch.isfinite(value).all():
+            raise ValueError(f"{name} is not finite")
+    return TrainedNetwork(
+        network=network.eval(),
+        tasks=tasks,
+        cameras=cameras,
+        experiment=experiment,
+        trained_on=_Origin.model_validate(ours["trained_on"]).model_dump(),
+        versions=TypeAdapter(dict[str, str]).validate_python(ours["versions"]),
+        epoch=ours["epoch"] if "epoch" in ours else _epochs_done(state),
+        digest=_digest(path),
+    )
+
+
+class _Origin(BaseModel):
+    """What a network was trained on; whatever else stands there is left as it is."""
+
+    model_config = ConfigDict(extra="allow")
+
+    files: list[str] = []
+    events: dict[str, int] = {}
+
+
+def _epochs_done(state: dict) -> int:
+    # Lightning's "epoch" is the same within an epoch and at its end.
+    return state["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]

@@ -1,0 +1,1 @@
+"""Images: what each pixel and each telescope carries into the network."""

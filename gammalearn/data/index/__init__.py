@@ -1,0 +1,1 @@
+"""Index: which events there are, and which of them are learnt from."""

@@ -1,0 +1,1 @@
+"""Images: their cleaning and their parameters."""

@@ -1,0 +1,1 @@
+"""Looking at files, settings and the installation, without running anything."""

@@ -1,0 +1,167 @@
+"""Pictures of an event: what each telescope saw."""
+
+import math
+from functools import partial
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from ctapipe.visualization import CameraDisplay
+from matplotlib.figure import Figure
+
+from ..data.readers.formats import open_reader
+from ..data.readers.reader import event_keys
+from ..errors import DataError, OutputError
+from ..io.finding import check_file
+from ..io.isolated import read_expendably
+from ..io.writing import write_whole
+
+__all__ = ["plot_event", "show_event"]
+
+#: Inches of one telescope's picture, and how many stand side by side.
+PANEL, COLUMNS = 3.4, 4
+
+
+def show_event(
+    path: Path,
+    event_id: int,
+    output: Path,
+    obs_id: int | None = None,
+    overwrite: bool = False,
+    cache_directory: str | None = None,
+) -> Path:
+    """Write a picture of an event, see `plot_event`.
+
+    Parameters
+    ----------
+    path : Path
+        DL1 file or one of sim_telarray.
+    event_id : int
+    output : Path
+        Picture to make; its ending decides the format, PNG where it has none.
+    obs_id : int, optional
+        Needed where a file has several events of this id.
+    overwrite : bool
+        Replace a picture that exists.
+    cache_directory : str, optional
+        See ``data.cache_directory``.
+
+    Returns
+    -------
+    Path
+        Of the picture.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read or has no such event.
+    OutputError
+        If the picture exists or cannot be written.
+    """
+    output = Path(output)
+    if not output.suffix:
+        output = output.with_name(f"{output.name}.png")
+    if output.exists() and not overwrite:
+        raise OutputError(f"'{output}' exists; give another name, or --overwrite to replace it.")
+    figure = plot_event(path, event_id, obs_id, cache_directory)
+    try:
+        write_whole(output, partial(figure.savefig, dpi=120))
+    except ValueError as error:  # of a format that matplotlib does not know
+        raise OutputError(f"'{output}' cannot be written: {error}.") from error
+    return output
+
+
+def plot_event(
+    path: str | Path,
+    event_id: int,
+    obs_id: int | None = None,
+    cache_directory: str | None = None,
+) -> Figure:
+    """Draw the images of an event, one camera a telescope.
+
+    Parameters
+    ----------
+    path : str or Path
+        DL1 file or one of sim_telarray.
+    event_id : int
+    obs_id : int, optional
+        Needed where a file has several events of this id.
+    cache_directory : str, optional
+        See ``data.cache_directory``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read or has no such event.
+    """
+    check_file(path)
+    read = partial(_read, event_id=int(event_id), obs_id=obs_id, cache_directory=cache_directory)
+    return _draw(*read_expendably(read, Path(path)))
+
+
+def _read(path: Path, event_id: int, obs_id: int | None, cache_directory: str | None):
+    """What is drawn: a title, and the id, the description and the charges of each telescope."""
+    with open_reader(path, cache_directory) as reader:
+        key = _key(reader, event_id, obs_id)
+        # Files of several pointings repeat ids: the first event is drawn, and the others are told.
+        events = np.flatnonzero((event_keys(reader.events) == key).all(axis=1))
+        panels = []
+        for tel_id in reader.telescopes_with_images():
+            rows = np.flatnonzero(np.asarray(reader.images(tel_id)["event"]) == events[0])
+            if len(rows):
+                charge = reader.pixels(tel_id, rows[:1], ["charge"])["charge"][0]
+                panels.append((tel_id, reader.subarray.tel[tel_id], charge))
+        if not panels:
+            raise DataError(f"'{path}' has no image of event {key[1]} of observation {key[0]}.")
+        return _title(reader.events[events[0]], len(events)), panels
+
+
+def _key(reader, event_id: int, obs_id: int | None) -> tuple[int, int]:
+    events = reader.events
+    mine = np.asarray(events["event_id"]) == event_id
+    if obs_id is not None:
+        mine &= np.asarray(events["obs_id"]) == obs_id
+    found = np.unique(np.asarray(events["obs_id"])[mine])
+    if len(found) == 0:
+        some = ", ".join(
+            f"{event['event_id']} of observation {event['obs_id']}" for event in events[:5]
+        )
+        of = "" if obs_id is None else f" of observation {obs_id}"
+        raise DataError(
+            f"'{reader.path}' has no event {event_id}{of}; it has {some}"
+            f"{', …' if len(events) > 5 else ''}."
+        )
+    if len(found) > 1:
+        raise DataError(
+            f"'{reader.path}' has event {event_id} in observations "
+            f"{', '.join(map(str, found.tolist()))}; choose with --obs-id."
+        )
+    return int(found[0]), event_id
+
+
+def _draw(title: str, panels) -> Figure:
+    n_columns = min(len(panels), COLUMNS)
+    n_rows = math.ceil(len(panels) / n_columns)
+    figure = Figure(figsize=(PANEL * max(n_columns, 2), PANEL * n_rows + 0.6), layout="constrained")
+    figure.suptitle(title)
+    with matplotlib.rc_context({"font.size": 8}):
+        for number, (tel_id, telescope, charge) in enumerate(panels, 1):
+            axes = figure.add_subplot(n_rows, n_columns, number)
+            light = np.where(np.isfinite(charge), charge, 0)
+            display = CameraDisplay(telescope.camera.geometry, image=light, ax=axes)
+            display.add_colorbar(label="p.e.")
+            axes.set_title(f"{telescope}, telescope {tel_id}")
+    return figure
+
+
+def _title(event, n_alike: int) -> str:
+    truth = f" (the first of {n_alike} of these ids)" if n_alike > 1 else ""
+    if event["particle"]:
+        truth += f": {event['particle']}"
+        if np.isfinite(event["true_energy"]):
+            truth += f", {event['true_energy']:.3g} TeV"
+    return f"Observation {event['obs_id']}, event {event['event_id']}{truth}"

@@ -1,0 +1,1 @@
+"""Files: finding, opening, reading in a child process, writing beside and renaming."""

@@ -1,0 +1,1 @@
+"""The run of an experiment: simulate, fit, reconstruct, evaluate."""

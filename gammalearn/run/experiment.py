@@ -1,0 +1,270 @@
+"""The run: simulate, fit, reconstruct, evaluate."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+from lightning.pytorch.utilities import rank_zero_only
+
+from ..checkpoint.trained import load_checkpoint
+from ..data import EventIndex, check_slots, check_weights, columns_of
+from ..evaluation import evaluate, skipped_files
+from ..io.finding import find_files
+from ..io.writing import write_whole
+from ..settings import Experiment
+from ..simulation.on_demand import make_missing
+from ..tasks import Task, build_tasks, modules_of
+from ..training import (
+    check_events,
+    check_initial,
+    check_machine,
+    check_processes,
+    draw_range_test,
+    fit,
+    range_test,
+    requeued_at_time_limit,
+    slurm_job,
+    was_requeued,
+)
+from .folder import check_folder, is_of_job, mark_job, opened_folder, write_settings
+from .options import RunOptions
+from .reconstruction import index_inputs, none_usable, reconstruct
+from .report import faulty_files, repeated_events, report_sections, shared_files, unlearnt_tasks
+
+__all__ = ["find_learning_rate", "index_training", "run", "train"]
+
+
+@requeued_at_time_limit()
+def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()) -> dict:
+    """Train a network, reconstruct the test events and evaluate them.
+
+    Simulated files that the data ask for are made first, where they are missing; they are data and
+    stay. Apart from them, everything that can be wrong with settings and data is found before
+    anything is written.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    output : Path
+        Folder of the results.
+    options : RunOptions
+
+    Returns
+    -------
+    dict
+        The scalar figures, as in ``metrics.json``; nothing in the other processes of a run.
+
+    Raises
+    ------
+    GammaLearnError
+        If the settings, the data or the output folder cannot be used.
+    """
+    first_process, resume = rank_zero_only.rank == 0, _resumes(output, options)
+    experiment, tasks = _checked(experiment, output, options, resume)
+    patterns = {"data.train": experiment.data.train, "data.test": experiment.data.test}
+    make_missing(experiment.simulation, patterns, first_process, options.progress)
+    train_files = find_files(experiment.data.train, "data.train")
+    test_files = find_files(experiment.data.test, "data.test")
+    learnt = _indexed(train_files, experiment, tasks, resume)
+    tests, skipped = index_inputs(test_files, experiment, learnt.cameras)
+    check_slots(experiment.network, tests)
+
+    with _opened(output, experiment, resume):
+        checkpoint, summary = fit(
+            experiment,
+            learnt,
+            tasks,
+            output,
+            resume=resume,
+            fast_dev_run=options.fast_dev_run,
+            progress=options.progress,
+        )
+        if not first_process:
+            return {}
+        trained = load_checkpoint(checkpoint)
+        files, failed = reconstruct(trained, tests, output / "dl2", experiment, options)
+        skipped += failed
+        if not files:
+            raise none_usable(skipped)
+        return evaluate(
+            files,
+            output,
+            experiment.evaluation,
+            report_sections(experiment, output, summary, learnt, tests, skipped),
+            [
+                *shared_files(train_files, test_files),
+                *repeated_events(learnt),
+                *unlearnt_tasks(summary),
+                *skipped_files("training", learnt.skipped),
+                *skipped_files("test", skipped),
+                *faulty_files("training", [learnt]),
+                *faulty_files("test", tests),
+            ],
+        )
+
+
+@requeued_at_time_limit()
+def train(experiment: Experiment, output: Path, options: RunOptions = RunOptions()) -> Path:
+    """Train a network, as `run` does, and do no more: no test events are needed.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    output : Path
+        Folder of the checkpoints and the learning curves.
+    options : RunOptions
+
+    Returns
+    -------
+    Path
+        The best checkpoint.
+
+    Raises
+    ------
+    GammaLearnError
+        If the settings, the data or the output folder cannot be used.
+    """
+    first_process, resume = rank_zero_only.rank == 0, _resumes(output, options)
+    experiment, tasks = _checked(experiment, output, options, resume)
+    patterns = {"data.train": experiment.data.train}
+    make_missing(experiment.simulation, patterns, first_process, options.progress)
+    files = find_files(experiment.data.train, "data.train")
+    learnt = _indexed(files, experiment, tasks, resume)
+    with _opened(output, experiment, resume):
+        checkpoint, _ = fit(
+            experiment,
+            learnt,
+            tasks,
+            output,
+            resume=resume,
+            fast_dev_run=options.fast_dev_run,
+            progress=options.progress,
+        )
+    return checkpoint
+
+
+def _resumes(output: Path, options: RunOptions) -> bool:
+    """Whether an interrupted run goes on."""
+    # A job of SLURM that starts again has the same command. What is there may be of an earlier run,
+    # which it was to replace.
+    return options.resume or (was_requeued() and is_of_job(output, slurm_job()))
+
+
+def _checked(
+    experiment: Experiment, output: Path, options: RunOptions, resume: bool
+) -> tuple[Experiment, dict[str, Task]]:
+    """The experiment with its modules, and its tasks, where folder and machine can be used."""
+    # Other processes of one run find the folder that the first one has made.
+    if rank_zero_only.rank == 0:
+        check_folder(output, options.overwrite, resume, experiment)
+    n_processes = check_machine(experiment.training)
+    check_processes(experiment.training, n_processes)
+    tasks = build_tasks(experiment.tasks)
+    return _with_modules(experiment, tasks), tasks
+
+
+def _indexed(
+    files: Sequence[Path], experiment: Experiment, tasks: dict[str, Task], resume: bool
+) -> EventIndex:
+    """The events to learn from, which go with the network that the training starts from."""
+    learnt = index_training(files, experiment, tasks)
+    if not resume:
+        check_initial(experiment, learnt.cameras, tasks)
+    return learnt
+
+
+@contextmanager
+def _opened(output: Path, experiment: Experiment, resume: bool) -> Iterator[None]:
+    """The folder of the results, which is made ready by the first process."""
+    first_process = rank_zero_only.rank == 0
+    with opened_folder(output, resume) if first_process else nullcontext(), _resumable(output):
+        if first_process:
+            write_settings(output, experiment)
+            mark_job(output, slurm_job())
+        yield
+
+
+def _with_modules(experiment: Experiment, tasks: Mapping[str, Task]) -> Experiment:
+    """An experiment that also lists the modules that its tasks are of."""
+    added = [name for name in modules_of(tasks) if name not in experiment.imports]
+    return experiment.model_copy(update={"imports": [*experiment.imports, *added]})
+
+
+def find_learning_rate(
+    experiment: Experiment,
+    output: Path,
+    lowest: float,
+    highest: float,
+    n_steps: int,
+    options: RunOptions = RunOptions(),
+) -> float | None:
+    """Train some steps of growing size, and draw and tell how the loss goes.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    output : Path
+        Folder of ``lr_range.png`` and ``lr_range.ecsv``.
+    lowest, highest : float
+        Smallest and largest step size.
+    n_steps : int
+    options : RunOptions
+
+    Returns
+    -------
+    float or None
+        The step size at which the loss falls fastest, None where it does not fall.
+
+    Raises
+    ------
+    GammaLearnError
+        If the settings, the data or the output folder cannot be used.
+    """
+    check_folder(output, options.overwrite)
+    n_processes = check_machine(experiment.training)
+    tasks = build_tasks(experiment.tasks)
+    make_missing(
+        experiment.simulation, {"data.train": experiment.data.train}, progress=options.progress
+    )
+    files = find_files(experiment.data.train, "data.train")
+    index = index_training(files, experiment, tasks)
+    check_initial(experiment, index.cameras, tasks)
+    table = range_test(
+        experiment, index, tasks, n_processes, lowest, highest, n_steps, options.progress
+    )
+    with opened_folder(output):
+        write_settings(output, experiment)
+        write_whole(output / "lr_range.ecsv", lambda path: table.write(path, format="ascii.ecsv"))
+        write_whole(output / "lr_range.png", draw_range_test(table).savefig)
+    return table.meta["suggestion"]
+
+
+def index_training(files: Sequence[Path], experiment: Experiment, tasks) -> EventIndex:
+    """The index of the events to learn from.
+
+    Raises
+    ------
+    GammaLearnError
+        If the settings and the files do not go together.
+    """
+    index = EventIndex.build(
+        files,
+        experiment.data,
+        processes=experiment.training.workers,
+        parameters=columns_of(experiment.network.parameters),
+    )
+    index = index.limited(experiment.data.events_per_particle, experiment.training.seed)
+    check_weights(index, experiment.data.weights)
+    check_events(experiment, index, tasks)
+    return index
+
+
+@contextmanager
+def _resumable(output: Path):
+    """Have an interruption say how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        if not str(interrupt):
+            interrupt.args = (f"; go on with --resume --output {output}",)
+        raise

@@ -1,0 +1,272 @@
+"""Reconstruction: DL2 files of DL1 files, with a trained network and without what trains one."""
+
+import logging
+from collections.abc import Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from ctapipe.core import Provenance
+
+from ..checkpoint.trained import TrainedNetwork, load_checkpoint
+from ..data import EventIndex, check_slots, columns_of
+from ..dl2 import (
+    check_ids,
+    check_input,
+    dl2_file,
+    dl2_name,
+    origin,
+    read_origin,
+    reconstruct_events,
+)
+from ..errors import DataError, EmptySelectionError, OutputError
+from ..io.finding import find_files
+from ..io.writing import make_folder
+from ..settings import Experiment
+from .folder import check_place
+from .options import RunOptions
+from .prediction_changes import changed_for_prediction, selection_changes
+
+log = logging.getLogger(__name__)
+
+__all__ = [
+    "check_names",
+    "index_inputs",
+    "none_selected",
+    "none_usable",
+    "noted",
+    "predict",
+    "reconstruct",
+    "skip",
+]
+
+
+def predict(
+    checkpoint: str | Path,
+    inputs: Sequence[str],
+    output: Path,
+    options: RunOptions = RunOptions(),
+    shard: tuple[int, int] | None = None,
+    assignments: Sequence[str] = (),
+) -> list[Path]:
+    """Reconstruct DL1 files with a trained network.
+
+    Files that this checkpoint has reconstructed before stay as they are: a call that was cut off is
+    repeated, and does what is missing.
+
+    Parameters
+    ----------
+    checkpoint : str or Path
+        A file, or the name of a shipped network.
+    inputs : sequence of str
+        DL1 files or globs.
+    output : Path
+        Folder of the DL2 files, one for each input.
+    options : RunOptions
+    shard : tuple of int, optional
+        Which part of the inputs to do, and of how many: (1, 8) is the first of eight. Each input is
+        in one part, whatever the order that they are given in.
+    assignments : sequence of str
+        Changes of the settings of the training, ``a.b=value``: of telescopes, further cuts, the
+        machine and the output.
+
+    Returns
+    -------
+    list of Path
+        The DL2 files, also those that were there.
+
+    Raises
+    ------
+    GammaLearnError
+        If the checkpoint, the inputs or the output folder cannot be used.
+    """
+    check_place(output)
+    trained = load_checkpoint(checkpoint)
+    experiment = changed_for_prediction(trained.experiment, assignments)
+    files = find_files(list(inputs), "INPUT")
+    check_names(files)
+    if shard is not None:
+        number, of = shard
+        files = sorted(files, key=lambda path: path.resolve())[number - 1 :: of]
+    missing = [
+        file
+        for file in files
+        if options.overwrite or not _is_done(output / dl2_name(file), file, trained, experiment)
+    ]
+    usable = set(files) - set(missing)
+    if missing:
+        # Of other files, done or in other parts, there may be events to reconstruct.
+        indices, skipped = index_inputs(
+            missing, experiment, trained.cameras, len(missing) < len(files) or shard
+        )
+        check_slots(experiment.network, indices)
+        _, failed = reconstruct(trained, indices, output, experiment, options)
+        usable.update(index.files[0] for index in indices)
+        usable.difference_update(path for path, _ in failed)
+        if (skipped or failed) and not usable:
+            raise none_usable([*skipped, *failed])
+    return [output / dl2_name(file) for file in files if file in usable]
+
+
+def _is_done(path: Path, file: Path, trained: TrainedNetwork, experiment: Experiment) -> bool:
+    """Whether a DL2 file is there, of the same checkpoint, input and selection, in the same layout.
+
+    Raises
+    ------
+    OutputError
+        If there is another file of its name.
+    """
+    if not path.exists():
+        return False
+    made_by = _made_by(trained, experiment)
+    if read_origin(path) != origin(file, made_by, experiment.output.dl2_format):
+        raise OutputError(
+            f"'{path}' exists, and was not made of all of '{file}' with this checkpoint, this "
+            "selection and this layout; give another folder, or --overwrite to replace it."
+        )
+    return True
+
+
+def _made_by(trained: TrainedNetwork, experiment: Experiment) -> str:
+    """The checkpoint's digest, and what was selected otherwise than in its training."""
+    changes = selection_changes(trained.experiment, experiment)
+    return f"{trained.digest} with {changes}" if changes else trained.digest
+
+
+def check_names(files: Sequence[Path]) -> None:
+    """Refuse files that would have the same DL2 file.
+
+    Raises
+    ------
+    OutputError
+        If two would.
+    """
+    names: dict[str, Path] = {}
+    for file in files:
+        other = names.setdefault(dl2_name(file), file)
+        if other != file:
+            raise OutputError(
+                f"'{other}' and '{file}' would both become {dl2_name(file)}; rename one of them."
+            )
+
+
+def index_inputs(
+    files: Sequence[Path],
+    experiment: Experiment,
+    cameras,
+    allow_empty: bool = False,
+    parameters: Sequence[str] | None = None,
+) -> tuple[list[EventIndex], list[tuple[Path, str]]]:
+    """One index a file, as each gets its DL2 file; and the files that were skipped, with why.
+
+    ``parameters`` are those to have of each image, by default those that the network takes.
+
+    Raises
+    ------
+    InputFileError
+        If no DL2 file can be made of a file's events.
+    OutputError
+        If two files would have the same DL2 file.
+    EmptySelectionError
+        If no file has a selected event, unless that is allowed.
+    """
+    check_names(files)
+    if parameters is None:
+        parameters = columns_of(experiment.network.parameters)
+    indices, skipped = [], []
+    for file in files:
+        index = EventIndex.build(
+            [file], experiment.data, cameras, allow_empty=True, parameters=parameters
+        )
+        skipped += index.skipped
+        if index.files:
+            try:
+                check_input(file, experiment)
+                check_ids(index, experiment)
+            except DataError as error:
+                skip(file, error, experiment, skipped)
+                continue
+            indices.append(index)
+    if not indices and skipped and not allow_empty:
+        raise none_usable(skipped)
+    if not allow_empty and not any(len(index) for index in indices):
+        raise none_selected(files)
+    return indices, skipped
+
+
+def none_selected(files: Sequence[Path]) -> EmptySelectionError:
+    """The error where the selection leaves no event of any file."""
+    return EmptySelectionError(
+        f"The selection leaves no event of {', '.join(map(str, files[:3]))}"
+        f"{', …' if len(files) > 3 else ''} to reconstruct; loosen data.cuts, "
+        "data.min_multiplicity or data.telescopes."
+    )
+
+
+def reconstruct(
+    trained: TrainedNetwork,
+    indices: Sequence[EventIndex],
+    folder: Path,
+    experiment: Experiment,
+    options: RunOptions,
+) -> tuple[list[Path], list[tuple[Path, str]]]:
+    """Write the DL2 file of each index.
+
+    Returns
+    -------
+    files : list of Path
+        The DL2 files.
+    skipped : list of (Path, str)
+        Inputs that turned out to be damaged, and why (``data.on_error="skip"``).
+    """
+    make_folder(folder)
+    # What one batch gives is not all of a file.
+    made_by = None if options.fast_dev_run else _made_by(trained, experiment)
+    files, skipped = [], []
+    with noted("gammalearn-predict"):
+        for index in indices:
+            path = folder / dl2_name(index.files[0])
+            try:
+                with dl2_file(index, path, experiment, made_by) as write:
+                    write(
+                        reconstruct_events(
+                            trained,
+                            index,
+                            experiment,
+                            max_batches=1 if options.fast_dev_run else None,
+                            progress=options.progress,
+                        )
+                    )
+            except DataError as error:
+                skip(index.files[0], error, experiment, skipped)
+                continue
+            files.append(path)
+    return files, skipped
+
+
+def skip(
+    path: Path, error: DataError, experiment: Experiment, skipped: list[tuple[Path, str]]
+) -> None:
+    """Add a file to those left out, or raise the error, as the settings say."""
+    if experiment.data.on_error == "raise":
+        raise error
+    log.warning("Skipped: %s", error)
+    skipped.append((path, str(error)))
+
+
+def none_usable(skipped: Sequence[tuple[Path, str]]) -> EmptySelectionError:
+    """The error where all files were left out."""
+    return EmptySelectionError(
+        f"None of {len(skipped)} file(s) can be used. The first one: {skipped[0][1]}"
+    )
+
+
+@contextmanager
+def noted(activity: str):
+    """Have ctapipe note machine and packages once: that takes longer than to write a small file."""
+    Provenance().start_activity(activity)
+    status = "error"
+    try:
+        yield
+        status = "completed"
+    finally:
+        Provenance().finish_activity(status, activity_name=activity)

@@ -1,0 +1,1 @@
+"""Callbacks: what happens beside a training step: checkpoints, pictures, logs, the end."""

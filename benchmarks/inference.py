@@ -114,7 +114,7 @@ def measure(grouping: str, paths: list[Path], folder: Path, network: str) -> dic
     watch = Stopwatch()
     watch.follow(experiments, "index_inputs", "index")
     watch.follow(writer, "origin", "write")
-    watch.follow(writer, "read_expendably", "write")
+    watch.follow(writer, "read_isolated", "write")
     watch.follow(experiments, "predict_outputs", "wait")
     watch.follow(CtapipeDL1Reader, "pixels", "read")
     watch.follow(reading, "image_channels", "transform")

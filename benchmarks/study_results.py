@@ -11,20 +11,20 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from gammalearn.evaluation.comparison import compare_migration
-from gammalearn.evaluation.contenders import (
+from gammalearn.evaluation.events.reading import read_events
+from gammalearn.evaluation.performance.observation import evaluate_performance
+from gammalearn.evaluation.quantities import MAIN_QUANTITIES, QUANTITIES
+from gammalearn.evaluation.quantities.direction import pointing_offset
+from gammalearn.evaluation.quantities.impact import core_distance
+from gammalearn.evaluation.reconstructions import (
     EACH,
     MEAN,
     Contender,
     in_common,
     limited,
     line_up,
-    read_sources,
+    read_reconstructions,
 )
-from gammalearn.evaluation.events.reading import read_events
-from gammalearn.evaluation.performance.observation import evaluate_performance
-from gammalearn.evaluation.quantities import MAIN_QUANTITIES, QUANTITIES
-from gammalearn.evaluation.quantities.direction import pointing_offset
-from gammalearn.evaluation.quantities.impact import core_distance
 from gammalearn.evaluation.report.reference_curves import draw_references
 from gammalearn.evaluation.statistics.differences import differences, differences_by_energy
 from gammalearn.evaluation.statistics.roc_curves import roc_curves_by_energy
@@ -124,7 +124,7 @@ def compare_contenders(complete: Sequence, pictures: Pictures) -> dict:
         ``one_telescope``, ``cores``, ``multiplicity`` and ``offset``, as far as there are
         contenders for them.
     """
-    sources = read_sources(
+    sources = read_reconstructions(
         [str(training.output) for training in complete], [training.name for training in complete]
     )
     lined_up = line_up(sources)
@@ -209,7 +209,7 @@ def figures_over(
                 of_statistic = found.setdefault(
                     str(row["statistic"]), {label: {} for label in labels}
                 )
-                figure = of_statistic[labels[order[row["contender"]]]]
+                figure = of_statistic[labels[order[row["reconstruction"]]]]
                 figure |= {**_figure(row), "over": figure.get("over", {})}
                 figure["over"][reference] = {
                     name: float(row[name])
@@ -260,12 +260,12 @@ def _by_energy(contenders: Sequence[Contender], cores: str, pictures: Pictures) 
             found[statistic.name] = {
                 label: [
                     {"energy": _centre(row), **_figure(row)}
-                    for row in rows[rows["contender"] == number]
+                    for row in rows[rows["reconstruction"] == number]
                 ]
                 for number, label in enumerate(labels)
             }
             if statistic.name in drawn:
-                few = table[table["contender"] < len(shown)]
+                few = table[table["reconstruction"] < len(shown)]
                 figure = draw_differences(few, statistic, shown, "gamma", REFERENCES)
                 figure.suptitle(f"Cores {cores}", fontsize=10)
                 pictures.save(figure, picture_name(statistic.name, cores))
@@ -447,7 +447,7 @@ def learning_curves(
         return {}
     labels = [run.output.name for mine in runs.values() for run in mine]
     words = [str(run.output) for mine in runs.values() for run in mine]
-    figures = figures_over(line_up(read_sources(words, labels)), [])
+    figures = figures_over(line_up(read_reconstructions(words, labels)), [])
     found = {
         name: [
             {

@@ -32,8 +32,8 @@ from gammalearn.io.finding import find_files
 from gammalearn.settings import Experiment, SimulationSettings
 from gammalearn.tasks import build_tasks
 from gammalearn.training.fit import EventDataModule
-from gammalearn.training.machine import make_trainer
 from gammalearn.training.preparation import prepare
+from gammalearn.training.trainer import make_trainer
 
 #: Gammas in view of all telescopes.
 SIMULATION = {

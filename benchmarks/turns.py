@@ -19,7 +19,7 @@ from telescopes import judge, read_options, samples, write_page
 
 from gammalearn.checkpoint.trained import load_checkpoint
 from gammalearn.data import EventDataset, EventIndex, columns_of, event_loader
-from gammalearn.data.images.turns import EventTurns, Turn
+from gammalearn.data.images.rotations import EventRotations, Rotation
 from gammalearn.io.finding import find_files
 from gammalearn.nn import for_inference
 
@@ -43,14 +43,14 @@ showers.
 def reconstruct(trained, dataset) -> tuple[list[dict[str, torch.Tensor]], np.ndarray]:
     """The outputs at each angle, turned back, and the rows of the events."""
     network = for_inference(trained.network)
-    turns = EventTurns(trained.cameras, with_pixels=bool(trained.experiment.data.channels))
+    turns = EventRotations(trained.cameras, with_pixels=bool(trained.experiment.data.channels))
     outputs = [defaultdict(list) for _ in turns.angles]
     rows = []
     for batch in event_loader(dataset, 128):
         for number, at_angle in enumerate(outputs):
             of_events = torch.full((batch.n_events,), number)
             images = turns.turned(batch, of_events, trained.tasks).images
-            back = Turn(-turns.angles[of_events])
+            back = Rotation(-turns.angles[of_events])
             for name, output in network(images, batch.n_events).items():
                 at_angle[name].append(trained.tasks[name].turned(output.float(), back))
         rows.append(batch.index.numpy())

@@ -192,7 +192,7 @@ def test_rooms_of_the_evaluation_know_those_before_them(package, room):
         "evaluation",
         "comparison",
         "comparison_summary",
-        "contenders",
+        "reconstructions",
         "summary",
     ]
     for path in sorted((folder / room).rglob("*.py")):

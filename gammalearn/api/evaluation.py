@@ -9,10 +9,15 @@ from astropy.table import QTable
 from ..errors import EvaluationError, SettingsError
 from ..evaluation import read_events as read_reconstructed
 from ..evaluation.comparison import Comparison, compare_sources
-from ..evaluation.contenders import Source, check_number, read_source, source_of
 from ..evaluation.evaluation import Evaluation, evaluate_events
 from ..evaluation.events.combination import WEIGHTS
 from ..evaluation.events.reading import TELESCOPE
+from ..evaluation.reconstructions import (
+    GivenReconstruction,
+    check_number,
+    read_reconstruction,
+    source_of,
+)
 from ..settings import EvaluationSettings
 from .given import Files, files_of, settings_of
 
@@ -149,10 +154,10 @@ def compare(
 
 def _source(
     label: str, events: QTable | Files, settings: EvaluationSettings, weights: str
-) -> Source:
+) -> GivenReconstruction:
     skip = settings.on_error == "skip"
     if isinstance(events, str | Path):
-        return read_source(str(events), label, settings.algorithm, weights, skip)
+        return read_reconstruction(str(events), label, settings.algorithm, weights, skip)
     if not isinstance(events, QTable):
         paths = files_of(events, "DL2 files", MAKE_DL2)
         events = read_reconstructed(paths, settings.algorithm, WEIGHTS[weights], skip=skip)

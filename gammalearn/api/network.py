@@ -18,7 +18,7 @@ from ..errors import DataError, SettingsError
 from ..evaluation.events.columns import add_reconstructed
 from ..evaluation.events.reading import SUBARRAY, TELESCOPE, particles_by_file
 from ..io.finding import MAKE_DL1
-from ..io.isolated import read_expendably
+from ..io.isolated import read_isolated
 from ..models import find_checkpoint, places
 from ..nn import ReconstructionNetwork
 from ..run.options import RunOptions
@@ -327,7 +327,7 @@ def _with_production(path: Path, cache_directory: str | None) -> Path:
     """The HDF5 file that tells how the events of a file were simulated: itself, or its DL1."""
     if tables.is_hdf5_file(str(path)):
         return path
-    return read_expendably(partial(_dl1_path, cache_directory=cache_directory), path)
+    return read_isolated(partial(_dl1_path, cache_directory=cache_directory), path)
 
 
 def _dl1_path(path: Path, cache_directory: str | None) -> Path:

@@ -14,7 +14,7 @@ __getattr__, __dir__, __all__ = lazily(
         "loading.packed": "pack_images",
         "index.slots": "check_slots",
         "index.split": "split_by_shower",
-        "images.turns": "EventTurns Turn",
+        "images.rotations": "EventRotations Rotation",
         "index.weights": "check_weights describe_weights event_weights",
     },
 )

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ..io.files import open_hdf5, reading
-from ..io.isolated import read_expendably
+from ..io.isolated import read_isolated
 
 __all__ = ["ORIGIN", "origin", "read_origin"]
 
@@ -35,7 +35,7 @@ def read_origin(path: Path) -> str | None:
     InputFileError
         If the file cannot be read.
     """
-    return read_expendably(_origin, path)
+    return read_isolated(_origin, path)
 
 
 def _origin(path: Path) -> str | None:

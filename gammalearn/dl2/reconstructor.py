@@ -16,7 +16,7 @@ from ..camera import CameraType
 from ..checkpoint.trained import TrainedNetwork, load_checkpoint
 from ..data import EventDataset, EventIndex, columns_of
 from ..data.index.telescopes import chosen_telescopes
-from ..data.readers.broken import CalibrationRecord
+from ..data.readers.bad_pixels import CalibrationRecord
 from ..data.readers.ctapipe_event import CtapipeEventReader
 from ..data.readers.parameters import ParameterCalculator
 from ..errors import CameraError, GammaLearnError

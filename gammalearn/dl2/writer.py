@@ -24,7 +24,7 @@ from ..data.readers.formats import open_reader
 from ..data.readers.reader import event_keys, match_rows
 from ..errors import InputFileError
 from ..io.files import open_hdf5, reading
-from ..io.isolated import expendable, read_expendably
+from ..io.isolated import isolated, read_isolated
 from ..io.plain_path import with_plain_paths
 from ..io.writing import whole_file
 from ..tasks import Task
@@ -147,7 +147,7 @@ def dl2_file(
     """
     source, output, cache = index.files[0], experiment.output, experiment.data.cache_directory
     with whole_file(path) as part:
-        copying = expendable(partial(_copy_dl1, part=part, output=output, cache=cache), [source])
+        copying = isolated(partial(_copy_dl1, part=part, output=output, cache=cache), [source])
 
         def write(columns):
             (error,) = copying
@@ -155,7 +155,7 @@ def dl2_file(
                 raise error
             made_from = origin(source, checkpoint, output.dl2_format) if checkpoint else None
             add = partial(_add_dl2, part, index, columns, experiment, made_from)
-            read_expendably(add, source)
+            read_isolated(add, source)
             # HDF5 does not tell that a disk was full at the very end; it opens no file that is cut.
             tables.open_file(part).close()
 

@@ -14,8 +14,14 @@ from ..io.writing import make_folder, write_whole
 from ..plotting.style import picture_style
 from ..settings import EvaluationSettings
 from .comparison_summary import Compared, compose_report
-from .contenders import Contender, Source, in_common, line_up, read_sources
 from .quantities import MAIN_QUANTITIES, Quantity
+from .reconstructions import (
+    GivenReconstruction,
+    Reconstruction,
+    in_common,
+    line_up,
+    read_reconstructions,
+)
 from .report.page import Report, render_report
 from .report.provenance import describe_input
 from .report.results import (
@@ -58,7 +64,7 @@ class Comparison(ResultsByName):
         Tables and pictures, in the order of the report.
     warnings : list of str
         Sentences on what to read with care.
-    sources : list of Source
+    sources : list of GivenReconstruction
         What was compared.
     report : Report
         What the page shows, but for its pictures and the files.
@@ -67,7 +73,7 @@ class Comparison(ResultsByName):
     numbers: dict[str, object]
     results: list[Result]
     warnings: list[str]
-    sources: list[Source]
+    sources: list[GivenReconstruction]
     report: Report
 
     def write(self, output: str | Path, overwrite: bool = False) -> None:
@@ -109,13 +115,13 @@ def compare(
 ) -> dict[str, object]:
     """Compare reconstructions of the same simulated events.
 
-    Each quantity is compared on the events for which all contenders have it. Results of single
+    Each quantity is compared on the events for which all reconstructions have it. Results of single
     telescopes enter twice: as the mean of each event's telescopes, and image by image.
 
     Writes into ``output``:
 
     - ``comparison/``: energy bias and resolution, angular resolution (68 and 95 %), area under
-      the ROC curve against true energy with their relation to the first contender, ROC curves
+      the ROC curve against true energy with their relation to the first reconstruction, ROC curves
       by energy, migration matrices side by side; each as ``.png`` and ``.ecsv``;
     - ``comparison.json``: the numbers of all energies together, and of the matching;
     - ``compare.html``: all of it on one page.
@@ -125,7 +131,7 @@ def compare(
     Parameters
     ----------
     words : sequence of str
-        What to compare, see `read_sources`; the first is the reference.
+        What to compare, see `read_reconstructions`; the first is the reference.
     output : pathlib.Path
         Folder to write into; made if it is not there.
     settings : EvaluationSettings
@@ -148,20 +154,20 @@ def compare(
         If the output cannot be written.
     """
     skip = settings.on_error == "skip"
-    sources = read_sources(words, labels, settings.algorithm, weights, skip)
+    sources = read_reconstructions(words, labels, settings.algorithm, weights, skip)
     comparison = compare_sources(sources, settings, weights)
     comparison.write(output, overwrite=True)
     return comparison.numbers
 
 
 def compare_sources(
-    sources: Sequence[Source], settings: EvaluationSettings, weights: str = "none"
+    sources: Sequence[GivenReconstruction], settings: EvaluationSettings, weights: str = "none"
 ) -> Comparison:
     """Compare reconstructions that have been read, writing nothing.
 
     Parameters
     ----------
-    sources : sequence of Source
+    sources : sequence of GivenReconstruction
         What to compare; the first is the reference.
     settings : EvaluationSettings
         Binning and signal particle.
@@ -174,13 +180,13 @@ def compare_sources(
         If the sources have no event or no quantity in common, or one has an event twice.
     """
     skipped = [left_out for source in sources for left_out in source.events.meta["skipped"]]
-    contenders = line_up(sources)
+    reconstructions = line_up(sources)
     matching = _match(sources)
     signal, warnings = choose_signal(sources[0].events, settings.signal)
     warnings += [*skipped_files("DL2", skipped), *_warn_of_single_runs(sources)]
     with picture_style():
         findings = {
-            name: _compare_quantity(contenders, quantity, signal, settings)
+            name: _compare_quantity(reconstructions, quantity, signal, settings)
             for name, quantity in MAIN_QUANTITIES.items()
         }
     if not any(finding.results for finding in findings.values()):
@@ -189,7 +195,7 @@ def compare_sources(
             + " ".join(w for finding in findings.values() for w in finding.warnings)
         )
     numbers = {
-        "reference": contenders[0].label,
+        "reference": reconstructions[0].label,
         "signal": signal,
         "sets": matching,
         "results": {
@@ -202,7 +208,9 @@ def compare_sources(
         warnings += finding.warnings
     for source in sources:
         warnings += [f"{source.label}: {note}" for note in source.events.meta["notes"]]
-    report = compose_report(sources, contenders, matching, findings, warnings, settings, weights)
+    report = compose_report(
+        sources, reconstructions, matching, findings, warnings, settings, weights
+    )
     return Comparison(
         plain_numbers(numbers),
         [result for finding in findings.values() for result in finding.results],
@@ -212,7 +220,7 @@ def compare_sources(
     )
 
 
-def _match(sources: Sequence[Source]) -> list[dict[str, object]]:
+def _match(sources: Sequence[GivenReconstruction]) -> list[dict[str, object]]:
     """How many events of each source the others have."""
     n_in_all = np.bincount(
         np.concatenate([np.asarray(source.events["event"]) for source in sources])
@@ -241,7 +249,7 @@ def _match(sources: Sequence[Source]) -> list[dict[str, object]]:
     return matching
 
 
-def _warn_of_single_runs(sources: Sequence[Source]) -> list[str]:
+def _warn_of_single_runs(sources: Sequence[GivenReconstruction]) -> list[str]:
     labels = [source.label for source in sources]
     alone = [label for label in dict.fromkeys(labels) if labels.count(label) == 1]
     if not alone:
@@ -253,26 +261,32 @@ def _warn_of_single_runs(sources: Sequence[Source]) -> list[str]:
 
 
 def _compare_quantity(
-    contenders: Sequence[Contender],
+    reconstructions: Sequence[Reconstruction],
     quantity: Quantity,
     signal: str,
     settings: EvaluationSettings,
 ) -> Compared:
     words = quantity.words
-    having = [contender for contender in contenders if contender.has(quantity.name)]
-    lacking = [contender.label for contender in contenders if not contender.has(quantity.name)]
-    if len(having) < 2 and sum(len(contender.runs) for contender in having) < 2:
+    having = [
+        reconstruction for reconstruction in reconstructions if reconstruction.has(quantity.name)
+    ]
+    lacking = [
+        reconstruction.label
+        for reconstruction in reconstructions
+        if not reconstruction.has(quantity.name)
+    ]
+    if len(having) < 2 and sum(len(reconstruction.runs) for reconstruction in having) < 2:
         whose = f"{having[0].label} alone has" if having else "None of the sets has"
         return Compared(warnings=[f"{whose} a reconstructed {words}: there is nothing to compare."])
     warnings = [f"{label} has no reconstructed {words}." for label in lacking]
-    if lacking and lacking[0] == contenders[0].label:
+    if lacking and lacking[0] == reconstructions[0].label:
         warnings.append(f"The {words} is compared with that of {having[0].label} instead.")
 
     common = in_common(having, quantity.name)
     particle = signal if quantity.of_signal else ""
     if particle:
         common = [[run[run["particle"] == signal] for run in runs] for runs in common]
-    labels = [contender.label for contender in having]
+    labels = [reconstruction.label for reconstruction in having]
     findings = Compared(
         totals=differences(common, quantity),
         labels=labels,
@@ -280,7 +294,7 @@ def _compare_quantity(
             label: float(np.mean(runs[0]["multiplicity"])) if len(runs[0]) else np.nan
             for label, runs in zip(labels, common, strict=True)
         },
-        n_runs={contender.label: len(contender.runs) for contender in having},
+        n_runs={reconstruction.label: len(reconstruction.runs) for reconstruction in having},
         warnings=warnings,
     )
     n_showers = findings.totals["n_showers"][0]
@@ -330,17 +344,17 @@ def _caption(statistic, particle: str, labels: Sequence[str]) -> str:
 
 
 def compare_migration(
-    contenders: Sequence[Contender],
+    reconstructions: Sequence[Reconstruction],
     common: Sequence[Sequence[QTable]],
     axis: MigrationAxis,
     signal: str,
     energy_bins: u.Quantity,
 ) -> Result:
-    """Migration matrices of several contenders side by side.
+    """Migration matrices of several reconstructions side by side.
 
     Parameters
     ----------
-    contenders : sequence of Contender
+    reconstructions : sequence of Reconstruction
     common : sequence of sequence of astropy.table.QTable
         Their events of the signal, from `in_common`.
     axis : MigrationAxis
@@ -364,18 +378,18 @@ def compare_migration(
         edges = angle_edges(every[axis.true], every[axis.reco])
 
     matrices, spreads = [], []
-    for contender, table in zip(contenders, pooled, strict=True):
+    for reconstruction, table in zip(reconstructions, pooled, strict=True):
         matrix = migration_matrix(table, edges, **columns)
-        matrix.meta.update(particle=signal, of_images=contender.of_images)
+        matrix.meta.update(particle=signal, of_images=reconstruction.of_images)
         if reference is not None:
             matrix.meta["reference_deg"] = reference
         matrices.append(matrix)
         spreads.append(migration_spread(table, edges, **columns, logarithmic=axis.is_logarithmic))
-    labels = [contender.label for contender in contenders]
+    labels = [reconstruction.label for reconstruction in reconstructions]
     tables = []
     for label, matrix in zip(labels, matrices, strict=True):
         table = matrix.copy()
-        table.add_column([label] * len(table), 0, "contender")
+        table.add_column([label] * len(table), 0, "reconstruction")
         tables.append(table)
     return Result(
         f"migration_matrix_{axis.name}",
@@ -398,7 +412,7 @@ def _spanned(energy_bins: u.Quantity, energies: u.Quantity) -> u.Quantity:
 def _list_numbers(finding: Compared) -> dict[str, object]:
     numbers = {}
     for row in finding.totals:
-        label = finding.labels[row["contender"]]
+        label = finding.labels[row["reconstruction"]]
         numbers.setdefault(str(row["statistic"]), {})[label] = {
             **{
                 name: float(row[name])

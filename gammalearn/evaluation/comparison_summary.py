@@ -7,8 +7,8 @@ import numpy as np
 from astropy.table import QTable
 
 from ..settings import EvaluationSettings
-from .contenders import EACH, MEAN, Contender, Source
 from .quantities import MAIN_QUANTITIES
+from .reconstructions import EACH, MEAN, GivenReconstruction, Reconstruction
 from .report.page import Report, Worded
 from .report.provenance import describe_settings, versions
 from .report.reference_curves import reference_sources
@@ -32,8 +32,8 @@ class Compared:
 
 
 def compose_report(
-    sources: Sequence[Source],
-    contenders: Sequence[Contender],
+    sources: Sequence[GivenReconstruction],
+    reconstructions: Sequence[Reconstruction],
     matching: Sequence[Mapping[str, object]],
     findings: Mapping[str, Compared],
     warnings: Sequence[str],
@@ -44,9 +44,9 @@ def compose_report(
 
     Parameters
     ----------
-    sources : sequence of Source
+    sources : sequence of GivenReconstruction
         What was compared.
-    contenders : sequence of Contender
+    reconstructions : sequence of Reconstruction
         Their results by label.
     matching : sequence of dict
         Of each source, how many of its events the others have.
@@ -77,7 +77,7 @@ def compose_report(
                 )
                 for source in sources
             },
-            **_explain(contenders, weights),
+            **_explain(reconstructions, weights),
             **describe_settings(settings),
             **reference_sources(settings.references),
         },
@@ -85,7 +85,7 @@ def compose_report(
     )
 
 
-def _explain(contenders: Sequence[Contender], weights: str) -> dict[str, str]:
+def _explain(reconstructions: Sequence[Reconstruction], weights: str) -> dict[str, str]:
     """What words of the tables mean, as far as they are there."""
     explained = {
         "Error": "standard deviation of a bootstrap over showers, the same for all sets",
@@ -94,7 +94,7 @@ def _explain(contenders: Sequence[Contender], weights: str) -> dict[str, str]:
         "of its error",
         "σ": "value less that of the reference, over its error, which the runs' scatter is part of",
     }
-    if any(contender.of_images for contender in contenders):
+    if any(reconstruction.of_images for reconstruction in reconstructions):
         explained[MEAN.capitalize()] = (
             "of all telescopes with a result: logarithms of the energy, unit vectors of the "
             f"direction, gammaness (ctapipe's StereoMeanCombiner, weights: {weights})"
@@ -121,14 +121,16 @@ def _tabulate_results(findings: Mapping[str, Compared]) -> list[list[object]]:
             for statistic in MAIN_QUANTITIES[quantity].statistics
         }
         for row in finding.totals if finding.totals is not None else ():
-            label = finding.labels[row["contender"]]
+            label = finding.labels[row["reconstruction"]]
             relation = float(row["relation"]), float(row["relation_error"])
             cells = [
                 # In every row, as a table may be sorted.
                 titles[str(row["statistic"])],
                 label,
                 _with_error(float(row["value"]), float(row["error"])),
-                _with_error(*relation) if row["contender"] else Worded(relation[0], "reference"),
+                _with_error(*relation)
+                if row["reconstruction"]
+                else Worded(relation[0], "reference"),
                 round(float(row["significance"]), 1),
                 int(row["n_events"]),
                 int(row["n_showers"]),

@@ -26,7 +26,7 @@ from ..data.readers.reader import Reader, described, event_keys
 from ..errors import EmptySelectionError, GammaLearnError, InputFileError
 from ..io.data_model import check_is_readable, check_is_table
 from ..io.files import open_hdf5, reading
-from ..io.isolated import read_expendably
+from ..io.isolated import read_isolated
 from ..io.particles import CALIBRATION, are_showers, particle_names
 from ..models import ModelCard, card_of, is_shipped, names_network
 from ..settings import SimulationSettings
@@ -78,10 +78,10 @@ def describe(paths: Sequence[Path]) -> tuple[str, list[GammaLearnError]]:
         return "\n".join(text for _, text in each(describe_file, paths)), errors
     each(_check_exists, paths)
     there = [path for path in paths if path.exists() or is_shipped(path)]
-    kinds = each(partial(read_expendably, _holds_images), there)
+    kinds = each(partial(read_isolated, _holds_images), there)
     usable = [path for path, _ in kinds]
     if usable and all(holds_images for _, holds_images in kinds):
-        summaries = [summary for _, summary in each(partial(read_expendably, _summary), usable)]
+        summaries = [summary for _, summary in each(partial(read_isolated, _summary), usable)]
         return (_table(summaries) if summaries else ""), errors
     return "\n".join(text for _, text in each(describe_file, usable)), errors
 
@@ -115,7 +115,7 @@ def describe_file(path: Path) -> str:
         return f"{_describe_card(str(path), card_of(str(path)))}\n{_describe_checkpoint(path)}"
     if names_network(path) or _is_zip(path):
         return _describe_checkpoint(path)
-    return read_expendably(_describe_events, path)
+    return read_isolated(_describe_events, path)
 
 
 def _describe_events(path: Path) -> str:
@@ -132,7 +132,7 @@ def describe_files(paths: Sequence[Path]) -> str:
     GammaLearnError
         If a file is missing, damaged or of another kind.
     """
-    return _table([read_expendably(_summary, path) for path in paths])
+    return _table([read_isolated(_summary, path) for path in paths])
 
 
 def _table(summaries: Sequence[dict]) -> str:

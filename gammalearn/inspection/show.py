@@ -13,7 +13,7 @@ from ..data.readers.formats import open_reader
 from ..data.readers.reader import event_keys
 from ..errors import DataError, OutputError
 from ..io.finding import check_file
-from ..io.isolated import read_expendably
+from ..io.isolated import read_isolated
 from ..io.writing import write_whole
 
 __all__ = ["plot_event", "show_event"]
@@ -100,7 +100,7 @@ def plot_event(
     """
     check_file(path)
     read = partial(_read, event_id=int(event_id), obs_id=obs_id, cache_directory=cache_directory)
-    return _draw(*read_expendably(read, Path(path)))
+    return _draw(*read_isolated(read, Path(path)))
 
 
 def _read(path: Path, event_id: int, obs_id: int | None, cache_directory: str | None):

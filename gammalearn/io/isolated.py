@@ -20,7 +20,7 @@ from typing import Any
 
 from ..errors import GammaLearnError, InputFileError
 
-__all__ = ["expendable", "read_expendably"]
+__all__ = ["isolated", "read_isolated"]
 
 #: A fork takes some 20 ms, a process that begins anew seconds, to import what it needs. A child
 #: does not touch what its parent has open: it opens files itself.
@@ -30,7 +30,7 @@ CONTEXT = get_context("fork" if sys.platform == "linux" else "spawn")
 PR_SET_PDEATHSIG = 1
 
 
-def expendable(
+def isolated(
     function: Callable[[Path], Any], paths: Sequence[Path], processes: int = 1
 ) -> Iterator[Any]:
     """Results of a function of files, each called in a child process, which begins at once.
@@ -95,7 +95,7 @@ def _answers(function, paths: Sequence[Path], processes: int) -> Iterator[Any]:
             connection.close()
 
 
-def read_expendably(function: Callable[[Path], Any], path: Path) -> Any:
+def read_isolated(function: Callable[[Path], Any], path: Path) -> Any:
     """The result of a function of one file, called in a child process.
 
     Raises
@@ -103,7 +103,7 @@ def read_expendably(function: Callable[[Path], Any], path: Path) -> Any:
     GammaLearnError
         What the function raised, or an InputFileError where the child died.
     """
-    (answer,) = expendable(function, [path])
+    (answer,) = isolated(function, [path])
     if isinstance(answer, GammaLearnError):
         raise answer
     return answer

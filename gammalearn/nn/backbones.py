@@ -14,10 +14,10 @@ from ..settings.own_modules import find_class
 from .attention import PointwiseConv, image_attention
 from .backends import chosen_backend
 from .convnext import ConvNeXt
+from .image_head import ImageHead, pooled_sky
 from .indexed import IndexedAveragePool, IndexedConv
 from .layout import PixelsToCells, PixelsToRow
 from .normalisation import IndexedBatchNorm
-from .readout import Readout, pooled_sky
 from .transformer import PixelTransformer
 
 __all__ = ["GammaPhysNet", "PlainConvNet", "PreActivationBlock", "build_backbone"]
@@ -58,7 +58,7 @@ class PlainConvNet(nn.Sequential):
     embedding : int
         Features of the output.
     keypoints : int
-        Keypoints of the readout beside the flattened map, see `gammalearn.nn.readout`.
+        Keypoints of the image head beside the flattened map, see `gammalearn.nn.image_head`.
     sky : ndarray, shape (3, 2), optional
         Where pixels look, `gammalearn.camera.CameraType.sky_of_cells`: with keypoints, the output
         ends with an estimate of the direction.
@@ -87,7 +87,7 @@ class PlainConvNet(nn.Sequential):
             ]
             in_channels, grid = out_channels, pool.out_grid
         sky = pooled_sky(sky, len(channels))
-        super().__init__(*layers, Readout(in_channels, grid, embedding, keypoints, sky))
+        super().__init__(*layers, ImageHead(in_channels, grid, embedding, keypoints, sky))
 
 
 class PreActivationBlock(nn.Module):
@@ -165,7 +165,7 @@ class GammaPhysNet(nn.Sequential):
     attention : {"dual", "spatial", "squeeze_excitation", "none"}
         Attention after each stage.
     keypoints : int
-        Keypoints of the readout beside the flattened map, see `gammalearn.nn.readout`.
+        Keypoints of the image head beside the flattened map, see `gammalearn.nn.image_head`.
     sky : ndarray, shape (3, 2), optional
         Where pixels look, `gammalearn.camera.CameraType.sky_of_cells`: with keypoints, the output
         ends with an estimate of the direction.
@@ -201,7 +201,7 @@ class GammaPhysNet(nn.Sequential):
         super().__init__(
             *layers,
             IndexedBatchNorm(width, grid, relu=True),
-            Readout(width, grid, embedding, keypoints, pooled_sky(sky, len(channels) - 1)),
+            ImageHead(width, grid, embedding, keypoints, pooled_sky(sky, len(channels) - 1)),
         )
 
 

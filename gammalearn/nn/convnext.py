@@ -4,9 +4,9 @@ import numpy as np
 from torch import Tensor, nn
 
 from ..camera import PixelGrid
+from .image_head import ImageHead, pooled_sky
 from .indexed import IndexedConv
 from .normalisation import IndexedBatchNorm
-from .readout import Readout, pooled_sky
 
 __all__ = ["ConvNeXt", "ConvNeXtBlock"]
 
@@ -80,7 +80,7 @@ class ConvNeXt(nn.Sequential):
     blocks : int
         Blocks a stage.
     keypoints : int
-        Keypoints of the readout beside the flattened map, see `gammalearn.nn.readout`.
+        Keypoints of the image head beside the flattened map, see `gammalearn.nn.image_head`.
     sky : ndarray, shape (3, 2), optional
         Where pixels look, `gammalearn.camera.CameraType.sky_of_cells`: with keypoints, the output
         ends with an estimate of the direction.
@@ -113,5 +113,5 @@ class ConvNeXt(nn.Sequential):
         super().__init__(
             *layers,
             IndexedBatchNorm(width, grid),
-            Readout(width, grid, embedding, keypoints, pooled_sky(sky, len(channels))),
+            ImageHead(width, grid, embedding, keypoints, pooled_sky(sky, len(channels))),
         )

@@ -66,7 +66,7 @@ def weighted_sky_mean(estimates: Tensor, event: Tensor, n_events: int) -> Tensor
     Parameters
     ----------
     estimates : Tensor, shape (n_images, N_SKY)
-        Place and precision matrix of each image, see `gammalearn.nn.readout.SkyEstimate`.
+        Place and precision matrix of each image, see `gammalearn.nn.image_head.SkyEstimate`.
     event : Tensor of int64, shape (n_images,)
         Row of each image's event.
     n_events : int

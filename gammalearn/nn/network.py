@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from .backbones import build_backbone
 from .fusion import ConcatenationFusion, build_fusion
 from .geometry import StereoGeometry
+from .image_head import N_SKY
 from .means import most_likely_mean, place_and_log_sigma, weighted_mean, weighted_sky_mean
-from .readout import N_SKY
 from .tokens import Descriptors, Tokens
 
 __all__ = ["Estimates", "ReconstructionNetwork"]
@@ -73,7 +73,7 @@ class ReconstructionNetwork(nn.Module):
     sky_task : str, optional
         The task, if any, whose first outputs are an offset in the sky (fov_lon, fov_lat) in deg.
         With ``settings.keypoints`` images give their estimates of it as places and precisions, see
-        `gammalearn.nn.readout.SkyEstimate`.
+        `gammalearn.nn.image_head.SkyEstimate`.
     with_uncertainty : collection of str
         Tasks whose last output is the logarithm of the others' standard deviation. Their images
         are worth as much as they are precise.

@@ -6,9 +6,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..camera import PixelGrid
+from .image_head import ImageHead, pixel_positions, pooled_sky
 from .indexed import IndexedConv
 from .normalisation import IndexedBatchNorm
-from .readout import Readout, pixel_positions, pooled_sky
 
 __all__ = ["PixelTransformer", "TransformerBlock"]
 
@@ -116,7 +116,7 @@ class PixelTransformer(nn.Module):
     blocks : int
         Number of blocks.
     keypoints : int
-        Keypoints of the readout beside the flattened map, see `gammalearn.nn.readout`.
+        Keypoints of the image head beside the flattened map, see `gammalearn.nn.image_head`.
     sky : ndarray, shape (3, 2), optional
         Where pixels look, `gammalearn.camera.CameraType.sky_of_cells`: with keypoints, the output
         ends with an estimate of the direction.
@@ -143,7 +143,7 @@ class PixelTransformer(nn.Module):
         self.places = Places(pixel_positions(grid), width)
         self.blocks = nn.Sequential(*[TransformerBlock(width, grid) for _ in range(blocks)])
         self.norm = PatchNorm(width, grid)
-        self.readout = Readout(width, grid, embedding, keypoints, pooled_sky(sky, 2))
+        self.readout = ImageHead(width, grid, embedding, keypoints, pooled_sky(sky, 2))
 
     def forward(self, images: Tensor) -> Tensor:  # (n_images, in_channels, n_pixels)
         patches = self.patches(images).transpose(1, 2)  # (n_images, n_patches, width)

@@ -8,7 +8,7 @@ import yaml
 
 from ..io import plain_yaml
 from ..io.files import open_hdf5, reading
-from ..io.isolated import read_expendably
+from ..io.isolated import read_isolated
 from ..settings import SimulationSettings
 
 __all__ = ["read_record", "write_record"]
@@ -34,7 +34,7 @@ def read_record(path: Path) -> dict | None:
     InputFileError
         If the file cannot be read.
     """
-    record = read_expendably(_record, path)
+    record = read_isolated(_record, path)
     return None if record is None else plain_yaml.load(str(record))
 
 

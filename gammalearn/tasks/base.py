@@ -74,13 +74,13 @@ class Task(ABC):
             targets[~np.isin(events["particle"], self.particles)] = np.nan
         return targets
 
-    def turned(self, target: Tensor, turn) -> Tensor:
-        """The targets of events that are turned about their pointing; by default the same.
+    def rotated(self, target: Tensor, turn) -> Tensor:
+        """The targets of events that are rotated about their pointing; by default the same.
 
         Parameters
         ----------
         target : Tensor, shape (n_events, n_targets)
-        turn : gammalearn.data.Turn
+        turn : gammalearn.data.Rotation
         """
         return target
 

@@ -50,7 +50,7 @@ class DirectionTask(Regression):
         # At the antipodes, which an estimate never comes near, the gradient has no end.
         return 2 * torch.rad2deg(torch.asin(half.clamp(max=1 - 1e-6)))
 
-    def turned(self, target: Tensor, turn) -> Tensor:
+    def rotated(self, target: Tensor, turn) -> Tensor:
         return turn(target)
 
     def decode(self, output, events):

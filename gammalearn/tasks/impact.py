@@ -45,7 +45,7 @@ class ImpactTask(Regression):
         )
         return to_plane(relative, _axes(events))[:, :2] / SCALE_M
 
-    def turned(self, target: Tensor, turn) -> Tensor:
+    def rotated(self, target: Tensor, turn) -> Tensor:
         return turn(target)
 
     def moved(self, target: Tensor, step: Tensor) -> Tensor:

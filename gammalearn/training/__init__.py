@@ -4,8 +4,8 @@ from ..checkpoint.trained import TrainedNetwork, load_checkpoint
 from .callbacks.stopping import requeued_at_time_limit, slurm_job, was_requeued
 from .fine_tuning import check_initial
 from .fit import check_events, fit
-from .machine import check_machine, check_processes
 from .range_test import draw_range_test, range_test
+from .trainer import check_machine, check_processes
 
 __all__ = [
     "TrainedNetwork",

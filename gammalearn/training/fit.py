@@ -16,15 +16,15 @@ from ..io.printable import tell
 from ..settings import Experiment
 from ..tasks import Task
 from .callbacks.board import Board, quiet_board
+from .callbacks.checkpointing import EpochCheckpoint, MidEpochCheckpoint
 from .callbacks.epoch_pictures import EpochPictures
 from .callbacks.learning_curves import LearningCurves
-from .callbacks.saving import EpochCheckpoint, MidEpochCheckpoint
 from .callbacks.step_log import StepLog
 from .callbacks.stopping import EarlyStopping
-from .machine import interruptible, make_trainer
 from .optimisation import PLANNED, average_weights
 from .preparation import prepare
 from .quiet import silence
+from .trainer import interruptible, make_trainer
 
 __all__ = ["EventDataModule", "check_events", "fit"]
 

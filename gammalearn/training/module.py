@@ -11,13 +11,13 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from ..checkpoint.trained import KEY
-from ..data import Batch, EventTurns
+from ..data import Batch, EventRotations
 from ..errors import CheckpointError, SettingsError
 from ..nn.normalisation import synchronise
 from ..tasks import Task
 from ..tasks.balancing import Losses, build_balancing, gradient_products
-from .machine import compile_encoders
 from .optimisation import PLANNED, build_optimizer, build_schedule
+from .trainer import compile_encoders
 
 __all__ = ["ReconstructionModule", "masked_losses"]
 
@@ -130,7 +130,7 @@ class ReconstructionModule(lightning.LightningModule):
     network : ReconstructionNetwork
     tasks : mapping of str to Task
     settings : gammalearn.settings.TrainingSettings
-    turns : EventTurns, optional
+    turns : EventRotations, optional
         Turns the training events.
     description : dict
         Goes into the checkpoint beside the weights, see
@@ -148,7 +148,7 @@ class ReconstructionModule(lightning.LightningModule):
         tasks: Mapping[str, Task],
         settings,
         description: dict,
-        turns: EventTurns | None = None,
+        turns: EventRotations | None = None,
         frozen: Sequence[nn.Module] = (),
         image_losses: float = 0.0,
     ):

@@ -11,7 +11,7 @@ from ..checkpoint.trained import build_network, describe
 from ..data import (
     EventDataset,
     EventIndex,
-    EventTurns,
+    EventRotations,
     describe_weights,
     event_weights,
     pack_images,
@@ -109,7 +109,7 @@ def prepare(
     network = build_network(experiment, index.cameras, tasks)
     turns = None
     if experiment.data.augmentation.turns:
-        turns = EventTurns(index.cameras, with_pixels=bool(experiment.data.channels))
+        turns = EventRotations(index.cameras, with_pixels=bool(experiment.data.channels))
     words, anew = in_words(summarise(experiment, index.cameras, tasks)), {}
     if begins and settings.initial is not None:
         learnt, anew = begin_with(network, index.cameras, experiment, settings.initial)

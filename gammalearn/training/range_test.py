@@ -13,9 +13,9 @@ from ..errors import SettingsError
 from ..settings import Experiment
 from ..tasks import Task
 from .fit import EventDataModule
-from .machine import interruptible, make_trainer
 from .preparation import prepare
 from .quiet import silence
+from .trainer import interruptible, make_trainer
 
 __all__ = ["draw_range_test", "range_test", "smoothed", "suggest_learning_rate"]
 

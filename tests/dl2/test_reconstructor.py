@@ -17,7 +17,7 @@ from ctapipe.tools.process import ProcessorTool
 
 from gammalearn.checkpoint.trained import KEY, load_checkpoint
 from gammalearn.data import EventIndex
-from gammalearn.data.readers.broken import COEFFICIENTS
+from gammalearn.data.readers.bad_pixels import COEFFICIENTS
 from gammalearn.data.readers.ctapipe_event import CtapipeEventReader
 from gammalearn.dl2 import predict_outputs
 from gammalearn.dl2.reconstructor import GammaLearnReconstructor

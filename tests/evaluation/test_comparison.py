@@ -20,7 +20,7 @@ from gammalearn.evaluation import (
     read_events,
 )
 from gammalearn.evaluation.comparison import RESULT_NAMES
-from gammalearn.evaluation.contenders import in_common, limited, line_up, read_sources
+from gammalearn.evaluation.reconstructions import in_common, limited, line_up, read_reconstructions
 from gammalearn.settings import EvaluationSettings
 
 SETTINGS = EvaluationSettings(energy_range=(0.05, 20), bins_per_decade=3)
@@ -68,14 +68,19 @@ def mono(runs, truth, smear, write_dl2):
 
 def rows(words, quantity, statistic, labels=None):
     """Label → row of `differences`, without the pictures."""
-    contenders = [
-        contender
-        for contender in line_up(read_sources([str(word) for word in words], labels, None))
-        if contender.has(quantity)
+    reconstructions = [
+        reconstruction
+        for reconstruction in line_up(
+            read_reconstructions([str(word) for word in words], labels, None)
+        )
+        if reconstruction.has(quantity)
     ]
-    table = differences(in_common(contenders, quantity), QUANTITIES[quantity], n_resamples=100)
+    table = differences(in_common(reconstructions, quantity), QUANTITIES[quantity], n_resamples=100)
     table = table[table["statistic"] == statistic]
-    return {contender.label: row for contender, row in zip(contenders, table, strict=True)}
+    return {
+        reconstruction.label: row
+        for reconstruction, row in zip(reconstructions, table, strict=True)
+    }
 
 
 @pytest.fixture(scope="module")
@@ -149,15 +154,17 @@ def test_what_was_put_in_comes_out(compared):
 
 
 def test_binned_values_are_pyirfs(runs):
-    contenders = line_up(read_sources([str(runs / "good"), str(runs / "worse")], None, None))
+    reconstructions = line_up(
+        read_reconstructions([str(runs / "good"), str(runs / "worse")], None, None)
+    )
     edges = np.geomspace(0.05, 20, 6) * u.TeV
     for quantity, independent, names in (
         ("energy", energy_bias_resolution, ("bias", "resolution")),
         ("direction", angular_resolution, ("angular_resolution_68",)),
     ):
-        common = in_common(contenders, quantity)
+        common = in_common(reconstructions, quantity)
         table = differences_by_energy(common, QUANTITIES[quantity], edges, n_resamples=2)
-        for contender, (run,) in enumerate(common):
+        for reconstruction, (run,) in enumerate(common):
             if quantity == "direction":
                 run["theta"] = u.Quantity(
                     np.arccos(
@@ -168,7 +175,7 @@ def test_binned_values_are_pyirfs(runs):
                     )
                 ).to("deg")
             expected = independent(run, edges, energy_type="true")
-            mine = table[table["contender"] == contender]
+            mine = table[table["reconstruction"] == reconstruction]
             for statistic, name in zip(np.unique(mine["statistic"]), names, strict=False):
                 values = mine["value"][mine["statistic"] == statistic]
                 np.testing.assert_allclose(values, u.Quantity(expected[name]).value, rtol=1e-6)
@@ -177,11 +184,13 @@ def test_binned_values_are_pyirfs(runs):
 def test_tables_say_whose_and_of_what(compared):
     output, _ = compared
     table = QTable.read(output / "comparison" / "angular_resolution_68.ecsv")
-    assert set(table["contender"]) == {"good", "worse"}
+    assert set(table["reconstruction"]) == {"good", "worse"}
     assert table.meta["reference"] == "good"
     assert table["true_energy_low"].unit == "TeV"
     matrix = QTable.read(output / "comparison" / "migration_matrix_energy.ecsv")
-    counts = [matrix["counts"][matrix["contender"] == name].sum() for name in ("good", "worse")]
+    counts = [
+        matrix["counts"][matrix["reconstruction"] == name].sum() for name in ("good", "worse")
+    ]
     assert all(1300 < count <= 1350 for count in counts)
 
 
@@ -219,12 +228,12 @@ def test_mono_enters_as_the_mean_of_telescopes_and_image_by_image(runs, mono):
 
 def test_contenders_can_be_limited_to_some_events(runs, mono):
     """Also those that go by images; what is left are the same events of all."""
-    contenders = line_up(read_sources([str(runs / "good"), str(mono)]))
-    some = np.asarray(contenders[0].runs[0]["event"])[::3]
-    good, mean, images = in_common(limited(contenders, some), "direction")
+    reconstructions = line_up(read_reconstructions([str(runs / "good"), str(mono)]))
+    some = np.asarray(reconstructions[0].runs[0]["event"])[::3]
+    good, mean, images = in_common(limited(reconstructions, some), "direction")
     assert set(good[0]["event"]) == set(mean[0]["event"]) == set(images[0]["event"]) == set(some)
     assert len(images[0]) == 4 * len(some)
-    assert len(contenders[0].runs[0]) == 2300
+    assert len(reconstructions[0].runs[0]) == 2300
 
 
 def test_runs_of_one_label_are_averaged_and_their_spread_is_known(runs):
@@ -259,8 +268,8 @@ def test_the_spread_of_the_runs_is_in_the_error_of_the_relation(
     )
     one["gammaness"] = np.where(np.arange(len(truth)) % 3, one["gammaness"], 0.5)
     other["gammaness"] = np.where(np.arange(len(truth)) % 3, 0.5, other["gammaness"])
-    contenders = [[one, other], [alone]] if reference_has_runs else [[alone], [one, other]]
-    table = differences(contenders, QUANTITIES[quantity], n_resamples=100)
+    reconstructions = [[one, other], [alone]] if reference_has_runs else [[alone], [one, other]]
+    table = differences(reconstructions, QUANTITIES[quantity], n_resamples=100)
     first, second = table[table["statistic"] == statistic]
     part = (first if reference_has_runs else second)["spread"] / np.sqrt(2)
     if statistic == "energy_bias":

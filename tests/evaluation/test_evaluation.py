@@ -218,7 +218,7 @@ def test_angular_resolution_by_offset_has_errors(evaluated):
 def test_roc_curves_of_energy_bands_are_those_of_their_events(evaluated, files):
     output, _ = evaluated
     table = QTable.read(output / "evaluation" / "roc_curves_by_energy.ecsv")
-    assert "contender" not in table.colnames
+    assert "reconstruction" not in table.colnames
     # Half decades of 0.05 to 20 TeV.
     lows = np.unique(table["true_energy_low"].to_value("TeV"))
     np.testing.assert_allclose(lows, 10 ** np.arange(-1.5, 1.1, 0.5))

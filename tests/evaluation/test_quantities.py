@@ -46,7 +46,7 @@ def height(pytestconfig, monkeypatch):
     quantity = scope["FirstInteraction"]()
     monkeypatch.setitem(QUANTITIES, quantity.name, quantity)
     # Processes that read files may have begun before it was listed.
-    monkeypatch.setattr(reading, "expendable", lambda read, paths: map(read, paths))
+    monkeypatch.setattr(reading, "isolated", lambda read, paths: map(read, paths))
     return quantity
 
 

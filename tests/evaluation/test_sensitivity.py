@@ -13,14 +13,14 @@ from pyirf.spectral import CRAB_HEGRA
 from gammalearn.evaluation import read_events
 from gammalearn.evaluation.performance import sensitivity as module
 from gammalearn.evaluation.performance.observation import Performance, evaluate_performance
-from gammalearn.evaluation.performance.point_source import (
+from gammalearn.evaluation.performance.production import read_productions
+from gammalearn.evaluation.performance.sensitivity import passes_cuts, sensitivity
+from gammalearn.evaluation.performance.weighting import (
     choose_ring,
     weighted_background,
     weighted_gammas,
     why_no_sensitivity,
 )
-from gammalearn.evaluation.performance.production import read_productions
-from gammalearn.evaluation.performance.sensitivity import passes_cuts, sensitivity
 from gammalearn.evaluation.statistics.cuts import add_after_cuts
 from gammalearn.settings import EvaluationSettings
 

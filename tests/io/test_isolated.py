@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gammalearn.errors import InputFileError, OutputError
-from gammalearn.io.isolated import expendable, read_expendably
+from gammalearn.io.isolated import isolated, read_isolated
 
 FILES = [Path(name) for name in ("a.h5", "b.h5", "c.h5", "d.h5", "e.h5")]
 
@@ -35,14 +35,14 @@ def refuse(path):
 
 
 def test_one_child_reads_all_files():
-    answers = list(expendable(name_and_process, FILES))
+    answers = list(isolated(name_and_process, FILES))
     assert [name for name, _ in answers] == [path.name for path in FILES]
     assert len({process for _, process in answers}) == 1
     assert os.getpid() not in {process for _, process in answers}
 
 
 def test_answers_are_in_order_whatever_is_done_first():
-    assert list(expendable(slow_first, FILES, 3)) == [path.name for path in FILES]
+    assert list(isolated(slow_first, FILES, 3)) == [path.name for path in FILES]
 
 
 def refuse_b(path):
@@ -53,14 +53,14 @@ def refuse_b(path):
 
 def test_who_has_failed_reads_no_other_file():
     """Damage may leave the library that reads files in no state to read another."""
-    first, failed, *others = expendable(refuse_b, FILES)
+    first, failed, *others = isolated(refuse_b, FILES)
     assert str(failed) == str(first)
     assert len(set(others)) == 1 and others[0] != first
 
 
 @pytest.mark.parametrize("processes", [1, 2, 8])
 def test_a_death_is_of_the_file_that_was_read(processes):
-    first, second, *others = expendable(crash_at_b, [*FILES, Path("b2.h5")], processes)
+    first, second, *others = isolated(crash_at_b, [*FILES, Path("b2.h5")], processes)
     *others, last = others
     assert [first, *others] == ["a.h5", "c.h5", "d.h5", "e.h5"]
     for answer, name in ((second, "b.h5"), (last, "b2.h5")):
@@ -70,22 +70,22 @@ def test_a_death_is_of_the_file_that_was_read(processes):
 
 def test_who_was_killed_may_have_wanted_memory():
     with pytest.raises(InputFileError, match="process that read 'x.h5' was killed, .*memory"):
-        read_expendably(lambda path: os.kill(os.getpid(), signal.SIGKILL), Path("x.h5"))
+        read_isolated(lambda path: os.kill(os.getpid(), signal.SIGKILL), Path("x.h5"))
 
 
 def test_errors_of_ours_are_answers_and_others_are_raised():
-    (answer,) = expendable(refuse, [Path("x.h5")])
+    (answer,) = isolated(refuse, [Path("x.h5")])
     assert isinstance(answer, OutputError) and str(answer) == "'x.h5' is full."
     with pytest.raises(OutputError, match=r"'x\.h5' is full"):
-        read_expendably(refuse, Path("x.h5"))
+        read_isolated(refuse, Path("x.h5"))
     with pytest.raises(ZeroDivisionError) as raised:
-        read_expendably(lambda path: 1 / 0, Path("x.h5"))
+        read_isolated(lambda path: 1 / 0, Path("x.h5"))
     assert "test_expendable.py" in raised.value.__notes__[0]
 
 
 def test_no_child_is_left_behind():
     """Also where the answers are not waited for."""
-    answers = expendable(name_and_process, FILES, 2)
+    answers = isolated(name_and_process, FILES, 2)
     _, process = next(answers)
     answers.close()
     with pytest.raises(ProcessLookupError):

@@ -19,8 +19,8 @@ from gammalearn.nn.attention import (
     SqueezeExcitation,
 )
 from gammalearn.nn.backbones import GammaPhysNet, PlainConvNet, build_backbone
+from gammalearn.nn.image_head import N_SKY
 from gammalearn.nn.normalisation import IndexedBatchNorm
-from gammalearn.nn.readout import N_SKY
 from gammalearn.settings import NetworkSettings
 
 engine = pytest.importorskip("indexedconv.engine", reason="indexedconv not installed")

@@ -22,8 +22,8 @@ from gammalearn.errors import CheckpointError, OutputError, SettingsError
 from gammalearn.tasks import build_tasks
 from gammalearn.training import fit, load_checkpoint
 from gammalearn.training.callbacks.learning_curves import LearningCurves
-from gammalearn.training.machine import interruptible
 from gammalearn.training.module import ReconstructionModule
+from gammalearn.training.trainer import interruptible
 
 TASKS = ["particle_type", "energy", "direction", "impact"]
 

@@ -18,9 +18,9 @@ from gammalearn.data import Batch, CameraImages, EventDataset, EventIndex
 from gammalearn.settings import Experiment, TaskSettings
 from gammalearn.tasks import build_tasks
 from gammalearn.tasks.balancing import gradient_products
-from gammalearn.training.machine import make_trainer
 from gammalearn.training.module import ReconstructionModule, masked_losses
 from gammalearn.training.preparation import prepare
+from gammalearn.training.trainer import make_trainer
 
 NAN = torch.nan
 

@@ -16,7 +16,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from gammalearn.errors import CheckpointError, OutputError
 from gammalearn.training import load_checkpoint
-from gammalearn.training.callbacks.saving import WholeFiles
+from gammalearn.training.callbacks.checkpointing import WholeFiles
 from gammalearn.training.callbacks.stopping import Stopped, StopSignals
 from gammalearn.training.module import ReconstructionModule
 

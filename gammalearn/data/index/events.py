@@ -17,7 +17,7 @@ from astropy.table import Table
 from ...camera import CameraType, LatticeError
 from ...errors import CameraError, DataError, EmptySelectionError, GammaLearnError
 from ...image.cleaning import cleanings
-from ...io.isolated import expendable
+from ...io.isolated import isolated
 from ..readers.reader import Reader
 from .file_index import EVENT_COLUMNS, IMAGE_COLUMNS, FileIndex, image_columns
 from .split import random_rank
@@ -242,7 +242,7 @@ def _indices(files, settings, processes: int, parameters) -> Iterator[FileIndex 
     """The index of each file; an error is an answer, for others may go on."""
     index = partial(FileIndex.of, settings=settings, parameters=parameters)
     missing = [path for path in files if FileIndex.cached(path, settings, parameters) is None]
-    made = expendable(index, missing, processes)
+    made = isolated(index, missing, processes)
     missing = set(missing)
     for path in files:
         yield next(made) if path in missing else index(path)

@@ -15,7 +15,7 @@ from ...errors import DataError, GammaLearnError
 from ..images.augmentation import chances, kept_images, varies_pixels
 from .batch import Batch
 from .dataset import EventDataset
-from .order import EpochPlan, EventOrder
+from .sampler import EpochPlan, EventOrder
 
 __all__ = ["EventLoader", "event_loader"]
 
@@ -302,7 +302,7 @@ def event_loader(
         Shuffle, in an order that depends on this seed and the epoch alone.
     rank, world_size : int
         This process and the number of processes that share the events, see
-        :class:`~gammalearn.data.loading.order.EventOrder`.
+        :class:`~gammalearn.data.loading.sampler.EventOrder`.
     pin_memory : bool
         Page-locked memory, for fast copies to a GPU.
     augment : bool

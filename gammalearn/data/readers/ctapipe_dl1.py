@@ -16,7 +16,7 @@ from ...io.data_model import check_is_readable
 from ...io.files import open_hdf5, reading
 from ...io.particles import CALIBRATION, particle_names
 from ...io.pointing import by_observation, by_time, monitored_path
-from .broken import BrokenPixels, CalibrationRecord, without_broken
+from .bad_pixels import BrokenPixels, CalibrationRecord, without_broken
 from .chunks import TableChunks
 from .faults import Fault
 from .parameters import MissingParameters

@@ -11,7 +11,7 @@ from ctapipe.instrument import SubarrayDescription
 
 from ...errors import InputFileError
 from ...io.particles import CALIBRATION, particle_names
-from .broken import CalibrationRecord
+from .bad_pixels import CalibrationRecord
 from .ctapipe_dl1 import PIXEL_COLUMNS
 from .faults import Fault
 from .parameters import ParameterCalculator, computable_parameters, flat_parameters

@@ -17,7 +17,7 @@ from ...errors import EmptySelectionError, InputFileError
 from ...io.data_model import check_is_table
 from ...io.files import open_hdf5, reading
 from ...io.particles import CALIBRATION, particle_names
-from .broken import BrokenPixels, without_broken
+from .bad_pixels import BrokenPixels, without_broken
 from .chunks import TableChunks
 from .faults import Fault
 from .lstchain_parameters import CTAPIPE_PARAMETERS, ctapipe_names, focal_lengths

@@ -22,7 +22,7 @@ from ctapipe.containers import EventType
 from ...errors import EvaluationError, GammaLearnError
 from ...io.data_model import check_is_table
 from ...io.files import open_hdf5, reading
-from ...io.isolated import expendable
+from ...io.isolated import isolated
 from ...io.particles import are_showers, particle_names
 from ..quantities import MAIN_QUANTITIES
 from . import lstchain
@@ -125,7 +125,7 @@ def read_events(
 
     contents, events, models, used, skipped = [], [], [], [], []
     read = partial(_read, wanted=wanted, parameters=parameters, observed=observed)
-    for path, answer in zip(paths, expendable(read, paths), strict=True):
+    for path, answer in zip(paths, isolated(read, paths), strict=True):
         if isinstance(answer, GammaLearnError):
             if not skip:
                 raise answer

@@ -18,7 +18,9 @@ from ..statistics.cuts import NO_CUTS, lacks_cuts
 from ..statistics.separation import POSITIVE
 from ..statistics.working_points import gammaness_threshold
 from .effective_area import draw_effective_area, effective_area
-from .point_source import (
+from .production import Productions, read_productions
+from .sensitivity import MIN_EVENTS, draw_sensitivity, passes_cuts, sensitivity
+from .weighting import (
     background_particles,
     choose_ring,
     describe_spectra,
@@ -26,8 +28,6 @@ from .point_source import (
     weighted_gammas,
     why_no_sensitivity,
 )
-from .production import Productions, read_productions
-from .sensitivity import MIN_EVENTS, draw_sensitivity, passes_cuts, sensitivity
 
 __all__ = ["RESULTS", "Performance", "describe_performance", "evaluate_performance"]
 

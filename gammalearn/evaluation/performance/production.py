@@ -15,7 +15,7 @@ from pyirf.spectral import PowerLaw
 
 from ...errors import EvaluationError
 from ...io.files import open_hdf5, reading
-from ...io.isolated import read_expendably
+from ...io.isolated import read_isolated
 from ...io.particles import plural
 from ..events import lstchain
 from ..events.reading import UNKNOWN
@@ -117,7 +117,7 @@ def read_productions(paths: Sequence[Path], events: QTable) -> Productions:
             of_run.setdefault(obs_id, set()).add(name)
         # Of events that were cut away the table tells what they were.
         of_file = set(particle.tolist()) or set(events.meta.get("particles", {}).get(index, ()))
-        runs = read_expendably(_read_runs, path)
+        runs = read_isolated(_read_runs, path)
         unknown = set(of_run) - {run["obs_id"] for run in runs}
         for name in set().union(*(of_run[obs_id] for obs_id in unknown)):
             lacking[name] = f"{Path(path).name} does not tell how its {plural(name)} were simulated"

@@ -16,7 +16,7 @@ from ...plotting.style import PALETTE, draw_binned, finish_binned, make_logarith
 from ..quantities.direction import separation_angle
 from ..report.reference_curves import draw_references
 from ..statistics.cuts import cut_at, passes_gammaness_cuts
-from .point_source import OBS_TIME, SOURCE_SPECTRUM, Ring
+from .weighting import OBS_TIME, SOURCE_SPECTRUM, Ring
 
 __all__ = [
     "MIN_EVENTS",

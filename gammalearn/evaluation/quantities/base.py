@@ -239,9 +239,9 @@ class Quantity(ABC):
         Parameters
         ----------
         common : sequence of sequence of astropy.table.QTable
-            The runs of each contender, see `differences`.
+            The runs of each reconstruction, see `differences`.
         labels : sequence of str
-            Of the contenders, the reference first.
+            Of the reconstructions, the reference first.
         edges : astropy.units.Quantity
             Of the bins in true energy.
         """

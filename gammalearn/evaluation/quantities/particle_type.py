@@ -134,8 +134,8 @@ class ParticleType(Quantity):
         """The separation by true energy, and what it rests on."""
         bands = energy_edges(settings.energy_range, self.bins_per_decade(settings))
         by_band = roc_curves_by_energy([[selected]], bands)
-        # What relates several contenders.
-        by_band.remove_columns([n for n in ("contender", "ratio") if n in by_band.colnames])
+        # What relates several reconstructions.
+        by_band.remove_columns([n for n in ("reconstruction", "ratio") if n in by_band.colnames])
         edges = energy_edges(settings.energy_range, settings.bins_per_decade)
         by_energy, histogram = area_by_energy(selected, edges), gammaness_histogram(selected)
         return [

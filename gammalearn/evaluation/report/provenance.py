@@ -11,7 +11,7 @@ import yaml
 from ... import __version__
 from ...io import plain_yaml
 from ...io.files import open_hdf5, reading, sha256
-from ...io.isolated import read_expendably
+from ...io.isolated import read_isolated
 from ...settings import EvaluationSettings
 
 __all__ = ["InputFile", "describe_input", "describe_settings", "versions"]
@@ -65,7 +65,7 @@ def describe_input(path: Path, label: str = "") -> InputFile:
     label : str
         What goes before its name.
     """
-    written = read_expendably(_attributes, path)
+    written = read_isolated(_attributes, path)
     makers = []
     if "GAMMALEARN VERSION" in written:
         makers.append(f"GammaLearn {written['GAMMALEARN VERSION']}")

@@ -78,21 +78,21 @@ class Compared(Protocol):
 
 
 def differences(
-    contenders: Sequence[Sequence[QTable]], quantity: Compared, n_resamples: int = N_RESAMPLES
+    reconstructions: Sequence[Sequence[QTable]], quantity: Compared, n_resamples: int = N_RESAMPLES
 ) -> QTable:
-    """The statistics of each contender, and how they differ from the first one's.
+    """The statistics of each reconstruction, and how they differ from the first one's.
 
-    Errors are standard deviations of a bootstrap over showers, the same for all contenders. The
-    significance of a difference d is d / √(σ² + s²/n + s₀²/n₀), where σ is the bootstrap's
-    standard deviation of d, and s that of the contender's n runs (0 for a single one, whose
-    scatter is unknown), s₀ and n₀ those of the first contender. The error of a relation holds the
-    same scatter of the runs, in first order.
+    Errors are standard deviations of a bootstrap over showers, the same for all reconstructions.
+    The significance of a difference d is d / √(σ² + s²/n + s₀²/n₀), where σ is the bootstrap's
+    standard deviation of d, and s that of the reconstruction's n runs (0 for a single one, whose
+    scatter is unknown), s₀ and n₀ those of the first reconstruction. The error of a relation holds
+    the same scatter of the runs, in first order.
 
     Parameters
     ----------
-    contenders : sequence of sequence of astropy.table.QTable
-        The runs of each contender, the reference first; tables from `read_events` that hold the
-        same events (or their images), with the same numbers in ``shower``.
+    reconstructions : sequence of sequence of astropy.table.QTable
+        The runs of each reconstruction, the reference first; tables from `read_events` that hold
+        the same events (or their images), with the same numbers in ``shower``.
     quantity : Quantity
         One of `QUANTITIES`.
     n_resamples : int
@@ -101,15 +101,17 @@ def differences(
     Returns
     -------
     table : astropy.table.QTable
-        One row a statistic and contender, statistics first: ``statistic``, ``contender``
+        One row a statistic and reconstruction, statistics first: ``statistic``, ``reconstruction``
         (position), ``value`` (mean of the runs), ``error``, ``spread`` (standard deviation of the
         runs, NaN for a single one), ``relation`` (to the reference, see `Statistic`),
         ``relation_error``, ``significance`` (σ), ``n_events`` (rows of a run),
         ``n_showers``. Errors are NaN below 10 showers; of gammas or of others, for a separation.
     """
     statistics = quantity.statistics
-    tables = [table for runs in contenders for table in runs]
-    of_contender = np.repeat(np.arange(len(contenders)), [len(runs) for runs in contenders])
+    tables = [table for runs in reconstructions for table in runs]
+    of_reconstruction = np.repeat(
+        np.arange(len(reconstructions)), [len(runs) for runs in reconstructions]
+    )
     found = [quantity.measure(table) for table in tables]
     measured = np.array([[f[s.name] for s in statistics] for f in found], dtype=float)
     showers, strata = _showers(tables, quantity)
@@ -128,13 +130,13 @@ def differences(
     rows = []
     for position, statistic in enumerate(statistics):
         values, draws = measured[:, position], resampled[:, :, position]
-        reference, reference_draws = _of_runs(values, draws, of_contender == 0)
-        for contender, runs in enumerate(contenders):
-            mine = of_contender == contender
+        reference, reference_draws = _of_runs(values, draws, of_reconstruction == 0)
+        for reconstruction, runs in enumerate(reconstructions):
+            mine = of_reconstruction == reconstruction
             value, value_draws = _of_runs(values, draws, mine)
             row = {
                 "statistic": statistic.name,
-                "contender": contender,
+                "reconstruction": reconstruction,
                 "value": value,
                 "error": np.std(value_draws, ddof=1),
                 "spread": _spread(values[mine]),
@@ -144,9 +146,9 @@ def differences(
                 "n_events": len(runs[0]),
                 "n_showers": len(strata),
             }
-            if contender > 0:
+            if reconstruction > 0:
                 relations = statistic.relate(value_draws, reference_draws)
-                scatter = [_error_of_mean(values[runs]) for runs in (mine, of_contender == 0)]
+                scatter = [_error_of_mean(values[runs]) for runs in (mine, of_reconstruction == 0)]
                 row["relation_error"] = np.hypot(
                     np.std(relations, ddof=1),
                     statistic.error_of_relation(value, reference, *scatter),
@@ -181,7 +183,7 @@ def _showers(tables: Sequence[QTable], quantity: Compared) -> tuple[list[np.ndar
 
 
 def differences_by_energy(
-    contenders: Sequence[Sequence[QTable]],
+    reconstructions: Sequence[Sequence[QTable]],
     quantity: Compared,
     energy_bins: u.Quantity,
     n_resamples: int = N_RESAMPLES,
@@ -190,7 +192,7 @@ def differences_by_energy(
 
     Parameters
     ----------
-    contenders, quantity, n_resamples
+    reconstructions, quantity, n_resamples
         As in `differences`.
     energy_bins : astropy.units.Quantity
         Edges in true energy, shape (n_bins + 1,).
@@ -204,13 +206,13 @@ def differences_by_energy(
     edges = energy_bins.to_value(u.TeV)
     positions = [
         [np.digitize(run["true_energy"].to_value(u.TeV), edges) - 1 for run in runs]
-        for runs in contenders
+        for runs in reconstructions
     ]
     tables = []
     for index, (low, high) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
         inside = [
             [run[position == index] for run, position in zip(runs, mine, strict=True)]
-            for runs, mine in zip(contenders, positions, strict=True)
+            for runs, mine in zip(reconstructions, positions, strict=True)
         ]
         table = differences(inside, quantity, n_resamples)
         ends = {"true_energy_low": low, "true_energy_high": high}

@@ -1,4 +1,4 @@
-"""ROC curves in bands of true energy, of several contenders at the same points."""
+"""ROC curves in bands of true energy, of several reconstructions at the same points."""
 
 from collections.abc import Sequence
 
@@ -20,13 +20,13 @@ N_ROC_POINTS = 201
 
 
 def roc_curves_by_energy(
-    contenders: Sequence[Sequence[QTable]], energy_bands: u.Quantity
+    reconstructions: Sequence[Sequence[QTable]], energy_bands: u.Quantity
 ) -> QTable:
     """ROC curves in bands of true energy, at the same fractions of other particles.
 
     Parameters
     ----------
-    contenders : sequence of sequence of astropy.table.QTable
+    reconstructions : sequence of sequence of astropy.table.QTable
         As in `differences`.
     energy_bands : astropy.units.Quantity
         Edges in true energy, shape (n_bands + 1,).
@@ -34,18 +34,18 @@ def roc_curves_by_energy(
     Returns
     -------
     table : astropy.table.QTable
-        One row a band, contender and fraction; bands with fewer than 10 gammas or others are left
-        out: ``true_energy_low``, ``true_energy_high``, ``contender`` (position),
+        One row a band, reconstruction and fraction; bands with fewer than 10 gammas or others are
+        left out: ``true_energy_low``, ``true_energy_high``, ``reconstruction`` (position),
         ``false_positive_rate``, ``true_positive_rate`` (mean of the runs), its 68 % binomial
         (Wilson) interval ``true_positive_rate_low`` and ``_high``, ``ratio`` to the first
-        contender's (NaN where that is 0), ``n_gamma``, ``n_other``.
+        reconstruction's (NaN where that is 0), ``n_gamma``, ``n_other``.
     """
     grid = np.linspace(0, 1, N_ROC_POINTS)
     edges = energy_bands.to_value(u.TeV)
     tables = []
     for low, high in zip(edges[:-1], edges[1:], strict=True):
         reference = None
-        for contender, runs in enumerate(contenders):
+        for reconstruction, runs in enumerate(reconstructions):
             energies = [run["true_energy"].to_value(u.TeV) for run in runs]
             curves = [
                 roc_curve(run[(low <= energy) & (energy < high)])
@@ -68,7 +68,7 @@ def roc_curves_by_energy(
             table = QTable()
             table["true_energy_low"] = np.full(len(grid), low) * u.TeV
             table["true_energy_high"] = np.full(len(grid), high) * u.TeV
-            table["contender"] = contender
+            table["reconstruction"] = reconstruction
             table["false_positive_rate"], table["true_positive_rate"] = grid, kept
             table["true_positive_rate_low"], table["true_positive_rate_high"] = interval
             ratio = np.full(len(grid), np.nan)

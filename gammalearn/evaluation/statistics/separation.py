@@ -203,7 +203,7 @@ def draw_roc_curve(curve: QTable, area: dict[str, float]) -> Figure:
 
 
 def draw_roc_curves_by_energy(table: QTable) -> Figure:
-    """Picture of the curves of `roc_curves_by_energy`, of one contender."""
+    """Picture of the curves of `roc_curves_by_energy`, of one reconstruction."""
     figure, axes = _new_roc_axes("Gamma separation by true energy")
     lows = np.unique(table["true_energy_low"])
     if len(lows) == 0:

@@ -44,17 +44,17 @@ SIGNIFICANT = 3
 
 
 def with_labels(table: QTable, labels: Sequence[str]) -> QTable:
-    """The table with the contenders' labels in place of their positions."""
+    """The table with the reconstructions' labels in place of their positions."""
     table = table.copy()
-    table.replace_column("contender", np.asarray(labels)[np.asarray(table["contender"])])
+    table.replace_column("reconstruction", np.asarray(labels)[np.asarray(table["reconstruction"])])
     table.meta["reference"] = labels[0]
     return table
 
 
-def _style(contender: int) -> dict[str, str]:
+def _style(reconstruction: int) -> dict[str, str]:
     return {
-        "color": PALETTE[contender % len(PALETTE)],
-        "marker": MARKERS[contender % len(MARKERS)],
+        "color": PALETTE[reconstruction % len(PALETTE)],
+        "marker": MARKERS[reconstruction % len(MARKERS)],
     }
 
 
@@ -80,7 +80,7 @@ def draw_differences(
     statistic : Statistic
         The one to draw.
     labels : sequence of str
-        Of the contenders, the reference first.
+        Of the reconstructions, the reference first.
     particle : str
         Whose events these are; none for all.
     references : sequence of str
@@ -101,15 +101,15 @@ def draw_differences(
         say_empty(axes, "nothing to compare in the energy range")
         return figure
 
-    for contender, label in enumerate(labels):
-        mine = table[table["contender"] == contender]
+    for reconstruction, label in enumerate(labels):
+        mine = table[table["reconstruction"] == reconstruction]
         n_runs = mine.meta.get("n_runs", {}).get(label, 1)
         _draw_points(
-            axes, mine, contender, len(labels), "value", "error", _many(label, n_runs), True
+            axes, mine, reconstruction, len(labels), "value", "error", _many(label, n_runs), True
         )
-        if contender:
+        if reconstruction:
             _draw_points(
-                below, mine, contender, len(labels), "relation", "relation_error", None, False
+                below, mine, reconstruction, len(labels), "relation", "relation_error", None, False
             )
     draw_references(axes, references, statistic.name)
     if statistic.unit == "deg":
@@ -145,7 +145,7 @@ def _bins(table: QTable) -> tuple[np.ndarray, np.ndarray]:
 
 def _draw_numbers(axes: Axes, table: QTable, particle: str) -> int:
     """The events of each bin; returns how many there are."""
-    mine = table[table["contender"] == 0]
+    mine = table[table["reconstruction"] == 0]
     low, high = _bins(mine)
     n_events = np.asarray(mine["n_events"])
     axes.stairs(n_events, np.append(low, high[-1:]), fill=True, color="0.75")
@@ -162,12 +162,12 @@ def _draw_numbers(axes: Axes, table: QTable, particle: str) -> int:
     return int(n_events.sum())
 
 
-def _draw_points(axes, table, contender, n_contenders, name, error, label, is_value) -> None:
+def _draw_points(axes, table, reconstruction, n_contenders, name, error, label, is_value) -> None:
     low, high = _bins(table)
-    aside = (contender - (n_contenders - 1) / 2) * DODGE
+    aside = (reconstruction - (n_contenders - 1) / 2) * DODGE
     place = np.sqrt(low * high) * (high / low) ** aside
     values, errors = np.asarray(table[name]), np.nan_to_num(np.asarray(table[error]))
-    style = _style(contender)
+    style = _style(reconstruction)
     known = np.isfinite(values)
     if is_value:
         filled = np.isfinite(table["error"])
@@ -207,7 +207,7 @@ def draw_roc_curves(table: QTable, labels: Sequence[str]) -> Figure:
     table : astropy.table.QTable
         From `roc_curves_by_energy`.
     labels : sequence of str
-        Of the contenders, the reference first.
+        Of the reconstructions, the reference first.
     """
     lows = np.unique(table["true_energy_low"].to_value("TeV"))
     n_columns, n_rows = _arrange(max(len(lows), 1))
@@ -239,9 +239,9 @@ def _draw_band(upper: Axes, lower: Axes, band: QTable, labels: Sequence[str]) ->
     low, high = (band[f"true_energy_{end}"][0].to_value("TeV") for end in ("low", "high"))
     numbers = f"{band['n_gamma'][0]} gammas, {band['n_other'][0]} others"
     upper.set_title(f"{low:.3g} – {high:.3g} TeV\n{numbers}", fontsize=10)
-    for contender, label in enumerate(labels):
-        mine = band[band["contender"] == contender]
-        color = _style(contender)["color"]
+    for reconstruction, label in enumerate(labels):
+        mine = band[band["reconstruction"] == reconstruction]
+        color = _style(reconstruction)["color"]
         kept = np.asarray(mine["false_positive_rate"])
         upper.plot(kept, mine["true_positive_rate"], color=color, label=label)
         upper.fill_between(
@@ -280,9 +280,9 @@ def draw_migrations(
     Parameters
     ----------
     matrices, spreads : sequence of astropy.table.QTable
-        One a contender, see `draw_cells`.
+        One a reconstruction, see `draw_cells`.
     labels : sequence of str
-        Of the contenders.
+        Of the reconstructions.
     quantity : str
         What the axes show.
     particle : str

@@ -15,7 +15,7 @@ from ...data.images.descriptors import ALL_DESCRIPTORS, columns_of
 from ...data.readers.formats import open_reader
 from ...data.readers.reader import Reader
 from ...errors import EmptySelectionError, GammaLearnError, InputFileError
-from ...io.isolated import expendable
+from ...io.isolated import isolated
 from ...machine.cores import usable_cores
 
 __all__ = ["INTENSITY", "FileSurvey", "survey_files"]
@@ -93,7 +93,7 @@ def survey_files(paths: Sequence[Path], progress: bool = True) -> list[FileSurve
     GammaLearnError
         If a file cannot be used to learn from.
     """
-    answers = expendable(_survey, paths, usable_cores())
+    answers = isolated(_survey, paths, usable_cores())
     surveys = []
     hidden = not progress or len(paths) == 1
     for answer in tqdm(answers, "Looking into files", len(paths), unit="file", disable=hidden):

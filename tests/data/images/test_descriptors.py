@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gammalearn.camera import CameraType
-from gammalearn.data import Turn, columns_of
+from gammalearn.data import Rotation, columns_of
 from gammalearn.data.images.descriptors import (
     ALL_DESCRIPTORS,
     SCALARS,
@@ -240,7 +240,7 @@ def test_they_turn_as_the_image_does(x, y, angle, length, asymmetry, slope, turn
         if name == "axis" and found @ place < 0:
             found = -found  # either end of it
         np.testing.assert_allclose(found, place, atol=2e-4, err_msg=name)
-    by_turn = Turn(torch.tensor([turn]))(torch.from_numpy(vectors))
+    by_turn = Rotation(torch.tensor([turn]))(torch.from_numpy(vectors))
     np.testing.assert_allclose(by_turn[0], expected, atol=1e-5)
 
 

@@ -17,7 +17,7 @@ from .. import errors
 from ..errors import SettingsError
 from ..machine.cores import check_workers
 from ..machine.memory import keep_freed_memory
-from .callbacks.saving import WholeFiles
+from .callbacks.checkpointing import WholeFiles
 
 __all__ = [
     "check_machine",

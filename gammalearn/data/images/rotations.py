@@ -1,7 +1,7 @@
-"""Turns: each event as it would look with everything turned about the axis of the telescopes.
+"""Rotations: each event as it would look with everything rotated about the axis of the telescopes.
 
 Images turn exactly, by permutation of pixels, and telescopes, direction and impact turn with them.
-What does not turn is the zenith and the magnetic field, so that a turned event is a little less
+What does not turn is the zenith and the magnetic field, so that a rotated event is a little less
 true than the event that was simulated, the more so the lower the array points. Mirrors are left
 out: the cameras of one event need not be mirrored at one line.
 """
@@ -16,14 +16,14 @@ from torch import Tensor, nn
 from ...camera import CameraType
 from ..loading.batch import Batch
 
-__all__ = ["EventTurns", "Turn"]
+__all__ = ["EventRotations", "Rotation"]
 
-#: Angles (deg) that events are turned by where there are no pixels to be kept in place.
+#: Angles (deg) that events are rotated by where there are no pixels to be kept in place.
 FREE_ANGLES = tuple(range(0, 360, 5))
 
 
 @dataclass
-class Turn:
+class Rotation:
     """Turns of events about their pointing, counterclockwise in the camera frame.
 
     Attributes
@@ -34,9 +34,9 @@ class Turn:
 
     angle: Tensor
 
-    def of(self, event: Tensor) -> "Turn":
+    def of(self, event: Tensor) -> "Rotation":
         """The turns of the events with these rows."""
-        return Turn(self.angle[event])
+        return Rotation(self.angle[event])
 
     def __call__(self, vector: Tensor) -> Tensor:
         """Turn vectors along fov_lon and fov_lat: in the sky, or in the plane of the ground.
@@ -51,11 +51,11 @@ class Turn:
         cos, sin = (part.to(vector.dtype) for part in (angle.cos(), angle.sin()))
         # fov_lat is along the camera frame's x, fov_lon along its y.
         lon, lat = vector[..., 0], vector[..., 1]
-        turned = torch.stack([cos * lon + sin * lat, cos * lat - sin * lon], dim=-1)
-        return torch.cat([turned, vector[..., 2:]], dim=-1)
+        rotated = torch.stack([cos * lon + sin * lat, cos * lat - sin * lon], dim=-1)
+        return torch.cat([rotated, vector[..., 2:]], dim=-1)
 
 
-class EventTurns(nn.Module):
+class EventRotations(nn.Module):
     """Turns each event of a batch by a random angle that all its cameras allow.
 
     Parameters
@@ -84,7 +84,7 @@ class EventTurns(nn.Module):
         self.tables = {camera.name: n for n, camera in enumerate(cameras)}
         for n, pixels in enumerate(turns):
             table = torch.from_numpy(np.stack([pixels[angle] for angle in angles]))
-            # A pixel outside the turned camera takes the value behind the last, no light.
+            # A pixel outside the rotated camera takes the value behind the last, no light.
             table = torch.where(table < 0, table.shape[1], table)
             self.register_buffer(f"table_{n}", table, persistent=False)
 
@@ -98,9 +98,9 @@ class EventTurns(nn.Module):
             Know how their targets turn.
         """
         number = torch.randint(len(self.angles), (batch.n_events,), device=batch.index.device)
-        return self.turned(batch, number, tasks)
+        return self.rotated(batch, number, tasks)
 
-    def turned(self, batch: Batch, number: Tensor, tasks) -> Batch:
+    def rotated(self, batch: Batch, number: Tensor, tasks) -> Batch:
         """Turn each event by the angle of some number.
 
         Parameters
@@ -110,21 +110,23 @@ class EventTurns(nn.Module):
             Of ``angles``.
         tasks : mapping of str to gammalearn.tasks.Task
         """
-        turn = Turn(self.angles[number])
+        turn = Rotation(self.angles[number])
         images = {}
         for name, camera in batch.images.items():
             mine = turn.of(camera.event)
             images[name] = replace(
                 camera,
-                pixels=self._turned_pixels(name, camera.pixels, number[camera.event]),
+                pixels=self._rotated_pixels(name, camera.pixels, number[camera.event]),
                 position=mine(camera.position),
                 pointing=mine(camera.pointing),
                 vectors=None if camera.vectors is None else mine(camera.vectors),
             )
-        targets = {name: tasks[name].turned(target, turn) for name, target in batch.targets.items()}
+        targets = {
+            name: tasks[name].rotated(target, turn) for name, target in batch.targets.items()
+        }
         return replace(batch, images=images, targets=targets)
 
-    def _turned_pixels(self, camera: str, pixels: Tensor, number: Tensor) -> Tensor:
+    def _rotated_pixels(self, camera: str, pixels: Tensor, number: Tensor) -> Tensor:
         if not self.with_pixels:
             return pixels
         place = getattr(self, f"table_{self.tables[camera]}")[number]

@@ -14,14 +14,14 @@ from .events.reading import TELESCOPE, read_events
 from .statistics.matching import IMAGE, number_alike, rows_in_common
 
 __all__ = [
-    "Contender",
-    "Source",
+    "Reconstruction",
+    "GivenReconstruction",
     "check_number",
     "in_common",
     "limited",
     "line_up",
-    "read_source",
-    "read_sources",
+    "read_reconstruction",
+    "read_reconstructions",
     "source_of",
 ]
 
@@ -30,7 +30,7 @@ MEAN, EACH = "mean of telescopes", "each image"
 
 
 @dataclass
-class Source:
+class GivenReconstruction:
     """One of the things to compare, as it was given."""
 
     word: str
@@ -45,7 +45,7 @@ class Source:
 
 
 @dataclass
-class Contender:
+class Reconstruction:
     """Results under one label, of one run or of several that differ in their seed."""
 
     label: str
@@ -53,20 +53,20 @@ class Contender:
     """Whether each row is an image, not an event."""
 
     runs: list[QTable] = field(default_factory=list)
-    """With ``event`` (and ``image``) numbers that are the same for all contenders."""
+    """With ``event`` (and ``image``) numbers that are the same for all reconstructions."""
 
     def has(self, quantity: str) -> bool:
         """Whether all runs have the quantity."""
         return all(quantity in run.meta["algorithms"] for run in self.runs)
 
 
-def read_sources(
+def read_reconstructions(
     words: Sequence[str],
     labels: Sequence[str] | None = None,
     algorithm: str | None = None,
     weights: str = "none",
     skip: bool = False,
-) -> list[Source]:
+) -> list[GivenReconstruction]:
     """Read what the words of a command line stand for.
 
     Parameters
@@ -99,7 +99,7 @@ def read_sources(
         )
     labels = labels or _default_labels(words, [_find(word) for word in words])
     return [
-        read_source(word, label, algorithm, weights, skip)
+        read_reconstruction(word, label, algorithm, weights, skip)
         for word, label in zip(words, labels, strict=True)
     ]
 
@@ -118,14 +118,14 @@ def check_number(sets: Sized) -> None:
         )
 
 
-def read_source(
+def read_reconstruction(
     word: str,
     label: str,
     algorithm: str | None = None,
     weights: str = "none",
     skip: bool = False,
-) -> Source:
-    """Read what one word stands for, see `read_sources`."""
+) -> GivenReconstruction:
+    """Read what one word stands for, see `read_reconstructions`."""
     _, paths, own = _find(word)
     events = read_events(paths, own or algorithm, WEIGHTS[weights], skip=skip)
     return source_of(events, word, label, own or algorithm, weights)
@@ -133,7 +133,7 @@ def read_source(
 
 def source_of(
     events: QTable, word: str, label: str, algorithm: str | None = None, weights: str = "none"
-) -> Source:
+) -> GivenReconstruction:
     """The source that events are, with means where they are results of single telescopes.
 
     Parameters
@@ -150,7 +150,7 @@ def source_of(
     paths, images = [Path(path) for path in events.meta["paths"]], None
     if events.meta["level"] == TELESCOPE:
         events, images = combine_telescopes(events, weights), events
-    return Source(word, label, paths, algorithm, events, images)
+    return GivenReconstruction(word, label, paths, algorithm, events, images)
 
 
 def _find(word: str) -> tuple[str, list[Path], str | None]:
@@ -189,8 +189,8 @@ def _default_labels(words: Sequence[str], found) -> list[str]:
     return list(words)
 
 
-def line_up(sources: Sequence[Source]) -> list[Contender]:
-    """The contenders, in the order of the sources, the images of a label after its events.
+def line_up(sources: Sequence[GivenReconstruction]) -> list[Reconstruction]:
+    """The reconstructions, in the order of the sources, the images of a label after its events.
 
     Raises
     ------
@@ -218,7 +218,7 @@ def line_up(sources: Sequence[Source]) -> list[Contender]:
         for source, mine, image in zip(with_images, numbers[len(tables) :], of_images, strict=True):
             source.images["event"], source.images["image"] = mine, image
 
-    contenders: dict[str, Contender] = {}
+    reconstructions: dict[str, Reconstruction] = {}
     labels = list(dict.fromkeys(source.label for source in sources))
     for source in sorted(sources, key=lambda source: labels.index(source.label)):
         kinds = {source.label: source.events}
@@ -226,35 +226,39 @@ def line_up(sources: Sequence[Source]) -> list[Contender]:
             kinds = {f"{source.label}, {MEAN}": source.events}
             kinds[f"{source.label}, {EACH}"] = source.images
         for label, table in kinds.items():
-            contender = contenders.setdefault(label, Contender(label, table is source.images))
-            contender.runs.append(table)
-    return list(contenders.values())
+            reconstruction = reconstructions.setdefault(
+                label, Reconstruction(label, table is source.images)
+            )
+            reconstruction.runs.append(table)
+    return list(reconstructions.values())
 
 
-def limited(contenders: Sequence[Contender], events: np.ndarray) -> list[Contender]:
-    """The contenders with some events alone.
+def limited(reconstructions: Sequence[Reconstruction], events: np.ndarray) -> list[Reconstruction]:
+    """The reconstructions with some events alone.
 
     Parameters
     ----------
-    contenders : sequence of Contender
+    reconstructions : sequence of Reconstruction
     events : numpy.ndarray of int
         Numbers of the events, as in their column ``event``.
     """
     return [
-        replace(contender, runs=[run[np.isin(run["event"], events)] for run in contender.runs])
-        for contender in contenders
+        replace(
+            reconstruction, runs=[run[np.isin(run["event"], events)] for run in reconstruction.runs]
+        )
+        for reconstruction in reconstructions
     ]
 
 
-def in_common(contenders: Sequence[Contender], quantity: str) -> list[list[QTable]]:
-    """The runs of each contender with identical events alone.
+def in_common(reconstructions: Sequence[Reconstruction], quantity: str) -> list[list[QTable]]:
+    """The runs of each reconstruction with identical events alone.
 
-    An event is kept if all contenders reconstructed the quantity, an image if its event is and
-    all contenders that go by images have it.
+    An event is kept if all reconstructions reconstructed the quantity, an image if its event is and
+    all reconstructions that go by images have it.
 
     Parameters
     ----------
-    contenders : sequence of Contender
+    reconstructions : sequence of Reconstruction
         With the quantity; at least one that goes by events.
     quantity : str
 
@@ -265,10 +269,10 @@ def in_common(contenders: Sequence[Contender], quantity: str) -> list[list[QTabl
         ``shower`` has the same numbers in all.
     """
     valid = [
-        [run[np.asarray(run[f"{quantity}_is_valid"])] for run in contender.runs]
-        for contender in contenders
+        [run[np.asarray(run[f"{quantity}_is_valid"])] for run in reconstruction.runs]
+        for reconstruction in reconstructions
     ]
-    of_images = [contender.of_images for contender in contenders]
+    of_images = [reconstruction.of_images for reconstruction in reconstructions]
     events = _align([runs for runs, images in zip(valid, of_images, strict=True) if not images])
     # Numbers of events grow along tables in common.
     number = np.asarray(events[0][0]["event"])
@@ -288,9 +292,9 @@ def in_common(contenders: Sequence[Contender], quantity: str) -> list[list[QTabl
     return common
 
 
-def _align(contenders: Sequence[Sequence[QTable]], key: str = "event") -> list[list[QTable]]:
+def _align(reconstructions: Sequence[Sequence[QTable]], key: str = "event") -> list[list[QTable]]:
     """The rows that all tables have, in the same order."""
-    if not contenders:
+    if not reconstructions:
         return []
-    rows = iter(rows_in_common([np.asarray(run[key]) for runs in contenders for run in runs]))
-    return [[run[next(rows)] for run in runs] for runs in contenders]
+    rows = iter(rows_in_common([np.asarray(run[key]) for runs in reconstructions for run in runs]))
+    return [[run[next(rows)] for run in runs] for runs in reconstructions]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gammalearn.data.loading.order import EventOrder
+from gammalearn.data.loading.sampler import EventOrder
 
 
 def order(multiplicity, file=None, telescopes=4, batch_size=4, **options):

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gammalearn.camera import CameraType, PixelGrid
+from gammalearn.nn.image_head import N_SKY, ImageHead, Keypoints, SkyEstimate
 from gammalearn.nn.means import place_and_log_sigma, weighted_sky_mean
-from gammalearn.nn.readout import N_SKY, Keypoints, Readout, SkyEstimate
 
 SKY = np.array([[0.02, -0.09], [0.1, 0.01], [-0.4, 0.3]])
 
@@ -57,7 +57,7 @@ def test_moments_are_precise_where_the_network_is_not():
     """A narrow image off axis, whose variances are small differences of squares."""
     torch.manual_seed(0)
     camera = hexagon()
-    layer = Readout(2, camera.grid, 8, n_keypoints=1, sky=SKY)
+    layer = ImageHead(2, camera.grid, 8, n_keypoints=1, sky=SKY)
     seen = {}
     layer.keypoints.register_forward_hook(lambda *parts: seen.update(keypoints=parts[-1]))
     with torch.no_grad():
@@ -177,7 +177,7 @@ def test_uncertainty_in_the_sky_is_the_mean_of_the_variances(seed, along, across
 )
 def test_an_estimate_needs_keypoints_and_the_sky(n_keypoints, sky, n_numbers):
     grid = PixelGrid([[0, 1, -1], [2, 3, 4], [-1, 5, 6]])
-    readout = Readout(2, grid, 8, n_keypoints, sky)
+    readout = ImageHead(2, grid, 8, n_keypoints, sky)
     assert readout(torch.randn(4, 2, 7)).shape == (4, n_numbers)
 
 

@@ -1,4 +1,4 @@
-"""Readout: from the last feature map to numbers that describe an image."""
+"""Image head: from the last feature map to numbers that describe an image."""
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from ..camera import PixelGrid
 from .attention import PointwiseConv
 from .layout import CellsToPixels
 
-__all__ = ["N_SKY", "Keypoints", "Readout", "SkyEstimate", "pixel_positions", "pooled_sky"]
+__all__ = ["N_SKY", "Keypoints", "ImageHead", "SkyEstimate", "pixel_positions", "pooled_sky"]
 
 #: Numbers of an image's estimate of the direction: the place in the sky (fov_lon, fov_lat) in deg
 #: and the precision matrix (lon lon, lon lat, lat lat).
@@ -122,7 +122,7 @@ def pixel_positions(grid: PixelGrid, sky: np.ndarray | None = None) -> np.ndarra
     return np.column_stack([z.real, z.imag])
 
 
-class Readout(nn.Module):
+class ImageHead(nn.Module):
     """The flattened feature map and its keypoints, weighed to an embedding.
 
     Parameters

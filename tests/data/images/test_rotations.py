@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gammalearn.camera import CameraType, from_plane, plane_axes
-from gammalearn.data import Batch, CameraImages, EventTurns, Turn
+from gammalearn.data import Batch, CameraImages, EventRotations, Rotation
 from gammalearn.settings import TaskSettings
 from gammalearn.tasks import build_tasks
 
@@ -18,15 +18,15 @@ FOCAL_LENGTH = 28.0
 
 
 def turn_of(angle):
-    return Turn(torch.tensor([float(angle)]))
+    return Rotation(torch.tensor([float(angle)]))
 
 
-def turned_vector(vector, angle):
+def rotated_vector(vector, angle):
     return turn_of(angle)(torch.from_numpy(np.array(vector, dtype=float))[None])[0].numpy()
 
 
-def turned(xy, angle):
-    """Positions in the camera turned counterclockwise."""
+def rotated(xy, angle):
+    """Positions in the camera rotated counterclockwise."""
     return xy * np.exp(1j * np.deg2rad(angle))
 
 
@@ -62,9 +62,9 @@ metres = st.floats(-150, 150)
 @given(directions, angles, st.complex_numbers(max_magnitude=0.5))
 def test_offsets_in_the_sky_turn_as_places_in_the_camera(direction, angle, xy):
     pointing = pointing_at(*direction)
-    there = turned_vector(sky_of(xy, pointing), angle)
+    there = rotated_vector(sky_of(xy, pointing), angle)
     # ctapipe's frame takes places in the camera for angles of longitude and latitude, all but flat.
-    np.testing.assert_allclose(there, sky_of(turned(xy, angle), pointing), atol=1e-9)
+    np.testing.assert_allclose(there, sky_of(rotated(xy, angle), pointing), atol=1e-9)
 
 
 @settings(deadline=None, max_examples=40)
@@ -105,14 +105,14 @@ def test_a_turned_shower_is_seen_turned(direction, angle, offset, telescope, cor
     offset = np.array([offset.real, offset.imag])
     before, along = seen(offset, np.array(telescope), core)
     after, along_after = seen(
-        turned_vector(offset, angle), turned_vector(telescope, angle), turned_vector(core, angle)
+        rotated_vector(offset, angle), rotated_vector(telescope, angle), rotated_vector(core, angle)
     )
     # The core was brought from the plane to the ground along the pointing, not along the axis:
     # that is not the same where the ground is nearer after the turn. Beside it stays the sphere's
     # curvature over two or three degrees.
     off_axis = np.tan(np.deg2rad(np.hypot(*offset)))
     sliding = FOCAL_LENGTH * off_axis * abs(along_after - along) / (distance - 20)
-    assert abs(after - turned(before, angle)) < 1.05 * sliding + 2e-3 * abs(before) + 1e-9
+    assert abs(after - rotated(before, angle)) < 1.05 * sliding + 2e-3 * abs(before) + 1e-9
 
 
 @settings(deadline=None, max_examples=10)
@@ -130,7 +130,7 @@ def test_what_is_along_the_pointing_stays_and_six_turns_are_none(position):
 def test_each_event_turns_all_its_vectors_by_its_own_angle():
     """A quarter turn takes fov_lat, along x of the camera, to fov_lon, along y."""
     vectors = torch.tensor([[[0.0, 1.0], [2.0, 0.0]], [[0.0, 1.0], [2.0, 0.0]]])
-    after = Turn(torch.tensor([90.0, 180.0]))(vectors)
+    after = Rotation(torch.tensor([90.0, 180.0]))(vectors)
     expected = torch.tensor([[[1.0, 0.0], [0.0, -2.0]], [[0.0, -1.0], [-2.0, 0.0]]])
     torch.testing.assert_close(after, expected, rtol=0, atol=1e-6)
     assert after.dtype == torch.float32
@@ -170,7 +170,7 @@ def test_every_event_of_a_batch_turns_as_one():
     energy = torch.randn(40, 1)
     batch = Batch(images, torch.arange(40), {"direction": direction, "energy": energy})
 
-    turns = EventTurns(cameras)
+    turns = EventRotations(cameras)
     assert turns.angles.tolist() == [0, 60, 120, 180, 240, 300]
     after = turns(batch, tasks)
     assert torch.equal(after.targets["energy"], energy)
@@ -195,13 +195,13 @@ def test_every_event_of_a_batch_turns_as_one():
 def test_cameras_turn_by_angles_that_all_allow():
     row, col = np.mgrid[:4, :4].reshape(2, -1)
     square = CameraType("square", col - 1.5, 1.5 - row, "square", FOCAL_LENGTH)
-    assert EventTurns([square]).angles.tolist() == [0, 90, 180, 270]
-    assert EventTurns([square, hexagon()]).angles.tolist() == [0, 180]
+    assert EventRotations([square]).angles.tolist() == [0, 90, 180, 270]
+    assert EventRotations([square, hexagon()]).angles.tolist() == [0, 180]
 
 
 def test_without_pixels_the_angles_are_many():
     """There is nothing that has to come to lie on a lattice."""
-    turns = EventTurns([hexagon()], with_pixels=False)
+    turns = EventRotations([hexagon()], with_pixels=False)
     assert turns.angles.tolist() == list(range(0, 360, 5))
     tasks = build_tasks({"direction": TaskSettings()})
     along_lat = torch.tensor([[0.0, 1.0]])
@@ -214,7 +214,7 @@ def test_without_pixels_the_angles_are_many():
         vectors=along_lat[None],
     )
     batch = Batch({"hexagon": images}, torch.arange(1), {"direction": along_lat})
-    after = turns.turned(batch, torch.tensor([6]), tasks)  # 30 deg
+    after = turns.rotated(batch, torch.tensor([6]), tasks)  # 30 deg
     expected = torch.tensor([[0.5, np.sqrt(0.75)]], dtype=torch.float32)
     torch.testing.assert_close(after.targets["direction"], expected)
     torch.testing.assert_close(after.images["hexagon"].vectors[0], expected)
@@ -224,7 +224,7 @@ def test_without_pixels_the_angles_are_many():
 def test_impact_turns_with_the_telescopes():
     task = build_tasks({"impact": TaskSettings()})["impact"]
     torch.testing.assert_close(
-        task.turned(torch.tensor([[1.0, 0.0]], dtype=torch.float64), turn_of(120.0)),
+        task.rotated(torch.tensor([[1.0, 0.0]], dtype=torch.float64), turn_of(120.0)),
         torch.tensor([[-0.5, -np.sqrt(0.75)]], dtype=torch.float64),
         rtol=0,
         atol=1e-6,
@@ -232,4 +232,4 @@ def test_impact_turns_with_the_telescopes():
 
 
 def test_what_is_not_learnt_stays_so():
-    assert np.isnan(turned_vector([np.nan, np.nan], 60.0)).all()
+    assert np.isnan(rotated_vector([np.nan, np.nan], 60.0)).all()

@@ -89,6 +89,7 @@ setup(
         "indexedconv": ["IndexedConv>=1.3.2", "h5py>=3.11"],
         "onnx": ["onnx>=1.17", "onnxscript>=0.3"],
         "test": [
+            "axe-core-python>=0.1",  # rules for pages that all can read
             "gammapy>=2.0",
             "hypothesis>=6.100",
             "onnx>=1.17",

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 from html import unescape
+from importlib.resources import files
 
 import pytest
 from matplotlib.figure import Figure
@@ -56,6 +57,28 @@ addEventListener("load", () => {
 });
 </script>
 """
+
+
+#: Runs the rules of WCAG 2, levels A and AA, and leaves what breaks them.
+AUDIT = """
+<script>PROGRAM</script>
+<script>
+addEventListener("load", async () => {
+  document.querySelectorAll("details").forEach((d) => { d.open = true; });
+  const found = await axe.run({ runOnly: ["wcag2a", "wcag2aa"] });
+  const out = document.createElement("pre");
+  out.id = "found";
+  out.textContent = JSON.stringify({
+    broken: found.violations.map((v) => [v.id, v.nodes.map((n) => n.failureSummary + n.html)]),
+    passed: found.passes.map((v) => v.id),
+  });
+  document.body.replaceChildren(out);
+});
+</script></body>
+"""
+
+#: What a page says of a reader who likes it dark, and what all readers are.
+DARK, ANY = "(prefers-color-scheme: dark)", "(min-width: 1px)"
 
 
 def browse(*words):
@@ -134,6 +157,23 @@ def test_a_phone_needs_no_scrolling_to_the_side(found):
 
 def test_pictures_are_shown_and_described(found):
     assert found["images"] == [[True, "What it shows"]]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_can_be_read_by_all(page, scheme, tmp_path):
+    """Contrast, names of links and buttons, headings of tables: WCAG 2 AA, by axe-core."""
+    program = files("axe_core_python").joinpath("axe.min.js").read_text("utf-8")
+    source = page.read_text(encoding="utf-8")
+    assert DARK in source
+    if scheme == "dark":
+        source = source.replace(DARK, ANY)
+    audit = AUDIT.replace("PROGRAM", program)
+    copy = tmp_path / "audit.html"
+    copy.write_text(audit.join(source.rsplit("</body>", 1)), encoding="utf-8")
+    text = browse("--dump-dom", copy.as_uri())
+    found = json.loads(unescape(text.split('<pre id="found">')[1].split("</pre>")[0]))
+    assert found["broken"] == []
+    assert "color-contrast" in found["passed"]
 
 
 def test_it_prints(page, tmp_path):

@@ -3,10 +3,12 @@
     python benchmarks/busy.py -o DIR --file my.dl1.h5              # on a machine that is idle
     python benchmarks/busy.py -o DIR --file my.dl1.h5 --spins 0 10000
 
-Trainings are compared that differ in how their threads wait: as shipped, as OpenMP has it by
-itself, and on one thread alone; with --spins also others. Each is a process of its own, and trains
-the network of experiment_settings/lst_stereo.py as a run does, without validation. All are started
-first; then they take turns of some seconds, with no, one and two processes beside them that count.
+Trainings are compared that differ in their threads: as shipped (as many as other programs leave
+cores free, which sleep while they wait), as OpenMP has it by itself (as many as there are cores,
+which spin), and on one thread alone; with --spins also as many as cores with other spins. Each is a
+process of its own, and trains the network of experiment_settings/lst_stereo.py as a run does,
+without validation. All are started first; then they take turns of some seconds, with no, one and
+two processes beside them that count.
 A figure is the median of the turns, and ratios are of figures of one run. Prints them and writes
 DIR/busy.json.
 """
@@ -30,6 +32,9 @@ SPINS_OF_OPENMP = 300_000
 SHIPPED, BY_ITSELF, ONE_THREAD = "as shipped", "as OpenMP by itself", "one thread"
 
 BUSY = (0, 1, 2)
+
+#: A number that the user sets is kept: as many threads as cores, whatever runs beside.
+ALL_THREADS = {"OMP_NUM_THREADS": str(os.cpu_count())}
 
 
 def count_for_ever() -> None:
@@ -141,9 +146,9 @@ def main() -> None:
         parser.error("give --output and --file")
     variables = {
         SHIPPED: {},
-        BY_ITSELF: {"GOMP_SPINCOUNT": str(SPINS_OF_OPENMP)},
+        BY_ITSELF: {"GOMP_SPINCOUNT": str(SPINS_OF_OPENMP), **ALL_THREADS},
         ONE_THREAD: {"OMP_NUM_THREADS": "1"},
-        **{f"{n} spins": {"GOMP_SPINCOUNT": str(n)} for n in options.spins},
+        **{f"{n} spins": {"GOMP_SPINCOUNT": str(n), **ALL_THREADS} for n in options.spins},
     }
     with tempfile.TemporaryDirectory() as cache:
         os.environ["XDG_CACHE_HOME"] = cache

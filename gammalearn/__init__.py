@@ -5,7 +5,7 @@ What a notebook needs is here, and is imported when it is asked for: `load`, `re
 """
 
 from .lazy import lazily
-from .machine.idle_threads import wait_without_spinning
+from .machine.waiting_threads import wait_without_spinning
 
 __version__ = "1.0.0.dev0"
 

@@ -154,7 +154,9 @@ def imports(path, package):
         elif isinstance(node, ast.ImportFrom):
             base = list(parts[: len(parts) - node.level]) if node.level else []
             module = ".".join([*base, *([node.module] if node.module else [])])
-            yield module
+            # A folder is imported for what is in it.
+            if not package.parent.joinpath(*module.split(".")).is_dir():
+                yield module
             yield from (f"{module}.{name.name}" for name in node.names)
 
 

@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 from ..checkpoint.trained import TrainedNetwork
 from ..data import Batch, EventDataset, EventIndex, event_loader
 from ..machine.cores import usable_cores
+from ..machine.free_cores import ThreadsOnFreeCores
 from ..machine.memory import keep_freed_memory
 from ..nn import for_inference
 from ..settings import Experiment
@@ -75,10 +76,12 @@ def predict_outputs(
         desc=f"Reconstructing {_in_words(index.files)}",
         disable=not progress,
     )
-    with closing(dataset), bar:
+    threads = ThreadsOnFreeCores(torch.get_num_threads, torch.set_num_threads)
+    with closing(dataset), bar, closing(threads):
         for number, batch in enumerate(read_ahead(event_loader(dataset, batch_size, workers))):
             if number == max_batches:
                 break
+            threads()
             predicted = network(batch.to(device).images, batch.n_events)
             for name, output in predicted.items():
                 outputs[name][batch.index.numpy()] = output.float().cpu().numpy()

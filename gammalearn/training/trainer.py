@@ -1,4 +1,4 @@
-"""The machine: Lightning's trainer on the devices that the settings ask for."""
+"""The trainer: Lightning's on the devices that the settings ask for."""
 
 import logging
 import os
@@ -18,6 +18,7 @@ from ..errors import SettingsError
 from ..machine.cores import check_workers
 from ..machine.memory import keep_freed_memory
 from .callbacks.checkpointing import WholeFiles
+from .callbacks.threads import FreeCoresOnly
 
 __all__ = [
     "check_machine",
@@ -75,6 +76,7 @@ def make_trainer(settings, **options) -> lightning.Trainer:
                 "of this machine."
             )
         keep_freed_memory()
+        trainer.callbacks.append(FreeCoresOnly())
     return trainer
 
 

@@ -78,7 +78,7 @@ setup(
         "tables>=3.10",
         "tensorboard>=2.17",
         "torch>=2.6",  # before 2.6, loading with weights_only could still run code from the file
-        "torchmetrics>=1.4",
+        "torchmetrics>=1.7",
         "tqdm>=4.66",
         "traitlets>=5.14",
     ],

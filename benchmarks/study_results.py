@@ -19,7 +19,7 @@ from gammalearn.evaluation.quantities.impact import core_distance
 from gammalearn.evaluation.reconstructions import (
     EACH,
     MEAN,
-    Contender,
+    Reconstruction,
     in_common,
     limited,
     line_up,
@@ -163,13 +163,13 @@ def _count(events: QTable) -> dict[str, int]:
     return {"gammas": n_gammas, "protons": len(events) - n_gammas}
 
 
-def _place(contender: Contender) -> tuple[bool, int]:
+def _place(contender: Reconstruction) -> tuple[bool, int]:
     """Where a contender stands in all tables: single images come last."""
     place = ORDER.index(contender.label) if contender.label in ORDER else len(ORDER)
     return contender.of_images, place
 
 
-def _common(contenders: Sequence[Contender], quantity: str):
+def _common(contenders: Sequence[Reconstruction], quantity: str):
     """Labels and runs on identical events, of gammas where the quantity is theirs."""
     having = [contender for contender in contenders if contender.has(quantity)]
     if all(contender.of_images for contender in having):
@@ -181,7 +181,7 @@ def _common(contenders: Sequence[Contender], quantity: str):
 
 
 def figures_over(
-    contenders: Sequence[Contender],
+    contenders: Sequence[Reconstruction],
     references: Sequence[str],
     quantities: Sequence[str] = ("energy", "direction", "particle_type"),
 ) -> dict[str, dict[str, dict]]:
@@ -189,7 +189,7 @@ def figures_over(
 
     Parameters
     ----------
-    contenders : sequence of Contender
+    contenders : sequence of Reconstruction
     references : sequence of str
         Labels.
     quantities : sequence of str
@@ -227,13 +227,13 @@ def _figure(row) -> dict[str, float]:
     }
 
 
-def _events(contenders: Sequence[Contender]) -> QTable:
+def _events(contenders: Sequence[Reconstruction]) -> QTable:
     """The events that selections go by: those of the stereo network where it is there."""
     of_events = [contender for contender in contenders if not contender.of_images]
     return min(of_events, key=lambda contender: contender.label != STEREO).runs[0]
 
 
-def _near(contenders: Sequence[Contender], reach: float) -> np.ndarray:
+def _near(contenders: Sequence[Reconstruction], reach: float) -> np.ndarray:
     """Numbers of the events with cores within so many metres."""
     events = _events(contenders)
     # That of files that do not tell the core is NaN, and is as far as cores fall.
@@ -246,7 +246,7 @@ def _drawn(labels: Sequence[str]) -> list[str]:
     return [label for label in labels if label in ORDER] or list(labels[:1])
 
 
-def _by_energy(contenders: Sequence[Contender], cores: str, pictures: Pictures) -> dict:
+def _by_energy(contenders: Sequence[Reconstruction], cores: str, pictures: Pictures) -> dict:
     """Statistic → label → list of figures, one an energy; and their pictures."""
     found: dict = {}
     for quantity, drawn in BY_ENERGY.items():
@@ -282,7 +282,7 @@ def _centre(row) -> float:
     return float(f"{np.sqrt(low * high):.3g}")
 
 
-def _along(contenders: Sequence[Contender], pictures: Pictures) -> dict:
+def _along(contenders: Sequence[Reconstruction], pictures: Pictures) -> dict:
     """``multiplicity`` and ``offset``: bin → statistic → label → figures."""
     events = _events(contenders)
     number, multiplicity = np.asarray(events["event"]), np.asarray(events["multiplicity"])
@@ -339,7 +339,7 @@ def _draw_points(axes: Axes, points: Mapping[float, dict], style: str, color, la
     )
 
 
-def _draw_migrations(contenders: Sequence[Contender], pictures: Pictures) -> None:
+def _draw_migrations(contenders: Sequence[Reconstruction], pictures: Pictures) -> None:
     """Matrices of stereo and mono side by side, on the events that all contenders have."""
     by_label = {contender.label: contender for contender in contenders}
     for name, quantity in MAIN_QUANTITIES.items():
@@ -358,7 +358,7 @@ def _draw_migrations(contenders: Sequence[Contender], pictures: Pictures) -> Non
             pictures.save(result.figure, f"migration_{axis.name}")
 
 
-def _draw_roc_curves(contenders: Sequence[Contender], pictures: Pictures) -> None:
+def _draw_roc_curves(contenders: Sequence[Reconstruction], pictures: Pictures) -> None:
     labels, common = _common(contenders, "particle_type")
     if labels:
         shown = _drawn(labels)

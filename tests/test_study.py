@@ -8,7 +8,7 @@ import pytest
 from ctapipe.io import TableLoader
 
 from gammalearn.baseline import PARAMETERS
-from gammalearn.baseline.features import impact_distance
+from gammalearn.baseline.features import impact_of_images
 from gammalearn.camera import CameraType
 from gammalearn.checkpoint.trained import build_network
 from gammalearn.data import EventIndex
@@ -197,7 +197,7 @@ def test_the_true_geometry_is_that_of_the_shower(study, tmp_path):
     with TableLoader(path, dl1_images=False, true_parameters=False, simulated=True) as loader:
         truth = loader.read_telescope_events()
     rows = {tuple(row[name] for name in ("obs_id", "event_id", "tel_id")): row for row in truth}
-    distance = impact_distance(index.images, of_images)
+    distance = impact_of_images(index.images, of_images)
     assert len(distance) > 10
     for image, found in zip(index.images, distance, strict=True):
         event = index.events[image["event"]]

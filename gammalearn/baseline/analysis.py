@@ -22,7 +22,7 @@ from .features import (
     axes_towards,
     centroids,
     image_features,
-    impact_distance,
+    impact_of_images,
     source_features,
     stereo_features,
     weighted_mean,
@@ -199,7 +199,7 @@ class Baseline:
             **of_images,
             **source_features(images, first[event]),
             **{name: values[event] for name, values in of_events.items()},
-            "impact": impact_distance(images, geometry[event]),
+            "impact": impact_of_images(images, geometry[event]),
             "multiplicity": np.asarray(index.events["multiplicity"])[event],
         }
         axes = axes_towards(images, first[event])
@@ -209,7 +209,7 @@ class Baseline:
 
         geometry["alt"], geometry["az"] = (angle * u.deg for angle in to_altaz(direction))
         of_images |= source_features(images, direction[event])
-        of_images["impact"] = impact_distance(images, geometry[event])
+        of_images["impact"] = impact_of_images(images, geometry[event])
         of_images["spread"] = separation(of_each, direction[event])
         of_events["offset"] = separation(direction, frames(index.events)[:, 2])
         of_events["from_first"] = separation(direction, first)

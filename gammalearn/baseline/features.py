@@ -4,15 +4,16 @@ import astropy.units as u
 import numpy as np
 from astropy.table import QTable, Table
 
+from ..camera import impact_distance
 from ..data import EventIndex
 from .hillas_stereo import PARAMETERS as OF_GEOMETRY
-from .sky import frames, to_offset, vector_of
+from .sky import frames, to_offset
 
 __all__ = [
     "N_IMAGES",
     "PARAMETERS",
     "image_features",
-    "impact_distance",
+    "impact_of_images",
     "source_features",
     "stereo_features",
     "weighted_mean",
@@ -141,7 +142,7 @@ def stereo_features(
     return features
 
 
-def impact_distance(images: Table, geometry: QTable) -> np.ndarray:
+def impact_of_images(images: Table, geometry: QTable) -> np.ndarray:
     """Distance of telescopes from the axis of a shower, in m.
 
     Parameters
@@ -155,11 +156,10 @@ def impact_distance(images: Table, geometry: QTable) -> np.ndarray:
     -------
     ndarray, shape (n_images,)
     """
+    core = (geometry[f"core_{axis}"].to_value(u.m) for axis in "xy")
+    direction = (geometry[angle].to_value(u.deg) for angle in ("alt", "az"))
     telescope = np.column_stack([_column(images, name) for name in "xyz"])
-    telescope[:, 0] -= geometry["core_x"].to_value(u.m)
-    telescope[:, 1] -= geometry["core_y"].to_value(u.m)
-    axis = vector_of(geometry["alt"].to_value(u.deg), geometry["az"].to_value(u.deg))
-    return np.linalg.norm(np.cross(telescope, axis), axis=1)
+    return impact_distance(telescope, *core, *direction)
 
 
 def axes_towards(images: Table, source: np.ndarray) -> np.ndarray:

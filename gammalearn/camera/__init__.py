@@ -2,7 +2,7 @@
 
 from .grid import PixelGrid
 from .lattice import LatticeError
-from .plane import from_plane, plane_axes, to_plane
+from .plane import from_plane, impact_distance, plane_axes, to_plane
 from .symmetry import Symmetry
 from .type import CameraType
 
@@ -12,6 +12,7 @@ __all__ = [
     "PixelGrid",
     "Symmetry",
     "from_plane",
+    "impact_distance",
     "plane_axes",
     "to_plane",
 ]

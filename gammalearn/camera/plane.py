@@ -7,7 +7,7 @@ plane at q is seen by a telescope at p as an image that points along q − p.
 
 import numpy as np
 
-__all__ = ["from_plane", "plane_axes", "to_plane"]
+__all__ = ["from_plane", "impact_distance", "plane_axes", "to_plane"]
 
 
 def plane_axes(alt: np.ndarray, az: np.ndarray) -> np.ndarray:
@@ -69,3 +69,29 @@ def from_plane(place: np.ndarray, axes: np.ndarray, height: np.ndarray) -> np.nd
     across = np.einsum("nij,ni->nj", axes[:, :2], place)
     along = axes[:, 2]
     return across + along * ((height - across[:, 2]) / along[:, 2])[:, None]
+
+
+def impact_distance(
+    position: np.ndarray, core_x: np.ndarray, core_y: np.ndarray, alt: np.ndarray, az: np.ndarray
+) -> np.ndarray:
+    """Distance of telescopes from the axes of showers, one telescope for each shower.
+
+    As `ctapipe.coordinates.impact_distance`, which takes one shower and many telescopes.
+
+    Parameters
+    ----------
+    position : ndarray, shape (..., 3)
+        Of the telescopes, in the ground frame, in m.
+    core_x, core_y : ndarray, shape (...)
+        Where the axes meet the ground (z = 0), in m.
+    alt, az : ndarray, shape (...)
+        Altitude and azimuth that the showers come from, in deg.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        In m.
+    """
+    axis = plane_axes(alt, az)[..., 2, :]
+    core = np.stack(np.broadcast_arrays(core_x, core_y, 0.0), axis=-1)
+    return np.linalg.norm(np.cross(position - core, axis), axis=-1)

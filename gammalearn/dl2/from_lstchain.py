@@ -41,6 +41,7 @@ from ctapipe.io import DataLevel, HDF5TableWriter, metadata, read_table, write_t
 from ctapipe.io.datawriter import DATA_MODEL_VERSION
 
 from .. import __version__
+from ..camera import impact_distance
 from ..data.readers.lstchain_dl1 import IMAGES, PARAMETERS, SIMULATION, LstchainDL1Reader
 from ..data.readers.lstchain_parameters import CTAPIPE_PARAMETERS, ctapipe_names, focal_lengths
 from ..data.readers.reader import KEYS, TRUTH_UNITS, event_keys, match_rows
@@ -377,8 +378,11 @@ def _write_simulation(source: _Source, file: tables.File) -> None:
 
     for tel_id, rows in source.by_telescope():
         impact = source.keys(rows)
-        distance = _impact_distance(showers[source.event[rows]], source.subarray, tel_id)
-        impact["true_impact_distance"] = distance
+        seen = showers[source.event[rows]]
+        position = source.subarray.positions[tel_id].to_value(u.m)
+        core = (np.asarray(seen[f"true_core_{axis}"]) for axis in "xy")
+        direction = (seen[f"true_{angle}"].quantity.to_value(u.deg) for angle in ("alt", "az"))
+        impact["true_impact_distance"] = impact_distance(position, *core, *direction) * u.m
         impact["true_impact_distance_uncert"] = np.zeros(len(rows)) * u.m
         path = f"/simulation/event/telescope/impact/tel_{tel_id:03d}"
         _write(file, path, impact, TelescopeImpactParameterContainer, prefix="true_impact")
@@ -395,18 +399,6 @@ def _write_simulation(source: _Source, file: tables.File) -> None:
         for name, unit in (("bins_energy", u.TeV), ("bins_core_dist", u.m)):
             thrown[name].unit = thrown[name].unit or unit
         write_table(thrown, file, "/simulation/service/shower_distribution")
-
-
-def _impact_distance(showers: Table, subarray: SubarrayDescription, tel_id: int) -> u.Quantity:
-    """Distance of a telescope to the axes of showers, shape (n,)."""
-    alt, az = (showers[name].quantity.to_value(u.rad) for name in ("true_alt", "true_az"))
-    # x points to the north, y to the west, z up.
-    axis = np.stack([np.cos(alt) * np.cos(az), -np.cos(alt) * np.sin(az), np.sin(alt)], axis=1)
-    core = np.stack(
-        [np.asarray(showers["true_core_x"]), np.asarray(showers["true_core_y"]), 0 * alt], axis=1
-    )
-    place = subarray.positions[tel_id].to_value(u.m)
-    return np.linalg.norm(np.cross(place - core, axis), axis=1) * u.m
 
 
 def _write_metadata(source: _Source, file: tables.File, images: bool) -> None:

@@ -33,6 +33,7 @@ from ctapipe.containers import (
     TriggerContainer,
 )
 
+from ..camera import impact_distance
 from .atmosphere import LAYER_A, LAYER_B, LAYER_C, LAYER_HEIGHT, TOP
 from .block import EventBlock
 
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from ..settings import SimulationSettings
     from .instrument import Array
 
-__all__ = ["FIRST_SHOWER", "SimulatedRun", "impact_distance"]
+__all__ = ["FIRST_SHOWER", "SimulatedRun", "distance_of_telescopes"]
 
 #: Showers are numbered from 1, as CORSIKA does.
 FIRST_SHOWER = 1
@@ -204,7 +205,7 @@ class SimulatedRun:
 
     def _event(self, block, row, event) -> ArrayEventContainer:
         shower = block.showers[event["row"]]
-        distance = impact_distance(event, shower, self.array.positions)
+        distance = distance_of_telescopes(event, shower, self.array.positions)
         time = self.event_time(event["event_id"])
         result = ArrayEventContainer(
             index=EventIndexContainer(obs_id=self.obs_id, event_id=event["event_id"]),
@@ -257,7 +258,7 @@ def _images_of(block: EventBlock, row: int):
     return sorted(found, key=lambda image: image[0])
 
 
-def impact_distance(event, shower, positions) -> np.ndarray:
+def distance_of_telescopes(event, shower, positions) -> np.ndarray:
     """How far (m) telescopes are from the axis of a shower.
 
     Parameters
@@ -271,7 +272,5 @@ def impact_distance(event, shower, positions) -> np.ndarray:
     -------
     ndarray, shape (...)
     """
-    alt, az = shower["alt"], shower["az"]
-    axis = np.stack([np.cos(alt) * np.cos(az), -np.cos(alt) * np.sin(az), np.sin(alt)], axis=-1)
-    core = np.stack([event["core_x"], event["core_y"], np.zeros_like(event["core_x"])], axis=-1)
-    return np.linalg.norm(np.cross(positions - core, axis), axis=-1)
+    alt, az = np.rad2deg(shower["alt"]), np.rad2deg(shower["az"])
+    return impact_distance(positions, event["core_x"], event["core_y"], alt, az)

@@ -25,7 +25,7 @@ from ..io.plain_path import with_plain_paths
 from .block import DIGIT, EVENT, SHOWER, EventBlock, TelescopeImages
 from .image_parameters import PARAMETERS, UNITS, ImageParameters, image_processor
 from .record import write_record
-from .run import SimulatedRun, impact_distance
+from .run import SimulatedRun, distance_of_telescopes
 
 __all__ = ["DL1Writer", "DescribedBlock"]
 
@@ -187,6 +187,7 @@ class DL1Writer:
         events = block.events[images.event[rows]]
         showers = block.showers[events["row"]]
         position = self._run.array.positions[self._run.subarray.tel_index_array[tel_id]]
+        distance = distance_of_telescopes(events, showers, position)
         true_image = images.true_image[rows]
 
         columns = {
@@ -196,7 +197,7 @@ class DL1Writer:
                 "image_mask": parameters.image_mask[rows],
             },
             TRUE_IMAGES: {"true_image": true_image, "true_image_sum": true_image.sum(axis=1)},
-            IMPACT: {"true_impact_distance": impact_distance(events, showers, position) * u.m},
+            IMPACT: {"true_impact_distance": distance * u.m},
             IMAGE_PARAMETERS: _columns(parameters.parameters[rows]),
             TRUE_PARAMETERS: _columns(parameters.true_parameters[rows], true=True),
         }

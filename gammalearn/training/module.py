@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import lightning
 import torch
 from torch import Tensor, nn
-from torchmetrics import Metric
+from torchmetrics import MeanMetric, Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from ..checkpoint.trained import KEY
@@ -104,24 +104,6 @@ class _SeenEvents(Metric):
         return self.task.metrics(dim_zero_cat(self.output), dim_zero_cat(self.target))
 
 
-class _EpochMean(Metric):
-    """Mean over an epoch's events, of all processes."""
-
-    full_state_update = False
-
-    def __init__(self):
-        super().__init__()
-        self.add_state("total", default=torch.tensor(0.0), dist_reduce_fx="sum")
-        self.add_state("weight", default=torch.tensor(0.0), dist_reduce_fx="sum")
-
-    def update(self, value: Tensor, weight: Tensor) -> None:
-        self.total += value * weight
-        self.weight += weight
-
-    def compute(self) -> Tensor:
-        return self.total / self.weight
-
-
 class ReconstructionModule(lightning.LightningModule):
     """Trains a network on the tasks.
 
@@ -168,7 +150,7 @@ class ReconstructionModule(lightning.LightningModule):
         # and round the number of events of several processes.
         self.means = nn.ModuleDict(
             {
-                f"{stage}/{name}": _EpochMean()
+                f"{stage}/{name}": MeanMetric(nan_strategy="disable")
                 for stage in ("train", "validation")
                 for name in ("loss", *tasks)
             }
@@ -407,7 +389,7 @@ class ReconstructionModule(lightning.LightningModule):
         """Total and weight of each mean over the epoch, of all processes."""
         return {
             name: self.trainer.strategy.reduce(
-                torch.stack([mean.total, mean.weight]), reduce_op="sum"
+                torch.stack([mean.mean_value, mean.weight]), reduce_op="sum"
             ).tolist()
             for name, mean in self.means.items()
         }
@@ -429,5 +411,5 @@ class ReconstructionModule(lightning.LightningModule):
         # They are of all processes.
         if self.trainer.is_global_zero:
             for name, (total, weight) in ours["epoch_sums"].items():
-                self.means[name].total = torch.tensor(total)
+                self.means[name].mean_value = torch.tensor(total)
                 self.means[name].weight = torch.tensor(weight)

@@ -12,7 +12,7 @@ from gammalearn.baseline.features import (
     PARAMETERS,
     axes_towards,
     image_features,
-    impact_distance,
+    impact_of_images,
     source_features,
     stereo_features,
     weighted_mean,
@@ -51,7 +51,7 @@ def test_impact_distance_is_that_of_ctapipe():
         | {"core_x": [30, -200] * u.m, "core_y": [-50, 120] * u.m}
     )
     images = images_of(2, x=[100.0, -80.0], y=[20.0, 70.0], z=[5.0, -12.0])
-    for row, found in enumerate(impact_distance(images, geometry)):
+    for row, found in enumerate(impact_of_images(images, geometry)):
         axis = altaz_to_righthanded_cartesian(geometry["alt"][row], geometry["az"][row])
         core = np.array([geometry["core_x"][row].value, geometry["core_y"][row].value, 0])
         telescope = np.array([[images[name][row] for name in "xyz"]])

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from astropy.coordinates import AltAz, CartesianRepresentation, SkyCoord
 from ctapipe.coordinates import GroundFrame, TelescopeFrame, TiltedGroundFrame
+from ctapipe.coordinates import impact_distance as ctapipes_impact_distance
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from gammalearn.camera import from_plane, plane_axes, to_plane
+from gammalearn.camera import from_plane, impact_distance, plane_axes, to_plane
 
 altitudes, azimuths = st.floats(20, 90), st.floats(0, 360)
 metres = st.floats(-300, 300)
@@ -131,3 +132,16 @@ def test_the_image_of_a_shower_from_the_pointing_extends_along_the_way_to_it(
         cosine = image @ way / np.hypot(*image) / np.hypot(*way)
         assert cosine > np.cos(np.deg2rad(0.3))
     assert np.hypot(*low) > 1.5 * np.hypot(*high)
+
+
+@given(st.lists(st.tuples(*[metres] * 5, altitudes, azimuths), min_size=1, max_size=5))
+def test_impact_distances_are_those_of_ctapipe(rows):
+    """Of many showers at once, ctapipe's of each."""
+    x, y, z, core_x, core_y, alt, az = np.array(rows).T
+    position = np.column_stack([x, y, z])
+    found = impact_distance(position, core_x, core_y, alt, az)
+    for number, at in enumerate(position):
+        core = np.array([core_x[number], core_y[number], 0.0])
+        axis = to_ground(pointing_at(alt[number], az[number]))
+        (expected,) = ctapipes_impact_distance(core, axis, at[np.newaxis])
+        assert found[number] == pytest.approx(expected, abs=1e-9)

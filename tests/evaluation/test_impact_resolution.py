@@ -10,8 +10,8 @@ from astropy.table import QTable
 from gammalearn.evaluation import evaluate, read_events
 from gammalearn.evaluation.quantities.impact import (
     Impact,
+    core_error,
     draw_impact_resolution,
-    impact_distance,
     impact_resolution,
 )
 from gammalearn.settings import EvaluationSettings
@@ -40,7 +40,7 @@ def test_the_distance_is_that_on_the_ground():
     far = QTable(
         dict(zip(names, ([0], [10], [0.03], [50]), strict=True)), units=["m", "m", "km", "m"]
     )
-    assert impact_distance(far)[0] == 50 * u.m
+    assert core_error(far)[0] == 50 * u.m
 
 
 def test_a_gaussian_error_has_the_radius_of_rayleigh(events):

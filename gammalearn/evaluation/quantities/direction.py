@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 import astropy.units as u
 import numpy as np
-from astropy.coordinates import AltAz, angular_separation
+from astropy.coordinates import AltAz
 from astropy.table import QTable
 from ctapipe.coordinates import TelescopeFrame
 from matplotlib.figure import Figure
 from pyirf.benchmarks import angular_resolution as pyirf_angular_resolution
 from pyirf.benchmarks.angular_resolution import ONE_SIGMA_QUANTILE
+from pyirf.utils import calculate_source_fov_offset, calculate_theta
 
 from ...io.particles import plural
 from ...plotting.style import (
@@ -237,9 +238,7 @@ def pointing_offset(events: QTable, which: str = "true") -> u.Quantity:
     offset : astropy.units.Quantity
         Shape (n_events,), deg; NaN where the pointing is not known.
     """
-    return angular_separation(
-        events[f"{which}_az"], events[f"{which}_alt"], events["pointing_az"], events["pointing_alt"]
-    ).to(u.deg)
+    return calculate_source_fov_offset(events, prefix=which)
 
 
 def separation_angle(events: QTable) -> u.Quantity:
@@ -255,9 +254,7 @@ def separation_angle(events: QTable) -> u.Quantity:
     theta : astropy.units.Quantity
         Shape (n_events,), deg.
     """
-    return angular_separation(
-        events["true_az"], events["true_alt"], events["reco_az"], events["reco_alt"]
-    ).to(u.deg)
+    return calculate_theta(events, events["true_az"], events["true_alt"])
 
 
 def angular_resolution(events: QTable, energy_bins: u.Quantity) -> QTable:

@@ -31,7 +31,7 @@ __all__ = [
     "Impact",
     "core_distance",
     "draw_impact_resolution",
-    "impact_distance",
+    "core_error",
     "impact_resolution",
 ]
 
@@ -53,7 +53,7 @@ class Impact(Quantity):
 
     def error(self, events: QTable) -> np.ndarray:
         """Distance on the ground (m), shape (n_events,)."""
-        return impact_distance(events).to_value(u.m)
+        return core_error(events).to_value(u.m)
 
     def measure(self, events: QTable) -> dict[str, float]:
         (distance,) = containment(self.error(events), [ONE_SIGMA_QUANTILE])
@@ -114,7 +114,7 @@ def core_distance(events: QTable) -> u.Quantity:
     return np.hypot(events["true_core_x"], events["true_core_y"]).to(u.m)
 
 
-def impact_distance(events: QTable) -> u.Quantity:
+def core_error(events: QTable) -> u.Quantity:
     """Distance on the ground between true and reconstructed impact point.
 
     Parameters

@@ -6,6 +6,10 @@ import os
 from functools import cache
 from pathlib import Path
 
+# Before torch is imported. Else their number follows what other programs leave free, and sums of
+# a resumed training are rounded otherwise than before.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 from ctapipe.io import TableLoader
 from hypothesis import settings

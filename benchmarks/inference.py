@@ -113,7 +113,6 @@ def measure(grouping: str, paths: list[Path], folder: Path, network: str) -> dic
     """Events/s, shares of the time and peak memory of one call of ``predict``."""
     watch = Stopwatch()
     watch.follow(experiments, "index_inputs", "index")
-    watch.follow(writer, "origin", "write")
     watch.follow(writer, "read_isolated", "write")
     watch.follow(experiments, "predict_outputs", "wait")
     watch.follow(CtapipeDL1Reader, "pixels", "read")

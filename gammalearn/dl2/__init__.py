@@ -1,6 +1,5 @@
 """Reconstructed events: prediction and the DL2 files they go to."""
 
-from .origin import origin, read_origin
 from .prediction import predict_outputs, reconstruct_events
 from .writer import check_ids, check_input, decode_outputs, dl2_file, dl2_name, write_dl2
 
@@ -10,9 +9,7 @@ __all__ = [
     "decode_outputs",
     "dl2_file",
     "dl2_name",
-    "origin",
     "predict_outputs",
-    "read_origin",
     "reconstruct_events",
     "write_dl2",
 ]

@@ -25,12 +25,12 @@ from ..data.readers.reader import event_keys, match_rows
 from ..errors import InputFileError
 from ..io.files import open_hdf5, reading
 from ..io.isolated import isolated, read_isolated
+from ..io.origin import Origin
 from ..io.plain_path import with_plain_paths
 from ..io.writing import whole_file
 from ..tasks import Task
 from . import from_lstchain, lstchain
 from .containers import CONTAINERS, EVENT_CONTAINERS
-from .origin import ORIGIN, origin
 
 __all__ = ["check_ids", "check_input", "decode_outputs", "dl2_file", "dl2_name", "write_dl2"]
 
@@ -116,7 +116,7 @@ def write_dl2(
 
 @contextmanager
 def dl2_file(
-    index: EventIndex, path: Path, experiment, checkpoint: str | None = None
+    index: EventIndex, path: Path, experiment, origin: Origin | None = None
 ) -> Iterator[Callable[[Mapping[str, Mapping]], None]]:
     """A DL2 file in the making; it appears under its name when it is complete.
 
@@ -127,9 +127,9 @@ def dl2_file(
     path : Path
     experiment : gammalearn.settings.Experiment
         Its grouping says at which level the events stand, telescope (mono) or subarray.
-    checkpoint : str, optional
-        Digest of the checkpoint that all outputs are of. Without it the file names no origin, and
-        no rerun takes it for done.
+    origin : Origin, optional
+        What the file is made from. Without it the file tells no origin, and a repeated prediction
+        does not keep it.
 
     Yields
     ------
@@ -153,8 +153,7 @@ def dl2_file(
             (error,) = copying
             if error is not None:
                 raise error
-            made_from = origin(source, checkpoint, output.dl2_format) if checkpoint else None
-            add = partial(_add_dl2, part, index, columns, experiment, made_from)
+            add = partial(_add_dl2, part, index, columns, experiment, origin)
             read_isolated(add, source)
             # HDF5 does not tell that a disk was full at the very end; it opens no file that is cut.
             tables.open_file(part).close()
@@ -211,7 +210,7 @@ def _link_truth(dl1_path: Path, part: Path) -> None:
 
 
 def _add_dl2(
-    part: Path, index, decoded: Mapping, experiment, made_from: str | None, source: Path
+    part: Path, index, decoded: Mapping, experiment, origin: Origin | None, source: Path
 ) -> None:
     mono = experiment.data.grouping == "mono"
     write_tables = _write_telescope_tables if mono else _write_subarray_table
@@ -226,7 +225,7 @@ def _add_dl2(
             for kind, columns in decoded.items():
                 write_tables(file, reader, index, kind, columns, experiment.output.algorithm)
             _write_levels(file, experiment.output.dl1_images)
-        _write_provenance(file, experiment, made_from)
+        _write_provenance(file, experiment, origin)
 
 
 def decode_outputs(
@@ -330,11 +329,11 @@ def _write_levels(file, images: bool) -> None:
         file.root._v_attrs[name] = ",".join(dict.fromkeys([*levels, "DL2"]))
 
 
-def _write_provenance(file, experiment, made_from: str | None) -> None:
+def _write_provenance(file, experiment, origin: Origin | None) -> None:
     attributes = file.root._v_attrs
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", tables.NaturalNameWarning)
         attributes["GAMMALEARN VERSION"] = __version__
         attributes["GAMMALEARN SETTINGS"] = experiment.to_yaml()
-        if made_from:
-            attributes[ORIGIN] = made_from
+    if origin is not None:
+        origin.write(file)

@@ -14,12 +14,11 @@ from ..dl2 import (
     check_input,
     dl2_file,
     dl2_name,
-    origin,
-    read_origin,
     reconstruct_events,
 )
 from ..errors import DataError, EmptySelectionError, OutputError
 from ..io.finding import find_files
+from ..io.origin import Origin, read_origin
 from ..io.writing import make_folder
 from ..settings import Experiment
 from .folder import check_place
@@ -117,8 +116,7 @@ def _is_done(path: Path, file: Path, trained: TrainedNetwork, experiment: Experi
     """
     if not path.exists():
         return False
-    made_by = _made_by(trained, experiment)
-    if read_origin(path) != origin(file, made_by, experiment.output.dl2_format):
+    if read_origin(path) != _origin(file, trained, experiment):
         raise OutputError(
             f"'{path}' exists, and was not made of all of '{file}' with this checkpoint, this "
             "selection and this layout; give another folder, or --overwrite to replace it."
@@ -126,10 +124,10 @@ def _is_done(path: Path, file: Path, trained: TrainedNetwork, experiment: Experi
     return True
 
 
-def _made_by(trained: TrainedNetwork, experiment: Experiment) -> str:
-    """The checkpoint's digest, and what was selected otherwise than in its training."""
+def _origin(file: Path, trained: TrainedNetwork, experiment: Experiment) -> Origin:
+    """The origin of the DL2 file that is made from an input file with these settings."""
     changes = selection_changes(trained.experiment, experiment)
-    return f"{trained.digest} with {changes}" if changes else trained.digest
+    return Origin.from_input(file, trained.digest, changes, experiment.output.dl2_format)
 
 
 def check_names(files: Sequence[Path]) -> None:
@@ -219,14 +217,15 @@ def reconstruct(
         Inputs that turned out to be damaged, and why (``data.on_error="skip"``).
     """
     make_folder(folder)
-    # What one batch gives is not all of a file.
-    made_by = None if options.fast_dev_run else _made_by(trained, experiment)
     files, skipped = [], []
     with noted("gammalearn-predict"):
         for index in indices:
-            path = folder / dl2_name(index.files[0])
+            source = index.files[0]
+            path = folder / dl2_name(source)
             try:
-                with dl2_file(index, path, experiment, made_by) as write:
+                # What one batch gives is not all of a file.
+                origin = None if options.fast_dev_run else _origin(source, trained, experiment)
+                with dl2_file(index, path, experiment, origin) as write:
                     write(
                         reconstruct_events(
                             trained,
@@ -237,7 +236,7 @@ def reconstruct(
                         )
                     )
             except DataError as error:
-                skip(index.files[0], error, experiment, skipped)
+                skip(source, error, experiment, skipped)
                 continue
             files.append(path)
     return files, skipped

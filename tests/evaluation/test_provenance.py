@@ -8,8 +8,8 @@ import pytest
 import tables
 
 import gammalearn
-from gammalearn.dl2.origin import ORIGIN, origin
 from gammalearn.evaluation.report.provenance import describe_input, describe_settings, versions
+from gammalearn.io.origin import Origin
 from gammalearn.settings import EvaluationSettings
 
 
@@ -25,7 +25,7 @@ def test_a_file_says_who_made_it(tmp_path, make_truth, smear, write_dl2):
         attributes["CTA ACTIVITY SOFTWARE NAME"] = "ctapipe"
         attributes["CTA ACTIVITY SOFTWARE VERSION"] = "0.28.0"
         attributes["GAMMALEARN VERSION"] = "1.0"
-        attributes[ORIGIN] = origin(path, "c" * 16)
+        Origin.from_input(path, "c" * 16, "data.cuts.image=[] in place of None").write(file)
         attributes["GAMMALEARN SETTINGS"] = "training:\n  seed: 7\n"
     found = describe_input(path, "label")
     assert found.name == "label: a.h5"

@@ -1,7 +1,6 @@
 """Where events come from: the files, by their content, and who made them with which settings."""
 
 import platform
-import re
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -12,15 +11,13 @@ from ... import __version__
 from ...io import plain_yaml
 from ...io.files import open_hdf5, reading, sha256
 from ...io.isolated import read_isolated
+from ...io.origin import Origin
 from ...settings import EvaluationSettings
 
 __all__ = ["InputFile", "describe_input", "describe_settings", "versions"]
 
 #: Who wrote a file, in ctapipe's metadata.
 SOFTWARE, SOFTWARE_VERSION = "CTA ACTIVITY SOFTWARE NAME", "CTA ACTIVITY SOFTWARE VERSION"
-
-#: The digest in what a file of ours says of its origin, see `gammalearn.dl2.origin`.
-CHECKPOINT = re.compile("checkpoint ([0-9a-f]+),")
 
 #: Packages that results depend on.
 PACKAGES = ("ctapipe", "pyirf", "astropy", "numpy", "scikit-learn")
@@ -71,13 +68,13 @@ def describe_input(path: Path, label: str = "") -> InputFile:
         makers.append(f"GammaLearn {written['GAMMALEARN VERSION']}")
     if SOFTWARE in written:
         makers.append(f"{written[SOFTWARE]} {written.get(SOFTWARE_VERSION, '')}".rstrip())
-    made_from = CHECKPOINT.match(written.get("GAMMALEARN ORIGIN", ""))
+    origin = Origin.from_attributes(written)
     return InputFile(
         f"{label}: {path.name}" if label else path.name,
         sha256(path),
         ", ".join(makers),
         written.get("GAMMALEARN SETTINGS", ""),
-        made_from[1] if made_from else "",
+        origin.checkpoint if origin else "",
     )
 
 

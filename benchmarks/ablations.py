@@ -113,8 +113,8 @@ def trained(changes, seed: int) -> dict:
     index = index_training(find_files(experiment.data.train, "data.train"), experiment, tasks)
     begun = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
-        checkpoint, _ = fit(experiment, index, tasks, Path(folder), progress=False)
-        network = for_inference(load_checkpoint(checkpoint).network)
+        trained = fit(experiment, index, tasks, Path(folder), progress=False)
+        network = for_inference(load_checkpoint(trained.checkpoint).network)
     seconds = time.process_time() - begun
     fraction, parameters = experiment.data.validation_fraction, experiment.network.parameters
     _, rows = split_by_shower(index.events, fraction, seed)

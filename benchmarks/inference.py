@@ -31,7 +31,7 @@ import torch
 from engine import machine
 from loading import simulated
 
-from gammalearn.checkpoint.trained import KEY, build_network, describe
+from gammalearn.checkpoint.trained import KEY, TrainedOn, build_network, describe
 from gammalearn.data import EventIndex, columns_of
 from gammalearn.data.images import reading
 from gammalearn.data.readers.ctapipe_dl1 import CtapipeDL1Reader
@@ -101,7 +101,7 @@ def checkpoint(grouping: str, path: Path, folder: Path, changes) -> Path:
     index = EventIndex.build([path], experiment.data, parameters=parameters)
     network = build_network(experiment, index.cameras, build_tasks(experiment.tasks))
     state = {
-        KEY: describe(experiment, index.cameras, {"files": [], "events": {}}),
+        KEY: describe(experiment, index.cameras, TrainedOn()),
         "state_dict": {f"network.{name}": value for name, value in network.state_dict().items()},
         "loops": {"fit_loop": {"epoch_progress": {"current": {"processed": 0}}}},
     }

@@ -132,7 +132,7 @@ def train(name: str, folder: Path, minutes: float, threads: int, seed: int) -> d
     return {
         "parameters": sum(parameter.numel() for parameter in trained.network.parameters()),
         "events_per_s": round(speed, 1),
-        "events_of_epoch": trained.trained_on["training_events"],
+        "events_of_epoch": trained.trained_on.training_events,
         "epochs": epochs,
         "minutes": round((cpu_of_children() - before) / threads / 60, 2),
         "minutes_on_the_clock": round((time.perf_counter() - begun) / 60, 2),

@@ -156,7 +156,7 @@ class Training:
     def n_gammas(self) -> int:
         """How many gammas it has learnt from, those of the validation included."""
         checkpoint = load_checkpoint(self.output / "checkpoints" / "best.ckpt")
-        return checkpoint.trained_on["events"]["gamma"]
+        return checkpoint.trained_on.events["gamma"]
 
 
 def study_size() -> str:

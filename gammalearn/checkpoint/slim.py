@@ -3,6 +3,7 @@
 import io
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -48,11 +49,11 @@ def slim(
     path = Path(path)
     if path.exists() and not overwrite:
         raise OutputError(f"'{path}' exists; give another name, or --overwrite to replace it.")
-    files = [_without_folder(file) for file in trained.trained_on["files"]]
+    files = [_without_folder(file) for file in trained.trained_on.files]
     description = describe(
         _without_folders(trained.experiment),
         trained.cameras,
-        {**trained.trained_on, "files": files},
+        replace(trained.trained_on, files=files),
     )
     state = {
         KEY: {**description, "versions": trained.versions, "epoch": trained.epoch},
@@ -123,7 +124,7 @@ def _check_card(card: ModelCard, trained: TrainedNetwork, path) -> None:
     """Refuse a card of another training, as far as can be told."""
     for what, said, known in (
         ("training.seed", card.training.seed, trained.experiment.training.seed),
-        ("events.n_events", card.events.n_events, trained.trained_on["events"]),
+        ("events.n_events", card.events.n_events, trained.trained_on.events),
     ):
         if said != known:
             raise CheckpointError(

@@ -2,15 +2,15 @@
 
 import hashlib
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from textwrap import shorten
 
 import ctapipe
 import torch
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import TypeAdapter
 
 from .. import __version__
 from ..camera import CameraType
@@ -23,7 +23,7 @@ from ..settings import Experiment
 from ..settings.own_modules import check_named
 from ..tasks import Task, build_tasks
 
-__all__ = ["TrainedNetwork", "build_network", "describe", "load_checkpoint"]
+__all__ = ["TrainedNetwork", "TrainedOn", "build_network", "describe", "load_checkpoint"]
 
 #: Where our part of a checkpoint stands; the rest is Lightning's.
 KEY = "gammalearn"
@@ -31,6 +31,33 @@ KEY = "gammalearn"
 #: Changes when a network of the same settings means something else by its inputs or outputs. In the
 #: first one telescopes had their positions in the ground frame.
 FORMAT = 2
+
+
+@dataclass(frozen=True)
+class TrainedOn:
+    """What a network was trained on.
+
+    Attributes
+    ----------
+    files : list of str
+        Paths of the training files.
+    events : dict of str to int
+        Events by particle, those of the validation included.
+    training_events, validation_events : int or None
+        Numbers of events; None in a checkpoint that does not tell them.
+    events_by_task : dict of str to int
+        Training events that each task learns from.
+    """
+
+    files: list[str] = field(default_factory=list)
+    events: dict[str, int] = field(default_factory=dict)
+    training_events: int | None = None
+    validation_events: int | None = None
+    events_by_task: dict[str, int] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values for a checkpoint, without those that are not known."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass
@@ -44,8 +71,7 @@ class TrainedNetwork:
     tasks : dict of str to Task
     cameras : list of CameraType
     experiment : Experiment
-    trained_on : dict
-        Files and event counts by particle.
+    trained_on : TrainedOn
     versions : dict of str to str
     epoch : int
         Epochs done.
@@ -57,7 +83,7 @@ class TrainedNetwork:
     tasks: dict[str, Task]
     cameras: list[CameraType]
     experiment: Experiment
-    trained_on: dict
+    trained_on: TrainedOn
     versions: dict[str, str]
     epoch: int
     digest: str = "unknown"
@@ -79,13 +105,15 @@ def build_network(experiment: Experiment, cameras, tasks: Mapping[str, Task]):
     )
 
 
-def describe(experiment: Experiment, cameras, trained_on: dict) -> dict:
+def describe(
+    experiment: Experiment, cameras: Iterable[CameraType], trained_on: TrainedOn
+) -> dict[str, object]:
     """Our part of a checkpoint, of plain values only."""
     return {
         "format": FORMAT,
         "settings": experiment.to_yaml(),
         "cameras": [camera.to_dict() for camera in cameras],
-        "trained_on": trained_on,
+        "trained_on": trained_on.to_dict(),
         "versions": {
             "gammalearn": __version__,
             # A plain string: torch.__version__ is of a class of its own.
@@ -187,20 +215,11 @@ def _rebuild(state: dict, path: Path) -> TrainedNetwork:
         tasks=tasks,
         cameras=cameras,
         experiment=experiment,
-        trained_on=_Origin.model_validate(ours["trained_on"]).model_dump(),
+        trained_on=TypeAdapter(TrainedOn).validate_python(ours["trained_on"]),
         versions=TypeAdapter(dict[str, str]).validate_python(ours["versions"]),
         epoch=ours["epoch"] if "epoch" in ours else _epochs_done(state),
         digest=_digest(path),
     )
-
-
-class _Origin(BaseModel):
-    """What a network was trained on; whatever else stands there is left as it is."""
-
-    model_config = ConfigDict(extra="allow")
-
-    files: list[str] = []
-    events: dict[str, int] = {}
 
 
 def _epochs_done(state: dict) -> int:

@@ -205,7 +205,7 @@ class _Check:
         return [
             *shared_files(learnt.files, [index.files[0] for index in tests]),
             *repeated_events(learnt),
-            *unlearnt_tasks({"events_by_task": counts}),
+            *unlearnt_tasks(counts),
             *skipped_files("training", learnt.skipped),
             *faulty_files("training", [learnt]),
             *notes,

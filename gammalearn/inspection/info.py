@@ -338,7 +338,7 @@ def _describe_checkpoint(path: Path) -> str:
     n_parameters = sum(parameter.numel() for parameter in trained.network.parameters())
     experiment = trained.experiment
     cameras = ", ".join(f"{c.name} ({c.n_pixels} pixels)" for c in trained.cameras)
-    events = ", ".join(f"{n} {name}" for name, n in trained.trained_on["events"].items())
+    events = ", ".join(f"{n} {name}" for name, n in trained.trained_on.events.items())
     return "\n".join(
         _lines(
             f"{path}: checkpoint of GammaLearn {trained.versions['gammalearn']}",
@@ -349,10 +349,10 @@ def _describe_checkpoint(path: Path) -> str:
                 "channels": ", ".join(experiment.data.channels),
                 "cameras": cameras,
                 "epochs": trained.epoch,
-                "trained on": f"{events} events of {len(trained.trained_on['files'])} file(s)",
+                "trained on": f"{events} events of {len(trained.trained_on.files)} file(s)",
                 **{
                     f"  file {number}": file
-                    for number, file in enumerate(trained.trained_on["files"], start=1)
+                    for number, file in enumerate(trained.trained_on.files, start=1)
                 },
                 "made with": ", ".join(f"{k} {v}" for k, v in trained.versions.items()),
                 "seed": experiment.training.seed,

@@ -70,7 +70,7 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
     check_slots(experiment.network, tests)
 
     with _opened(output, experiment, resume):
-        checkpoint, summary = fit(
+        summary = fit(
             experiment,
             learnt,
             tasks,
@@ -81,7 +81,7 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
         )
         if not first_process:
             return {}
-        trained = load_checkpoint(checkpoint)
+        trained = load_checkpoint(summary.checkpoint)
         files, failed = reconstruct(trained, tests, output / "dl2", experiment, options)
         skipped += failed
         if not files:
@@ -94,7 +94,7 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
             [
                 *shared_files(train_files, test_files),
                 *repeated_events(learnt),
-                *unlearnt_tasks(summary),
+                *unlearnt_tasks(summary.trained_on.events_by_task),
                 *skipped_files("training", learnt.skipped),
                 *skipped_files("test", skipped),
                 *faulty_files("training", [learnt]),
@@ -131,7 +131,7 @@ def train(experiment: Experiment, output: Path, options: RunOptions = RunOptions
     files = find_files(experiment.data.train, "data.train")
     learnt = _indexed(files, experiment, tasks, resume)
     with _opened(output, experiment, resume):
-        checkpoint, _ = fit(
+        summary = fit(
             experiment,
             learnt,
             tasks,
@@ -140,7 +140,7 @@ def train(experiment: Experiment, output: Path, options: RunOptions = RunOptions
             fast_dev_run=options.fast_dev_run,
             progress=options.progress,
         )
-    return checkpoint
+    return summary.checkpoint
 
 
 def _resumes(output: Path, options: RunOptions) -> bool:

@@ -3,11 +3,16 @@
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..data import EventIndex, count_repeated
 from ..evaluation import ReportSection, Worded, section_of_skipped
 from ..io.files import sha256
 from ..settings import Experiment
+
+if TYPE_CHECKING:
+    # The report of a baseline needs no torch.
+    from ..training import TrainingSummary
 
 __all__ = [
     "baseline_section",
@@ -54,11 +59,11 @@ def repeated_events(learnt: EventIndex) -> list[str]:
     ]
 
 
-def unlearnt_tasks(summary) -> list[str]:
-    """A sentence for each task that had no event to learn from."""
+def unlearnt_tasks(events_by_task: Mapping[str, int]) -> list[str]:
+    """A sentence for each task that had no event to learn from, by the number of its events."""
     return [
         f"There was no training event for {name.replace('_', ' ')}: its figures mean nothing."
-        for name, count in summary["events_by_task"].items()
+        for name, count in events_by_task.items()
         if count == 0
     ]
 
@@ -66,7 +71,7 @@ def unlearnt_tasks(summary) -> list[str]:
 def report_sections(
     experiment: Experiment,
     output: Path,
-    summary: dict,
+    summary: "TrainingSummary",
     index: EventIndex,
     tests: Sequence[EventIndex],
     skipped: Sequence[tuple[Path, str]] = (),
@@ -75,21 +80,20 @@ def report_sections(
 
     ``skipped`` are the test files that were left out, with the reason.
     """
+    learnt = summary.trained_on
     return [
         ReportSection(
             title="Training",
             text="Losses and validation figures against the epoch.",
             table={
-                "training events": summary["training_events"],
-                "validation events": summary["validation_events"],
-                **{f"events of {name}s": n for name, n in summary["events"].items()},
-                **{
-                    f"training events of {name}": n for name, n in summary["events_by_task"].items()
-                },
+                "training events": learnt.training_events,
+                "validation events": learnt.validation_events,
+                **{f"events of {name}s": n for name, n in learnt.events.items()},
+                **{f"training events of {name}": n for name, n in learnt.events_by_task.items()},
                 "cameras": ", ".join(camera.name for camera in index.cameras),
                 "seed": experiment.training.seed,
                 **{package: version(package) for package in ("torch", "lightning")},
-                "steps left out, not finite": summary["skipped_steps"],
+                "steps left out, not finite": summary.skipped_steps,
             },
             picture=output / "learning_curves.png",
             alt="Learning curves: training and validation loss of each task against the epoch",
@@ -98,17 +102,17 @@ def report_sections(
             title="Network",
             text="Parameters and multiply-adds of its parts, for an event of one image of each "
             "camera.",
-            table=summary["network"],
+            table=summary.network,
         ),
         *(
             [
                 ReportSection(
                     title="Weights of the training events",
                     text="How much the events of each particle count in the loss of each task.",
-                    table=summary["weights"],
+                    table=summary.weights,
                 )
             ]
-            if summary["weights"]
+            if summary.weights
             else []
         ),
         *selection_sections(index, tests, skipped),

@@ -3,12 +3,13 @@
 from ..checkpoint.trained import TrainedNetwork, load_checkpoint
 from .callbacks.stopping import requeued_at_time_limit, slurm_job, was_requeued
 from .fine_tuning import check_initial
-from .fit import check_events, fit
+from .fit import TrainingSummary, check_events, fit
 from .range_test import draw_range_test, range_test
 from .trainer import check_machine, check_processes
 
 __all__ = [
     "TrainedNetwork",
+    "TrainingSummary",
     "check_events",
     "check_initial",
     "check_machine",

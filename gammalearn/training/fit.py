@@ -2,6 +2,8 @@
 
 import logging
 import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import lightning
@@ -9,11 +11,12 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import TQDMProgressBar
 
-from ..checkpoint.trained import KEY, load_checkpoint
+from ..camera import CameraType
+from ..checkpoint.trained import KEY, TrainedOn, load_checkpoint
 from ..data import EventDataset, EventIndex, check_slots, event_loader, split_by_shower
 from ..errors import CheckpointError, SettingsError
 from ..io.printable import tell
-from ..settings import Experiment
+from ..settings import Experiment, TrainingSettings
 from ..tasks import Task
 from .callbacks.board import Board, quiet_board
 from .callbacks.checkpointing import EpochCheckpoint, MidEpochCheckpoint
@@ -26,9 +29,39 @@ from .preparation import prepare
 from .quiet import silence
 from .trainer import interruptible, make_trainer
 
-__all__ = ["EventDataModule", "check_events", "fit"]
+__all__ = ["EventDataModule", "TrainingSummary", "check_events", "fit"]
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainingSummary:
+    """What a training made, and what it learned from.
+
+    Attributes
+    ----------
+    checkpoint : Path
+        ``best.ckpt``: the best one by the validation, in which each task counts the same (by the
+        mean of the logarithms of their losses), or the last if nothing was validated.
+    trained_on : TrainedOn
+        Files and numbers of events.
+    n_parameters : int
+        Of the network.
+    network : mapping of str to str
+        Parts of the network, in words for the report.
+    weights : mapping of str to str
+        Weights of the events by task and particle, in words; empty if all are 1.
+    skipped_steps : int or None
+        Steps that were left out because their gradient was not finite. None in the other processes
+        of a training.
+    """
+
+    checkpoint: Path
+    trained_on: TrainedOn
+    n_parameters: int
+    network: Mapping[str, str]
+    weights: Mapping[str, str]
+    skipped_steps: int | None
 
 
 class EventDataModule(lightning.LightningDataModule):
@@ -116,7 +149,7 @@ def fit(
     resume: bool = False,
     fast_dev_run: bool = False,
     progress: bool = True,
-) -> tuple[Path, dict]:
+) -> TrainingSummary:
     """Train a network.
 
     Parameters
@@ -136,11 +169,7 @@ def fit(
 
     Returns
     -------
-    checkpoint : Path
-        ``best.ckpt``: the best one by the validation, in which each task counts the same (by the
-        mean of the logarithms of their losses), or the last where nothing was validated.
-    summary : dict
-        What was learnt from, for the report.
+    TrainingSummary
 
     Raises
     ------
@@ -203,17 +232,19 @@ def fit(
             ckpt_path=last if resume else None,
             weights_only=True,
         )
-    summary = {
-        **prepared.trained_on,
-        "parameters": sum(p.numel() for p in prepared.module.network.parameters()),
-        "network": prepared.network_in_words,
-        "weights": prepared.weights_in_words,
-    }
+    skipped_steps = None
     if trainer.is_global_zero:
         # The process that trained may have been another one.
         state = torch.load(last, map_location="cpu", weights_only=True)
-        summary["skipped_steps"] = state[KEY]["skipped_steps"]
-    return folder / "checkpoints" / "best.ckpt", summary
+        skipped_steps = state[KEY]["skipped_steps"]
+    return TrainingSummary(
+        checkpoint=folder / "checkpoints" / "best.ckpt",
+        trained_on=prepared.trained_on,
+        n_parameters=sum(p.numel() for p in prepared.module.network.parameters()),
+        network=prepared.network_in_words,
+        weights=prepared.weights_in_words,
+        skipped_steps=skipped_steps,
+    )
 
 
 def check_events(experiment: Experiment, index: EventIndex, tasks: dict[str, Task]) -> None:
@@ -255,7 +286,12 @@ def check_events(experiment: Experiment, index: EventIndex, tasks: dict[str, Tas
         )
 
 
-def _check_resumable(checkpoint: Path, settings, cameras, trained_on: dict) -> None:
+def _check_resumable(
+    checkpoint: Path,
+    settings: TrainingSettings,
+    cameras: Sequence[CameraType],
+    trained_on: TrainedOn,
+) -> None:
     """Refuse a checkpoint that learnt from other cameras or events than there are now."""
     before = load_checkpoint(checkpoint)
     planned = before.experiment.training.epochs
@@ -273,9 +309,10 @@ def _check_resumable(checkpoint: Path, settings, cameras, trained_on: dict) -> N
             f"{', '.join(camera.name for camera in before.cameras)}, those of data.train are now "
             f"{', '.join(camera.name for camera in cameras)}."
         )
-    for what, value in trained_on.items():
-        if before.trained_on[what] != value:
+    for what, value in asdict(trained_on).items():
+        learnt = getattr(before.trained_on, what)
+        if learnt != value:
             raise CheckpointError(
                 f"The run cannot be resumed: '{checkpoint}' was trained on other data, "
-                f"{what.replace('_', ' ')} were {before.trained_on[what]} and are now {value}."
+                f"{what.replace('_', ' ')} were {learnt} and are now {value}."
             )

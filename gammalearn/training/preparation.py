@@ -1,13 +1,14 @@
 """Preparation: from the settings and the index to what learns, and what it learns from."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import lightning
 import numpy as np
 import torch
 
-from ..checkpoint.trained import build_network, describe
+from ..checkpoint.trained import TrainedOn, build_network, describe
 from ..data import (
     EventDataset,
     EventIndex,
@@ -36,8 +37,7 @@ class Preparation:
     ----------
     module : ReconstructionModule
     training, validation : EventDataset
-    trained_on : dict
-        What is learnt from, in plain values.
+    trained_on : TrainedOn
     network_in_words, weights_in_words : dict of str to str
         The parts of the network, and the weights of the events, for the report.
     """
@@ -45,7 +45,7 @@ class Preparation:
     module: ReconstructionModule
     training: EventDataset
     validation: EventDataset
-    trained_on: dict
+    trained_on: TrainedOn
     network_in_words: dict[str, str]
     weights_in_words: dict[str, str]
 
@@ -149,8 +149,9 @@ def _weigh_events(index, settings, targets, training) -> tuple[dict, dict[str, s
     return weights, words
 
 
-def _describe_events(index, training, validation, tasks) -> dict:
-    """What is learnt from, in plain values."""
+def _describe_events(
+    index: EventIndex, training: EventDataset, validation: EventDataset, tasks: Mapping[str, Task]
+) -> TrainedOn:
     learnt = {
         name: int(torch.isfinite(target[training.rows]).all(dim=1).sum())
         for name, target in training.targets.items()
@@ -162,10 +163,10 @@ def _describe_events(index, training, validation, tasks) -> dict:
                 name,
                 ", ".join(tasks[name].particles or ["all particles"]),
             )
-    return {
-        "files": [str(path) for path in index.files],
-        "events": index.particle_counts(),
-        "training_events": len(training),
-        "validation_events": len(validation),
-        "events_by_task": learnt,
-    }
+    return TrainedOn(
+        files=[str(path) for path in index.files],
+        events=index.particle_counts(),
+        training_events=len(training),
+        validation_events=len(validation),
+        events_by_task=learnt,
+    )

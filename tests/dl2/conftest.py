@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gammalearn.checkpoint.trained import KEY, build_network, describe
+from gammalearn.checkpoint.trained import KEY, TrainedOn, build_network, describe
 from gammalearn.data import EventIndex
 from gammalearn.settings import Experiment
 from gammalearn.tasks import build_tasks
@@ -35,7 +35,7 @@ def checkpoint(tmp_path_factory):
             torch.manual_seed(4)
             network = build_network(experiment, cameras, build_tasks(experiment.tasks))
         state = {
-            KEY: describe(experiment, cameras, {"files": [], "events": {}}),
+            KEY: describe(experiment, cameras, TrainedOn()),
             "state_dict": {f"network.{k}": v for k, v in network.state_dict().items()},
             "loops": {"fit_loop": {"epoch_progress": {"current": {"processed": 1}}}},
         }

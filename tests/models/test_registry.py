@@ -181,4 +181,4 @@ def test_the_shipped_networks_load_as_they_are():
     for name in shipped_networks():
         trained = load_checkpoint(name)
         assert trained.experiment.training.seed == registry.card_of(name).training.seed
-        assert trained.trained_on["events"] == registry.card_of(name).events.n_events
+        assert trained.trained_on.events == registry.card_of(name).events.n_events

@@ -55,7 +55,7 @@ def test_it_says_what_the_whole_one_says(trained, slimmed):
     assert (again.epoch, again.versions) == (trained.epoch, trained.versions)
     assert again.epoch > 0
     assert again.experiment.training == trained.experiment.training
-    assert again.trained_on["events"] == trained.trained_on["events"] == {"gamma": 4}
+    assert again.trained_on.events == trained.trained_on.events == {"gamma": 4}
 
 
 def test_folders_of_the_machine_are_left_out(trained, slimmed, dl1, tmp_path):
@@ -65,7 +65,7 @@ def test_folders_of_the_machine_are_left_out(trained, slimmed, dl1, tmp_path):
     assert settings.data.train == ["*.dl1.h5"]
     outputs = [made.output for made in settings.simulation]
     assert outputs == ["data/train/gamma.dl1.h5", "1/gamma.dl1.h5", "2/gamma.dl1.h5"]
-    assert load_checkpoint(slimmed).trained_on["files"] == [dl1.name]
+    assert load_checkpoint(slimmed).trained_on.files == [dl1.name]
     data = trained.experiment.data.model_copy(update={"cache_directory": "/home/me/cache"})
     trained = trained.__class__(
         **{**vars(trained), "experiment": trained.experiment.model_copy(update={"data": data})}

@@ -11,7 +11,7 @@ import torch
 from gammalearn.data import EventIndex, columns_of
 from gammalearn.settings import Experiment
 from gammalearn.tasks import build_tasks
-from gammalearn.training import fit
+from gammalearn.training import TrainingSummary, fit
 from gammalearn.training.callbacks import learning_curves
 
 FILES = ["gamma_lsts_run7_7.0.0", "proton_run202_prod5"]
@@ -23,7 +23,7 @@ class Run:
 
     folder: Path
     checkpoint: Path
-    summary: dict
+    summary: TrainingSummary | None
 
     @property
     def last(self) -> Path:
@@ -92,10 +92,10 @@ def train(files, experiment):
         index = EventIndex.build(files, made.data, parameters=parameters)
         # To draw takes longer than to train.
         with nullcontext() if draw else patch.object(learning_curves, "draw_learning_curves"):
-            checkpoint, summary = fit(
+            summary = fit(
                 made, index, build_tasks(made.tasks), folder, resume=resume, progress=False
             )
-        return Run(folder, checkpoint, summary)
+        return Run(folder, summary.checkpoint, summary)
 
     return run
 
@@ -103,7 +103,7 @@ def train(files, experiment):
 @pytest.fixture(scope="session")
 def run_in():
     """Function that gives what a training of another process has left in a folder."""
-    return lambda folder: Run(folder, folder / "checkpoints" / "best.ckpt", {})
+    return lambda folder: Run(folder, folder / "checkpoints" / "best.ckpt", None)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import torch
 import yaml
 
 from gammalearn import __version__
-from gammalearn.checkpoint.trained import build_network, describe, load_checkpoint
+from gammalearn.checkpoint.trained import TrainedOn, build_network, describe, load_checkpoint
 from gammalearn.cli import main
 from gammalearn.data import EventDataset, EventIndex
 from gammalearn.errors import CheckpointError, MissingPackageError
@@ -53,8 +53,8 @@ def test_a_checkpoint_says_where_it_comes_from(three_epochs, files):
     assert trained.epoch == 3
     assert trained.versions["gammalearn"] == __version__
     assert trained.versions["torch"] == torch.__version__
-    assert trained.trained_on["files"] == [str(path) for path in files]
-    assert trained.trained_on["events"] == {"proton": 6, "gamma": 4}
+    assert trained.trained_on.files == [str(path) for path in files]
+    assert trained.trained_on.events == {"proton": 6, "gamma": 4}
     assert [camera.name for camera in trained.cameras] == ["LSTS-design", "FlashCam"]
     assert trained.experiment.network.dropout == 0.3
     assert list(trained.tasks) == ["particle_type", "energy", "direction", "impact"]
@@ -84,7 +84,7 @@ def test_a_description_survives_saving(tmp_path, experiment, files):
     path = tmp_path / "made.ckpt"
     save(
         {
-            "gammalearn": describe(made, index.cameras, {"files": []}),
+            "gammalearn": describe(made, index.cameras, TrainedOn()),
             "state_dict": {f"network.{k}": v for k, v in network.state_dict().items()},
             "loops": {"fit_loop": {"epoch_progress": {"current": {"processed": 7}}}},
         },

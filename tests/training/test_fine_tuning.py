@@ -162,9 +162,9 @@ def test_frozen_parts_stay_as_they_are(before, tuned):
         changed = {n.split(".")[0] for n in network if n in trained
                    and not torch.equal(network[n], trained[n])}  # fmt: skip
         assert changed == {"place", "fusion", "image_heads"}
-    assert run.summary["network"]["frozen"] == "encoders, heads.energy"
+    assert run.summary.network["frozen"] == "encoders, heads.energy"
     assert (
-        run.summary["network"]["starts with random weights"]
+        run.summary.network["starts with random weights"]
         == "heads.impact (new), image_heads.impact (new)"
     )
 
@@ -191,7 +191,7 @@ def test_balancings_of_what_is_left_to_learn(before, train, tmp_path, balancing,
     """Also where the loss of a task has no gradient any more."""
     training = {"initial": str(before.last), "frozen": frozen, "epochs": 1, "balancing": balancing}
     run = train(tmp_path, tasks={"energy": {}, "impact": {}}, training=training)
-    assert run.summary["skipped_steps"] == 0
+    assert run.summary.skipped_steps == 0
     network = load_checkpoint(run.last).network.state_dict()
     trained = load_checkpoint(before.last).network.state_dict()
     for name in trained:

@@ -49,15 +49,15 @@ def test_files(three_epochs):
 
 
 def test_summary(three_epochs, files):
-    summary = three_epochs.summary
-    assert summary["files"] == [str(path) for path in files]
-    assert summary["events"] == {"proton": 6, "gamma": 4}
-    assert summary["training_events"] + summary["validation_events"] == 10
-    learnt = summary["events_by_task"]
-    assert learnt["particle_type"] == summary["training_events"]
+    summary, learnt_from = three_epochs.summary, three_epochs.summary.trained_on
+    assert learnt_from.files == [str(path) for path in files]
+    assert learnt_from.events == {"proton": 6, "gamma": 4}
+    assert learnt_from.training_events + learnt_from.validation_events == 10
+    learnt = learnt_from.events_by_task
+    assert learnt["particle_type"] == learnt_from.training_events
     assert 0 < learnt["energy"] == learnt["direction"] == learnt["impact"] <= 4
     network = load_checkpoint(three_epochs.last).network
-    assert summary["parameters"] == sum(p.numel() for p in network.parameters())
+    assert summary.n_parameters == sum(p.numel() for p in network.parameters())
 
 
 def test_best_is_the_epoch_in_which_all_tasks_are_best(three_epochs):
@@ -157,7 +157,7 @@ def test_fixed_telescopes(train, tmp_path):
     training = {"epochs": 2, "batch_size": 2}
     run = train(tmp_path, data={"grouping": "stereo"}, network=network, training=training)
     assert load_checkpoint(run.last).epoch == 2
-    assert run.summary["skipped_steps"] == 0
+    assert run.summary.skipped_steps == 0
 
 
 def test_a_run_that_has_moved_keeps_its_best_epoch(train, tmp_path, monkeypatch):
@@ -393,7 +393,7 @@ def test_validation_leaves_the_network_as_it_is(train, tmp_path, monkeypatch):
 
 def test_without_validation(train, tmp_path):
     run = train(tmp_path, data={"validation_fraction": 0.0})
-    assert run.summary["validation_events"] == 0
+    assert run.summary.trained_on.validation_events == 0
     assert run.checkpoint.name == "best.ckpt"
     assert load_checkpoint(run.checkpoint).epoch == 2, "the last"
     assert {name.split("/")[0] for name in run.history} == {"train"}
@@ -401,7 +401,7 @@ def test_without_validation(train, tmp_path):
 
 def test_batches_of_one_event(train, tmp_path):
     run = train(tmp_path, training={"batch_size": 1, "epochs": 1})
-    assert run.state()["global_step"] == run.summary["training_events"]
+    assert run.state()["global_step"] == run.summary.trained_on.training_events
 
 
 def test_a_task_without_events_warns(train, tmp_path, caplog):
@@ -415,7 +415,7 @@ def test_a_task_without_events_warns(train, tmp_path, caplog):
         "Task energy has no training event (it learns from electron): its output will mean "
         "nothing." in caplog.messages
     )
-    assert run.summary["events_by_task"]["energy"] == 0
+    assert run.summary.trained_on.events_by_task["energy"] == 0
     assert "train/energy" not in run.history and "train/particle_type" in run.history
     assert weights(run)["balancing.log_variance.energy"] == 0
     assert all(torch.isfinite(value).all() for value in weights(run).values())
@@ -423,11 +423,11 @@ def test_a_task_without_events_warns(train, tmp_path, caplog):
 
 def test_weights_are_told_and_change_the_losses(train, three_epochs, tmp_path, caplog):
     """Six protons and four gammas, of which some are only watched."""
-    assert three_epochs.summary["weights"] == {}
+    assert three_epochs.summary.weights == {}
     weigh = {"balance_particles": True, "spectral_index": -3}
     with caplog.at_level(logging.INFO, logger="gammalearn"):
         run = train(tmp_path, data={"weights": weigh}, tasks={"particle_type": {}, "energy": {}})
-    words = run.summary["weights"]
+    words = run.summary.weights
     assert set(words) == {
         "particle type: gammas", "particle type: protons", "energy: gammas"
     }  # fmt: skip
@@ -493,10 +493,8 @@ def test_encoders_that_cannot_be_compiled_learn_the_same(
 def test_fast_dev_run_is_one_step(experiment, files, tmp_path):
     made = experiment(training={"batch_size": 2, "epochs": 50})
     index = EventIndex.build(files, made.data)
-    checkpoint, _ = fit(
-        made, index, build_tasks(made.tasks), tmp_path, fast_dev_run=True, progress=False
-    )
-    state = torch.load(checkpoint, weights_only=True)
+    summary = fit(made, index, build_tasks(made.tasks), tmp_path, fast_dev_run=True, progress=False)
+    state = torch.load(summary.checkpoint, weights_only=True)
     assert state["global_step"] == 1 and state["epoch"] == 0
 
 
@@ -566,10 +564,10 @@ if __name__ == "__main__":
     folder, settings, *files = sys.argv[1:]
     experiment = Experiment().model_validate_json(settings)
     index = EventIndex.build([Path(file) for file in files], experiment.data)
-    checkpoint, summary = fit(
+    summary = fit(
         experiment, index, build_tasks(experiment.tasks), Path(folder), progress=False
     )
-    print("went on with", checkpoint.name)
+    print("went on with", summary.checkpoint.name)
 """
 
 
@@ -596,7 +594,7 @@ def test_two_processes_are_as_one(experiment, files, train, run_in, tmp_path):
     settings["training"] |= {"batch_size": 4, "devices": 1}
     one = train(tmp_path / "one", **settings)
     two = run_in(tmp_path / "two")
-    assert one.summary["training_events"] == 5 and one.state()["global_step"] == 4 * 2
+    assert one.summary.trained_on.training_events == 5 and one.state()["global_step"] == 4 * 2
     assert two.state()["global_step"] == 4 * 2
     assert one.history.keys() == two.history.keys()
     for name, points in one.history.items():

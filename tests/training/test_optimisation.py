@@ -288,7 +288,7 @@ def test_a_step_that_is_not_finite_leaves_no_trace(
     for before, after in zip(states[1], states[2], strict=True):
         assert torch.equal(before, after)
     assert not all(torch.equal(b, a) for b, a in zip(states[2], states[3], strict=True))
-    assert run.summary["skipped_steps"] == 1
+    assert run.summary.skipped_steps == 1
     assert "A step of epoch 1 is left out" in caplog.text
     assert all(math.isfinite(value) for _, value in run.history["train/loss"])
 
@@ -299,7 +299,7 @@ def test_a_balancing_goes_on_after_a_step_that_is_not_finite(train, tmp_path, sp
     spoil({0, 5})
     settings = {"balancing": balancing, "batch_size": 2, "accumulation": 2, "epochs": 3}
     run = train(tmp_path, training=settings)
-    assert run.summary["skipped_steps"] == 2
+    assert run.summary.skipped_steps == 2
     assert all(value.isfinite().all() for value in run.state()["state_dict"].values())
     assert all(math.isfinite(value) for _, value in run.history["validation/loss"])
 

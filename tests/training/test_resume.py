@@ -46,7 +46,7 @@ def everything(**training):
 def whole(train, tmp_path_factory):
     """The run that nothing cuts off."""
     run = train(tmp_path_factory.mktemp("whole"), **EVERYTHING)
-    assert run.summary["training_events"] == 5
+    assert run.summary.trained_on.training_events == 5
     return run
 
 

@@ -385,14 +385,14 @@ def sensitivities(complete: Sequence, pictures: Pictures) -> dict[str, dict]:
         paths = sorted((training.output / "dl2").glob("*.h5"))
         paths = [path for path in paths if not path.name.startswith(DIFFUSE)]
         findings = evaluate_performance(paths, read_events(paths), "gamma", SETTINGS)
-        table = findings.sensitivity
-        if table is None:
+        sensitivity = findings.sensitivity
+        if sensitivity is None:
             why = [text for text in findings.warnings if "no sensitivity" in text]
             found[training.name] = {"why_not": " ".join(why)}
             continue
-        tables[training.name] = table
+        table = tables[training.name] = sensitivity.table
         found[training.name] = {
-            "best_relative": float(np.nanmin(table["relative_sensitivity"])),
+            "best_relative": sensitivity.best,
             "by_energy": [
                 {
                     "energy": float(f"{row['reco_energy_center'].to_value(u.TeV):.3g}"),
@@ -400,7 +400,7 @@ def sensitivities(complete: Sequence, pictures: Pictures) -> dict[str, dict]:
                     "flux": float(row["flux_sensitivity"].to_value(FLUX)),
                     "error": float(row["flux_sensitivity_error"].to_value(FLUX)),
                 }
-                for row in table[np.isfinite(table["relative_sensitivity"])]
+                for row in table[sensitivity.is_known]
             ],
         }
     shown = [name for name in (BASELINE, STEREO, "lst4_mono", LONGER, PARAMETERS) if name in tables]

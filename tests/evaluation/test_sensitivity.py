@@ -21,7 +21,7 @@ from gammalearn.evaluation.performance.weighting import (
     weighted_gammas,
     why_no_sensitivity,
 )
-from gammalearn.evaluation.statistics.cuts import add_after_cuts
+from gammalearn.evaluation.statistics.cuts import Cuts, add_after_cuts
 from gammalearn.settings import EvaluationSettings
 
 EDGES = np.geomspace(0.1, 10, 5) * u.TeV
@@ -91,7 +91,7 @@ def test_the_best_cuts_are_those_of_pyirf(weighted):
     gammas, background = gammas.copy(), background.copy()
     gammas["gh_score"] = np.sqrt(random.uniform(size=len(gammas)))
     background["gh_score"] = random.uniform(size=len(background))
-    table = sensitivity(gammas, background, EDGES, ring)
+    table = sensitivity(gammas, background, EDGES, ring).table
     best, cuts = optimize_gh_cut(
         gammas,
         background,
@@ -119,7 +119,7 @@ def test_the_best_cuts_are_those_of_pyirf(weighted):
 def test_cuts_that_leave_too_little_are_not_taken(weighted):
     """The protons' gammaness is that of gammas turned around: the hardest cut would be the best."""
     gammas, background, ring, _ = weighted
-    table = sensitivity(gammas, background, EDGES, ring)
+    table = sensitivity(gammas, background, EDGES, ring).table
     known = np.isfinite(table["relative_sensitivity"])
     assert known.any()
     for name in ("n_events", "n_background"):
@@ -127,7 +127,8 @@ def test_cuts_that_leave_too_little_are_not_taken(weighted):
         assert np.all(table[name][~known] == 0)
     assert np.all(table["flux_sensitivity_error"][known] > 0)
     few = sensitivity(gammas[:5], background[:5], EDGES, ring)
-    assert np.all(np.isnan(few["relative_sensitivity"]))
+    assert np.all(np.isnan(few.table["relative_sensitivity"]))
+    assert few.best is None and not few.is_known.any()
 
 
 def test_errors_are_the_scatter_of_productions(weighted):
@@ -140,10 +141,11 @@ def test_errors_are_the_scatter_of_productions(weighted):
         halves = [
             table[random.permutation(len(table))[: len(table) // 2]] for table in weighted[:2]
         ]
-        table = sensitivity(*halves, edges, ring)
+        table = sensitivity(*halves, edges, ring).table
         found.append(table["flux_sensitivity"][0].value)
         errors.append(table["flux_sensitivity_error"][0].value)
-    whole = sensitivity(gammas, background, edges, ring)["flux_sensitivity_error"][0].value
+    table = sensitivity(gammas, background, edges, ring).table
+    whole = table["flux_sensitivity_error"][0].value
     assert np.median(errors) == pytest.approx(np.sqrt(2) * whole, rel=0.35)
     # Halves of one whole scatter as halves of the population do, less what they share.
     assert np.std(found) < 3 * np.median(errors)
@@ -151,9 +153,31 @@ def test_errors_are_the_scatter_of_productions(weighted):
 
 def test_cuts_select_events(weighted):
     gammas, background, ring, events = weighted
-    table = sensitivity(gammas, background, EDGES, ring)
-    kept = events[passes_cuts(events, table) & (events["particle"] == "gamma")]
-    assert len(kept) == table["n_events"].sum()
+    found = sensitivity(gammas, background, EDGES, ring)
+    kept = events[passes_cuts(events, found.cuts) & (events["particle"] == "gamma")]
+    assert len(kept) == found.table["n_events"].sum()
+    best = np.nanmin(found.table["relative_sensitivity"])
+    assert found.best == best and np.isfinite(best)
+
+
+def test_cuts_are_those_of_the_bin_of_an_event():
+    cuts = Cuts([0.1, 1, 10] * u.TeV, np.array([0.5, np.nan]), [0.1, np.nan] * u.deg)
+    events = QTable(
+        {
+            "reco_energy": [0.05, 0.1, 0.5, 1, 10, np.nan] * u.TeV,
+            "true_energy": [0.1, 0.2, 0.3, 2, 3, 4] * u.TeV,
+            "gammaness": [0.9, 0.5, 0.4, 0.9, 0.9, 0.9],
+        }
+    )
+    nan = np.nan
+    np.testing.assert_array_equal(cuts.gammaness_at(events), [nan, 0.5, 0.5, nan, nan, nan])
+    np.testing.assert_array_equal(
+        cuts.theta_at(events).to_value("arcmin").round(9), [nan, 6, 6, nan, nan, nan]
+    )
+    assert cuts.pass_gammaness(events).tolist() == [False, True, False, False, False, False]
+    # Of three events between 0.1 and 1 TeV one has no cut, of the others none has one.
+    assert cuts.lacking(events, [0.01, 0.1, 1, 10] * u.TeV).tolist() == [False, True, True]
+    assert cuts.lacking(events[1:3], [0.1, 1] * u.TeV).tolist() == [False]
 
 
 def test_without_cuts_there_is_no_effective_area_by_them(files):
@@ -222,15 +246,15 @@ def test_resolutions_are_given_after_the_cuts_on_gammaness_too(weighted, files):
     """As if all events that these cuts do not leave had not been there."""
     gammas, background, ring, events = weighted
     edges = np.geomspace(0.1, 10, 9) * u.TeV
-    cuts = sensitivity(gammas, background, edges, ring)
+    found = sensitivity(gammas, background, edges, ring)
     mine = events[events["particle"] == "gamma"]
     measured = pyirfs_resolution(mine, edges)
     table = measured.copy()
-    add_after_cuts(table, mine, cuts, edges, lambda kept: pyirfs_resolution(kept, edges))
+    add_after_cuts(table, mine, found.cuts, edges, lambda kept: pyirfs_resolution(kept, edges))
     for name in measured.colnames:
         np.testing.assert_array_equal(table[name], measured[name])
     cut = np.full(len(mine), np.nan)
-    for row in cuts:
+    for row in found.table:
         inside = (mine["reco_energy"] >= row["reco_energy_low"]) & (
             mine["reco_energy"] < row["reco_energy_high"]
         )
@@ -244,9 +268,9 @@ def test_resolutions_are_given_after_the_cuts_on_gammaness_too(weighted, files):
 
 
 def test_cuts_of_gammas_are_for_gammas_and_whole_events(weighted):
-    events = weighted[3]
-    found = Performance({}, sensitivity=QTable({"gammaness_cut": [0.5]}))
-    assert found.gammaness_cuts(events, "gamma") is found.sensitivity
+    gammas, background, ring, events = weighted
+    found = Performance({}, sensitivity=sensitivity(gammas, background, EDGES, ring))
+    assert found.gammaness_cuts(events, "gamma") is found.sensitivity.cuts
     assert found.gammaness_cuts(events, "proton") is None
     assert Performance({}).gammaness_cuts(events, "gamma") is None
     images = events[:1]

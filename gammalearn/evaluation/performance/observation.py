@@ -4,22 +4,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import astropy.units as u
 import numpy as np
 from astropy.table import QTable
 
-from ...io.particles import plural
 from ...plotting.style import FEW_IN_BIN, count_events
 from ...settings import EvaluationSettings
 from ..events.reading import TELESCOPE, UNKNOWN
 from ..report.page import ReportMetric
 from ..report.results import Findings, Result
 from ..statistics.binning import energy_edges
-from ..statistics.cuts import NO_CUTS, lacks_cuts
+from ..statistics.cuts import NO_CUTS, Cuts
 from ..statistics.separation import POSITIVE
 from ..statistics.working_points import gammaness_threshold
 from .effective_area import draw_effective_area, effective_area
 from .production import Productions, read_productions
-from .sensitivity import MIN_EVENTS, draw_sensitivity, passes_cuts, sensitivity
+from .sensitivity import (
+    MIN_EVENTS,
+    Sensitivity,
+    describe_conditions,
+    draw_sensitivity,
+    passes_cuts,
+    sensitivity,
+)
 from .weighting import (
     background_particles,
     choose_ring,
@@ -42,11 +49,11 @@ EFFICIENCY = 0.7
 class Performance(Findings):
     """What is found of effective area and sensitivity."""
 
-    sensitivity: QTable | None = None
-    """From `sensitivity`, with the best cuts; None if there is no sensitivity."""
+    sensitivity: Sensitivity | None = None
+    """With the best cuts; None if no energy bin has one."""
 
-    def gammaness_cuts(self, events: QTable, signal: str) -> QTable | None:
-        """The table of the sensitivity if its cuts on gammaness apply to the signal's events.
+    def gammaness_cuts(self, events: QTable, signal: str) -> Cuts | None:
+        """The cuts of the sensitivity if those on gammaness apply to the signal's events.
 
         Parameters
         ----------
@@ -55,9 +62,9 @@ class Performance(Findings):
             apply to single ones.
         signal : str
         """
-        if signal != POSITIVE or events.meta["level"] == TELESCOPE:
+        if self.sensitivity is None or signal != POSITIVE or events.meta["level"] == TELESCOPE:
             return None
-        return self.sensitivity
+        return self.sensitivity.cuts
 
 
 def evaluate_performance(
@@ -82,7 +89,8 @@ def evaluate_performance(
         events = combine_telescopes(events)
     productions = read_productions(paths, events)
     found = _sensitivity(events, productions, settings)
-    area = _effective_area(events, signal, productions, settings, found.sensitivity)
+    cuts = found.sensitivity.cuts if found.sensitivity else None
+    area = _effective_area(events, signal, productions, settings, cuts)
     not_counted = productions.lacking.get(UNKNOWN) if area.results else None
     warnings = [f"{not_counted}."] if not_counted else []
     warnings += [*productions.warnings, *area.warnings, *found.warnings]
@@ -99,7 +107,7 @@ def _effective_area(
     signal: str,
     productions: Productions,
     settings: EvaluationSettings,
-    cuts: QTable | None,
+    cuts: Cuts | None,
 ) -> Findings:
     mine = [production for production in productions.known if production.particle == signal]
     triggered = events[np.asarray(events["particle"] == signal)]
@@ -123,7 +131,7 @@ def _effective_area(
     edges = energy_edges(settings.energy_range, settings.bins_per_decade)
     area = effective_area(stages, mine, edges)
     area.meta["particle"] = signal
-    if "selected" in stages:
+    if cuts is not None and "selected" in stages:
         _leave_out_without_cuts(area, stages["reconstructed"], cuts, edges)
     number = int(sum(production.showers.n_showers for production in mine))
     return Findings(
@@ -142,9 +150,11 @@ def _effective_area(
     )
 
 
-def _leave_out_without_cuts(area: QTable, reconstructed: QTable, cuts: QTable, edges) -> None:
+def _leave_out_without_cuts(
+    area: QTable, reconstructed: QTable, cuts: Cuts, edges: u.Quantity
+) -> None:
     """Leave no area by the cuts in bins where there are too few cuts: nothing is known there."""
-    unknown = lacks_cuts(reconstructed, cuts, edges)
+    unknown = cuts.lacking(reconstructed, edges)
     for end in ("", "_low", "_high"):
         area[f"effective_area_selected{end}"][unknown] = np.nan
 
@@ -176,57 +186,32 @@ def _sensitivity(
     background = weighted_background(events, productions.known)
     ring = choose_ring(events[np.asarray(events["particle"] == POSITIVE)], productions.known)
     edges = energy_edges(settings.energy_range, settings.bins_per_decade)
-    table = sensitivity(gammas, background, edges, ring)
+    found = sensitivity(gammas, background, edges, ring)
     between = f"{ring.low.value:.2g} and {ring.high.value:.2g} deg from the pointing"
-    known = np.isfinite(table["relative_sensitivity"])
-    if not known.any():
-        inside = (background["reco_source_fov_offset"] >= ring.low) & (
-            background["reco_source_fov_offset"] < ring.high
-        )
+    if not found.is_known.any():
+        n_background = int(ring.holds(background).sum())
         return Performance(
             nothing,
             warnings=[
                 f"There is no sensitivity: no energy bin has {MIN_EVENTS} gammas and "
                 f"{MIN_EVENTS} background events left by cuts, of {len(gammas)} reconstructed "
-                f"gammas and {int(inside.sum())} background events between {between}; simulate "
-                "more."
+                f"gammas and {n_background} background events between {between}; simulate more."
             ],
         )
-    table.meta["ring_deg"] = [float(ring.low.value), float(ring.high.value)]
-    table.meta |= describe_spectra(background_particles(events, productions.known))
+    spectra = describe_spectra(background_particles(events, productions.known))
+    found.table.meta |= spectra.to_meta()
     return Performance(
-        {"best_relative_sensitivity": float(np.nanmin(table["relative_sensitivity"]))},
+        {"best_relative_sensitivity": found.best},
         [
             Result(
                 "sensitivity",
-                draw_sensitivity(table, settings.references),
-                f"{_describe_conditions(table.meta)} Background is counted between {between}. "
+                draw_sensitivity(found.table, settings.references),
+                f"{describe_conditions(spectra)} Background is counted between {between}. "
                 "Errors: scatter of the simulated showers. Bins with fewer than "
                 f"{MIN_EVENTS} gammas or background events after cuts have none. Published curves "
                 "are of five bins a decade.",
-                table,
+                found.table,
             )
         ],
-        sensitivity=table,
-    )
-
-
-def _describe_conditions(meta: Mapping[str, object]) -> str:
-    """What detects a source of which spectrum over what background, from a sensitivity's meta."""
-    low, high = meta["theta_limits_deg"]
-    spectra = "; ".join(
-        f"{plural(particle)}: {spectrum}"
-        for particle, spectrum in {
-            "gamma": meta["source_spectrum"],
-            **meta["background_spectra"],
-        }.items()
-    )
-    return (
-        f"Flux of a point source that is detected in {meta['obs_time_h']:g} h with "
-        f"{meta['min_significance']:g} σ (Li & Ma, α = {meta['alpha']:g}), {meta['min_gammas']} "
-        f"gammas and {100 * meta['min_gammas_by_background']:g} % of the background, with the best "
-        "cut on gammaness in each bin, found with the same events. The cut on the angle contains "
-        f"{100 * meta['theta_containment']:.0f} % of the gammas and lies between {low:g} and "
-        f"{high:g} deg. Spectra that events are weighted to: {spectra}. Missing in the background: "
-        f"{', '.join(meta['background_missing'])}."
+        sensitivity=found,
     )

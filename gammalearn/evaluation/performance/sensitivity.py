@@ -1,7 +1,8 @@
 """Sensitivity to a point source, with the cuts that are best for it."""
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import astropy.units as u
 import numpy as np
@@ -12,14 +13,17 @@ from pyirf.binning import bin_center, create_histogram_table
 from pyirf.cuts import calculate_percentile_cut, evaluate_binned_cut
 from pyirf.sensitivity import estimate_background, relative_sensitivity
 
+from ...io.particles import plural
 from ...plotting.style import PALETTE, draw_binned, finish_binned, make_logarithmic, new_binned_axes
 from ..quantities.direction import separation_angle
 from ..report.reference_curves import draw_references
-from ..statistics.cuts import cut_at, passes_gammaness_cuts
-from .weighting import OBS_TIME, SOURCE_SPECTRUM, Ring
+from ..statistics.cuts import Cuts
+from .weighting import OBS_TIME, SOURCE_SPECTRUM, Ring, Spectra
 
 __all__ = [
     "MIN_EVENTS",
+    "Sensitivity",
+    "describe_conditions",
     "draw_sensitivity",
     "passes_cuts",
     "sensitivity",
@@ -45,7 +49,46 @@ THETA_LIMITS = (0.02, 0.4) * u.deg
 MIN_EVENTS = 10
 
 
-def sensitivity(gammas: QTable, background: QTable, energy_bins: u.Quantity, ring: Ring) -> QTable:
+@dataclass(frozen=True)
+class Sensitivity:
+    """Sensitivity to a point source by reconstructed energy, with the cuts that are best for it.
+
+    Attributes
+    ----------
+    table : astropy.table.QTable
+        One row a bin: ``reco_energy_low``, ``reco_energy_high``, ``reco_energy_center``,
+        ``gammaness_cut``, ``gamma_efficiency`` (of that cut), ``theta_cut`` (deg), ``n_events``
+        (simulated gammas after the cuts), ``n_background`` (simulated, in the ring),
+        ``expected_gamma``, ``expected_background`` (expected in 50 h within the angle of
+        the cut, of the source and beside it), ``relative_sensitivity`` (to the
+        source's flux), ``flux_sensitivity`` (E² dN/dE, TeV/(cm² s)) and ``_error`` of it: from the
+        scatter of simulated showers, propagated. NaN in bins with too few events. ``meta``: the
+        conditions of a detection, the limits of the cut on the angle and the ring.
+    cuts : Cuts
+        Those of the table.
+    ring : Ring
+        Where the background is counted.
+    """
+
+    table: QTable
+    cuts: Cuts
+    ring: Ring
+
+    @property
+    def is_known(self) -> np.ndarray:
+        """Which bins have a sensitivity, shape (n_bins,)."""
+        return np.isfinite(self.table["relative_sensitivity"])
+
+    @property
+    def best(self) -> float | None:
+        """The smallest detected flux as a part of the source's, None if no bin has one."""
+        known = self.table["relative_sensitivity"][self.is_known]
+        return float(np.min(known)) if len(known) else None
+
+
+def sensitivity(
+    gammas: QTable, background: QTable, energy_bins: u.Quantity, ring: Ring
+) -> Sensitivity:
     """Sensitivity by reconstructed energy, with the best cut on gammaness in each bin.
 
     The cut on the angle contains 68 % of the gammas that a first cut on gammaness leaves. Then,
@@ -63,25 +106,23 @@ def sensitivity(gammas: QTable, background: QTable, energy_bins: u.Quantity, rin
 
     Returns
     -------
-    table : astropy.table.QTable
-        One row a bin: ``reco_energy_low``, ``reco_energy_high``, ``reco_energy_center``,
-        ``gammaness_cut``, ``gamma_efficiency`` (of that cut), ``theta_cut`` (deg), ``n_events``
-        (simulated gammas after the cuts), ``n_background`` (simulated, in the ring),
-        ``expected_gamma``, ``expected_background`` (expected in 50 h within the angle of
-        the cut, of the source and beside it), ``relative_sensitivity`` (to the
-        source's flux), ``flux_sensitivity`` (E² dN/dE, TeV/(cm² s)) and ``_error`` of it: from the
-        scatter of simulated showers, propagated. NaN in bins with too few events. ``meta``: the
-        conditions of a detection and the limits of the cut on the angle.
+    Sensitivity
     """
+    table = _best(gammas, background, energy_bins, ring)
+    table.meta["ring_deg"] = [float(ring.low.to_value(u.deg)), float(ring.high.to_value(u.deg))]
+    cuts = Cuts(energy_bins, np.asarray(table["gammaness_cut"]), table["theta_cut"])
+    return Sensitivity(table, cuts, ring)
+
+
+def _best(gammas: QTable, background: QTable, energy_bins: u.Quantity, ring: Ring) -> QTable:
+    """The table of the sensitivity with the best cut in each bin."""
     n_bins = len(energy_bins) - 1
     best = _empty(energy_bins)
     if len(gammas) == 0 or len(background) == 0:
         return best
     theta_cuts = _cut_on_angle(gammas, energy_bins)
     near = _pass(gammas, "theta", theta_cuts, operator.le)
-    in_ring = (background["reco_source_fov_offset"] >= ring.low) & (
-        background["reco_source_fov_offset"] < ring.high
-    )
+    in_ring = ring.holds(background)
     trials = calculate_percentile_cut(
         gammas["gh_score"],
         gammas["reco_energy"],
@@ -111,7 +152,9 @@ def sensitivity(gammas: QTable, background: QTable, energy_bins: u.Quantity, rin
     return best
 
 
-def _pass(events: QTable, name: str, cuts: QTable, comparison) -> np.ndarray:
+def _pass(
+    events: QTable, name: str, cuts: QTable, comparison: Callable[..., np.ndarray]
+) -> np.ndarray:
     return evaluate_binned_cut(events[name], events["reco_energy"], cuts, comparison)
 
 
@@ -163,7 +206,9 @@ def _cut_on_angle(gammas: QTable, energy_bins: u.Quantity) -> QTable:
     )
 
 
-def _with_cuts(gammas, background, energy_bins, theta_cuts, ring: Ring) -> QTable:
+def _with_cuts(
+    gammas: QTable, background: QTable, energy_bins: u.Quantity, theta_cuts: QTable, ring: Ring
+) -> QTable:
     """The sensitivity of what cuts have left, NaN in bins where that is too little."""
     signal = create_histogram_table(gammas, energy_bins, "reco_energy")
     in_ring = create_histogram_table(background, energy_bins, "reco_energy")
@@ -213,7 +258,9 @@ def _scatter(events: QTable, energy_bins: u.Quantity) -> np.ndarray:
     return np.sqrt(np.bincount(of_shower[:, 0].astype(int), weights**2, len(edges) - 1))
 
 
-def _propagated(n_signal, n_off, signal_error, off_error) -> np.ndarray:
+def _propagated(
+    n_signal: np.ndarray, n_off: np.ndarray, signal_error: np.ndarray, off_error: np.ndarray
+) -> np.ndarray:
     """Error of the relative sensitivity, by steps of an error to both sides."""
     squares = np.zeros(len(n_signal))
     for signal_step, off_step in ((signal_error, 0), (0, off_error)):
@@ -226,17 +273,29 @@ def _propagated(n_signal, n_off, signal_error, off_error) -> np.ndarray:
     return np.sqrt(squares)
 
 
-def passes_cuts(events: QTable, cuts: QTable) -> np.ndarray:
-    """Which events pass the cuts on gammaness and angle of a table from `sensitivity`.
+def passes_cuts(events: QTable, cuts: Cuts) -> np.ndarray:
+    """Which events pass the cuts on gammaness and angle; none does at an energy without cuts."""
+    return cuts.pass_gammaness(events) & (separation_angle(events) <= cuts.theta_at(events))
 
-    Events of energies for which there are no cuts do not.
-    """
-    kept = passes_gammaness_cuts(events, cuts)
-    return kept & (separation_angle(events) <= cut_at(events, cuts, "theta_cut"))
+
+def describe_conditions(spectra: Spectra) -> str:
+    """What detects a source of which spectrum over what background, in words."""
+    low, high = THETA_LIMITS.to_value(u.deg)
+    published = {"gamma": spectra.source, **spectra.background}
+    weighted = "; ".join(f"{plural(name)}: {spectrum}" for name, spectrum in published.items())
+    return (
+        f"Flux of a point source that is detected in {OBS_TIME.to_value(u.h):g} h with "
+        f"{MIN_SIGNIFICANCE:g} σ (Li & Ma, α = {ALPHA:g}), {MIN_GAMMAS} gammas and "
+        f"{100 * MIN_OF_BACKGROUND:g} % of the background, with the best cut on gammaness in each "
+        "bin, found with the same events. The cut on the angle contains "
+        f"{100 * ONE_SIGMA_QUANTILE:.0f} % of the gammas and lies between {low:g} and {high:g} "
+        f"deg. Spectra that events are weighted to: {weighted}. Missing in the background: "
+        f"{', '.join(spectra.missing)}."
+    )
 
 
 def draw_sensitivity(table: QTable, references: Sequence[str] = ()) -> Figure:
-    """Picture of a table from `sensitivity`, with fractions of the source's flux.
+    """Picture of the table of a `Sensitivity`, with fractions of the source's flux.
 
     ``references`` are the names of published curves to draw, see `draw_references`.
     """

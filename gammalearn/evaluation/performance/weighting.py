@@ -26,6 +26,7 @@ __all__ = [
     "OBS_TIME",
     "SOURCE_SPECTRUM",
     "Ring",
+    "Spectra",
     "background_particles",
     "choose_ring",
     "describe_spectra",
@@ -64,6 +65,38 @@ class Ring:
 
     low: u.Quantity
     high: u.Quantity
+
+    def holds(self, background: QTable) -> np.ndarray:
+        """Which events of `weighted_background` are in the ring, shape (n_events,)."""
+        offset = background["reco_source_fov_offset"]
+        return (offset >= self.low) & (offset < self.high)
+
+
+@dataclass(frozen=True)
+class Spectra:
+    """What events are weighted to, and what is missing of the background.
+
+    Attributes
+    ----------
+    source : str
+        Where the spectrum of the source is published.
+    background : mapping of str to str
+        Particle → where its spectrum is published.
+    missing : sequence of str
+        What is not counted, in words.
+    """
+
+    source: str
+    background: Mapping[str, str]
+    missing: Sequence[str]
+
+    def to_meta(self) -> dict[str, object]:
+        """Plain values for the ``meta`` of a table."""
+        return {
+            "source_spectrum": self.source,
+            "background_spectra": dict(self.background),
+            "background_missing": list(self.missing),
+        }
 
 
 def why_no_sensitivity(
@@ -178,26 +211,14 @@ def background_particles(events: QTable, productions: Sequence[Production]) -> l
     ]
 
 
-def describe_spectra(background: Sequence[str]) -> dict[str, object]:
-    """What events are weighted to, and what is missing of the background.
-
-    Parameters
-    ----------
-    background : sequence of str
-        From `background_particles`.
-
-    Returns
-    -------
-    spectra : dict
-        ``source_spectrum``, ``background_spectra`` (particle → where its spectrum is published)
-        and ``background_missing``, a list of what is not counted, in words.
-    """
+def describe_spectra(background: Sequence[str]) -> Spectra:
+    """The spectra of the source and of a background, from `background_particles`."""
     missing = [plural(name) for name in BACKGROUND_SPECTRA if name not in background]
-    return {
-        "source_spectrum": PUBLISHED["gamma"],
-        "background_spectra": {name: PUBLISHED[name] for name in background},
-        "background_missing": [*missing, NEVER_COUNTED],
-    }
+    return Spectra(
+        source=PUBLISHED["gamma"],
+        background={name: PUBLISHED[name] for name in background},
+        missing=[*missing, NEVER_COUNTED],
+    )
 
 
 def weighted_background(events: QTable, productions: Sequence[Production]) -> QTable:

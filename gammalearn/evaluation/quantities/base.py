@@ -14,6 +14,7 @@ from ...settings import EvaluationSettings
 from ..report.page import ReportMetric
 from ..report.results import Findings, Result
 from ..statistics.binning import energy_edges
+from ..statistics.cuts import Cuts
 from ..statistics.differences import Statistic, bootstrap_errors
 from ..statistics.migration import MigrationAxis
 from ..statistics.spread import bias_and_resolution, repeated_bias_and_resolution
@@ -196,7 +197,7 @@ class Quantity(ABC):
         return [statistic.name for statistic in self.statistics]
 
     def evaluate(
-        self, events: QTable, signal: str, settings: EvaluationSettings, cuts: QTable | None
+        self, events: QTable, signal: str, settings: EvaluationSettings, cuts: Cuts | None
     ) -> Findings:
         """Numbers, tables, pictures and sentences on what was reconstructed.
 
@@ -207,8 +208,8 @@ class Quantity(ABC):
         signal : str
             The particle to judge by.
         settings : EvaluationSettings
-        cuts : astropy.table.QTable or None
-            A sensitivity whose cuts on gammaness apply to the events of the signal, if any.
+        cuts : Cuts or None
+            Of a sensitivity, if those on gammaness apply to the events of the signal.
         """
         if self.is_in(events):
             return self.find(events, signal, settings, cuts)
@@ -219,7 +220,7 @@ class Quantity(ABC):
 
     @abstractmethod
     def find(
-        self, events: QTable, signal: str, settings: EvaluationSettings, cuts: QTable | None
+        self, events: QTable, signal: str, settings: EvaluationSettings, cuts: Cuts | None
     ) -> Findings:
         """As `evaluate`, of events that have it."""
 

@@ -31,7 +31,7 @@ from ..report.page import ReportMetric
 from ..report.reference_curves import draw_references
 from ..report.results import Findings, Result
 from ..statistics.binning import angle_edges, energy_edges, events_of_bins, offset_edges
-from ..statistics.cuts import add_after_cuts, say_cuts
+from ..statistics.cuts import Cuts, add_after_cuts, say_cuts
 from ..statistics.differences import Statistic, bootstrap_errors, bootstrap_errors_along
 from ..statistics.distribution import distribution, show_distribution
 from ..statistics.migration import MigrationAxis, evaluate_migration
@@ -113,7 +113,9 @@ class Direction(Quantity):
         names = [f"{axis.name}_migration_out_of_range" for axis in self.migrations]
         return [*super().metrics(events), *names]
 
-    def find(self, events, signal, settings, cuts) -> Findings:
+    def find(
+        self, events: QTable, signal: str, settings: EvaluationSettings, cuts: Cuts | None
+    ) -> Findings:
         selected = self.select(events, signal)
         metrics = self.measure(selected)
         results = []

@@ -23,7 +23,7 @@ from ..report.page import ReportMetric
 from ..report.reference_curves import draw_references
 from ..report.results import Findings, Result
 from ..statistics.binning import energy_edges
-from ..statistics.cuts import add_after_cuts, say_cuts
+from ..statistics.cuts import Cuts, add_after_cuts, say_cuts
 from ..statistics.differences import Statistic, bootstrap_errors
 from ..statistics.distribution import distribution, show_distribution
 from ..statistics.migration import MigrationAxis, evaluate_migration
@@ -61,7 +61,9 @@ class Energy(Quantity):
     def metrics(self, events: QTable) -> list[str]:
         return [*super().metrics(events), "energy_migration_out_of_range"]
 
-    def find(self, events, signal, settings, cuts) -> Findings:
+    def find(
+        self, events: QTable, signal: str, settings: EvaluationSettings, cuts: Cuts | None
+    ) -> Findings:
         edges = energy_edges(settings.energy_range, settings.bins_per_decade)
         selected = self.select(events, signal)
         migration = evaluate_migration(selected, self.migrations[0], edges, signal)

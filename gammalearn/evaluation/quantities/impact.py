@@ -18,10 +18,11 @@ from ...plotting.style import (
     new_binned_axes,
     say_empty,
 )
+from ...settings import EvaluationSettings
 from ..report.page import ReportMetric
 from ..report.results import Findings, Result
 from ..statistics.binning import events_of_bins
-from ..statistics.cuts import say_cuts
+from ..statistics.cuts import Cuts, say_cuts
 from ..statistics.differences import Statistic
 from ..statistics.resampling import repeated_quantiles
 from ..statistics.spread import containment
@@ -62,7 +63,9 @@ class Impact(Quantity):
     def remeasure(self, events: QTable, repeats: np.ndarray) -> np.ndarray:
         return repeated_quantiles(self.error(events), repeats, (ONE_SIGMA_QUANTILE,))
 
-    def find(self, events, signal, settings, cuts) -> Findings:
+    def find(
+        self, events: QTable, signal: str, settings: EvaluationSettings, cuts: Cuts | None
+    ) -> Findings:
         selected = self.select(events, signal)
         resolution = self.with_errors(impact_resolution, selected, signal, settings)
         result = Result(

@@ -19,6 +19,7 @@ from ..report.page import ReportMetric, ReportSection
 from ..report.results import Findings, Result
 from ..statistics.binning import energy_edges
 from ..statistics.by_particle import metric_names, present_particles
+from ..statistics.cuts import Cuts
 from ..statistics.differences import (
     MIN_SHOWERS,
     N_RESAMPLES,
@@ -107,7 +108,9 @@ class ParticleType(Quantity):
         means = metric_names("gammaness_mean", present_particles(events))
         return ["auc", "auc_uncertainty", *means.values()]
 
-    def find(self, events, signal, settings, cuts) -> Findings:
+    def find(
+        self, events: QTable, signal: str, settings: EvaluationSettings, cuts: Cuts | None
+    ) -> Findings:
         selected = events[self.is_known(events)]
         curve, area = roc_curve(selected), overall_area(selected)
         points = working_points(selected)

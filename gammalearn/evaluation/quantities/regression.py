@@ -17,10 +17,11 @@ from ...plotting.style import (
     new_binned_axes,
     say_empty,
 )
+from ...settings import EvaluationSettings
 from ..report.page import ReportMetric
 from ..report.results import Findings, Result
 from ..statistics.binning import events_of_bins
-from ..statistics.cuts import say_cuts
+from ..statistics.cuts import Cuts, say_cuts
 from ..statistics.differences import Statistic
 from .base import BY_TRUE_ENERGY, Quantity
 
@@ -122,7 +123,9 @@ class Regression(Quantity):
         finish_binned(axes, resolution)
         return figure
 
-    def find(self, events, signal, settings, cuts) -> Findings:
+    def find(
+        self, events: QTable, signal: str, settings: EvaluationSettings, cuts: Cuts | None
+    ) -> Findings:
         selected = self.select(events, signal)
         resolution = self.with_errors(self.resolution, selected, signal, settings)
         result = Result(

@@ -1,6 +1,7 @@
 """Cuts on gammaness by reconstructed energy: which events pass, and what they leave of a result."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import astropy.units as u
 import numpy as np
@@ -8,11 +9,8 @@ from astropy.table import QTable
 
 __all__ = [
     "NO_CUTS",
+    "Cuts",
     "add_after_cuts",
-    "cut_at",
-    "has_cuts",
-    "lacks_cuts",
-    "passes_gammaness_cuts",
     "say_cuts",
 ]
 
@@ -25,54 +23,72 @@ NO_CUTS = (
 )
 
 
-def cut_at(events: QTable, cuts: QTable, name: str):
-    """The cut at each event's energy, NaN where there is none.
+@dataclass(frozen=True)
+class Cuts:
+    """Cuts on gammaness and on the angle to the source, in bins of reconstructed energy.
 
-    Parameters
+    Attributes
     ----------
-    events : astropy.table.QTable
-        With ``reco_energy``.
-    cuts : astropy.table.QTable
-        From `sensitivity`.
-    name : str
-        Column of the cut.
+    energy_bins : astropy.units.Quantity
+        Edges in reconstructed energy, shape (n_bins + 1,).
+    gammaness : numpy.ndarray
+        Lowest gammaness that passes, shape (n_bins,); NaN in bins without cuts.
+    theta : astropy.units.Quantity
+        Largest angle that passes, shape (n_bins,); NaN in bins without cuts.
     """
-    edges = np.append(cuts["reco_energy_low"], cuts["reco_energy_high"][-1:]).to_value(u.TeV)
-    place = np.digitize(events["reco_energy"].to_value(u.TeV), edges) - 1
-    inside = (place >= 0) & (place < len(cuts))
-    found = u.Quantity(cuts[name])[np.clip(place, 0, len(cuts) - 1)]
-    found[~inside] = np.nan
-    return found
 
+    energy_bins: u.Quantity
+    gammaness: np.ndarray
+    theta: u.Quantity
 
-def has_cuts(events: QTable, cuts: QTable) -> np.ndarray:
-    """Which events have an energy for which there are cuts in a table from `sensitivity`."""
-    return np.isfinite(cut_at(events, cuts, "gammaness_cut"))
+    def gammaness_at(self, events: QTable) -> np.ndarray:
+        """The cut on gammaness at the energy of each event, shape (n_events,), NaN if none."""
+        place, inside = self._places(events)
+        return np.where(inside, self.gammaness[place], np.nan)
 
+    def theta_at(self, events: QTable) -> u.Quantity:
+        """The cut on the angle at the energy of each event, shape (n_events,), NaN if none."""
+        place, inside = self._places(events)
+        return u.Quantity(np.where(inside, self.theta.value[place], np.nan), self.theta.unit)
 
-def passes_gammaness_cuts(events: QTable, cuts: QTable) -> np.ndarray:
-    """Which events pass the cuts on gammaness of a table from `sensitivity`.
+    def pass_gammaness(self, events: QTable) -> np.ndarray:
+        """Which events pass the cuts on gammaness; none does at an energy without cuts."""
+        # NaN, where there are no cuts, lets nothing pass.
+        return np.asarray(events["gammaness"]) >= self.gammaness_at(events)
 
-    Events of energies for which there are no cuts do not.
-    """
-    # NaN, where there are no cuts, lets nothing pass.
-    return np.asarray(events["gammaness"]) >= cut_at(events, cuts, "gammaness_cut")
+    def lacking(self, events: QTable, energy_bins: u.Quantity) -> np.ndarray:
+        """The bins of true energy with too many events whose reconstructed energy has no cut.
 
+        Parameters
+        ----------
+        events : astropy.table.QTable
+            With ``reco_energy`` and ``true_energy``.
+        energy_bins : astropy.units.Quantity
+            Edges in true energy, shape (n_bins + 1,).
 
-def lacks_cuts(events: QTable, cuts: QTable, energy_bins: u.Quantity) -> np.ndarray:
-    """The bins of true energy with too many events whose reconstructed energy has no cut."""
-    energy = events["true_energy"]
-    n_all, n_without = (
-        np.histogram(these.value, energy_bins.to_value(these.unit))[0]
-        for these in (energy, energy[~has_cuts(events, cuts)])
-    )
-    return n_without > MAX_WITHOUT_CUTS * n_all
+        Returns
+        -------
+        lacking : numpy.ndarray of bool
+            Shape (n_bins,).
+        """
+        energy, without = events["true_energy"], np.isnan(self.gammaness_at(events))
+        n_all, n_without = (
+            np.histogram(these.value, energy_bins.to_value(these.unit))[0]
+            for these in (energy, energy[without])
+        )
+        return n_without > MAX_WITHOUT_CUTS * n_all
+
+    def _places(self, events: QTable) -> tuple[np.ndarray, np.ndarray]:
+        """The bin of each event, and whether its energy is in one."""
+        edges, n_bins = self.energy_bins.to_value(u.TeV), len(self.gammaness)
+        place = np.digitize(events["reco_energy"].to_value(u.TeV), edges) - 1
+        return np.clip(place, 0, n_bins - 1), (place >= 0) & (place < n_bins)
 
 
 def add_after_cuts(
     resolution: QTable,
     events: QTable,
-    cuts: QTable | None,
+    cuts: Cuts | None,
     energy_bins: u.Quantity,
     measure: Callable[[QTable], QTable],
 ) -> None:
@@ -86,7 +102,7 @@ def add_after_cuts(
         reconstructed energy without cuts. Nothing without cuts.
     events : astropy.table.QTable
         The events that it is of.
-    cuts : astropy.table.QTable or None
+    cuts : Cuts or None
         From `Performance.gammaness_cuts`.
     energy_bins : astropy.units.Quantity
         Edges in true energy, shape (n_bins + 1,).
@@ -96,9 +112,9 @@ def add_after_cuts(
     if cuts is None:
         return
     complete = events[events["energy_is_valid"] & events["particle_type_is_valid"]]
-    again = measure(complete[passes_gammaness_cuts(complete, cuts)])
+    again = measure(complete[cuts.pass_gammaness(complete)])
     resolution["n_selected"] = again["n_events"]
-    unknown = lacks_cuts(complete, cuts, energy_bins)
+    unknown = cuts.lacking(complete, energy_bins)
     for name in again.colnames:
         if name != "n_events" and not name.startswith("true_energy"):
             again[name][unknown] = np.nan
@@ -106,7 +122,7 @@ def add_after_cuts(
             resolution[f"{name.removesuffix('_error')}_selected{ending}"] = again[name]
 
 
-def say_cuts(cuts: QTable | None, what: str) -> str:
+def say_cuts(cuts: Cuts | None, what: str) -> str:
     """What was cut on, as that of published curves is."""
     of_all = f" Of all that were reconstructed, without a cut on {what}"
     if cuts is None:

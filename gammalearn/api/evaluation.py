@@ -1,6 +1,7 @@
 """How good reconstructions are, for a notebook."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,8 @@ from ..errors import EvaluationError, SettingsError
 from ..evaluation import read_events as read_reconstructed
 from ..evaluation.comparison import Comparison, compare_sources
 from ..evaluation.evaluation import Evaluation, evaluate_events
+from ..evaluation.event_table import EventTable
 from ..evaluation.events.combination import WEIGHTS
-from ..evaluation.events.reading import TELESCOPE
 from ..evaluation.reconstructions import (
     GivenReconstruction,
     check_number,
@@ -25,9 +26,6 @@ __all__ = ["compare", "evaluate", "read_dl2"]
 
 #: What to do where there are no DL2 files.
 MAKE_DL2 = "make DL2 files with `gammalearn predict` or Network.write_dl2, or name others"
-
-#: What a table of reconstructed events says of them.
-ABOUT = ("level", "simulated", "algorithms", "files", "paths", "skipped", "notes")
 
 
 def read_dl2(
@@ -64,9 +62,7 @@ def read_dl2(
         If the algorithm is not there or not unique, or the files do not go together.
     """
     paths = files_of(files, "DL2 files", MAKE_DL2)
-    return _portable(
-        read_reconstructed(paths, algorithm, parameters, observed=True, skip=on_error == "skip")
-    )
+    return read_reconstructed(paths, algorithm, parameters, observed=True, skip=on_error == "skip")
 
 
 def evaluate(
@@ -162,12 +158,13 @@ def _source(
         paths = files_of(events, "DL2 files", MAKE_DL2)
         events = read_reconstructed(paths, settings.algorithm, WEIGHTS[weights], skip=skip)
     events = _with_truth(_checked(events))
-    if not events.meta["simulated"]:
+    about = EventTable.of(events)
+    if not about.simulated:
         raise EvaluationError(
             f"The events of '{label}' are observed; only simulated ones are compared."
         )
     lacking = set(WEIGHTS[weights]).difference(events.colnames)
-    if lacking and events.meta["level"] == TELESCOPE:
+    if lacking and about.is_of_images:
         raise EvaluationError(
             f"The table of '{label}' lacks {', '.join(sorted(lacking))}, by which telescopes are "
             "to be weighted; read it by read_dl2 with these parameters, or compare without weights."
@@ -183,13 +180,7 @@ def _checked(events: QTable) -> QTable:
     EvaluationError
         If it is no table of reconstructed events.
     """
-    lacking = [name for name in ABOUT if name not in events.meta]
-    if lacking:
-        raise EvaluationError(
-            f"The table does not tell its {lacking[0]} (meta): take it from Network.predict or "
-            "gammalearn.read_dl2, and keep its meta where you make another of it."
-        )
-    if not events.meta["algorithms"]:
+    if not EventTable.of(events).algorithms:
         raise EvaluationError(
             "The table holds no reconstructed energy, direction or particle type to evaluate."
         )
@@ -198,19 +189,13 @@ def _checked(events: QTable) -> QTable:
 
 def _with_truth(events: QTable) -> QTable:
     """Of simulations the events with truth, and a note on others."""
-    if not events.meta["simulated"]:
+    about = EventTable.of(events)
+    if not about.simulated:
         return events
     known = np.isfinite(events["true_energy"])
     if np.all(known):
         return events
     note = f"{np.sum(~known)} of {len(events)} events lack their truth; they were left out."
     events = events[known]
-    events.meta["notes"] = [*events.meta["notes"], note]
-    return events
-
-
-def _portable(events: QTable) -> QTable:
-    """The table with plain values in its meta, so that it can be written as it is."""
-    events.meta["paths"] = [str(path) for path in events.meta["paths"]]
-    events.meta["skipped"] = [(str(path), why) for path, why in events.meta["skipped"]]
+    events.meta = replace(about, notes=[*about.notes, note]).to_meta()
     return events

@@ -15,8 +15,9 @@ from ..data.readers.formats import open_reader
 from ..data.readers.reader import match_rows
 from ..dl2 import reconstruct_events
 from ..errors import DataError, SettingsError
+from ..evaluation.event_table import SUBARRAY, TELESCOPE, EventTable
 from ..evaluation.events.columns import add_reconstructed
-from ..evaluation.events.reading import SUBARRAY, TELESCOPE, particles_by_file
+from ..evaluation.events.reading import particles_by_file
 from ..io.finding import MAKE_DL1
 from ..io.isolated import read_isolated
 from ..models import find_checkpoint, places
@@ -218,16 +219,15 @@ class Network:
         table = event_table(index)
         main = add_reconstructed(table, reconstructed)
         cache = experiment.data.cache_directory
-        table.meta = {
-            "level": TELESCOPE if experiment.data.grouping == "mono" else SUBARRAY,
-            "simulated": bool(np.any(np.asarray(table["particle"]) != UNKNOWN)),
-            "algorithms": dict.fromkeys(main, experiment.output.algorithm),
-            "files": [path.name for path in index.files],
-            "particles": particles_by_file(table),
-            "paths": [str(_with_production(path, cache)) for path in index.files],
-            "skipped": [(str(path), why) for path, why in index.skipped],
-            "notes": [],
-        }
+        table.meta = EventTable(
+            level=TELESCOPE if experiment.data.grouping == "mono" else SUBARRAY,
+            simulated=bool(np.any(np.asarray(table["particle"]) != UNKNOWN)),
+            algorithms=dict.fromkeys(main, experiment.output.algorithm),
+            files=[path.name for path in index.files],
+            paths=[_with_production(path, cache) for path in index.files],
+            skipped=index.skipped,
+            particles=particles_by_file(table),
+        ).to_meta()
         return table
 
 

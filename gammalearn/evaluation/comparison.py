@@ -14,6 +14,7 @@ from ..io.writing import make_folder, write_whole
 from ..plotting.style import picture_style
 from ..settings import EvaluationSettings
 from .comparison_summary import Compared, compose_report
+from .event_table import EventTable
 from .quantities import MAIN_QUANTITIES, Quantity
 from .reconstructions import (
     GivenReconstruction,
@@ -179,7 +180,8 @@ def compare_sources(
     EvaluationError
         If the sources have no event or no quantity in common, or one has an event twice.
     """
-    skipped = [left_out for source in sources for left_out in source.events.meta["skipped"]]
+    tables = [EventTable.of(source.events) for source in sources]
+    skipped = [left_out for table in tables for left_out in table.skipped]
     reconstructions = line_up(sources)
     matching = _match(sources)
     signal, warnings = choose_signal(sources[0].events, settings.signal)
@@ -206,8 +208,8 @@ def compare_sources(
     }
     for finding in findings.values():
         warnings += finding.warnings
-    for source in sources:
-        warnings += [f"{source.label}: {note}" for note in source.events.meta["notes"]]
+    for source, table in zip(sources, tables, strict=True):
+        warnings += [f"{source.label}: {note}" for note in table.notes]
     report = compose_report(
         sources, reconstructions, matching, findings, warnings, settings, weights
     )
@@ -228,11 +230,12 @@ def _match(sources: Sequence[GivenReconstruction]) -> list[dict[str, object]]:
     matching = []
     for source in sources:
         in_all = n_in_all[source.events["event"]] == len(sources)
+        algorithms = EventTable.of(source.events).algorithms
         matching.append(
             {
                 "set": source.word,
                 "label": source.label,
-                "algorithms": source.events.meta["algorithms"],
+                "algorithms": dict(algorithms),
                 "level": "subarray" if source.images is None else "telescope",
                 "files": [path.name for path in source.paths],
                 "n_events": len(source.events),
@@ -242,7 +245,7 @@ def _match(sources: Sequence[GivenReconstruction]) -> list[dict[str, object]]:
                     f"n_matched_with_{quantity}": int(
                         source.events[f"{quantity}_is_valid"][in_all].sum()
                     )
-                    for quantity in source.events.meta["algorithms"]
+                    for quantity in algorithms
                 },
             }
         )

@@ -7,6 +7,7 @@ import numpy as np
 from astropy.table import QTable
 
 from ..settings import EvaluationSettings
+from .event_table import EventTable
 from .quantities import MAIN_QUANTITIES
 from .reconstructions import EACH, MEAN, GivenReconstruction, Reconstruction
 from .report.page import Report, Worded
@@ -73,7 +74,7 @@ def compose_report(
             **{
                 f"Algorithms of {source.word}": ", ".join(
                     f"{quantity.replace('_', ' ')}: {algorithm}"
-                    for quantity, algorithm in source.events.meta["algorithms"].items()
+                    for quantity, algorithm in EventTable.of(source.events).algorithms.items()
                 )
                 for source in sources
             },

@@ -1,7 +1,7 @@
 """The evaluation of DL2 files: tables, pictures, metrics and the report."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from astropy.table import QTable
 from ..io.writing import make_folder, write_whole
 from ..plotting.style import picture_style
 from ..settings import EvaluationSettings
+from .event_table import EventTable
 from .events.counting import event_numbers
 from .events.reading import read_events
 from .performance.observation import RESULTS, evaluate_performance
@@ -101,10 +102,11 @@ class Evaluation(ResultsByName):
         with picture_style():
             figures = write_results(self.results, output / FOLDER, _result_names())
         write_numbers(self.metrics, output / "metrics.json")
-        skipped = section_of_skipped("DL2", self.events.meta["skipped"])
+        about = EventTable.of(self.events)
+        skipped = section_of_skipped("DL2", about.skipped)
         report = compose_report(
             self.events,
-            [describe_input(Path(path)) for path in self.events.meta["paths"]],
+            [describe_input(path) for path in about.paths],
             self.metrics,
             [*warnings, *self.warnings],
             figures,
@@ -189,18 +191,18 @@ def evaluate_events(events: QTable, settings: EvaluationSettings) -> Evaluation:
     InputFileError
         If one of them cannot be read.
     """
-    paths = [Path(path) for path in events.meta["paths"]]
-    if events.meta["simulated"]:
+    about = EventTable.of(events)
+    if about.simulated:
         judged = events
         signal, own_warnings = choose_signal(events, settings.signal)
     else:
         judged = _without_results(events)
         signal, own_warnings = settings.signal, [NO_TRUTH]
-    warnings = skipped_files("DL2", events.meta["skipped"])
+    warnings = skipped_files("DL2", about.skipped)
     warnings += [*_warn_of_repeated(events), *own_warnings]
     metrics = event_numbers(events, signal, settings.signal)
     with picture_style():
-        performance = evaluate_performance(paths, judged, signal, settings)
+        performance = evaluate_performance(about.paths, judged, signal, settings)
         cuts = performance.gammaness_cuts(judged, signal)
         quantities = QUANTITIES.values()
         findings = [
@@ -208,7 +210,7 @@ def evaluate_events(events: QTable, settings: EvaluationSettings) -> Evaluation:
             performance,
             *(q.evaluate_uncertainty(judged, signal) for q in quantities if q.uncertainty),
         ]
-        if not events.meta["simulated"]:
+        if not about.simulated:
             # The same metrics, without values.
             findings = [Findings(finding.metrics) for finding in findings]
             shown = (q.observe(events, settings) for q in quantities if q.is_in(events))
@@ -221,7 +223,7 @@ def evaluate_events(events: QTable, settings: EvaluationSettings) -> Evaluation:
         settings,
         plain_numbers({name: metrics[name] for name in sorted(metrics)}),
         [result for finding in findings for result in finding.results],
-        [*warnings, *events.meta["notes"]],
+        [*warnings, *about.notes],
         [section for finding in findings for section in finding.sections],
     )
 
@@ -242,7 +244,7 @@ def _without_results(events: QTable) -> QTable:
         for name in (*quantity.optional, *([] if quantity.is_main else quantity.columns))
     ]
     bare = events[[name for name in events.colnames if name not in names]]
-    bare.meta = {**events.meta, "algorithms": {}}
+    bare.meta = replace(EventTable.of(events), algorithms={}).to_meta()
     return bare
 
 

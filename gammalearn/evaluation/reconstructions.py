@@ -9,8 +9,9 @@ import numpy as np
 from astropy.table import QTable
 
 from ..errors import EvaluationError, InputFileError
+from .event_table import EventTable
 from .events.combination import WEIGHTS, combine_telescopes
-from .events.reading import TELESCOPE, read_events
+from .events.reading import read_events
 from .statistics.matching import IMAGE, number_alike, rows_in_common
 
 __all__ = [
@@ -57,7 +58,7 @@ class Reconstruction:
 
     def has(self, quantity: str) -> bool:
         """Whether all runs have the quantity."""
-        return all(quantity in run.meta["algorithms"] for run in self.runs)
+        return all(quantity in EventTable.of(run).algorithms for run in self.runs)
 
 
 def read_reconstructions(
@@ -147,10 +148,10 @@ def source_of(
     weights : str
         Of the telescopes in the mean of an event, see `combine_telescopes`.
     """
-    paths, images = [Path(path) for path in events.meta["paths"]], None
-    if events.meta["level"] == TELESCOPE:
+    about, images = EventTable.of(events), None
+    if about.is_of_images:
         events, images = combine_telescopes(events, weights), events
-    return GivenReconstruction(word, label, paths, algorithm, events, images)
+    return GivenReconstruction(word, label, list(about.paths), algorithm, events, images)
 
 
 def _find(word: str) -> tuple[str, list[Path], str | None]:

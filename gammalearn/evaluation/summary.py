@@ -6,8 +6,8 @@ from astropy.table import QTable
 
 from ..io.particles import plural
 from ..settings import EvaluationSettings
+from .event_table import EventTable
 from .events.counting import tabulate_events
-from .events.reading import SUBARRAY
 from .performance.observation import describe_performance
 from .quantities import QUANTITIES
 from .report.page import Report, ReportFigure, ReportMetric, ReportSection
@@ -45,14 +45,14 @@ def compose_report(
     settings : EvaluationSettings
         Those of the evaluation.
     """
-    algorithms = events.meta["algorithms"]
-    unit = "event" if events.meta["level"] == SUBARRAY else "image"
-    each = "each shower seen by the array" if unit == "event" else "each telescope's image"
+    about = EventTable.of(events)
+    unit = "image" if about.is_of_images else "event"
+    each = "each telescope's image" if about.is_of_images else "each shower seen by the array"
     what, signal = "observed", ""
-    if events.meta["simulated"]:
+    if about.simulated:
         what, signal = "simulated", f"; signal: {plural(metrics['signal'])}"
     return Report(
-        title=f"Evaluation of {' + '.join(dict.fromkeys(algorithms.values()))}",
+        title=f"Evaluation of {' + '.join(about.algorithm_names)}",
         lead=f"{len(events)} {what} {unit}{'' if len(events) == 1 else 's'}, one result for "
         f"{each}{signal}.",
         warnings=warnings,
@@ -63,9 +63,9 @@ def compose_report(
             **versions(),
             **{
                 f"Algorithm of the {quantity.replace('_', ' ')}": name
-                for quantity, name in algorithms.items()
+                for quantity, name in about.algorithms.items()
             },
-            "Level": "subarray" if unit == "event" else "telescope",
+            "Level": about.level,
             **describe_settings(settings),
             **reference_sources(settings.references),
         },

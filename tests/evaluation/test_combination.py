@@ -1,11 +1,14 @@
 """The mean of an event's telescopes, by hand."""
 
+from pathlib import Path
+
 import astropy.units as u
 import numpy as np
 import pytest
 from astropy.table import QTable
 
 from gammalearn.evaluation import combine_telescopes
+from gammalearn.evaluation.event_table import EventTable
 
 
 @pytest.fixture
@@ -25,8 +28,13 @@ def images():
     table["gammaness"] = [0.2, 0.5, 0.8, 1.0, 0.4]
     table["particle_type_is_valid"] = [True] * 5
     table["multiplicity"] = np.ones(5, dtype=int)
-    table.meta["algorithms"] = dict.fromkeys(("energy", "direction", "particle_type"), "A")
-    table.meta["level"] = "telescope"
+    table.meta = EventTable(
+        level="telescope",
+        simulated=True,
+        algorithms=dict.fromkeys(("energy", "direction", "particle_type"), "A"),
+        files=["a.h5", "b.h5"],
+        paths=[Path("a.h5"), Path("b.h5")],
+    ).to_meta()
     return table
 
 

@@ -60,7 +60,7 @@ def test_events_of_the_subarray(dl2_file, sample):
         "simulated": True,
         "algorithms": dict.fromkeys(("energy", "direction", "particle_type"), "Test"),
         "files": ["sample.dl2.h5"],
-        "paths": [dl2_file],
+        "paths": [str(dl2_file)],
         "skipped": [],
         "notes": [],
         "particles": {0: ["gamma"]},

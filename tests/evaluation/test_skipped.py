@@ -7,6 +7,7 @@ from astropy.table import vstack
 
 from gammalearn.cli import main
 from gammalearn.evaluation import read_events
+from gammalearn.evaluation.event_table import EventTable
 
 
 @pytest.fixture
@@ -50,8 +51,9 @@ def test_none_is_left(files, tmp_path, capsys):
 
 def test_rows_follow_the_files_that_were_read(files):
     events = read_events(files, skip=True)
-    assert events.meta["paths"] == [files[1], files[3]]
-    assert [path for path, _ in events.meta["skipped"]] == [files[0], files[2]]
+    about = EventTable.of(events)
+    assert about.paths == [files[1], files[3]]
+    assert [path for path, _ in about.skipped] == [files[0], files[2]]
     assert np.unique(events["file"]).tolist() == [0, 1]
 
 

@@ -1,11 +1,13 @@
 """One result an event from those of its telescopes."""
 
+from dataclasses import replace
+
 import astropy.units as u
 import numpy as np
 from astropy.table import Column, QTable, Table
 
+from ..event_table import NO_TELESCOPE, SUBARRAY, EventTable
 from ..quantities import MAIN_QUANTITIES, QUANTITIES, Quantity
-from .reading import NO_TELESCOPE, SUBARRAY
 
 __all__ = ["WEIGHTS", "combine_telescopes"]
 
@@ -41,6 +43,7 @@ def combine_telescopes(images: QTable, weights: str = "none") -> QTable:
         As from `read_events` at subarray level, in the order of the events' first images;
         ``multiplicity`` counts the telescopes with any valid result.
     """
+    of_images = EventTable.of(images)
     _, first, event = np.unique(_events(images), axis=0, return_index=True, return_inverse=True)
     by_first = np.argsort(first)
     event = np.argsort(by_first)[event.reshape(-1)]
@@ -57,7 +60,7 @@ def combine_telescopes(images: QTable, weights: str = "none") -> QTable:
         events.remove_columns(set(besides) & set(events.colnames))
 
     used = np.zeros(len(images), dtype=bool)
-    for quantity in (MAIN_QUANTITIES[name] for name in images.meta["algorithms"]):
+    for quantity in (MAIN_QUANTITIES[name] for name in of_images.algorithms):
         valid = np.array(quantity.is_known(images))
         for name in WEIGHTS[weights]:
             valid &= np.isfinite(images[name])
@@ -68,7 +71,7 @@ def combine_telescopes(images: QTable, weights: str = "none") -> QTable:
             events[name] = u.Quantity(values, getattr(values, "unit", None) or unit).to(unit)
         events[f"{quantity.name}_is_valid"] = np.isfinite(events[name])
     events["multiplicity"] = np.bincount(event, used, len(events)).astype(np.int64)
-    events.meta = {**images.meta, "level": SUBARRAY}
+    events.meta = replace(of_images, level=SUBARRAY).to_meta()
     return events
 
 

@@ -6,22 +6,18 @@ from pathlib import Path
 import tables
 
 from ...errors import EvaluationError, InputFileError
+from ..event_table import SUBARRAY, TELESCOPE
 from ..quantities import MAIN_QUANTITIES, Quantity
 from . import lstchain
 
 __all__ = [
     "SHOWER_TABLE",
-    "SUBARRAY",
-    "TELESCOPE",
     "Contents",
     "check_alike",
     "find_contents",
     "in_words",
     "prefix_of",
 ]
-
-SUBARRAY = "subarray"
-TELESCOPE = "telescope"
 
 SHOWER_TABLE = "/simulation/event/subarray/shower"
 

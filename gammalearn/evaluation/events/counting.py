@@ -3,6 +3,7 @@
 import numpy as np
 from astropy.table import QTable
 
+from ..event_table import EventTable
 from ..quantities import MAIN_QUANTITIES
 from ..statistics.by_particle import metric_names, present_particles
 
@@ -11,11 +12,11 @@ __all__ = ["event_numbers", "tabulate_events"]
 
 def event_numbers(events: QTable, signal: str, wanted: str) -> dict[str, object]:
     """Numbers of events, and what they are of."""
-    present = present_particles(events)
-    metrics = {
-        "level": events.meta["level"],
+    present, about = present_particles(events), EventTable.of(events)
+    metrics: dict[str, object] = {
+        "level": about.level,
         "n_events": len(events),
-        "n_files": len(events.meta["files"]),
+        "n_files": len(about.files),
         "n_signal": present.get(signal, 0),
         "signal": signal,
         "signal_requested": wanted,
@@ -23,7 +24,7 @@ def event_numbers(events: QTable, signal: str, wanted: str) -> dict[str, object]
     for particle, name in metric_names("n_events", present).items():
         metrics[name] = present.get(particle, 0)
     for name, quantity in MAIN_QUANTITIES.items():
-        metrics[f"algorithm_{name}"] = events.meta["algorithms"].get(name)
+        metrics[f"algorithm_{name}"] = about.algorithms.get(name)
         n_valid = n_signal = None
         if quantity.is_in(events):
             n_valid = int(quantity.is_known(events).sum())
@@ -36,7 +37,7 @@ def event_numbers(events: QTable, signal: str, wanted: str) -> dict[str, object]
 
 def tabulate_events(events: QTable, metrics: dict[str, object]) -> list[list[object]]:
     """Events of each particle, and how many of them have each quantity."""
-    algorithms = events.meta["algorithms"]
+    algorithms = EventTable.of(events).algorithms
     heading = ["Particle", "Events"]
     heading += [f"With {quantity.replace('_', ' ')}" for quantity in algorithms]
     if "particle_type" in algorithms:

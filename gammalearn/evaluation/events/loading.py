@@ -12,7 +12,8 @@ from ctapipe.io import TableLoader, read_table
 
 from ...errors import InputFileError
 from ...io.pointing import by_observation
-from .contents import SHOWER_TABLE, SUBARRAY, TELESCOPE, Contents
+from ..event_table import SUBARRAY, TELESCOPE
+from .contents import SHOWER_TABLE, Contents
 
 __all__ = ["align", "as_quantity", "load_reconstructed", "load_truth", "pointing_of"]
 

@@ -24,24 +24,20 @@ from ...io.data_model import check_is_table
 from ...io.files import open_hdf5, reading
 from ...io.isolated import isolated
 from ...io.particles import are_showers, particle_names
+from ..event_table import NO_TELESCOPE, SUBARRAY, TELESCOPE, EventTable
 from ..quantities import MAIN_QUANTITIES
 from . import lstchain
 from .columns import add_further_quantities, add_quantity, units_of_some
-from .contents import SUBARRAY, TELESCOPE, Contents, check_alike, find_contents, in_words, prefix_of
+from .contents import Contents, check_alike, find_contents, in_words, prefix_of
 from .loading import SUBARRAY_KEYS, align, as_quantity, load_reconstructed, load_truth, pointing_of
 
 log = logging.getLogger(__name__)
 
 __all__ = [
-    "SUBARRAY",
-    "TELESCOPE",
     "UNKNOWN",
     "particles_by_file",
     "read_events",
 ]
-
-#: Value of ``tel_id`` in rows that describe the whole subarray.
-NO_TELESCOPE = -1
 
 PRIMARY_ID = "true_shower_primary_id"
 
@@ -105,10 +101,7 @@ def read_events(
         - ``pointing_alt``, ``pointing_az`` (deg), NaN where the file does not say;
         - the ``parameters``, NaN where an image has none.
 
-        Its ``meta`` holds ``level``, ``simulated`` (whether there is truth), ``algorithms``
-        (quantity → name), ``paths`` (files that were read), ``files`` (their names), ``particles``
-        (position of a file → names of its particles), ``skipped`` (files that were left out, with
-        the reason) and ``notes`` (sentences on what was left out).
+        Its ``meta`` holds what `EventTable` has, in plain values.
 
     Raises
     ------
@@ -146,9 +139,7 @@ def read_events(
         raise EvaluationError(
             f"None of {len(skipped)} file(s) can be used. The first one: {skipped[0][1]}"
         )
-    combined = _combine(events, contents, used)
-    combined.meta |= {"paths": used, "skipped": skipped, "particles": particles_by_file(combined)}
-    return combined
+    return _combine(events, contents, used, skipped)
 
 
 def particles_by_file(events: QTable) -> dict[int, list[str]]:
@@ -302,9 +293,14 @@ def _number_showers(events: QTable, loaded: Table) -> np.ndarray:
     return np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1)
 
 
-def _combine(events: list[QTable], contents: list[Contents], paths: list[Path]) -> QTable:
+def _combine(
+    events: list[QTable],
+    contents: list[Contents],
+    paths: list[Path],
+    skipped: list[tuple[Path, str]],
+) -> QTable:
     """Stack the files, with an invalid value where a file lacks a quantity that another has."""
-    algorithms = {}
+    algorithms: dict[str, str] = {}
     for content in contents:
         algorithms.update(content.algorithms)
     notes = [note for content in contents for note in content.notes]
@@ -334,11 +330,14 @@ def _combine(events: list[QTable], contents: list[Contents], paths: list[Path]) 
             ordered += [*quantity.columns, f"{name}_is_valid"]
     ordered += ["multiplicity", "pointing_alt", "pointing_az"]
     combined = combined[[*ordered, *(n for n in combined.colnames if n not in ordered)]]
-    combined.meta = {
-        "level": contents[0].level,
-        "simulated": contents[0].simulated,
-        "algorithms": {q: algorithms[q] for q in MAIN_QUANTITIES if q in algorithms},
-        "files": [path.name for path in paths],
-        "notes": list(dict.fromkeys(notes)),
-    }
+    combined.meta = EventTable(
+        level=contents[0].level,
+        simulated=contents[0].simulated,
+        algorithms={q: algorithms[q] for q in MAIN_QUANTITIES if q in algorithms},
+        files=[path.name for path in paths],
+        paths=paths,
+        skipped=skipped,
+        notes=list(dict.fromkeys(notes)),
+        particles=particles_by_file(combined),
+    ).to_meta()
     return combined

@@ -10,7 +10,8 @@ from astropy.table import QTable
 
 from ...plotting.style import FEW_IN_BIN, count_events
 from ...settings import EvaluationSettings
-from ..events.reading import TELESCOPE, UNKNOWN
+from ..event_table import EventTable
+from ..events.reading import UNKNOWN
 from ..report.page import ReportMetric
 from ..report.results import Findings, Result
 from ..statistics.binning import energy_edges
@@ -62,7 +63,7 @@ class Performance(Findings):
             apply to single ones.
         signal : str
         """
-        if self.sensitivity is None or signal != POSITIVE or events.meta["level"] == TELESCOPE:
+        if self.sensitivity is None or signal != POSITIVE or EventTable.of(events).is_of_images:
             return None
         return self.sensitivity.cuts
 
@@ -82,7 +83,7 @@ def evaluate_performance(
         The particle to judge by.
     settings : EvaluationSettings
     """
-    if events.meta["level"] == TELESCOPE:
+    if EventTable.of(events).is_of_images:
         # Only where it is needed: ctapipe's combination of telescopes takes seconds to load.
         from ..events.combination import combine_telescopes
 
@@ -116,11 +117,12 @@ def _effective_area(
         warnings = [f"There is no effective area: {why}."] if why else []
         return Findings({"n_simulated_signal": None}, warnings=warnings)
     valid = np.ones(len(triggered), dtype=bool)
-    for quantity in events.meta["algorithms"]:
+    algorithms = EventTable.of(events).algorithms
+    for quantity in algorithms:
         valid &= np.asarray(triggered[f"{quantity}_is_valid"])
     stages = {"triggered": triggered, "reconstructed": triggered[valid]}
     labels = {"triggered": "all triggered", "reconstructed": "reconstructed"}
-    if signal == POSITIVE and "particle_type" in events.meta["algorithms"]:
+    if signal == POSITIVE and "particle_type" in algorithms:
         gammaness = np.asarray(triggered["gammaness"], dtype=float)
         threshold = gammaness_threshold(gammaness[valid], EFFICIENCY)
         stages["separated"] = triggered[valid & (gammaness >= threshold)]
@@ -176,7 +178,7 @@ def _sensitivity(
     events: QTable, productions: Productions, settings: EvaluationSettings
 ) -> Performance:
     nothing = {"best_relative_sensitivity": None}
-    if "particle_type" not in events.meta["algorithms"]:
+    if "particle_type" not in EventTable.of(events).algorithms:
         # That there is no particle type is said where it is evaluated.
         return Performance(nothing)
     why = why_no_sensitivity(events, productions.known, productions.lacking)

@@ -17,6 +17,7 @@ from ...errors import EvaluationError
 from ...io.files import open_hdf5, reading
 from ...io.isolated import read_isolated
 from ...io.particles import plural
+from ..event_table import EventTable
 from ..events import lstchain
 from ..events.reading import UNKNOWN
 
@@ -103,6 +104,7 @@ def read_productions(paths: Sequence[Path], events: QTable) -> Productions:
     -------
     productions : Productions
     """
+    particles = EventTable.of(events).particles
     warnings: list[str] = []
     numbers: dict[tuple, float] = {}
     lacking: dict[str, str] = {}
@@ -116,7 +118,7 @@ def read_productions(paths: Sequence[Path], events: QTable) -> Productions:
         ):
             of_run.setdefault(obs_id, set()).add(name)
         # Of events that were cut away the table tells what they were.
-        of_file = set(particle.tolist()) or set(events.meta.get("particles", {}).get(index, ()))
+        of_file = set(particle.tolist()) or set(particles.get(index, ()))
         runs = read_isolated(_read_runs, path)
         unknown = set(of_run) - {run["obs_id"] for run in runs}
         for name in set().union(*(of_run[obs_id] for obs_id in unknown)):

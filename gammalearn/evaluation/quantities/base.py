@@ -11,6 +11,7 @@ from astropy.table import QTable
 from ...io.particles import plural
 from ...plotting.style import FEW_IN_BIN, count_events
 from ...settings import EvaluationSettings
+from ..event_table import EventTable
 from ..report.page import ReportMetric
 from ..report.results import Findings, Result
 from ..statistics.binning import energy_edges
@@ -116,7 +117,7 @@ class Quantity(ABC):
     def is_in(self, events: QTable) -> bool:
         """Whether it was reconstructed (for quantities that are not main, with its truth)."""
         if self.is_main:
-            return self.name in events.meta["algorithms"]
+            return self.name in EventTable.of(events).algorithms
         return {*self.columns, *self.truth} <= set(events.colnames)
 
     def is_known(self, events: QTable) -> np.ndarray:

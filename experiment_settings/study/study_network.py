@@ -3,6 +3,8 @@
 Each file of this folder with an experiment is a contender; it says what is different of it.
 """
 
+from typing import Any
+
 from study_events import FOLDER, SIZE, simulation
 
 from gammalearn.settings import Experiment
@@ -10,7 +12,10 @@ from gammalearn.settings import Experiment
 #: Epochs of a training.
 EPOCHS = {"small": 9, "full": 30}
 
-DATA = {
+#: Settings of a section by name.
+Changes = dict[str, Any]
+
+DATA: Changes = {
     "train": [f"{FOLDER}/train/*.dl1.h5"],
     "test": [f"{FOLDER}/test/*.dl1.h5"],
     "telescopes": ["LST"],
@@ -21,7 +26,7 @@ DATA = {
     "packed_cache": True,
 }
 
-NETWORK = {
+NETWORK: Changes = {
     "backbone": "conv5",
     "keypoints": 16,
     "parameters": "all",
@@ -31,13 +36,15 @@ NETWORK = {
 }
 
 #: Changes for events of one image each.
-MONO = {"grouping": "mono", "min_multiplicity": 1}
+MONO: Changes = {"grouping": "mono", "min_multiplicity": 1}
 
 #: Changes for the pixels alone, as the first GammaLearn networks saw them.
-IMAGES_ALONE = {"keypoints": 0, "parameters": [], "geometry": False}
+IMAGES_ALONE: Changes = {"keypoints": 0, "parameters": [], "geometry": False}
 
 
-def contender(data=None, network=None, training=None) -> Experiment:
+def contender(
+    data: Changes | None = None, network: Changes | None = None, training: Changes | None = None
+) -> Experiment:
     """A contender of the study.
 
     Parameters
@@ -49,7 +56,7 @@ def contender(data=None, network=None, training=None) -> Experiment:
     -------
     Experiment
     """
-    data, network = DATA | (data or {}), NETWORK | (network or {})
+    data, network = {**DATA, **(data or {})}, {**NETWORK, **(network or {})}
     mono = data.get("grouping") == "mono"
     return Experiment.model_validate(
         {

@@ -178,7 +178,12 @@ class Network:
         names = [str(path) for path in paths]
         return predict(self.path, names, Path(output), options, assignments=settings)
 
-    def _experiment(self, chosen: Events | None, telescopes, batch_size: int | None) -> Experiment:
+    def _experiment(
+        self,
+        chosen: Events | None,
+        telescopes: Sequence[str | int] | None,
+        batch_size: int | None,
+    ) -> Experiment:
         """The settings of the training, with what the chosen events and the caller ask for."""
         experiment = self.settings
         data = experiment.data

@@ -36,6 +36,7 @@ from ctapipe.containers import (
     TimingParametersContainer,
     TriggerContainer,
 )
+from ctapipe.core import Container
 from ctapipe.instrument import SubarrayDescription
 from ctapipe.io import DataLevel, HDF5TableWriter, metadata, read_table, write_table
 from ctapipe.io.datawriter import DATA_MODEL_VERSION
@@ -214,7 +215,13 @@ def _integers(table: Table, name: str) -> np.ndarray:
     return np.asarray(table[name]).astype(INTEGERS[name])
 
 
-def _write(file: tables.File, path: str, table: Table, *containers, prefix=None) -> None:
+def _write(
+    file: tables.File,
+    path: str,
+    table: Table,
+    *containers: type[Container],
+    prefix: str | None = None,
+) -> None:
     """Write or append a table, its columns described as ctapipe's containers of them do.
 
     ``prefix`` stands before the containers' names of columns, in place of their own.
@@ -232,7 +239,7 @@ def _write(file: tables.File, path: str, table: Table, *containers, prefix=None)
     write_table(table, file, path, append=path in file)
 
 
-def _add_event_type(table: Table, event_type) -> None:
+def _add_event_type(table: Table, event_type: np.ndarray) -> None:
     table["event_type"] = np.asarray(event_type, dtype=np.int64)
     table["event_type"].meta = {"ENUM": EventType, "TRANSFORM": "enum"}
 

@@ -4,6 +4,8 @@ The columns of DL1 stay; beside them stands what was reconstructed, by lstchain'
 units. Images that were not reconstructed have NaN there; lstchain leaves their rows out.
 """
 
+from collections.abc import Mapping
+
 import astropy.units as u
 import numpy as np
 import tables
@@ -11,7 +13,9 @@ from astropy.coordinates import AltAz
 from ctapipe.coordinates import CameraFrame
 from ctapipe.instrument import FocalLengthKind, SubarrayDescription
 
+from ..data.index.events import EventIndex
 from ..data.readers.lstchain_dl1 import IMAGES, PARAMETERS
+from ..tasks import Columns
 
 __all__ = ["EVENTS", "add_events", "copy_dl1"]
 
@@ -41,7 +45,12 @@ def copy_dl1(source: tables.File, target: tables.File, images: bool) -> None:
         leaf.copy(target.get_node(group or "/"))
 
 
-def add_events(source: tables.File, target: tables.File, index, decoded: dict) -> None:
+def add_events(
+    source: tables.File,
+    target: tables.File,
+    index: EventIndex,
+    decoded: Mapping[str, Columns],
+) -> None:
     """Write the table of events.
 
     Parameters
@@ -50,7 +59,7 @@ def add_events(source: tables.File, target: tables.File, index, decoded: dict) -
         lstchain DL1, and the DL2 file.
     index : EventIndex
         Of single telescopes.
-    decoded : dict of str to dict
+    decoded : mapping of str to Columns
         By kind, the columns of the index's events.
     """
     table = source.get_node(PARAMETERS)
@@ -81,7 +90,7 @@ def add_events(source: tables.File, target: tables.File, index, decoded: dict) -
         written.attrs[attribute] = table.attrs[attribute]
 
 
-def _lstchain_columns(values: dict, rows: np.ndarray, focal_length: u.Quantity) -> dict:
+def _lstchain_columns(values: Columns, rows: np.ndarray, focal_length: u.Quantity) -> Columns:
     """The columns by lstchain's names: energies in TeV, angles in rad, lengths in m.
 
     A direction is also the point of the camera that it is seen at (src), and that point as seen
@@ -120,7 +129,9 @@ def _lstchain_columns(values: dict, rows: np.ndarray, focal_length: u.Quantity) 
     return columns | {f"reco_{name}": np.asarray(column) for name, column in values.items()}
 
 
-def _in_camera(alt, az, rows: np.ndarray, focal_length) -> tuple[np.ndarray, np.ndarray]:
+def _in_camera(
+    alt: u.Quantity, az: u.Quantity, rows: np.ndarray, focal_length: u.Quantity
+) -> tuple[np.ndarray, np.ndarray]:
     """Where the directions are seen, in m."""
     # π/2 in single precision lies beyond the zenith.
     pointing_alt = np.clip(rows["alt_tel"].astype(np.float64), -np.pi / 2, np.pi / 2)

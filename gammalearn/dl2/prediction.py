@@ -16,8 +16,8 @@ from ..machine.cores import usable_cores
 from ..machine.free_cores import ThreadsOnFreeCores
 from ..machine.memory import keep_freed_memory
 from ..nn import for_inference
-from ..settings import Experiment
-from ..tasks import Task
+from ..settings import DataSettings, Experiment
+from ..tasks import Columns, Task
 from .writer import decode_outputs
 
 __all__ = ["predict_outputs", "read_ahead", "reconstruct_events"]
@@ -28,7 +28,7 @@ def predict_outputs(
     network: nn.Module,
     tasks: Mapping[str, Task],
     index: EventIndex,
-    data_settings,
+    data_settings: DataSettings,
     batch_size: int,
     workers: int = 0,
     device: str = "cpu",
@@ -99,7 +99,7 @@ def reconstruct_events(
     experiment: Experiment,
     max_batches: int | None = None,
     progress: bool = True,
-) -> dict[str, dict]:
+) -> dict[str, Columns]:
     """What the network says of the events of an index.
 
     Parameters
@@ -115,7 +115,7 @@ def reconstruct_events(
 
     Returns
     -------
-    dict of str to dict
+    dict of str to Columns
         By kind of quantity, columns with unit, see `decode_outputs`.
 
     Raises

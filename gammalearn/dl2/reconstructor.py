@@ -4,11 +4,13 @@ ctapipe finds it by the entry point ``ctapipe_reco``; docs/ctapipe has configura
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from ctapipe.containers import ArrayEventContainer, Container
-from ctapipe.core import Provenance, QualityQuery, ToolConfigurationError, traits
+from ctapipe.core import Component, Provenance, QualityQuery, ToolConfigurationError, traits
+from ctapipe.instrument import SubarrayDescription
 from ctapipe.io import HDF5EventSource
 from ctapipe.reco import Reconstructor
 
@@ -39,6 +41,9 @@ FIELDS = {
 #: Stands for the telescope in results of the whole subarray, as in the index.
 NO_TELESCOPE = -1
 
+#: What is reconstructed of one event: kind → column → value, with unit if it has one.
+Found = Mapping[str, Mapping[str, Any]]
+
 
 class GammaLearnQualityQuery(QualityQuery):
     """Which images count, beside the cuts that the network was trained with: by default all."""
@@ -53,7 +58,7 @@ class GammaLearnQualityQuery(QualityQuery):
 class _CheckpointPath(traits.Path):
     """The path of a checkpoint, also by the name of a shipped network."""
 
-    def validate(self, obj, value):
+    def validate(self, obj: traits.HasTraits, value: Any) -> Any:
         return super().validate(obj, find_checkpoint(value) if is_shipped(value) else value)
 
 
@@ -94,7 +99,9 @@ class GammaLearnReconstructor(Reconstructor):
         help="Device of the network, such as cpu or cuda:1; by default a GPU if there is one.",
     ).tag(config=True)
 
-    def __init__(self, subarray, atmosphere_profile=None, **kwargs):
+    def __init__(
+        self, subarray: SubarrayDescription, atmosphere_profile: Any = None, **kwargs: Any
+    ):
         super().__init__(subarray, atmosphere_profile, **kwargs)
         self.quality_query = GammaLearnQualityQuery(parent=self)
         if self.checkpoint is None:
@@ -158,7 +165,7 @@ class GammaLearnReconstructor(Reconstructor):
                 result[field][self._name] = container
 
     @torch.inference_mode()
-    def _predict(self, reader: CtapipeEventReader) -> tuple[dict, list[int]]:
+    def _predict(self, reader: CtapipeEventReader) -> tuple[dict[int, Found], list[int]]:
         """What is reconstructed, telescope → kind → column → value, and of which telescopes."""
         if not reader.telescopes_with_images():
             return {}, []
@@ -191,7 +198,7 @@ class GammaLearnReconstructor(Reconstructor):
         }
         return found, np.asarray(index.images["tel_id"]).tolist()
 
-    def _container(self, kind: str, found: Mapping | None, tel_id: int) -> Container:
+    def _container(self, kind: str, found: Found | None, tel_id: int) -> Container:
         """ctapipe's container of a kind, invalid if there is nothing."""
         if tel_id == NO_TELESCOPE:
             container = EVENT_CONTAINERS[kind](prefix=self._name)
@@ -205,7 +212,7 @@ class GammaLearnReconstructor(Reconstructor):
         return container
 
 
-def _check_cameras(trained: TrainedNetwork, subarray) -> None:
+def _check_cameras(trained: TrainedNetwork, subarray: SubarrayDescription) -> None:
     """Refuse telescopes that the network would get images of and has no encoder for."""
     chosen = chosen_telescopes(subarray, trained.experiment.data.telescopes, "the subarray")
     for tel_id in sorted(chosen):
@@ -222,7 +229,7 @@ def _check_cameras(trained: TrainedNetwork, subarray) -> None:
             )
 
 
-def _calibration(component) -> dict[int, CalibrationRecord]:
+def _calibration(component: Component | None) -> dict[int, CalibrationRecord]:
     """Broken pixels by telescope, of the DL1 file that the tool around a component reads.
 
     ctapipe does not load the calibration in a DL1 file with its events.

@@ -21,14 +21,15 @@ from ctapipe.reco.utils import add_defaults_and_meta
 from .. import __version__
 from ..data.index.events import EventIndex
 from ..data.readers.formats import open_reader
-from ..data.readers.reader import event_keys, match_rows
+from ..data.readers.reader import Reader, event_keys, match_rows
 from ..errors import InputFileError
 from ..io.files import open_hdf5, reading
 from ..io.isolated import isolated, read_isolated
 from ..io.origin import Origin
 from ..io.plain_path import with_plain_paths
 from ..io.writing import whole_file
-from ..tasks import Task
+from ..settings import Experiment, OutputSettings
+from ..tasks import Columns, Task
 from . import from_lstchain, lstchain
 from .containers import CONTAINERS, EVENT_CONTAINERS
 
@@ -47,7 +48,7 @@ def dl2_name(path: Path) -> str:
     return name.removesuffix(".dl1").removesuffix(".simtel") + ".dl2.h5"
 
 
-def check_input(path: Path, experiment) -> None:
+def check_input(path: Path, experiment: Experiment) -> None:
     """Refuse a file of whose events no DL2 file can be made as it is asked for.
 
     Parameters
@@ -83,7 +84,7 @@ def check_input(path: Path, experiment) -> None:
         )
 
 
-def check_ids(index: EventIndex, experiment) -> None:
+def check_ids(index: EventIndex, experiment: Experiment) -> None:
     """Refuse events that ctapipe's DL2 could not tell apart.
 
     Parameters
@@ -107,7 +108,7 @@ def write_dl2(
     tasks: Mapping[str, Task],
     outputs: Mapping[str, np.ndarray],
     path: Path,
-    experiment,
+    experiment: Experiment,
 ) -> None:
     """Write the DL2 file of one DL1 file, see :func:`dl2_file`."""
     with dl2_file(index, path, experiment) as write:
@@ -116,8 +117,8 @@ def write_dl2(
 
 @contextmanager
 def dl2_file(
-    index: EventIndex, path: Path, experiment, origin: Origin | None = None
-) -> Iterator[Callable[[Mapping[str, Mapping]], None]]:
+    index: EventIndex, path: Path, experiment: Experiment, origin: Origin | None = None
+) -> Iterator[Callable[[Mapping[str, Columns]], None]]:
     """A DL2 file in the making; it appears under its name when it is complete.
 
     Parameters
@@ -149,7 +150,7 @@ def dl2_file(
     with whole_file(path) as part:
         copying = isolated(partial(_copy_dl1, part=part, output=output, cache=cache), [source])
 
-        def write(columns):
+        def write(columns: Mapping[str, Columns]) -> None:
             (error,) = copying
             if error is not None:
                 raise error
@@ -164,7 +165,7 @@ def dl2_file(
             copying.close()
 
 
-def _copy_dl1(source: Path, part: Path, output, cache: str | None) -> None:
+def _copy_dl1(source: Path, part: Path, output: OutputSettings, cache: str | None) -> None:
     """Copy what DL2 has of a file, and blame the file for what else goes wrong than writing."""
     try:
         _copy(source, part, output, cache)
@@ -175,7 +176,7 @@ def _copy_dl1(source: Path, part: Path, output, cache: str | None) -> None:
             raise
 
 
-def _copy(source: Path, part: Path, output, cache: str | None) -> None:
+def _copy(source: Path, part: Path, output: OutputSettings, cache: str | None) -> None:
     images = output.dl1_images
     with open_reader(source, cache) as reader:
         if output.dl2_format == "lstchain":
@@ -210,7 +211,12 @@ def _link_truth(dl1_path: Path, part: Path) -> None:
 
 
 def _add_dl2(
-    part: Path, index, decoded: Mapping, experiment, origin: Origin | None, source: Path
+    part: Path,
+    index: EventIndex,
+    decoded: Mapping[str, Columns],
+    experiment: Experiment,
+    origin: Origin | None,
+    source: Path,
 ) -> None:
     mono = experiment.data.grouping == "mono"
     write_tables = _write_telescope_tables if mono else _write_subarray_table
@@ -230,7 +236,7 @@ def _add_dl2(
 
 def decode_outputs(
     index: EventIndex, tasks: Mapping[str, Task], outputs: Mapping[str, np.ndarray]
-) -> dict[str, dict]:
+) -> dict[str, Columns]:
     """Columns of each kind of quantity for the events of the index.
 
     Parameters
@@ -242,10 +248,10 @@ def decode_outputs(
 
     Returns
     -------
-    dict of str to dict
+    dict of str to Columns
         By kind, columns with unit, shape (len(index),), as :meth:`Task.decode` gives them.
     """
-    decoded = defaultdict(dict)
+    decoded: dict[str, Columns] = defaultdict(dict)
     for name, task in tasks.items():
         decoded[task.kind].update(task.decode(outputs[name], index.events))
     return decoded
@@ -260,7 +266,7 @@ def _stem(kind: str, prefix: str) -> str:
     return prefix if kind in CONTAINERS else f"{prefix}_{kind}"
 
 
-def _table(row, kind, columns, algorithm, tel) -> Table:
+def _table(row: np.ndarray, kind: str, columns: Columns, algorithm: str, tel: bool) -> Table:
     """A DL2 table with one row for each of ``row``, the event's row in the index or −1."""
     prefix = f"{algorithm}_tel" if tel else algorithm
     table = Table()
@@ -275,7 +281,14 @@ def _table(row, kind, columns, algorithm, tel) -> Table:
     return table
 
 
-def _write_subarray_table(file, reader, index, kind, columns, algorithm) -> None:
+def _write_subarray_table(
+    file: tables.File,
+    reader: Reader,
+    index: EventIndex,
+    kind: str,
+    columns: Columns,
+    algorithm: str,
+) -> None:
     all_events = reader.events
     row = match_rows(event_keys(all_events), event_keys(index.events))
     table = _table(row, kind, columns, algorithm, tel=False)
@@ -291,7 +304,14 @@ def _write_subarray_table(file, reader, index, kind, columns, algorithm) -> None
     _write(file, keys, table, kind, algorithm, f"/dl2/event/subarray/{kind}/{algorithm}")
 
 
-def _write_telescope_tables(file, reader, index, kind, columns, algorithm) -> None:
+def _write_telescope_tables(
+    file: tables.File,
+    reader: Reader,
+    index: EventIndex,
+    kind: str,
+    columns: Columns,
+    algorithm: str,
+) -> None:
     all_triggers = reader.telescope_triggers()
     for tel_id in reader.telescopes_with_images():
         triggers = all_triggers[np.asarray(all_triggers["tel_id"]) == tel_id]
@@ -305,7 +325,9 @@ def _write_telescope_tables(file, reader, index, kind, columns, algorithm) -> No
         _write(file, keys, table, kind, algorithm, path)
 
 
-def _write(file, keys: Table, table: Table, kind: str, algorithm: str, path: str) -> None:
+def _write(
+    file: tables.File, keys: Table, table: Table, kind: str, algorithm: str, path: str
+) -> None:
     tel = "tel_id" in keys.colnames
     if kind in CONTAINERS:
         container = (CONTAINERS if tel else EVENT_CONTAINERS)[kind]
@@ -317,7 +339,7 @@ def _write(file, keys: Table, table: Table, kind: str, algorithm: str, path: str
     write_table(hstack([keys, table]), file, path, overwrite=True)
 
 
-def _write_levels(file, images: bool) -> None:
+def _write_levels(file: tables.File, images: bool) -> None:
     """What ctapipe says that a file holds."""
     name = "CTA PRODUCT DATA LEVELS"
     levels = str(file.root._v_attrs[name]).split(",")
@@ -329,7 +351,7 @@ def _write_levels(file, images: bool) -> None:
         file.root._v_attrs[name] = ",".join(dict.fromkeys([*levels, "DL2"]))
 
 
-def _write_provenance(file, experiment, origin: Origin | None) -> None:
+def _write_provenance(file: tables.File, experiment: Experiment, origin: Origin | None) -> None:
     attributes = file.root._v_attrs
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", tables.NaturalNameWarning)

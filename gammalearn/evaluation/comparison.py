@@ -36,7 +36,7 @@ from .report.results import (
 from .report.skipped import section_of_skipped, skipped_files
 from .statistics.binning import angle_edges, energy_edges
 from .statistics.by_particle import choose_signal
-from .statistics.differences import MIN_SHOWERS, differences, differences_by_energy
+from .statistics.differences import MIN_SHOWERS, Statistic, differences, differences_by_energy
 from .statistics.migration import MigrationAxis, migration_matrix, migration_spread
 from .statistics.side_by_side import SIGNIFICANT, draw_differences, draw_migrations, with_labels
 
@@ -329,7 +329,7 @@ def _compare_quantity(
     return findings
 
 
-def _caption(statistic, particle: str, labels: Sequence[str]) -> str:
+def _caption(statistic: Statistic, particle: str, labels: Sequence[str]) -> str:
     of = f"of {plural(particle)} " if particle else ""
     relation = {
         "difference": f"less that of {labels[0]}",

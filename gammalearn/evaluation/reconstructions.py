@@ -30,6 +30,17 @@ __all__ = [
 MEAN, EACH = "mean of telescopes", "each image"
 
 
+@dataclass(frozen=True)
+class _Place:
+    """DL2 files that a word of a command line stands for."""
+
+    name: str
+    """Of the folder or file."""
+
+    paths: list[Path]
+    algorithm: str | None
+
+
 @dataclass
 class GivenReconstruction:
     """One of the things to compare, as it was given."""
@@ -127,9 +138,10 @@ def read_reconstruction(
     skip: bool = False,
 ) -> GivenReconstruction:
     """Read what one word stands for, see `read_reconstructions`."""
-    _, paths, own = _find(word)
-    events = read_events(paths, own or algorithm, WEIGHTS[weights], skip=skip)
-    return source_of(events, word, label, own or algorithm, weights)
+    place = _find(word)
+    algorithm = place.algorithm or algorithm
+    events = read_events(place.paths, algorithm, WEIGHTS[weights], skip=skip)
+    return source_of(events, word, label, algorithm, weights)
 
 
 def source_of(
@@ -154,8 +166,8 @@ def source_of(
     return GivenReconstruction(word, label, list(about.paths), algorithm, events, images)
 
 
-def _find(word: str) -> tuple[str, list[Path], str | None]:
-    """Name, files and algorithm of what a word stands for."""
+def _find(word: str) -> _Place:
+    """What a word of a command line stands for."""
     place, algorithm = word, None
     if ":" in word and not Path(word).expanduser().exists():
         place, _, algorithm = word.rpartition(":")
@@ -166,20 +178,20 @@ def _find(word: str) -> tuple[str, list[Path], str | None]:
         paths = sorted(path for path in folder.glob("*.h5") if not path.name.startswith("."))
         if not paths:
             raise InputFileError(f"There are no DL2 files (*.h5) in '{folder}'.")
-        return path.resolve().name, paths, algorithm
+        return _Place(path.resolve().name, paths, algorithm)
     paths = [path]
     if glob.has_magic(place):
         paths = sorted(map(Path, glob.glob(str(path), recursive=True)))
         if not paths:
             raise InputFileError(f"No file matches '{place}'.")
-    return path.name.split(".")[0], paths, algorithm
+    return _Place(path.name.split(".")[0], paths, algorithm)
 
 
-def _default_labels(words: Sequence[str], found) -> list[str]:
+def _default_labels(words: Sequence[str], found: Sequence[_Place]) -> list[str]:
     """The first of these that tells all apart: equal labels would make runs of one of them."""
-    names = [name for name, _, _ in found]
-    algorithms = [algorithm or name for name, _, algorithm in found]
-    both = [f"{name} {algorithm or ''}".strip() for name, _, algorithm in found]
+    names = [place.name for place in found]
+    algorithms = [place.algorithm or place.name for place in found]
+    both = [f"{place.name} {place.algorithm or ''}".strip() for place in found]
     for labels in (names, algorithms, both):
         if len(set(labels)) == len(labels):
             return labels

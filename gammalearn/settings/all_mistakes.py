@@ -164,7 +164,7 @@ def _noting(reading: Reading, path: Path) -> Iterator[None]:
     """Let a Python file that makes settings go on after a mistake."""
     make = pydantic.BaseModel.__init__
 
-    def make_what_can_be(self, /, **values):
+    def make_what_can_be(self: pydantic.BaseModel, /, **values: Any) -> None:
         while True:
             try:
                 make(self, **values)

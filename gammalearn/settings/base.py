@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import BeforeValidator, ConfigDict, Field
@@ -24,15 +24,15 @@ __all__ = [
 Particle = Literal["gamma", "electron", "proton"]
 
 
-def as_path(value):
+def as_path(value: Any) -> Any:
     return str(Path(value).expanduser()) if isinstance(value, str | Path) else value
 
 
-def as_list(value):
+def as_list(value: Any) -> Any:
     return [value] if isinstance(value, str | int | Path) else value
 
 
-def _as_str_list(value):
+def _as_str_list(value: Any) -> Any:
     value = as_list(value)
     if not isinstance(value, list | tuple):
         return value
@@ -43,10 +43,10 @@ def _as_str_list(value):
 Strings = Annotated[list[str], BeforeValidator(_as_str_list)]
 
 
-def _number_in(name: str):
+def _number_in(name: str) -> BeforeValidator:
     """A validator that turns a quantity, such as ``"20 GeV"``, into a number in a unit."""
 
-    def convert(value):
+    def convert(value: Any) -> Any:
         if isinstance(value, int | float):
             return value
         if isinstance(value, str):

@@ -1,6 +1,6 @@
 """Settings of the data: files, selection, cleaning, augmentation and weights."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -175,13 +175,13 @@ class DataSettings(Settings):
 
     @field_validator("channels")
     @classmethod
-    def _channels(cls, channels):
+    def _channels(cls, channels: list[str]) -> list[str]:
         if len(set(channels)) < len(channels):
             raise ValueError("expected different channels")
         return channels
 
     @model_validator(mode="after")
-    def _mono_has_one_image(self):
+    def _mono_has_one_image(self) -> Self:
         if self.grouping == "mono" and self.min_multiplicity > 1:
             raise ValueError(
                 f"min_multiplicity={self.min_multiplicity} leaves no event when "

@@ -38,7 +38,7 @@ class EvaluationSettings(Settings):
 
     @field_validator("energy_range")
     @classmethod
-    def _ordered(cls, value):
+    def _ordered(cls, value: tuple[float, float]) -> tuple[float, float]:
         if not 0 < value[0] < value[1]:
             raise ValueError("expected two increasing positive energies (TeV)")
         return value

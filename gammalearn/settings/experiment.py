@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 import yaml
 from pydantic import BeforeValidator, field_validator, model_validator
@@ -55,7 +55,7 @@ class Experiment(Settings):
 
     @field_validator("imports")
     @classmethod
-    def _modules(cls, imports):
+    def _modules(cls, imports: list[str]) -> list[str]:
         for name in imports:
             if name.endswith(".py") or not re.fullmatch(r"[^\W.][^/\\:]*", name):
                 raise ValueError(f"expected names of modules, such as my_task, got {name!r}")
@@ -63,8 +63,9 @@ class Experiment(Settings):
 
     @field_validator("simulation")
     @classmethod
-    def _different_files(cls, simulation):
-        outputs, sources = {}, {}
+    def _different_files(cls, simulation: list[SimulationSettings]) -> list[SimulationSettings]:
+        outputs: dict[Path, int] = {}
+        sources: dict[tuple[str, int, int], int] = {}
         for number, made in enumerate(simulation):
             other = outputs.setdefault(Path(made.output).resolve(), number)
             if other != number:
@@ -82,13 +83,13 @@ class Experiment(Settings):
 
     @field_validator("tasks")
     @classmethod
-    def _some_task(cls, tasks):
+    def _some_task(cls, tasks: dict[str, TaskSettings]) -> dict[str, TaskSettings]:
         if not tasks:
             raise ValueError("expected at least one task")
         return tasks
 
     @model_validator(mode="after")
-    def _own_encoder_is_imported(self):
+    def _own_encoder_is_imported(self) -> Self:
         module, colon, _ = self.network.backbone.partition(":")
         if colon and module not in self.imports:
             raise ValueError(
@@ -98,7 +99,7 @@ class Experiment(Settings):
         return self
 
     @model_validator(mode="after")
-    def _pixels_or_none(self):
+    def _pixels_or_none(self) -> Self:
         if (self.network.backbone == "none") != (not self.data.channels):
             raise ValueError(
                 f"network.backbone={self.network.backbone!r} does not go with "
@@ -108,7 +109,7 @@ class Experiment(Settings):
         return self
 
     @model_validator(mode="after")
-    def _something_to_validate(self):
+    def _something_to_validate(self) -> Self:
         training = self.training
         if self.data.validation_fraction == 0 and (
             training.schedule == "plateau" or training.early_stopping is not None
@@ -121,7 +122,7 @@ class Experiment(Settings):
         return self
 
     @model_validator(mode="after")
-    def _something_to_balance(self):
+    def _something_to_balance(self) -> Self:
         balancing = self.training.balancing
         if balancing in ("dwa", "gradnorm", "pcgrad") and len(self.tasks) == 1:
             raise ValueError(

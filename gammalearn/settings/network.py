@@ -1,9 +1,16 @@
 """Settings of the network."""
 
 import re
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WrapValidator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 from .base import Settings
 
@@ -29,11 +36,11 @@ Descriptor = Literal[
 ]
 
 
-def _as_descriptors(value):
+def _as_descriptors(value: Any) -> Any:
     return list(get_args(Descriptor)) if value in ("all", ["all"]) else value
 
 
-def _or_own_class(value, validate):
+def _or_own_class(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
     """A name of ours, or a class as ``module:Class``."""
     is_own = isinstance(value, str) and re.fullmatch(r"[\w.-]+:\w+", value)
     return value if is_own else validate(value)
@@ -126,7 +133,7 @@ class NetworkSettings(Settings):
     heads."""
 
     @model_validator(mode="after")
-    def _stages(self):
+    def _stages(self) -> Self:
         n_stages = {"conv4": 4, "conv5": 5, "transformer": 1}.get(self.backbone)
         if self.channels is not None and n_stages and len(self.channels) != n_stages:
             raise ValueError(

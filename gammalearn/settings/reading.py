@@ -235,7 +235,7 @@ def _load_python(path: Path) -> Experiment:
     return experiment
 
 
-def _explain(error: pydantic.ValidationError, source) -> str:
+def _explain(error: pydantic.ValidationError, source: str | Path) -> str:
     return f"Wrong settings ({source}): {mistakes(error)}"
 
 

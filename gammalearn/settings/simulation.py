@@ -1,6 +1,6 @@
 """Settings of one simulated file."""
 
-from typing import Annotated
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -69,14 +69,14 @@ class SimulationSettings(Settings):
 
     @field_validator("output")
     @classmethod
-    def _hdf5(cls, output):
+    def _hdf5(cls, output: str) -> str:
         if not output.endswith(".h5"):
             raise ValueError(f"expected a name that ends in .h5, got {output!r}")
         return output
 
     @field_validator("energy")
     @classmethod
-    def _range(cls, energy):
+    def _range(cls, energy: tuple[float, float]) -> tuple[float, float]:
         low, high = energy
         if not LOWEST_ENERGY <= low < high <= HIGHEST_ENERGY:
             raise ValueError(
@@ -86,7 +86,7 @@ class SimulationSettings(Settings):
         return energy
 
     @model_validator(mode="after")
-    def _directions(self):
+    def _directions(self) -> Self:
         if self.viewcone and self.offset:
             raise ValueError(
                 "offset is of a point source: set either offset or viewcone, and the other to 0"
@@ -98,6 +98,6 @@ class SimulationSettings(Settings):
             )
         return self
 
-    def shower_settings(self) -> dict:
+    def shower_settings(self) -> dict[str, Any]:
         """All that decides what is simulated: everything but where it goes."""
         return self.model_dump(mode="json", exclude={"output"})

@@ -1,6 +1,6 @@
 """Settings of one task."""
 
-from typing import Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -31,13 +31,13 @@ class TaskSettings(Settings):
     gammaness is the probability of a gamma in both cases (particle_type)."""
 
     @model_validator(mode="after")
-    def _one_uncertainty(self):
+    def _one_uncertainty(self) -> Self:
         if self.distribution and self.uncertainty:
             raise ValueError("set distribution or uncertainty, not both: a distribution has one")
         return self
 
 
-def named_tasks(value):
+def named_tasks(value: Any) -> Any:
     """Tasks with their settings, of a list of names or of a dictionary."""
     if isinstance(value, list | tuple) and all(isinstance(v, str) for v in value):
         return {name: {} for name in value}

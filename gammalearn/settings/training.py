@@ -1,6 +1,6 @@
 """Settings of the optimiser and the machine."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -115,7 +115,7 @@ class TrainingSettings(Settings):
     continues without."""
 
     @model_validator(mode="after")
-    def _frozen_parts_have_learnt(self):
+    def _frozen_parts_have_learnt(self) -> Self:
         if self.frozen and self.initial is None:
             raise ValueError(
                 f"frozen={self.frozen} would keep random weights; set initial to a checkpoint to "

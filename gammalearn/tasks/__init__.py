@@ -10,10 +10,11 @@ import pkgutil
 from collections.abc import Iterator, Mapping
 
 from ..errors import SettingsError
-from .base import Task
+from ..settings import TaskSettings
+from .base import Columns, Task
 from .regression import Regression
 
-__all__ = ["Regression", "Task", "available_tasks", "build_tasks", "modules_of"]
+__all__ = ["Columns", "Regression", "Task", "available_tasks", "build_tasks", "modules_of"]
 
 
 def available_tasks() -> dict[str, type[Task]]:
@@ -29,7 +30,7 @@ def _subclasses(task: type[Task]) -> Iterator[type[Task]]:
         yield from _subclasses(subclass)
 
 
-def build_tasks(settings: Mapping) -> dict[str, Task]:
+def build_tasks(settings: Mapping[str, TaskSettings]) -> dict[str, Task]:
     """The tasks that the settings name.
 
     Parameters
@@ -67,7 +68,7 @@ def modules_of(tasks: Mapping[str, Task]) -> list[str]:
     return sorted(name for name in modules if name.partition(".")[0] not in (ours, "__main__"))
 
 
-def _check_options(name: str, task: type[Task], settings) -> None:
+def _check_options(name: str, task: type[Task], settings: TaskSettings) -> None:
     """Refuse what was set but this task does not know."""
     for option, field in type(settings).model_fields.items():
         known = option in ("weight", "particles", *task.options)

@@ -93,7 +93,7 @@ class UncertaintyBalancing(Balancing):
             {name: nn.Parameter(-torch.log(torch.tensor(w))) for name, w in initial.items()}
         )
 
-    def weights(self):
+    def weights(self) -> dict[str, float | Tensor]:
         return {name: torch.exp(-s.detach()) for name, s in self.log_variance.items()}
 
     def forward(self, losses: Losses) -> Tensor:
@@ -122,7 +122,7 @@ class DynamicWeightAverage(Balancing):
         #: Losses of the last epoch and of the one before, 0 where there was none.
         self.register_buffer("last_losses", torch.zeros(2, len(initial)))
 
-    def weights(self):
+    def weights(self) -> dict[str, float | Tensor]:
         rate = _ratio(*self.last_losses)
         shares = torch.softmax(rate / self.TEMPERATURE, dim=0) * len(rate)
         return {
@@ -130,7 +130,7 @@ class DynamicWeightAverage(Balancing):
             for (name, weight), share in zip(self.initial.items(), shares, strict=True)
         }
 
-    def see_epoch(self, losses):
+    def see_epoch(self, losses: Mapping[str, float]) -> None:
         last = self.last_losses.new_tensor([losses[name] for name in self.initial])
         self.last_losses = torch.stack([last.nan_to_num(0, 0, 0), self.last_losses[0]])
 
@@ -165,10 +165,10 @@ class GradNorm(Balancing):
     def _weights(self) -> Tensor:
         return torch.softmax(self.log_weights, dim=0) * sum(self.initial.values())
 
-    def weights(self):
+    def weights(self) -> dict[str, float | Tensor]:
         return dict(zip(self.initial, self._weights().detach().unbind(), strict=True))
 
-    def see_gradients(self, products, losses):
+    def see_gradients(self, products: Tensor, losses: Losses) -> Tensor:
         values = torch.stack([loss.detach() for loss, _ in losses.values()]).float()
         lengths = products.diagonal().sqrt()
         seen = torch.tensor([count > 0 for _, count in losses.values()], device=values.device)
@@ -202,13 +202,13 @@ class GradientSurgery(Balancing):
         #: The order of the projections is drawn from it, the same in all processes.
         self.register_buffer("batches_seen", torch.tensor(0))
 
-    def weights(self):
+    def weights(self) -> dict[str, float | Tensor]:
         return {
             name: weight * factor
             for (name, weight), factor in zip(self.initial.items(), self.factors, strict=True)
         }
 
-    def see_gradients(self, products, losses):
+    def see_gradients(self, products: Tensor, losses: Losses) -> Tensor:
         weights = products.new_tensor([self.initial[name] for name in losses])
         weighted = (products * weights[:, None] * weights).double().cpu()
         random = torch.Generator().manual_seed(int(self.batches_seen))

@@ -7,7 +7,14 @@ import numpy as np
 from astropy.table import Table
 from torch import Tensor
 
-__all__ = ["Task"]
+from ..data import Rotation
+from ..settings import TaskSettings
+
+__all__ = ["Columns", "Task"]
+
+#: Columns of a DL2 file by name, without the algorithm's; with unit if they have one (`Quantity`),
+#: shape (n_events,).
+Columns = dict[str, np.ndarray]
 
 
 class Task(ABC):
@@ -43,7 +50,7 @@ class Task(ABC):
     options: ClassVar[tuple[str, ...]] = ()
     """Settings it knows beside weight and particles, which all do."""
 
-    def __init__(self, settings):
+    def __init__(self, settings: TaskSettings):
         self.weight = settings.weight
         self.particles = settings.particles or self.learns_from
 
@@ -74,7 +81,7 @@ class Task(ABC):
             targets[~np.isin(events["particle"], self.particles)] = np.nan
         return targets
 
-    def rotated(self, target: Tensor, turn) -> Tensor:
+    def rotated(self, target: Tensor, turn: Rotation) -> Tensor:
         """The targets of events that are rotated about their pointing; by default the same.
 
         Parameters
@@ -110,7 +117,7 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def decode(self, output: np.ndarray, events: Table) -> dict:
+    def decode(self, output: np.ndarray, events: Table) -> Columns:
         """From outputs to quantities with unit, the columns of the DL2 file without prefix.
 
         Parameters

@@ -2,8 +2,10 @@
 
 import astropy.units as u
 import numpy as np
+from astropy.table import Table
 from torch import Tensor
 
+from .base import Columns
 from .regression import Regression
 
 __all__ = ["DepthOfMaximumTask"]
@@ -21,12 +23,12 @@ class DepthOfMaximumTask(Regression):
     kind = "depth_of_maximum"
     learns_from = ("gamma",)
 
-    def truth(self, events):
+    def truth(self, events: Table) -> np.ndarray:
         depth = np.asarray(events["true_x_max"], dtype=np.float64)
         # Showers without a fit of their profile have 0.
         return np.where(depth > 0, depth, np.nan)[:, None] / SCALE
 
-    def decode(self, output, events):
+    def decode(self, output: np.ndarray, events: Table) -> Columns:
         columns = {"x_max": output[:, 0].astype(np.float64) * SCALE * u.g / u.cm**2}
         if self.gives_uncertainty:
             columns["x_max_uncert"] = self.sigma(output) * SCALE * u.g / u.cm**2

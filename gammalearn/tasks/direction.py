@@ -4,15 +4,18 @@ import astropy.units as u
 import numpy as np
 import torch
 from astropy.coordinates import AltAz
+from astropy.table import Table
 from ctapipe.coordinates import TelescopeFrame
 from torch import Tensor
 
+from ..data import Rotation
+from .base import Columns
 from .regression import Regression
 
 __all__ = ["DirectionTask"]
 
 
-def _pointing(events) -> AltAz:
+def _pointing(events: Table) -> AltAz:
     return AltAz(
         alt=np.asarray(events["pointing_alt"]) * u.deg, az=np.asarray(events["pointing_az"]) * u.deg
     )
@@ -33,7 +36,7 @@ class DirectionTask(Regression):
     learns_from = ("gamma",)
     in_the_sky = True
 
-    def truth(self, events):
+    def truth(self, events: Table) -> np.ndarray:
         true = AltAz(
             alt=np.asarray(events["true_alt"]) * u.deg, az=np.asarray(events["true_az"]) * u.deg
         )
@@ -50,10 +53,10 @@ class DirectionTask(Regression):
         # At the antipodes, which an estimate never comes near, the gradient has no end.
         return 2 * torch.rad2deg(torch.asin(half.clamp(max=1 - 1e-6)))
 
-    def rotated(self, target: Tensor, turn) -> Tensor:
+    def rotated(self, target: Tensor, turn: Rotation) -> Tensor:
         return turn(target)
 
-    def decode(self, output, events):
+    def decode(self, output: np.ndarray, events: Table) -> Columns:
         fov_lon, fov_lat = output[:, :2].astype(np.float64).T * u.deg
         # A network that has not learnt yet may leave the sphere; the pole is its end.
         fov_lat = np.clip(fov_lat, -90 * u.deg, 90 * u.deg)

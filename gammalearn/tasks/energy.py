@@ -3,10 +3,13 @@
 import astropy.units as u
 import numpy as np
 import torch
+from astropy.table import Table
 from pyirf.benchmarks.energy_bias_resolution import NORM_LOWER_SIGMA, NORM_UPPER_SIGMA
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from ..settings import TaskSettings
+from .base import Columns
 from .regression import Regression
 
 __all__ = ["EnergyTask"]
@@ -32,13 +35,13 @@ class EnergyTask(Regression):
     learns_from = ("gamma",)
     options = ("uncertainty", "distribution")
 
-    def __init__(self, settings):
+    def __init__(self, settings: TaskSettings):
         super().__init__(settings)
         self.is_distribution = settings.distribution
         if self.is_distribution:
             self.n_outputs = len(EDGES) - 1
 
-    def truth(self, events):
+    def truth(self, events: Table) -> np.ndarray:
         energy = np.asarray(events["true_energy"], dtype=np.float64)
         return np.log10(energy, out=np.full_like(energy, np.nan), where=energy > 0)[:, None]
 
@@ -60,7 +63,7 @@ class EnergyTask(Regression):
         edges = torch.from_numpy(EDGES).to(output.device)
         return (edges[bin_] + inside.clamp(0, 1) * (EDGES[1] - EDGES[0])).to(output.dtype)
 
-    def decode(self, output, events):
+    def decode(self, output: np.ndarray, events: Table) -> Columns:
         """Energy and its uncertainty; of a distribution the mean of the energy too."""
         logits = torch.from_numpy(np.ascontiguousarray(output))
         energy = 10.0 ** self.value(logits)[:, 0].numpy().astype(np.float64) * u.TeV

@@ -2,9 +2,12 @@
 
 import astropy.units as u
 import numpy as np
+from astropy.table import Table
 from torch import Tensor
 
 from ..camera import from_plane, plane_axes, to_plane
+from ..data import Rotation
+from .base import Columns
 from .regression import Regression
 
 __all__ = ["ImpactTask"]
@@ -13,7 +16,7 @@ __all__ = ["ImpactTask"]
 SCALE_M = 100.0
 
 
-def _axes(events) -> np.ndarray:
+def _axes(events: Table) -> np.ndarray:
     return plane_axes(events["pointing_alt"], events["pointing_az"])
 
 
@@ -34,7 +37,7 @@ class ImpactTask(Regression):
     learns_from = ("gamma",)
     on_the_ground = True
 
-    def truth(self, events):
+    def truth(self, events: Table) -> np.ndarray:
         # Cores are given at the height 0 of the ground frame.
         relative = np.column_stack(
             [
@@ -45,13 +48,13 @@ class ImpactTask(Regression):
         )
         return to_plane(relative, _axes(events))[:, :2] / SCALE_M
 
-    def rotated(self, target: Tensor, turn) -> Tensor:
+    def rotated(self, target: Tensor, turn: Rotation) -> Tensor:
         return turn(target)
 
     def moved(self, target: Tensor, step: Tensor) -> Tensor:
         return target - step[:, :2] / SCALE_M
 
-    def decode(self, output, events):
+    def decode(self, output: np.ndarray, events: Table) -> Columns:
         place = output[:, :2].astype(np.float64) * SCALE_M
         relative = from_plane(place, _axes(events), -np.asarray(events["reference_z"]))
         columns = {

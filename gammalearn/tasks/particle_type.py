@@ -2,11 +2,13 @@
 
 import numpy as np
 import torch
+from astropy.table import Table
 from scipy.special import expit, softmax
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from .base import Task
+from ..settings import TaskSettings
+from .base import Columns, Task
 
 __all__ = ["ParticleTypeTask"]
 
@@ -27,7 +29,7 @@ class ParticleTypeTask(Task):
     learns_from = None
     options = ("classes",)
 
-    def __init__(self, settings):
+    def __init__(self, settings: TaskSettings):
         super().__init__(settings)
         self.n_outputs = 1 if settings.classes == 2 else settings.classes
 
@@ -36,7 +38,7 @@ class ParticleTypeTask(Task):
         """Whether it tells gammas from all others only."""
         return self.n_outputs == 1
 
-    def truth(self, events):
+    def truth(self, events: Table) -> np.ndarray:
         particle = np.asarray(events["particle"])
         if self.is_binary:
             return np.where(particle == "", np.nan, particle == "gamma")[:, None]
@@ -48,7 +50,7 @@ class ParticleTypeTask(Task):
             return binary_cross_entropy_with_logits(output, target, reduction="none").squeeze(1)
         return cross_entropy(output, target.squeeze(1).long(), reduction="none")
 
-    def decode(self, output, events):
+    def decode(self, output: np.ndarray, events: Table) -> Columns:
         """Gammaness, ctapipe's ``prediction``; of three classes the others' probabilities too."""
         output = output.astype(np.float64)
         if self.is_binary:

@@ -12,6 +12,7 @@ import torch
 from pyirf.benchmarks.angular_resolution import ONE_SIGMA_QUANTILE
 from torch import Tensor
 
+from ..settings import TaskSettings
 from .base import Task
 
 __all__ = ["Regression", "likelihood_loss"]
@@ -63,7 +64,7 @@ class Regression(Task):
 
     options = ("uncertainty",)
 
-    def __init__(self, settings):
+    def __init__(self, settings: TaskSettings):
         super().__init__(settings)
         self.gives_uncertainty = settings.uncertainty
         self.n_outputs = self.n_values + self.gives_uncertainty

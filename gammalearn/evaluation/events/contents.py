@@ -138,7 +138,7 @@ def _find_algorithms(h5file: tables.File, level: str) -> dict[str, dict[str, str
     return found
 
 
-def _has_columns(node, algorithm: str, level: str, quantity: Quantity) -> bool:
+def _has_columns(node: tables.Node, algorithm: str, level: str, quantity: Quantity) -> bool:
     """Whether a node has the quantity: a geometry, for one, may hold the impact point alone."""
     prefix = prefix_of(algorithm, level)
     nodes = [node] if level == SUBARRAY else list(getattr(node, "_v_children", {}).values())

@@ -92,7 +92,7 @@ def align(table: Table, loaded: Table, level: str, path: Path) -> Table:
     return join(left, right, keys, "left", keep_order=True, metadata_conflicts="silent")
 
 
-def as_quantity(column, unit: u.UnitBase) -> u.Quantity:
+def as_quantity(column: Column, unit: u.UnitBase) -> u.Quantity:
     """Values of a column as a new array, NaN where masked; ``unit`` is taken if it has none."""
     values = np.ma.filled(np.ma.asarray(column).astype(float), np.nan)
     return u.Quantity(values, column.unit or unit).to(unit)

@@ -1,14 +1,15 @@
 """What was simulated: how many showers, of which energies, on which area, from where."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import astropy.units as u
 import numpy as np
 import tables
-from astropy.table import QTable, Table
+from astropy.table import QTable, Row, Table
 from ctapipe.io import read_table
 from pyirf.simulations import SimulatedEventsInfo
 from pyirf.spectral import PowerLaw
@@ -198,7 +199,7 @@ def _thrown(h5file: tables.File) -> dict[int, list[int]]:
     return thrown
 
 
-def _run(row, table: Table) -> dict:
+def _run(row: Row, table: Table) -> dict[str, Any]:
     reuse = int(row["shower_reuse"]) if "shower_reuse" in table.colnames else 1
     number = int(row["n_showers"]) * max(reuse, 1)
     return {
@@ -213,7 +214,7 @@ def _run(row, table: Table) -> dict:
     }
 
 
-def _why_not(run: dict) -> str | None:
+def _why_not(run: Mapping[str, Any]) -> str | None:
     """What keeps a run's settings from saying how many showers fell where."""
     low, high = run["energy_range_min"], run["energy_range_max"]
     if run["n_showers"] <= 0:

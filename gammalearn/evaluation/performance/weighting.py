@@ -4,7 +4,7 @@ Simulated events count as often as the source and the background would bring the
 observation.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import astropy.units as u
@@ -241,7 +241,9 @@ def weighted_background(events: QTable, productions: Sequence[Production]) -> QT
     return vstack(parts)
 
 
-def _weights(events: QTable, spectrum, flux: u.Quantity) -> np.ndarray:
+def _weights(
+    events: QTable, spectrum: Callable[[u.Quantity], u.Quantity], flux: u.Quantity
+) -> np.ndarray:
     weights = calculate_event_weights(events["true_energy"], spectrum, lambda _: flux)
     # Energies that were not simulated (a limit in single precision may be missed) do not count.
     return np.where(flux > 0, weights, 0)

@@ -18,7 +18,7 @@ class DepthOfMaximum(Regression):
     called = "depth of the maximum"
     short = "depth"
 
-    def known_truth(self, values):
+    def known_truth(self, values: u.Quantity) -> u.Quantity:
         # Showers without a fit of their profile have 0.
         known = values.copy()
         known[~(known > 0)] = np.nan

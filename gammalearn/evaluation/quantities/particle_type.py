@@ -1,5 +1,7 @@
 """Particle type: how well gammas are told from other particles by their gammaness."""
 
+from collections.abc import Sequence
+
 import astropy.units as u
 import numpy as np
 from astropy.table import QTable
@@ -206,7 +208,9 @@ class ParticleType(Quantity):
         caption = "Gammaness of the events. Errors: 68 % binomial intervals."
         return [Result("gammaness", draw_gammaness(histogram), caption, histogram)]
 
-    def compare(self, common, labels, edges) -> list[Result]:
+    def compare(
+        self, common: Sequence[Sequence[QTable]], labels: Sequence[str], edges: u.Quantity
+    ) -> list[Result]:
         curves = roc_curves_by_energy(common, edges)
         return [
             Result(

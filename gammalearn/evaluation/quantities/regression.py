@@ -46,35 +46,16 @@ class Regression(Quantity):
     short: ClassVar[str]
     """The same in one word."""
 
-    @property
-    def groups(self):
-        return (self.name,)
-
-    @property
-    def columns(self):
-        return {f"reco_{self.column}": (self.column, self.unit)}
-
-    @property
-    def truth(self):
-        return {f"true_{self.column}": self.unit}
-
-    @property
-    def statistics(self):
-        return (
-            Statistic(
-                f"{self.column}_bias", f"Bias of the {self.words}", self.unit_in_words, "difference"
-            ),
-            Statistic(
-                f"{self.column}_resolution",
-                f"Resolution of the {self.words}",
-                self.unit_in_words,
-                "ratio",
-            ),
+    def __init__(self) -> None:
+        bias, resolution = f"{self.column}_bias", f"{self.column}_resolution"
+        self.groups = (self.name,)
+        self.columns = {f"reco_{self.column}": (self.column, self.unit)}
+        self.truth = {f"true_{self.column}": self.unit}
+        self.statistics = (
+            Statistic(bias, f"Bias of the {self.words}", self.unit_in_words, "difference"),
+            Statistic(resolution, f"Resolution of the {self.words}", self.unit_in_words, "ratio"),
         )
-
-    @property
-    def results(self):
-        return (f"{self.column}_resolution",)
+        self.results = (resolution,)
 
     def error(self, events: QTable) -> np.ndarray:
         """Reconstructed less true value, shape (n_events,)."""

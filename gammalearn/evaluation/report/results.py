@@ -156,7 +156,7 @@ def plain_numbers(numbers: Mapping[str, object]) -> dict[str, object]:
     return {name: _plain(value) for name, value in numbers.items()}
 
 
-def _plain(value):
+def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return plain_numbers(value)
     if isinstance(value, list | tuple):

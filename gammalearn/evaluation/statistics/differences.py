@@ -41,7 +41,7 @@ class Statistic:
     """How it is set against the reference's: ``ratio``, ``difference``, or ``ratio of 1 − x``
     for what is best at 1."""
 
-    def relate(self, value, reference):
+    def relate(self, value: np.ndarray, reference: np.ndarray) -> np.ndarray:
         """The value relative to the reference's; less is better, in its amount for a difference."""
         if self.relation == "difference":
             return value - reference
@@ -50,7 +50,9 @@ class Statistic:
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(reference == 0, np.nan, value / reference)
 
-    def error_of_relation(self, value, reference, value_error, reference_error):
+    def error_of_relation(
+        self, value: float, reference: float, value_error: float, reference_error: float
+    ) -> float:
         """Error of `relate`, in first order, where the errors of both are independent."""
         if self.relation == "difference":
             return np.hypot(value_error, reference_error)
@@ -161,7 +163,7 @@ def differences(
     return QTable(rows)
 
 
-def _of_runs(values: np.ndarray, draws: np.ndarray, chosen: np.ndarray):
+def _of_runs(values: np.ndarray, draws: np.ndarray, chosen: np.ndarray) -> tuple[float, np.ndarray]:
     return values[chosen].mean(), draws[:, chosen].mean(axis=1)
 
 
@@ -247,7 +249,11 @@ def bootstrap_errors(
 
 
 def bootstrap_errors_along(
-    events: QTable, quantity: Compared, values, edges, n_resamples: int = N_RESAMPLES_OF_CURVE
+    events: QTable,
+    quantity: Compared,
+    values: np.ndarray | u.Quantity,
+    edges: np.ndarray | u.Quantity,
+    n_resamples: int = N_RESAMPLES_OF_CURVE,
 ) -> dict[str, np.ndarray]:
     """As `bootstrap_errors`, in bins of any quantity.
 

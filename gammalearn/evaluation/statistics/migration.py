@@ -8,6 +8,7 @@ from astropy.coordinates import Angle
 from astropy.stats import circmean
 from astropy.table import QTable
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from pyirf.benchmarks.energy_bias_resolution import NORM_LOWER_SIGMA, NORM_UPPER_SIGMA
@@ -275,7 +276,7 @@ def draw_cells(
     quantity: str,
     logarithmic: bool = False,
     largest: float | None = None,
-):
+) -> QuadMesh | None:
     """Draw a migration matrix on axes.
 
     Parameters
@@ -324,7 +325,7 @@ def draw_cells(
     return mesh
 
 
-def _draw_spread(axes, spread: QTable, logarithmic: bool) -> None:
+def _draw_spread(axes: Axes, spread: QTable, logarithmic: bool) -> None:
     filled = spread["n_events"] > 0
     if not np.any(filled):
         return

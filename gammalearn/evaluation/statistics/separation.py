@@ -6,6 +6,7 @@ from astropy.table import QTable
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 from sklearn.metrics import roc_auc_score
 from sklearn.metrics import roc_curve as sklearn_roc_curve
 
@@ -113,7 +114,7 @@ def ordered_particles(events: QTable) -> list[str]:
     return sorted(present, key=lambda name: (name != POSITIVE, name))
 
 
-def add_fraction(table: QTable, name: str, kept, number) -> None:
+def add_fraction(table: QTable, name: str, kept: ArrayLike, number: ArrayLike) -> None:
     """Add columns of a fraction and its 68 % binomial (Wilson) interval, NaN of none."""
     kept, number = np.broadcast_arrays(np.asarray(kept, dtype=int), np.asarray(number, dtype=int))
     known = number > 0

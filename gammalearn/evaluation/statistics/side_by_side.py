@@ -140,7 +140,7 @@ def _many(label: str, n_runs: int) -> str:
 
 
 def _bins(table: QTable) -> tuple[np.ndarray, np.ndarray]:
-    return tuple(table[f"true_energy_{end}"].to_value("TeV") for end in ("low", "high"))
+    return table["true_energy_low"].to_value("TeV"), table["true_energy_high"].to_value("TeV")
 
 
 def _draw_numbers(axes: Axes, table: QTable, particle: str) -> int:
@@ -162,7 +162,16 @@ def _draw_numbers(axes: Axes, table: QTable, particle: str) -> int:
     return int(n_events.sum())
 
 
-def _draw_points(axes, table, reconstruction, n_contenders, name, error, label, is_value) -> None:
+def _draw_points(
+    axes: Axes,
+    table: QTable,
+    reconstruction: int,
+    n_contenders: int,
+    name: str,
+    error: str,
+    label: str | None,
+    is_value: bool,
+) -> None:
     low, high = _bins(table)
     aside = (reconstruction - (n_contenders - 1) / 2) * DODGE
     place = np.sqrt(low * high) * (high / low) ** aside

@@ -55,7 +55,7 @@ def pull_moments(pulls: np.ndarray, shower: np.ndarray) -> dict[str, float]:
     if len(strata) >= MIN_SHOWERS:
         sums = np.column_stack([pulls.mean(axis=1), (pulls**2).mean(axis=1)])
 
-        def statistic(repeats):
+        def statistic(repeats: Sequence[np.ndarray]) -> np.ndarray:
             mean, square = (repeats[0] @ sums / repeats[0].sum(axis=1)[:, None]).T
             return np.column_stack([mean, np.sqrt(np.maximum(square - mean**2, 0))])
 

@@ -1,5 +1,7 @@
 """What is kept of gammas and of other particles above a threshold of gammaness."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from astropy.table import QTable
 from matplotlib.figure import Figure
@@ -41,7 +43,7 @@ def gammaness_threshold(gammaness: np.ndarray, efficiency: float) -> float:
     return float(np.sort(gammaness)[-n_kept])
 
 
-def working_points(events: QTable, efficiencies=EFFICIENCIES) -> QTable:
+def working_points(events: QTable, efficiencies: Sequence[float] = EFFICIENCIES) -> QTable:
     """Efficiency and purity of thresholds that keep given fractions of the gammas.
 
     Parameters

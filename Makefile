@@ -48,9 +48,10 @@ test: $(TESTABLE) ## run the tests, with PYTEST_ARGS for pytest
 cluster: $(TESTABLE) ## run the tests that need SLURM, with PYTEST_ARGS for pytest
 	$(VENV)/bin/python -m pytest -v tests/cluster $(PYTEST_ARGS)
 
-lint: $(TESTABLE) ## check style and format, changing nothing
+lint: $(TESTABLE) ## check style, format and types, changing nothing
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
 
 docs: $(DOCUMENTABLE) ## build the site into docs/_build; a warning is an error
 # Pages of modules that are no longer there would stay.
@@ -76,7 +77,7 @@ dist: $(CREATED) ## build wheel and sdist into dist, check them, and try the whe
 	@echo "Checked: $$(echo dist/*)"
 
 clean: ## remove .venv, builds and caches; data/ and runs/ stay
-	rm -rf $(VENV) build dist docs/_build docs/jupyter_execute docs/reference/_api *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist docs/_build docs/jupyter_execute docs/reference/_api *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each candidate is run, not looked up: a version manager's stand-in may be found and still not work.

@@ -41,7 +41,7 @@ setup(
     ],
     packages=find_packages(include=["gammalearn", "gammalearn.*"]),
     package_data={
-        "gammalearn": ["*.pyi"],
+        "gammalearn": ["*.pyi", "py.typed"],
         "gammalearn.evaluation.report": ["*.html", "*.ecsv"],
         "gammalearn.models": ["*.ckpt", "*.yaml"],
         "gammalearn.simulation.layouts": ["*.yaml"],
@@ -92,6 +92,7 @@ setup(
             "axe-core-python>=0.1",  # rules for pages that all can read
             "gammapy>=2.0",
             "hypothesis>=6.100",
+            "mypy>=2.4",
             "onnx>=1.17",
             "onnxruntime>=1.20",
             "onnxscript>=0.3",
@@ -99,6 +100,9 @@ setup(
             "pytest-xdist>=3.6",
             "regions>=0.9,<0.12",  # gammapy 2.1 imports what 0.12 has no more, and does not say so
             "ruff>=0.11",
+            "types-psutil>=7.2",
+            "types-PyYAML>=6.0",
+            "types-tqdm>=4.67",
         ],
         "dist": ["build>=1.2", "twine>=6.1"],
         "docs": [

@@ -227,3 +227,29 @@ def imported(tree):
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
             names.add(node.module.partition(".")[0])
     return names
+
+
+def test_annotations_are_shipped(setup_arguments):
+    """Type checkers of users take them from a package with this file alone."""
+    assert (ROOT / "gammalearn" / "py.typed").read_bytes() == b""
+    assert "py.typed" in setup_arguments["package_data"]["gammalearn"]
+
+
+def test_types_are_checked_everywhere():
+    """No part of the package is left out, and only packages without annotations are not known."""
+    mypy = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]
+    assert {"gammalearn", "experiment_settings"} <= set(mypy["files"])
+    assert not {"exclude", "follow_imports", "ignore_errors", "ignore_missing_imports"} & set(mypy)
+    for rules in mypy["overrides"]:
+        assert not {"check_untyped_defs", "follow_imports", "ignore_errors"} & set(rules)
+        if "ignore_missing_imports" in rules:
+            assert not [name for name in rules["module"] if name.startswith(("*", "gammalearn"))]
+
+
+def test_what_mypy_is_not_told_has_a_reason():
+    for path in (ROOT / "gammalearn").rglob("*.py*"):
+        if path.suffix in (".py", ".pyi"):
+            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+                if "type: ignore" in line:
+                    where = f"{path}:{number}"
+                    assert re.search(r"# type: ignore\[[\w, -]+\]  # \w", line), where

@@ -121,9 +121,11 @@ class Network:
         DataError
             If a file cannot be used, or no event is left.
         """
-        chosen = events if isinstance(events, Events) else None
+        if isinstance(events, Events):
+            chosen, files = events, events.files
+        else:
+            chosen, files = None, files_of(events, "files to reconstruct", MAKE_DL1)
         experiment = self._experiment(chosen, telescopes, batch_size)
-        files = chosen.files if chosen else files_of(events, "files to reconstruct", MAKE_DL1)
         index = EventIndex.build(
             files,
             experiment.data,
@@ -181,7 +183,7 @@ class Network:
     def _experiment(
         self,
         chosen: Events | None,
-        telescopes: Sequence[str | int] | None,
+        telescopes: str | int | Sequence[str | int] | None,
         batch_size: int | None,
     ) -> Experiment:
         """The settings of the training, with what the chosen events and the caller ask for."""

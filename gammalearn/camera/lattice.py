@@ -133,7 +133,8 @@ def _across_gaps(positions, tree, pitch, touching, gap, steps_and_basis):
     pairs = tree.query_pairs(LONGEST_STEP * pitch, output_type="ndarray")
     pairs = pairs[component[pairs[:, 0]] != component[pairs[:, 1]]]
     displacements = positions[pairs[:, 1]] - positions[pairs[:, 0]]
-    nearest, residuals = _nearest_steps(displacements, *steps_and_basis, gap)
+    steps, basis = steps_and_basis
+    nearest, residuals = _nearest_steps(displacements, steps, basis, gap)
     return pairs[residuals < MAX_RESIDUAL], nearest[residuals < MAX_RESIDUAL]
 
 

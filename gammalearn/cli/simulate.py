@@ -1,12 +1,19 @@
 """``gammalearn simulate``."""
 
 import argparse
+from typing import Any
 
 from ..io.printable import tell
 from .command import Command
 from .options import add_overwrite, count
 
 __all__ = ["SIMULATE"]
+
+#: How the values of some settings are given.
+SHAPES: dict[str, dict[str, Any]] = {
+    "output": {"metavar": "FILE"},
+    "energy": {"nargs": 2, "metavar": ("MIN", "MAX")},
+}
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,8 +42,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
             f"--{name.replace('_', '-')}",
             required=field.is_required(),
             help=words.rstrip(".") + known,
-            **({"metavar": "FILE"} if name == "output" else {}),
-            **({"nargs": 2, "metavar": ("MIN", "MAX")} if name == "energy" else {}),
+            **SHAPES.get(name, {}),
         )
 
 

@@ -1,5 +1,7 @@
 """Containers of what is reconstructed, by kind of quantity."""
 
+from types import new_class
+
 from ctapipe.containers import (
     Container,
     ParticleClassificationContainer,
@@ -26,7 +28,11 @@ def _of_events(kind: str, base: type[Container]) -> type[Container]:
     """
     telescopes = Field(None, f"Telescopes that the {kind.replace('_', ' ')} comes from")
     fields = {f"{kind}_telescopes": telescopes, "default_prefix": base.default_prefix}
-    return type(base)(base.__name__, (base,), {**fields, "__doc__": base.__doc__})
+    return new_class(
+        base.__name__,
+        (base,),
+        exec_body=lambda body: body.update({**fields, "__doc__": base.__doc__}),
+    )
 
 
 #: Of a whole event.

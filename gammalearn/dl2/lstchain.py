@@ -97,12 +97,12 @@ def _lstchain_columns(values: Columns, rows: np.ndarray, focal_length: u.Quantit
     from the image's centre of gravity (disp). The sign of disp, skewness and time gradient tells
     on which side of the image, along its axis, the source lies.
     """
-    columns = {}
+    columns: Columns = {}
     if "energy" in values:
-        energy = values.pop("energy").to_value(u.TeV)
+        energy = u.Quantity(values.pop("energy")).to_value(u.TeV)
         columns |= {"log_reco_energy": np.log10(energy), "reco_energy": energy}
     if "alt" in values:
-        alt, az = values.pop("alt"), values.pop("az")
+        alt, az = u.Quantity(values.pop("alt")), u.Quantity(values.pop("az"))
         src_x, src_y = _in_camera(alt, az, rows, focal_length)
         dx, dy = src_x - rows["x"], src_y - rows["y"]
         along = dx * np.cos(rows["psi"]) + dy * np.sin(rows["psi"])

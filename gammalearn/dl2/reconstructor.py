@@ -189,7 +189,7 @@ class GammaLearnReconstructor(Reconstructor):
             for name, output in self._network(batch.images, batch.n_events).items()
         }
         decoded = decode_outputs(index, self._trained.tasks, outputs)
-        found = {
+        found: dict[int, Found] = {
             int(tel_id): {
                 kind: {name: values[row] for name, values in columns.items()}
                 for kind, columns in decoded.items()

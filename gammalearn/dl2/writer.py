@@ -21,6 +21,7 @@ from ctapipe.reco.utils import add_defaults_and_meta
 from .. import __version__
 from ..data.index.events import EventIndex
 from ..data.readers.formats import open_reader
+from ..data.readers.lstchain_dl1 import LstchainDL1Reader
 from ..data.readers.reader import Reader, event_keys, match_rows
 from ..errors import InputFileError
 from ..io.files import open_hdf5, reading
@@ -182,7 +183,7 @@ def _copy(source: Path, part: Path, output: OutputSettings, cache: str | None) -
         if output.dl2_format == "lstchain":
             with open_hdf5(source) as dl1, tables.open_file(part, mode="w") as file:
                 lstchain.copy_dl1(dl1, file, images)
-        elif reader.dl1_path is None:
+        elif isinstance(reader, LstchainDL1Reader):
             with open_hdf5(source) as dl1:
                 from_lstchain.copy_dl1(reader, dl1, part, images)
         else:
@@ -191,7 +192,7 @@ def _copy(source: Path, part: Path, output: OutputSettings, cache: str | None) -
             merge = with_plain_paths(HDF5Merger, "output_path")
             with merge(part, overwrite=True, **copied) as merger:
                 merger(reader.dl1_path)
-            if output.truth == "link":
+            if output.truth == "link" and reader.dl1_path is not None:
                 _link_truth(reader.dl1_path, part)
 
 

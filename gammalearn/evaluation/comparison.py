@@ -201,7 +201,7 @@ def compare_sources(
         "signal": signal,
         "sets": matching,
         "results": {
-            quantity: _list_numbers(finding)
+            quantity: _list_numbers(finding, finding.totals)
             for quantity, finding in findings.items()
             if finding.totals is not None
         },
@@ -227,7 +227,7 @@ def _match(sources: Sequence[GivenReconstruction]) -> list[dict[str, object]]:
     n_in_all = np.bincount(
         np.concatenate([np.asarray(source.events["event"]) for source in sources])
     )
-    matching = []
+    matching: list[dict[str, object]] = []
     for source in sources:
         in_all = n_in_all[source.events["event"]] == len(sources)
         algorithms = EventTable.of(source.events).algorithms
@@ -290,8 +290,9 @@ def _compare_quantity(
     if particle:
         common = [[run[run["particle"] == signal] for run in runs] for runs in common]
     labels = [reconstruction.label for reconstruction in having]
+    totals = differences(common, quantity)
     findings = Compared(
-        totals=differences(common, quantity),
+        totals=totals,
         labels=labels,
         multiplicity={
             label: float(np.mean(runs[0]["multiplicity"])) if len(runs[0]) else np.nan
@@ -300,13 +301,13 @@ def _compare_quantity(
         n_runs={reconstruction.label: len(reconstruction.runs) for reconstruction in having},
         warnings=warnings,
     )
-    n_showers = findings.totals["n_showers"][0]
-    if np.all(np.isnan(findings.totals["error"])):
+    n_showers = totals["n_showers"][0]
+    if np.all(np.isnan(totals["error"])):
         findings.warnings.append(
             f"The {words} is compared on {n_showers} showers: below {MIN_SHOWERS} (of gammas and "
             "of others, for a separation) no error can be given."
         )
-    if quantity.undefined and np.all(np.isnan(findings.totals["value"])):
+    if quantity.undefined and np.all(np.isnan(totals["value"])):
         findings.warnings.append(quantity.undefined)
         return findings
 
@@ -412,9 +413,9 @@ def _spanned(energy_bins: u.Quantity, energies: u.Quantity) -> u.Quantity:
     return energy_bins[max(first - 3, 0) : last + 3]
 
 
-def _list_numbers(finding: Compared) -> dict[str, object]:
-    numbers = {}
-    for row in finding.totals:
+def _list_numbers(finding: Compared, totals: QTable) -> dict[str, dict[str, object]]:
+    numbers: dict[str, dict[str, object]] = {}
+    for row in totals:
         label = finding.labels[row["reconstruction"]]
         numbers.setdefault(str(row["statistic"]), {})[label] = {
             **{

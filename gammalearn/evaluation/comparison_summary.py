@@ -115,7 +115,7 @@ def _tabulate_results(findings: Mapping[str, Compared]) -> list[list[object]]:
         "Events or images",
         "Showers",
     ]
-    rows = [heading + ["Runs", "Their spread"] * several]
+    rows: list[list[object]] = [[*heading, *["Runs", "Their spread"] * several]]
     for quantity, finding in findings.items():
         titles = {
             statistic.name: f"{statistic.title}{' (deg)' if statistic.unit else ''}"
@@ -124,7 +124,7 @@ def _tabulate_results(findings: Mapping[str, Compared]) -> list[list[object]]:
         for row in finding.totals if finding.totals is not None else ():
             label = finding.labels[row["reconstruction"]]
             relation = float(row["relation"]), float(row["relation_error"])
-            cells = [
+            cells: list[object] = [
                 # In every row, as a table may be sorted.
                 titles[str(row["statistic"])],
                 label,
@@ -153,7 +153,7 @@ def _with_error(value: float, error: float) -> float | Worded:
 
 def _tabulate_matching(matching: Sequence[Mapping[str, object]]) -> list[list[object]]:
     quantities = list(MAIN_QUANTITIES)
-    heading = ["Set", "Label", "Events", "In all sets", "Not in all"]
+    heading: list[object] = ["Set", "Label", "Events", "In all sets", "Not in all"]
     heading += [f"In all, with {quantity.replace('_', ' ')}" for quantity in quantities]
     return [
         heading,

@@ -211,8 +211,8 @@ def line_up(sources: Sequence[GivenReconstruction]) -> list[Reconstruction]:
         If a source has an event twice, or there is none that all have.
     """
     tables = [source.events for source in sources]
-    with_images = [source for source in sources if source.images is not None]
-    numbers = number_alike([*tables, *(source.images for source in with_images)])
+    images = [source.images for source in sources if source.images is not None]
+    numbers = number_alike([*tables, *images])
     for source, mine in zip(sources, numbers[: len(tables)], strict=True):
         source.events["event"] = mine
         n_repeated = len(mine) - len(np.unique(mine))
@@ -226,10 +226,10 @@ def line_up(sources: Sequence[GivenReconstruction]) -> list[Reconstruction]:
             f"{' and '.join(repr(source.word) for source in sources)} have no event in common "
             "(obs_id, event_id, particle and true energy); compare DL2 of the same simulated files."
         )
-    if with_images:
-        of_images = number_alike([source.images for source in with_images], IMAGE)
-        for source, mine, image in zip(with_images, numbers[len(tables) :], of_images, strict=True):
-            source.images["event"], source.images["image"] = mine, image
+    if images:
+        of_images = number_alike(images, IMAGE)
+        for table, mine, image in zip(images, numbers[len(tables) :], of_images, strict=True):
+            table["event"], table["image"] = mine, image
 
     reconstructions: dict[str, Reconstruction] = {}
     labels = list(dict.fromkeys(source.label for source in sources))
@@ -293,13 +293,13 @@ def in_common(reconstructions: Sequence[Reconstruction], quantity: str) -> list[
     images = _align(
         [
             [run[np.isin(run["event"], number)] for run in runs]
-            for runs, images in zip(valid, of_images, strict=True)
-            if images
+            for runs, is_images in zip(valid, of_images, strict=True)
+            if is_images
         ],
         "image",
     )
-    events, images = iter(events), iter(images)
-    common = [next(images if is_images else events) for is_images in of_images]
+    next_events, next_images = iter(events), iter(images)
+    common = [next(next_images if is_images else next_events) for is_images in of_images]
     for run in (run for runs in common for run in runs):
         run["shower"] = shower[np.searchsorted(number, run["event"])]
     return common

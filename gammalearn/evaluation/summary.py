@@ -1,6 +1,6 @@
 """What the report says of an evaluation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from astropy.table import QTable
 
@@ -20,7 +20,7 @@ __all__ = ["compose_report"]
 def compose_report(
     events: QTable,
     inputs: Sequence[InputFile],
-    metrics: dict[str, object],
+    metrics: Mapping[str, object],
     warnings: Sequence[str],
     figures: Sequence[ReportFigure],
     sections: Sequence[ReportSection],
@@ -50,7 +50,7 @@ def compose_report(
     each = "each telescope's image" if about.is_of_images else "each shower seen by the array"
     what, signal = "observed", ""
     if about.simulated:
-        what, signal = "simulated", f"; signal: {plural(metrics['signal'])}"
+        what, signal = "simulated", f"; signal: {plural(str(metrics['signal']))}"
     return Report(
         title=f"Evaluation of {' + '.join(about.algorithm_names)}",
         lead=f"{len(events)} {what} {unit}{'' if len(events) == 1 else 's'}, one result for "
@@ -74,7 +74,7 @@ def compose_report(
     )
 
 
-def _describe_metrics(metrics: dict[str, object]) -> list[ReportMetric]:
+def _describe_metrics(metrics: Mapping[str, object]) -> list[ReportMetric]:
     """Rows on all metrics; what few reconstructions give, only where it is there."""
     rows = [
         row

@@ -432,7 +432,7 @@ def _telescopes(file) -> dict:
 
 def _events(file) -> dict:
     trigger = read_table(file, TRIGGER)
-    values = {"events": len(trigger)}
+    values: dict[str, object] = {"events": len(trigger)}
     if len(trigger):
         values["observations"] = ", ".join(map(str, np.unique(trigger["obs_id"])[:10]))
     if SHOWER not in file:
@@ -442,7 +442,7 @@ def _events(file) -> dict:
     names = particle_names(shower["true_shower_primary_id"])
     type_of = dict(zip(map(tuple, event_keys(trigger)), trigger["event_type"], strict=True))
     kinds = [type_of.get(tuple(key), EventType.UNKNOWN.value) for key in event_keys(shower)]
-    names[~are_showers(kinds, energies)] = CALIBRATION
+    names[~are_showers(np.array(kinds), energies)] = CALIBRATION
     for name, count in Counter(names.tolist()).most_common():
         energy = energies[names == name]
         values[f"  {name}"] = f"{count} events, {energy.min():.3g} to {energy.max():.3g} TeV"

@@ -11,7 +11,7 @@ import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -24,7 +24,7 @@ __all__ = ["isolated", "read_isolated"]
 
 #: A fork takes some 20 ms, a process that begins anew seconds, to import what it needs. A child
 #: does not touch what its parent has open: it opens files itself.
-CONTEXT = get_context("fork" if sys.platform == "linux" else "spawn")
+CONTEXT = get_context("fork") if sys.platform == "linux" else get_context("spawn")
 
 #: Of Linux's ``prctl``: the signal that a process gets when its parent ends.
 PR_SET_PDEATHSIG = 1
@@ -32,7 +32,7 @@ PR_SET_PDEATHSIG = 1
 
 def isolated(
     function: Callable[[Path], Any], paths: Sequence[Path], processes: int = 1
-) -> Iterator[Any]:
+) -> Generator[Any, None, None]:
     """Results of a function of files, each called in a child process, which begins at once.
 
     Parameters
@@ -55,7 +55,9 @@ def isolated(
     return answers
 
 
-def _answers(function, paths: Sequence[Path], processes: int) -> Iterator[Any]:
+def _answers(
+    function: Callable[[Path], Any], paths: Sequence[Path], processes: int
+) -> Generator[Any, None, None]:
     """None when the children have begun, then their answers."""
     waiting = list(enumerate(paths))[::-1]
     working: dict[Connection, tuple[Any, int]] = {}
@@ -66,7 +68,8 @@ def _answers(function, paths: Sequence[Path], processes: int) -> Iterator[Any]:
         yield None
         for number in range(len(paths)):
             while number not in answers:
-                for connection in wait(list(working)):
+                ready = wait(list(working))
+                for connection in [waited for waited in working if waited in ready]:
                     child, done = working.pop(connection)
                     try:
                         succeeded, answers[done] = connection.recv()

@@ -7,6 +7,7 @@ another file is written or replaced, and looks on the web for a name that begins
 from functools import cache
 from pathlib import Path
 
+from ctapipe.core import Component
 from ctapipe.core.traits import Path as PathOrUrl
 
 __all__ = ["with_plain_paths"]
@@ -20,13 +21,12 @@ class _PlainPath(PathOrUrl):
 
 
 @cache
-def with_plain_paths(component: type, *names: str) -> type:
+def with_plain_paths(component: type[Component], *names: str) -> type[Component]:
     """A component of ctapipe that takes the paths of these names as they are.
 
     Parameters
     ----------
-    component : type
-        Of ctapipe.
+    component : type of ctapipe.core.Component
     *names : str
         Of its settings, such as ``output_path``.
     """

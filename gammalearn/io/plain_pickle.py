@@ -144,11 +144,12 @@ class _Unpickler(pickle._Unpickler):
         raise NotPlainError(f"a Python object ({full_name:.100})")
 
     def load_build(self):
-        if not isinstance(self.stack[-2], _Array | _Dtype):
+        # What follows is of pickle's own Unpickler in Python, of which typeshed knows a part.
+        if not isinstance(self.stack[-2], _Array | _Dtype):  # type: ignore[attr-defined]  # see above
             raise NotPlainError("a Python object")
-        super().load_build()
+        super().load_build()  # type: ignore[misc]  # see above
 
-    dispatch[pickle.BUILD[0]] = load_build
+    dispatch[pickle.BUILD[0]] = load_build  # type: ignore[assignment]  # of a subclass
 
 
 class _Enumeration:

@@ -5,6 +5,8 @@ map is flattened, not averaged: where the light is in the camera is what directi
 Between the first layer and the last, features lie where the backend wants them.
 """
 
+from typing import Any
+
 import numpy as np
 from torch import Tensor, nn
 
@@ -23,9 +25,9 @@ from .transformer import PixelTransformer
 __all__ = ["GammaPhysNet", "PlainConvNet", "PreActivationBlock", "build_backbone"]
 
 #: Features of each stage, and blocks a stage, of the encoders that settings name.
-PRESETS = {
-    "conv4": ((16, 32, 64, 128), None),
-    "conv5": ((16, 32, 32, 64, 128), None),
+PRESETS: dict[str, tuple[tuple[int, ...], int]] = {
+    "conv4": ((16, 32, 64, 128), 1),
+    "conv5": ((16, 32, 32, 64, 128), 1),
     "gammaphysnet_light": ((8, 16, 32), 2),
     "gammaphysnet": ((16, 32, 64), 3),
     "gammaphysnet_deep": ((16, 32, 64), 6),
@@ -229,9 +231,14 @@ def build_backbone(
     """
     if ":" in settings.backbone:
         return _own_encoder(settings, grid, in_channels)
-    channels, blocks = PRESETS[settings.backbone]
-    channels, blocks = settings.channels or channels, settings.blocks or blocks
-    options = {"keypoints": settings.keypoints, "sky": sky, "backend": settings.backend}
+    usual_channels, usual_blocks = PRESETS[settings.backbone]
+    channels = tuple(settings.channels or usual_channels)
+    blocks = settings.blocks or usual_blocks
+    options: dict[str, Any] = {
+        "keypoints": settings.keypoints,
+        "sky": sky,
+        "backend": settings.backend,
+    }
     if settings.backbone in ("conv4", "conv5"):
         return PlainConvNet(grid, in_channels, channels, settings.embedding, **options)
     if settings.backbone == "convnext":

@@ -167,7 +167,7 @@ class _FirstDirection(nn.Module):
         self.decide = _mlp(embedding + 2 * len(self.odd), 4)
 
     def forward(self, tokens: Tokens) -> Tensor:
-        descriptors = tokens.descriptors
+        descriptors = tokens.described()
         axis = descriptors.vectors["axis"]
         side = perpendicular(axis)
         vectors = [descriptors.vectors[name] for name in self.odd]
@@ -200,7 +200,7 @@ class _Look(nn.Module):
 
     def forward(self, tokens: Tokens, direction: Tensor, n_events: int):
         """The core, what each image gives for it, tokens that know it, and the images' frames."""
-        event, descriptors = tokens.event, tokens.descriptors
+        event, descriptors = tokens.event, tokens.described()
         centroid = descriptors.vectors["centroid"] + tokens.pointing
         to_image = centroid - direction[event, :2]
         r = length(to_image)
@@ -254,8 +254,9 @@ class _Refine(nn.Module):
 
     def forward(self, tokens: Tokens, frame) -> list[Tensor]:
         centroid, r, u = frame
-        axis = tokens.descriptors.vectors["axis"]
-        known = tokens.descriptors.known("axis").unsqueeze(1)
+        descriptors = tokens.described()
+        axis = descriptors.vectors["axis"]
+        known = descriptors.known("axis").unsqueeze(1)
         # The end of the axis that looks away from the shower's direction.
         away = torch.where(dot(axis, u).unsqueeze(1) < 0, -axis, axis)
         away = known * away + (1 - known) * u

@@ -109,16 +109,27 @@ class Tokens:
     sky: Tensor | None
     images: Tensor | None = None
 
+    def described(self) -> Descriptors:
+        """The descriptors, for a part of the network that needs them.
+
+        Raises
+        ------
+        ValueError
+            If the images have none.
+        """
+        if self.descriptors is None:
+            raise ValueError("The images have no descriptors.")
+        return self.descriptors
+
     def float(self) -> "Tokens":
         """The same in single precision at least."""
         return replace(
             self,
             features=_single(self.features),
-            sky=_single(self.sky),
-            images=_single(self.images),
+            sky=None if self.sky is None else _single(self.sky),
+            images=None if self.images is None else _single(self.images),
         )
 
 
-def _single(values: Tensor | None) -> Tensor | None:
-    is_half = values is not None and values.dtype in (torch.float16, torch.bfloat16)
-    return values.float() if is_half else values
+def _single(values: Tensor) -> Tensor:
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values

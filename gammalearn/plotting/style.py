@@ -1,5 +1,7 @@
 """The common look of all pictures."""
 
+from typing import Any
+
 import matplotlib
 import numpy as np
 from astropy.table import QTable
@@ -38,7 +40,7 @@ PARTICLE_COLORS = {"gamma": PALETTE[0], "proton": PALETTE[1], "electron": PALETT
 
 PICTURE_DPI = 150
 
-DIAGONAL_STYLE = {"color": "0.35", "linestyle": "--", "linewidth": 1}
+DIAGONAL_STYLE: dict[str, Any] = {"color": "0.35", "linestyle": "--", "linewidth": 1}
 
 #: Bins with fewer events are drawn hollow, as their quantiles say little; so are those without
 #: an error, which are of fewer showers, however often these were used.
@@ -197,7 +199,7 @@ def draw_binned(
     errors = _errors(table, name, values)
     few = known & ((np.asarray(table["n_events"]) < FEW_IN_BIN) | np.isnan(errors).any(axis=0))
     errors = np.nan_to_num(errors)
-    style = {"fmt": marker, "color": color, "markersize": 6, "linewidth": 1.2}
+    style: dict[str, Any] = {"fmt": marker, "color": color, "markersize": 6, "linewidth": 1.2}
     for chosen, face, text in ((known & ~few, color, label), (few, "white", None)):
         axes.errorbar(
             centre[chosen],
@@ -223,7 +225,7 @@ def draw_after_cuts(axes: Axes, table: QTable, name: str, label: str, color: str
 def _errors(table: QTable, name: str, values: np.ndarray) -> np.ndarray:
     """Lengths of the error bars to both sides, shape (2, n_bins)."""
 
-    def column(ending):
+    def column(ending: str) -> np.ndarray:
         found = table[f"{name}_{ending}"]
         return np.asarray(getattr(found, "value", found), dtype=float)
 

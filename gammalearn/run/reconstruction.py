@@ -95,7 +95,7 @@ def predict(
     if missing:
         # Of other files, done or in other parts, there may be events to reconstruct.
         indices, skipped = index_inputs(
-            missing, experiment, trained.cameras, len(missing) < len(files) or shard
+            missing, experiment, trained.cameras, len(missing) < len(files) or shard is not None
         )
         check_slots(experiment.network, indices)
         _, failed = reconstruct(trained, indices, output, experiment, options)
@@ -170,7 +170,8 @@ def index_inputs(
     check_names(files)
     if parameters is None:
         parameters = columns_of(experiment.network.parameters)
-    indices, skipped = [], []
+    indices: list[EventIndex] = []
+    skipped: list[tuple[Path, str]] = []
     for file in files:
         index = EventIndex.build(
             [file], experiment.data, cameras, allow_empty=True, parameters=parameters
@@ -217,7 +218,8 @@ def reconstruct(
         Inputs that turned out to be damaged, and why (``data.on_error="skip"``).
     """
     make_folder(folder)
-    files, skipped = [], []
+    files: list[Path] = []
+    skipped: list[tuple[Path, str]] = []
     with noted("gammalearn-predict"):
         for index in indices:
             source = index.files[0]

@@ -154,9 +154,9 @@ class Sweep:
 
 def _axis(text: str) -> tuple[str, list]:
     """Setting and values of ``a.b=VALUE,VALUE``."""
-    path, equals, values = text.partition("=")
+    path, equals, listed = text.partition("=")
     try:
-        values = plain_yaml.load(f"[{values}]")
+        values = plain_yaml.load(f"[{listed}]")
     except yaml.YAMLError:
         values = []
     if not equals or not path.strip() or not values:

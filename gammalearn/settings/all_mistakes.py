@@ -120,21 +120,22 @@ def read_past_mistakes(
         else:
             named = import_modules(imports)
             values = read_yaml(path)
-            reading.experiment = _validated(values, path, reading)
-            check_named(reading.experiment.imports, f"The settings file '{path}'")
-            reading.experiment = reading.experiment.model_copy(
-                update={"imports": [*dict.fromkeys([*reading.experiment.imports, *named])]}
+            experiment = _validated(values, path, reading)
+            check_named(experiment.imports, f"The settings file '{path}'")
+            reading.experiment = experiment.model_copy(
+                update={"imports": [*dict.fromkeys([*experiment.imports, *named])]}
             )
-        _assign_all(reading, assignments)
+        if reading.experiment is not None:
+            reading.experiment = _with_all(reading.experiment, assignments, reading)
     except GammaLearnError as error:
         reading.errors.append(error)
         reading.experiment = None
     return reading
 
 
-def _assign_all(reading: Reading, assignments: Sequence[str]) -> None:
-    """Apply the assignments that can be applied."""
-    values = reading.experiment.model_dump(mode="json")
+def _with_all(experiment: Experiment, assignments: Sequence[str], reading: Reading) -> Experiment:
+    """The experiment with the assignments that can be applied, the mistakes of others noted."""
+    values = experiment.model_dump(mode="json")
     usable = []
     for assignment in assignments:
         try:
@@ -144,9 +145,9 @@ def _assign_all(reading: Reading, assignments: Sequence[str]) -> None:
             reading.errors.append(error)
             reading.wrong |= _sections(assignment.partition("=")[0].partition(".")[0].strip())
     try:
-        reading.experiment = override(reading.experiment, usable)
+        return override(experiment, usable)
     except SettingsError:
-        reading.experiment = _validated(values, "--set", reading)
+        return _validated(values, "--set", reading)
 
 
 def _validated(values: Any, source: str | Path, reading: Reading) -> Experiment:
@@ -179,7 +180,7 @@ def _noting(reading: Reading, path: Path) -> Iterator[None]:
                 else:
                     values = _without_mistakes(values, error)
 
-    Settings.__init__ = make_what_can_be
+    Settings.__init__ = make_what_can_be  # type: ignore[assignment, method-assign]  # in this context
     try:
         yield
     finally:
@@ -188,13 +189,14 @@ def _noting(reading: Reading, path: Path) -> Iterator[None]:
 
 def _without_mistakes(values: Any, error: pydantic.ValidationError) -> dict:
     """The values without those that are wrong, as far as they can be told from others."""
-    remaining = copy.deepcopy(values) if isinstance(values, Mapping) else {}
+    given = dict(values) if isinstance(values, Mapping) else {}
+    remaining: dict[str, Any] = copy.deepcopy(given)
     for mistake in error.errors(include_url=False):
         _remove(remaining, [str(part) for part in mistake["loc"]])
     if remaining == values:
         # Values that contradict each other are of no single setting.
         kept = ("imports", "data") if error.title == Experiment.__name__ else ()
-        remaining = {name: values[name] for name in kept if name in values}
+        remaining = {name: given[name] for name in kept if name in given}
     return remaining if remaining != values else {}
 
 
@@ -202,8 +204,7 @@ def _remove(values: dict, place: Sequence[str]) -> None:
     """Remove the deepest value of a place that has a name, not a number in a list."""
     for depth, name in enumerate(place):
         child = values.get(name)
-        inside = isinstance(child, dict) and depth + 1 < len(place) and place[depth + 1] in child
-        if not inside:
+        if not (isinstance(child, dict) and depth + 1 < len(place) and place[depth + 1] in child):
             values.pop(name, None)
             return
         values = child

@@ -55,8 +55,8 @@ def _import(word: str, folder: Path) -> str:
         try:
             module = importlib.import_module(name)
         except (Exception, SystemExit) as error:  # whatever the user's code does
-            missing = isinstance(error, ModuleNotFoundError) and error.name is not None
-            if missing and f"{name}.".startswith(f"{error.name}."):
+            missing = error.name if isinstance(error, ModuleNotFoundError) else None
+            if missing is not None and f"{name}.".startswith(f"{missing}."):
                 raise SettingsError(
                     f"imports: there is no module '{name}' in '{folder.resolve()}', nor where "
                     "Python looks; give its file, such as --imports path/to/it.py."

@@ -329,9 +329,12 @@ def _count(profile, start, end):
 
 def new_site(observation_height: float, magnetic_field) -> Site:
     """Return a site without a shower yet; height in m, field (3,) in tesla."""
+    north, west, up = map(float, magnetic_field)
     return Site(
         float(observation_height),
-        *map(float, magnetic_field),
+        north,
+        west,
+        up,
         np.zeros(PROFILE_BINS),
         np.full(1, -1.0),
     )

@@ -107,7 +107,7 @@ class _Values(pydantic.BaseModel):
 class _Place(_Values):
     """A telescope and where it stands (m, ground frame)."""
 
-    type: Literal[TELESCOPE_TYPES]
+    type: Literal[TELESCOPE_TYPES]  # type: ignore[valid-type]  # the list is that of the models
     x: _Distance
     y: _Distance
     z: float

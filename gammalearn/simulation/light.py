@@ -430,8 +430,11 @@ class Optics:
         """Mirrors without light yet: positions (n, 3) and radius (n,) in m, kind (n,)."""
         positions = np.asarray(positions, dtype=float)
         n = len(positions)
+        x, y, z = (np.ascontiguousarray(positions[:, i]) for i in range(3))
         return Light(
-            *(np.ascontiguousarray(positions[:, i]) for i in range(3)),
+            x,
+            y,
+            z,
             np.asarray(radius, dtype=float),
             np.asarray(kind, dtype=np.int64),
             self.yields,

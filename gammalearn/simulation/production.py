@@ -8,8 +8,8 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -89,8 +89,9 @@ def simulate(
     _check_output(path, overwrite)
     if simulation is None:
         # Compiled code is loaded when it is needed.
-        from .showers import ShowerSimulation as simulation
+        from .showers import ShowerSimulation
 
+        simulation = ShowerSimulation
         # Before other processes would all do it.
         compile_simulation(progress)
     source = simulation(settings)
@@ -198,7 +199,7 @@ class _Pieces:
         self._size = min(max(size, self._size // 2, 1), 2 * self._size, LARGEST_BLOCK)
 
 
-def _made_here(maker: _BlockMaker, n_showers: int) -> Iterator[DescribedBlock]:
+def _made_here(maker: _BlockMaker, n_showers: int) -> Generator[DescribedBlock, None, None]:
     pieces = _Pieces(n_showers)
     while pieces:
         described = maker(*pieces.take())
@@ -218,17 +219,21 @@ def _start_process(settings: SimulationSettings, simulation: Callable) -> None:
 
 def _die_with_parent() -> None:
     """No process goes on when the one that wants its blocks was killed."""
-    multiprocessing.parent_process().join()
-    os._exit(TERMINATED)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(TERMINATED)
 
 
 def _make(first: int, last: int) -> DescribedBlock:
+    if _maker is None:
+        raise RuntimeError("A process makes blocks only after _start_process.")
     return _maker(first, last)
 
 
 def _made_elsewhere(
     settings: SimulationSettings, simulation: Callable, processes: int
-) -> Iterator[DescribedBlock]:
+) -> Generator[DescribedBlock, None, None]:
     """Blocks made by other processes, in the order of the showers."""
     pieces = _Pieces(settings.n_showers)
     others = set(multiprocessing.active_children())
@@ -239,7 +244,7 @@ def _made_elsewhere(
         initializer=_start_process,
         initargs=(settings, simulation),
     )
-    made = deque()
+    made: deque[Future[DescribedBlock]] = deque()
     try:
         while pieces or made:
             while pieces and len(made) < BLOCKS_AHEAD * processes:

@@ -89,12 +89,12 @@ class SimulatedRun:
         self._thrown = np.zeros((len(ENERGY_EDGES) - 1, N_DISTANCES), dtype=np.float32)
 
     @property
-    def obs_ids(self) -> list[int]:
+    def obs_ids(self) -> list[np.int32]:
         """The run's only observation."""
         return [self.obs_id]
 
     @property
-    def scheduling_blocks(self) -> dict[int, SchedulingBlockContainer]:
+    def scheduling_blocks(self) -> dict[np.int32, SchedulingBlockContainer]:
         """One for the observation."""
         block = SchedulingBlockContainer(
             sb_id=np.uint64(self.obs_id),
@@ -106,7 +106,7 @@ class SimulatedRun:
         return {self.obs_id: block}
 
     @property
-    def observation_blocks(self) -> dict[int, ObservationBlockContainer]:
+    def observation_blocks(self) -> dict[np.int32, ObservationBlockContainer]:
         """Where the telescopes point, fixed in altitude and azimuth, and when."""
         block = ObservationBlockContainer(
             obs_id=np.uint64(self.obs_id),
@@ -122,7 +122,7 @@ class SimulatedRun:
         return {self.obs_id: block}
 
     @property
-    def simulation_config(self) -> dict[int, SimulationConfigContainer]:
+    def simulation_config(self) -> dict[np.int32, SimulationConfigContainer]:
         """What was thrown: all that an effective area needs. What only CORSIKA has is left out."""
         settings = self.settings
         north, west, up = self.array.magnetic_field
@@ -168,7 +168,7 @@ class SimulatedRun:
         return FiveLayerAtmosphereDensityProfile(table)
 
     @property
-    def simulated_shower_distributions(self) -> dict[int, SimulatedShowerDistribution]:
+    def simulated_shower_distributions(self) -> dict[np.int32, SimulatedShowerDistribution]:
         """How many were thrown by energy and distance, of the blocks counted so far."""
         distribution = SimulatedShowerDistribution(
             obs_id=self.obs_id,

@@ -21,13 +21,16 @@ def available_tasks() -> dict[str, type[Task]]:
     """All tasks by name."""
     for module in pkgutil.iter_modules(__path__):
         importlib.import_module(f"{__name__}.{module.name}")
-    return {task.name: task for task in _subclasses(Task) if "name" in vars(task)}
+    return {task.name: task for task in _subclasses() if "name" in vars(task)}
 
 
-def _subclasses(task: type[Task]) -> Iterator[type[Task]]:
-    for subclass in task.__subclasses__():
-        yield subclass
-        yield from _subclasses(subclass)
+def _subclasses() -> Iterator[type[Task]]:
+    """Those of `Task`, and theirs."""
+    found = Task.__subclasses__()
+    while found:
+        task = found.pop()
+        found += task.__subclasses__()
+        yield task
 
 
 def build_tasks(settings: Mapping[str, TaskSettings]) -> dict[str, Task]:

@@ -120,6 +120,7 @@ class DynamicWeightAverage(Balancing):
     def __init__(self, initial: Mapping[str, float]):
         super().__init__(initial)
         #: Losses of the last epoch and of the one before, 0 where there was none.
+        self.last_losses: Tensor
         self.register_buffer("last_losses", torch.zeros(2, len(initial)))
 
     def weights(self) -> dict[str, float | Tensor]:
@@ -160,6 +161,7 @@ class GradNorm(Balancing):
         super().__init__(initial)
         self.log_weights = nn.Parameter(torch.log(torch.tensor(list(initial.values()))))
         #: Loss of each task when it was first seen, 0 before.
+        self.first_losses: Tensor
         self.register_buffer("first_losses", torch.zeros(len(initial)))
 
     def _weights(self) -> Tensor:
@@ -198,7 +200,9 @@ class GradientSurgery(Balancing):
 
     def __init__(self, initial: Mapping[str, float]):
         super().__init__(initial)
+        self.factors: Tensor
         self.register_buffer("factors", torch.ones(len(initial)))
+        self.batches_seen: Tensor
         #: The order of the projections is drawn from it, the same in all processes.
         self.register_buffer("batches_seen", torch.tensor(0))
 
@@ -268,22 +272,22 @@ def gradient_products(
     """
     gradients, reached = [], []
     for loss in losses:
-        parts = [None] * len(parameters)
+        parts: Sequence[Tensor | None] = [None] * len(parameters)
         if loss.requires_grad:
             parts = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
         reached.append([part is not None for part in parts])
-        parts = [
+        filled = [
             torch.zeros_like(parameter) if part is None else part
             for part, parameter in zip(parts, parameters, strict=True)
         ]
-        gradients.append(torch.cat([part.flatten().float() for part in parts]))
-    gradients = mean(torch.stack(gradients))
+        gradients.append(torch.cat([part.flatten().float() for part in filled]))
+    of_losses = mean(torch.stack(gradients))
     # In other processes there may be images of a camera that is not here.
-    reached = mean(torch.tensor(reached, dtype=torch.float32, device=gradients.device)) > 0
-    sizes = torch.tensor([p.numel() for p in parameters], device=gradients.device)
-    shared = (reached.sum(dim=0) > 1).repeat_interleave(sizes)
-    gradients = gradients * shared
-    return gradients @ gradients.T
+    depends = mean(torch.tensor(reached, dtype=torch.float32, device=of_losses.device)) > 0
+    sizes = torch.tensor([p.numel() for p in parameters], device=of_losses.device)
+    shared = (depends.sum(dim=0) > 1).repeat_interleave(sizes)
+    of_losses = of_losses * shared
+    return of_losses @ of_losses.T
 
 
 BALANCINGS = {

@@ -62,7 +62,7 @@ class Regression(Task):
     n_values: ClassVar[int]
     """Numbers that it is made of."""
 
-    options = ("uncertainty",)
+    options: ClassVar[tuple[str, ...]] = ("uncertainty",)
 
     def __init__(self, settings: TaskSettings):
         super().__init__(settings)

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import lightning
 import numpy as np
@@ -14,6 +15,7 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 from ..camera import CameraType
 from ..checkpoint.trained import KEY, TrainedOn, load_checkpoint
 from ..data import EventDataset, EventIndex, check_slots, event_loader, split_by_shower
+from ..data.loading.loader import EventLoader
 from ..errors import CheckpointError, SettingsError
 from ..io.printable import tell
 from ..settings import Experiment, TrainingSettings
@@ -76,7 +78,8 @@ class EventDataModule(lightning.LightningDataModule):
     def __init__(self, training: EventDataset, validation: EventDataset, settings):
         super().__init__()
         self.training, self.validation, self.settings = training, validation, settings
-        self._loaders, self._resumed = {}, None
+        self._loaders: dict[EventDataset, EventLoader] = {}
+        self._resumed: dict[str, Any] | None = None
 
     def _loader(self, dataset, shuffle_seed):
         self._loaders[dataset] = event_loader(
@@ -194,7 +197,7 @@ def fit(
     training, validation = prepared.training, prepared.validation
     if resume:
         _check_resumable(last, settings, index.cameras, prepared.trained_on)
-    channels = experiment.data.channels
+    channels, steps = experiment.data.channels, StepLog()
     trainer = make_trainer(
         settings,
         max_epochs=1 if fast_dev_run else settings.epochs,
@@ -203,7 +206,7 @@ def fit(
         logger=Board(folder),
         callbacks=[
             *([average_weights(settings.weight_averaging)] if settings.weight_averaging else []),
-            steps := StepLog(),
+            steps,
             LearningCurves(folder / "learning_curves.png"),
             *([EpochPictures(settings.picture_epochs, index, channels)] if len(validation) else []),
             *([EarlyStopping(settings.early_stopping)] if settings.early_stopping else []),

@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import lightning
 import torch
@@ -363,7 +364,8 @@ class ReconstructionModule(lightning.LightningModule):
             seen.reset()
 
     def configure_optimizers(self):
-        groups = [{"params": [p for p in self.network.parameters() if p.requires_grad]}]
+        learnt = [p for p in self.network.parameters() if p.requires_grad]
+        groups: list[dict[str, Any]] = [{"params": learnt}]
         if balancing := list(self.balancing.parameters()):
             # Their zero means nothing that a decay should pull to.
             groups.append({"params": balancing, "weight_decay": 0.0})

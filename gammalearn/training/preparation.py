@@ -135,7 +135,8 @@ def prepare(
 
 def _weigh_events(index, settings, targets, training) -> tuple[dict, dict[str, str]]:
     """Weights of the events by task, none where all are 1; and in words."""
-    weights, words = {}, {}
+    weights: dict[str, np.ndarray] = {}
+    words: dict[str, str] = {}
     if not settings.balance_particles and settings.spectral_index is None:
         return weights, words
     for name, target in targets.items():

@@ -7,7 +7,6 @@ out: the cameras of one event need not be mirrored at one line.
 """
 
 from dataclasses import dataclass, replace
-from functools import reduce
 
 import numpy as np
 import torch
@@ -77,7 +76,7 @@ class EventRotations(nn.Module):
             {s.turn: s.pixels for s in camera.grid.symmetries if not s.mirrored}
             for camera in cameras
         ]
-        angles = sorted(reduce(set.intersection, map(set, turns))) if with_pixels else FREE_ANGLES
+        angles = sorted(set(turns[0]).intersection(*turns)) if with_pixels else FREE_ANGLES
         self.register_buffer("angles", torch.tensor(angles), persistent=False)
         if not with_pixels:
             return

@@ -3,6 +3,7 @@
 import ast
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from astropy.table import Table
@@ -108,8 +109,11 @@ def _names(tree: ast.AST) -> set[str]:
 
 
 def _names_tested_for_nan(tree: ast.AST) -> set[str]:
-    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
-    return set().union(*(_names(call) for call in calls if call.func.id == "isnan"))
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            found |= _names(node) if node.func.id == "isnan" else set()
+    return found
 
 
 def passes(
@@ -180,11 +184,13 @@ def _alike(unknown: str, known: Sequence[str]) -> list[str]:
     return list(dict.fromkeys([*prefixed, *difflib.get_close_matches(unknown, known, n=3)]))[:3]
 
 
-def _value(node: ast.AST, columns: Mapping[str, np.ndarray]):
+def _value(node: ast.AST, columns: Mapping[str, np.ndarray]) -> Any:
     """What a part of an expression is, for each row."""
     match node:
-        case ast.Constant(value=value):
-            return value if isinstance(value, str) else _number(value)
+        case ast.Constant(value=str() as text):
+            return text
+        case ast.Constant(value=bool() | int() | float() as number):
+            return _number(number)
         case ast.Name(id=name):
             return columns[name]
         case ast.UnaryOp(op=operator, operand=operand):

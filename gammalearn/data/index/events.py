@@ -20,6 +20,7 @@ from ...image.cleaning import cleanings
 from ...io.isolated import isolated
 from ..readers.reader import Reader
 from .file_index import EVENT_COLUMNS, IMAGE_COLUMNS, FileIndex, image_columns
+from .selection import CutStep
 from .split import random_rank
 
 __all__ = ["EventIndex", "count_repeated"]
@@ -48,7 +49,7 @@ class EventIndex:
         simulated energies, NaN where there is none), multiplicity, first_image (row in
         ``images``), pointing_alt, pointing_az (deg, mean over its telescopes), reference_x,
         reference_y, reference_z (m, mean position of its telescopes).
-    cut_flow : list of (str, int, int)
+    cut_flow : list of CutStep
         What was left after each step: a label, events, images.
     skipped : list of (Path, str)
         Files that could not be used, and why (``data.on_error="skip"``).
@@ -63,7 +64,7 @@ class EventIndex:
     cameras: list[CameraType]
     images: Table
     events: Table
-    cut_flow: list[tuple[str, int, int]] = field(default_factory=list)
+    cut_flow: list[CutStep] = field(default_factory=list)
     skipped: list[tuple[Path, str]] = field(default_factory=list)
     faults: list[tuple[Path, str]] = field(default_factory=list)
     pixel_orders: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
@@ -205,7 +206,7 @@ class EventIndex:
         images["event"] = (np.cumsum(keep) - 1)[images["event"]]
         events = self.events[keep]
         events["first_image"] = _first_images(events["multiplicity"])
-        left = step, len(events), len(images)
+        left = CutStep(step, len(events), len(images))
         return replace(self, images=images, events=events, cut_flow=[*self.cut_flow, left])
 
 
@@ -242,10 +243,9 @@ def _indices(files, settings, processes: int, parameters) -> Iterator[FileIndex 
     """The index of each file; an error is an answer, for others may go on."""
     index = partial(FileIndex.of, settings=settings, parameters=parameters)
     missing = [path for path in files if FileIndex.cached(path, settings, parameters) is None]
-    made = isolated(index, missing, processes)
-    missing = set(missing)
+    made, to_make = isolated(index, missing, processes), set(missing)
     for path in files:
-        yield next(made) if path in missing else index(path)
+        yield next(made) if path in to_make else index(path)
 
 
 class _Merged:
@@ -259,17 +259,19 @@ class _Merged:
         self.parts: list[tuple[FileIndex, np.ndarray]] = []
         # Of the cameras of each part, by their rows there.
         self.orders: list[dict[int, np.ndarray]] = []
-        self.flow = Counter()
+        self.flow: Counter[tuple[str, str]] = Counter()
         self.labels: list[str] = []
         self.matched: set[str] = set()
         self.faults: list[tuple[Path, str]] = []
 
     def add(self, path: Path, of_file: FileIndex) -> None:
-        cameras, orders = [], {}
+        cameras: list[int] = []
+        orders: dict[int, np.ndarray] = {}
         for camera, telescope in zip(of_file.cameras, of_file.telescopes, strict=True):
             row = self._camera(path, camera, telescope)
-            if not self.cameras[row].same_camera(camera):
-                orders[len(cameras)] = self.cameras[row].order_of(camera)
+            order = self.cameras[row].order_of(camera)
+            if order is not None and not self.cameras[row].same_camera(camera):
+                orders[len(cameras)] = order
             cameras.append(row)
         self.orders.append(orders)
         self.parts.append((of_file, np.array(cameras, dtype=IMAGE_COLUMNS["camera"])))
@@ -288,7 +290,8 @@ class _Merged:
 
     def finish(self, skipped, allow_empty: bool) -> EventIndex:
         flow = [
-            (label, self.flow[label, "events"], self.flow[label, "images"]) for label in self.labels
+            CutStep(label, self.flow[label, "events"], self.flow[label, "images"])
+            for label in self.labels
         ]
         if not self.files and not allow_empty:
             raise EmptySelectionError(

@@ -18,7 +18,7 @@ from ...io.writing import whole_file
 from ..loading.cache import cache_entry, cache_folder
 from ..readers.formats import open_reader
 from ..readers.reader import TRUTH_UNITS, Reader
-from .selection import Selection
+from .selection import CutStep, Selection
 from .telescopes import telescopes_matching
 
 __all__ = ["EVENT_COLUMNS", "IMAGE_COLUMNS", "FileIndex", "image_columns"]
@@ -87,7 +87,7 @@ class FileIndex:
         A telescope of each camera, in words.
     particles : list of str
         Names that the events' ``particle`` is a row of.
-    flow : list of (str, int, int)
+    flow : list of CutStep
         What was left after each step: a label, events, images.
     matched : list of str
         The keys of ``data.cuts.telescope`` that are of a telescope here.
@@ -103,7 +103,7 @@ class FileIndex:
     cameras: list[CameraType]
     telescopes: list[str]
     particles: list[str]
-    flow: list[tuple[str, int, int]]
+    flow: list[CutStep]
     matched: list[str]
     faults: list[str]
     n_rows: dict[str, int]
@@ -131,8 +131,8 @@ class FileIndex:
         with open_reader(path, settings.cache_directory) as reader:
             made = cls.of_reader(reader, settings, parameters)
         folder = _folder(path, settings, parameters)
-        if folder is not None:
-            made._save(folder)
+        if folder is not None and isinstance(made.tables, dict):
+            made._save(made.tables, folder)
         return made
 
     @classmethod
@@ -179,7 +179,7 @@ class FileIndex:
             return self.tables[name]
         return np.load(self.tables / f"{name}.npy")
 
-    def _save(self, folder: Path) -> None:
+    def _save(self, tables: dict[str, np.ndarray], folder: Path) -> None:
         """Have the tables in the cache, where they can be; if not, only time is lost."""
         described = {
             "cameras": [camera.to_dict() for camera in self.cameras],
@@ -190,9 +190,9 @@ class FileIndex:
             "faults": self.faults,
             "n_rows": self.n_rows,
         }
-        digests = {}
+        digests: dict[str, str] = {}
         try:
-            for name, table in self.tables.items():
+            for name, table in tables.items():
                 with whole_file(folder / f"{name}.npy") as part:
                     with part.open("wb") as file:
                         np.save(file, table)
@@ -215,7 +215,7 @@ class FileIndex:
             if sha256(folder / f"{name}.npy") != digest:
                 raise ValueError(f"{name} has changed")
         described["cameras"] = [CameraType.from_dict(camera) for camera in described["cameras"]]
-        described["flow"] = [tuple(step) for step in described["flow"]]
+        described["flow"] = [CutStep(*step) for step in described["flow"]]
         return cls(**described, tables=folder)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from astropy.table import Table, vstack
@@ -13,13 +14,23 @@ from ..readers.reader import Reader, event_keys
 from .cuts import names_in, passes
 from .telescopes import chosen_telescopes, telescopes_matching
 
-__all__ = ["Selection"]
+__all__ = ["CutStep", "Selection"]
 
 #: Columns that are rows of other tables, of no use to a cut.
 _PLUMBING = {"event", "row", "camera", "file", "shower_id", "x", "y", "z"}
 
 #: ctapipe's types of telescopes.
 TELESCOPE_TYPES = ("LST", "MST", "SST")
+
+
+class CutStep(NamedTuple):
+    """What a step of the selection has left."""
+
+    label: str
+    """Of the step, such as a cut."""
+
+    n_events: int
+    n_images: int
 
 
 class Selection:
@@ -38,15 +49,15 @@ class Selection:
         Those of the images.
     telescopes : list of str
         A telescope of each camera, in words.
-    flow : list of (str, int, int)
-        What was left after each step: a label, events, images.
+    flow : list of CutStep
+        What was left after each step.
     """
 
     def __init__(self, reader: Reader, settings, parameters: Sequence[str]):
         self.reader, self.settings, self.parameters = reader, settings, sorted(parameters)
         self.cameras: list[CameraType] = []
         self.telescopes: list[str] = []
-        self.flow: list[tuple[str, int, int]] = []
+        self.flow: list[CutStep] = []
 
     def select(self) -> tuple[Table, Table, list[Fault]]:
         """The selected images and events, and what is wrong with others.
@@ -65,7 +76,7 @@ class Selection:
         shower = reader.is_shower()
         telescopes = self._select_telescopes()
         triggers = event_keys(self._triggers())
-        self.flow.append(("triggered", len(np.unique(triggers, axis=0)), len(triggers)))
+        self.flow.append(CutStep("triggered", len(np.unique(triggers, axis=0)), len(triggers)))
         images, faults = self._images(telescopes, events)
         self._count("with images", images)
         images = images[shower[images["event"]]]
@@ -90,7 +101,7 @@ class Selection:
         return images, events, faults
 
     def _count(self, label: str, images: Table) -> None:
-        self.flow.append((label, len(np.unique(images["event"])), len(images)))
+        self.flow.append(CutStep(label, len(np.unique(images["event"])), len(images)))
 
     def _cut_images(self, images: Table, events: Table) -> Table:
         cuts = self.settings.cuts

@@ -92,7 +92,7 @@ class EventDataset(Dataset):
     def __getitems__(self, items: Sequence[int]) -> Batch:
         return self.batch(items, lambda camera, images: self.reader.read(images)[camera])
 
-    def images(self, items: Sequence[int]) -> np.ndarray:
+    def images(self, items: Sequence[int] | np.ndarray) -> np.ndarray:
         """Rows of the index's image table: the images of the events, one event after the other."""
         rows = self.rows[np.asarray(items)]
         count = self.multiplicity[rows]
@@ -103,7 +103,7 @@ class EventDataset(Dataset):
 
     def batch(
         self,
-        items: Sequence[int],
+        items: Sequence[int] | np.ndarray,
         pixels: Callable[[int, np.ndarray], Tensor],
         kept: np.ndarray | None = None,
     ) -> Batch:
@@ -111,7 +111,7 @@ class EventDataset(Dataset):
 
         Parameters
         ----------
-        items : sequence of int
+        items : sequence or ndarray of int
         pixels : callable
             Called with a camera's row in the index and the rows of its images there, returns
             their channels, shape (n_images, n_channels, n_pixels).

@@ -132,7 +132,7 @@ class EventLoader:
         most = np.zeros(len(self.dataset.index.cameras), dtype=int)
         waiting, n_read = most.copy(), 0
 
-        def count(items):
+        def count(items: np.ndarray) -> np.ndarray:
             cameras = self.dataset.camera[self.dataset.images(items)]
             return np.bincount(cameras, minlength=len(most))
 
@@ -144,7 +144,7 @@ class EventLoader:
             waiting -= count(items)
         n_channels = len(self.dataset.settings.channels)
         n_images = len(self.dataset.camera)
-        for number in np.flatnonzero(most):
+        for number in np.flatnonzero(most).tolist():
             shape = int(most[number]), n_channels, self.dataset.index.cameras[number].n_pixels
             room = self._waiting.get(number)
             if room is None or len(room.pixels) < most[number]:

@@ -154,7 +154,7 @@ def _add_further(
 
 def units_of_some() -> dict[str, u.UnitBase]:
     """Column → unit, of what only some files have."""
-    units = {}
+    units: dict[str, u.UnitBase] = {}
     for quantity in QUANTITIES.values():
         units |= {name: unit for name, (_, unit) in quantity.optional.items()}
         if not quantity.is_main:

@@ -1,5 +1,7 @@
 """Numbers of events, by what was reconstructed of them."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from astropy.table import QTable
 
@@ -35,10 +37,10 @@ def event_numbers(events: QTable, signal: str, wanted: str) -> dict[str, object]
     return metrics
 
 
-def tabulate_events(events: QTable, metrics: dict[str, object]) -> list[list[object]]:
+def tabulate_events(events: QTable, metrics: Mapping[str, object]) -> list[list[object]]:
     """Events of each particle, and how many of them have each quantity."""
     algorithms = EventTable.of(events).algorithms
-    heading = ["Particle", "Events"]
+    heading: list[object] = ["Particle", "Events"]
     heading += [f"With {quantity.replace('_', ' ')}" for quantity in algorithms]
     if "particle_type" in algorithms:
         heading.append("Mean gammaness")
@@ -47,7 +49,7 @@ def tabulate_events(events: QTable, metrics: dict[str, object]) -> list[list[obj
     means = metric_names("gammaness_mean", present)
     for particle, number in present.items():
         chosen = np.asarray(events["particle"] == particle)
-        row = [particle, number]
+        row: list[object] = [particle, number]
         row += [int(events[f"{quantity}_is_valid"][chosen].sum()) for quantity in algorithms]
         if "particle_type" in algorithms:
             row.append(metrics[means[particle]])

@@ -116,7 +116,11 @@ def read_events(
         raise EvaluationError("No DL2 file was given; give at least one to evaluate.")
     wanted = None if algorithm is None else [name.strip() for name in algorithm.split(",")]
 
-    contents, events, models, used, skipped = [], [], [], [], []
+    contents: list[Contents] = []
+    events: list[QTable] = []
+    models: list[tuple[Contents, Path]] = []
+    used: list[Path] = []
+    skipped: list[tuple[Path, str]] = []
     read = partial(_read, wanted=wanted, parameters=parameters, observed=observed)
     for path, answer in zip(paths, isolated(read, paths), strict=True):
         if isinstance(answer, GammaLearnError):
@@ -325,9 +329,9 @@ def _combine(
         n_showers = table["shower"].max(initial=n_showers - 1) + 1
     combined = vstack(events, metadata_conflicts="silent")
     ordered = ["file", *SUBARRAY_KEYS, "tel_id", "shower", *TRUTH, "particle"]
-    for name, quantity in MAIN_QUANTITIES.items():
+    for name, main in MAIN_QUANTITIES.items():
         if name in algorithms:
-            ordered += [*quantity.columns, f"{name}_is_valid"]
+            ordered += [*main.columns, f"{name}_is_valid"]
     ordered += ["multiplicity", "pointing_alt", "pointing_az"]
     combined = combined[[*ordered, *(n for n in combined.colnames if n not in ordered)]]
     combined.meta = EventTable(

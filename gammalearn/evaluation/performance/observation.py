@@ -177,7 +177,7 @@ def describe_performance(metrics: Mapping[str, object]) -> list[ReportMetric]:
 def _sensitivity(
     events: QTable, productions: Productions, settings: EvaluationSettings
 ) -> Performance:
-    nothing = {"best_relative_sensitivity": None}
+    nothing: dict[str, object] = {"best_relative_sensitivity": None}
     if "particle_type" not in EventTable.of(events).algorithms:
         # That there is no particle type is said where it is evaluated.
         return Performance(nothing)

@@ -145,9 +145,9 @@ def read_productions(paths: Sequence[Path], events: QTable) -> Productions:
                     )
                 lacking.update(dict.fromkeys(names, why_not))
                 continue
-            why_not = _why_not(run)
-            if why_not:
-                lacking[names[0]] = f"the {plural(names[0])} of {Path(path).name} {why_not}"
+            lack = _why_not(run)
+            if lack:
+                lacking[names[0]] = f"the {plural(names[0])} of {Path(path).name} {lack}"
                 continue
             key = (names[0], run["spectral_index"], *(run[name] for name in LIMITS))
             numbers[key] = numbers.get(key, 0) + run["n_showers"]

@@ -134,14 +134,14 @@ def _best(gammas: QTable, background: QTable, energy_bins: u.Quantity, ring: Rin
     for number, efficiency in enumerate(EFFICIENCIES):
         cut = trials.copy()
         cut["cut"] = trials["cut"][:, number]
-        chosen = [
+        kept, kept_background = (
             table[
                 also
                 & evaluate_binned_cut(table["gh_score"], table["reco_energy"], cut, operator.ge)
             ]
             for table, also in ((gammas, near), (background, in_ring))
-        ]
-        found = _with_cuts(*chosen, energy_bins, theta_cuts, ring)
+        )
+        found = _with_cuts(kept, kept_background, energy_bins, theta_cuts, ring)
         relative = found["relative_sensitivity"]
         # NaN, of too few events, is never better; a first value always is.
         better = np.isfinite(relative) & ~(relative >= best["relative_sensitivity"])

@@ -122,7 +122,7 @@ def why_no_sensitivity(
     for particle in sorted(present & {"gamma", *BACKGROUND_SPECTRA}):
         if particle in lacking:
             return lacking[particle]
-    diffuse = {}
+    diffuse: dict[str, set[bool]] = {}
     for production in productions:
         diffuse.setdefault(production.particle, set()).add(production.is_diffuse)
     if len(diffuse["gamma"]) > 1:

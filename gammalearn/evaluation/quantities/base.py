@@ -1,7 +1,7 @@
 """What a quantity is."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 import astropy.units as u
@@ -226,7 +226,7 @@ class Quantity(ABC):
         """As `evaluate`, of events that have it."""
 
     @abstractmethod
-    def describe(self, metrics: dict[str, object]) -> list[ReportMetric]:
+    def describe(self, metrics: Mapping[str, object]) -> list[ReportMetric]:
         """The rows of the report on its metrics; of those not main, where they have values."""
 
     def observe(self, events: QTable, settings: EvaluationSettings) -> list[Result]:

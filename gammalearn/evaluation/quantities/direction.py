@@ -1,6 +1,6 @@
 """Direction: angles on the sky between reconstructed and true."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import astropy.units as u
 import numpy as np
@@ -103,7 +103,7 @@ class Direction(Quantity):
         return separation_angle(events).to_value(u.deg)
 
     def measure(self, events: QTable) -> dict[str, float]:
-        angles = containment(self.error(events), CONTAINMENTS.values())
+        angles = containment(self.error(events), list(CONTAINMENTS.values()))
         return dict(zip(CONTAINMENTS, angles, strict=True))
 
     def remeasure(self, events: QTable, repeats: np.ndarray) -> np.ndarray:
@@ -124,9 +124,8 @@ class Direction(Quantity):
             migration = evaluate_migration(
                 selected, axis, angle_edges(values[axis.true], values[axis.reco]), signal
             )
-            number = migration.table.meta["n_out_of_range"]
-            metrics[f"{axis.name}_migration_out_of_range"] = number
-            results.append(migration)
+            metrics[f"{axis.name}_migration_out_of_range"] = migration.n_out_of_range
+            results.append(migration.result)
 
         edges = energy_edges(settings.energy_range, settings.bins_per_decade)
         resolution = self._measure(selected, edges)
@@ -182,8 +181,8 @@ class Direction(Quantity):
             )
         return results
 
-    def describe(self, metrics: dict[str, object]) -> list[ReportMetric]:
-        signals = plural(metrics["signal"])
+    def describe(self, metrics: Mapping[str, object]) -> list[ReportMetric]:
+        signals = plural(str(metrics["signal"]))
         return [
             ReportMetric(
                 "Angular resolution, 68 %",

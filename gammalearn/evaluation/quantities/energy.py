@@ -1,6 +1,6 @@
 """Energy: the relative error, of which bias and resolution are taken."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import astropy.units as u
 import numpy as np
@@ -70,14 +70,16 @@ class Energy(Quantity):
         resolution = self._measure(selected, edges)
         add_after_cuts(resolution, selected, cuts, edges, lambda kept: self._measure(kept, edges))
         resolution.meta["particle"] = signal
-        number = migration.table.meta["n_out_of_range"]
-        metrics = {**self.measure(selected), "energy_migration_out_of_range": number}
+        metrics = {
+            **self.measure(selected),
+            "energy_migration_out_of_range": migration.n_out_of_range,
+        }
         picture = draw_energy_resolution(resolution, signal, settings.references)
         caption = (
             f"Bias and resolution of the energy of {plural(signal)}{BY_TRUE_ENERGY}"
             f"{say_cuts(cuts, 'gammaness')}"
         )
-        results = [migration, Result("energy_resolution", picture, caption, resolution)]
+        results = [migration.result, Result("energy_resolution", picture, caption, resolution)]
         warnings = warn_of_few(selected, signal, "energy")
         warnings += warn_of_empty_bins(resolution, events, signal, "energy")
         return Findings(metrics, results, warnings)
@@ -90,8 +92,8 @@ class Energy(Quantity):
         table["resolution_error"] = errors["energy_resolution"]
         return table
 
-    def describe(self, metrics: dict[str, object]) -> list[ReportMetric]:
-        signals = plural(metrics["signal"])
+    def describe(self, metrics: Mapping[str, object]) -> list[ReportMetric]:
+        signals = plural(str(metrics["signal"]))
         return [
             ReportMetric(
                 "Energy bias",

@@ -1,5 +1,7 @@
 """Impact: where the shower's axis meets the ground, and how far that is from the true point."""
 
+from collections.abc import Mapping
+
 import astropy.units as u
 import numpy as np
 from astropy.table import QTable
@@ -77,13 +79,13 @@ class Impact(Quantity):
         )
         return Findings(self.measure(selected), [result])
 
-    def describe(self, metrics: dict[str, object]) -> list[ReportMetric]:
+    def describe(self, metrics: Mapping[str, object]) -> list[ReportMetric]:
         return [
             ReportMetric(
                 "Impact resolution, 68 %",
                 metrics["impact_resolution_68"],
                 "m",
-                f"Distance that contains 68 % of all {plural(metrics['signal'])} with a "
+                f"Distance that contains 68 % of all {plural(str(metrics['signal']))} with a "
                 "reconstructed impact point.",
             )
         ]

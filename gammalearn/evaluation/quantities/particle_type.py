@@ -1,6 +1,6 @@
 """Particle type: how well gammas are told from other particles by their gammaness."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import astropy.units as u
 import numpy as np
@@ -187,7 +187,7 @@ class ParticleType(Quantity):
             ),
         ]
 
-    def describe(self, metrics: dict[str, object]) -> list[ReportMetric]:
+    def describe(self, metrics: Mapping[str, object]) -> list[ReportMetric]:
         error = metrics["auc_uncertainty"]
         return [
             ReportMetric(

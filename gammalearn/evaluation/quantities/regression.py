@@ -1,5 +1,6 @@
 """Quantities that are one number, judged by the difference from its truth."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import astropy.units as u
@@ -118,8 +119,8 @@ class Regression(Quantity):
         )
         return Findings(self.measure(selected), [result])
 
-    def describe(self, metrics: dict[str, object]) -> list[ReportMetric]:
-        signals = plural(metrics["signal"])
+    def describe(self, metrics: Mapping[str, object]) -> list[ReportMetric]:
+        signals = plural(str(metrics["signal"]))
         bias, width = self.statistics
         return [
             ReportMetric(

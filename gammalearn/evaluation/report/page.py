@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeGuard
 
 from jinja2 import Environment, PackageLoader
 
@@ -153,7 +154,7 @@ def format_value(value: object) -> str:
     return str(value)
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[Worded | float | None]:
     return value is None or (
         isinstance(value, int | float | Worded) and not isinstance(value, bool)
     )
@@ -174,8 +175,9 @@ def _cell(value: object) -> _Cell:
         return _Cell("hash" if CHECKSUM.fullmatch(str(value)) else "name", text)
     # Where there is no value, nothing.
     number = value.value if isinstance(value, Worded) else value
-    known = number is not None and not math.isnan(number)
-    return _Cell("number", text, float(number) if known else None)
+    if number is None or math.isnan(number):
+        return _Cell("number", text)
+    return _Cell("number", text, float(number))
 
 
 def _table(heading: Sequence[object], rows: Iterable[Sequence[object]]) -> dict[str, list]:
@@ -211,7 +213,10 @@ def _figure(picture: Path, alt: str, caption: str = "") -> dict[str, str]:
 
 def _section(section: ReportSection) -> dict[str, object]:
     paragraphs = [text.strip() for text in section.text.split("\n\n")]
-    found = {"title": section.title, "paragraphs": [text for text in paragraphs if text]}
+    found: dict[str, object] = {
+        "title": section.title,
+        "paragraphs": [text for text in paragraphs if text],
+    }
     if section.table:
         rows = [
             [name, *value] if isinstance(value, list | tuple) else [name, value]
@@ -226,7 +231,7 @@ def _section(section: ReportSection) -> dict[str, object]:
 
 
 def _files(files: Sequence[InputFile]) -> dict[str, list]:
-    columns = {
+    columns: dict[str, list[object]] = {
         "File": [file.name for file in files],
         "Made by": [file.software or NO_VALUE for file in files],
         "Seed": [file.seed for file in files],

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from astropy.io import fits
@@ -41,7 +42,7 @@ class Result:
 class Findings:
     """What the evaluation of one quantity yields."""
 
-    metrics: dict[str, object]
+    metrics: Mapping[str, object]
     results: list[Result] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     sections: list[ReportSection] = field(default_factory=list)
@@ -98,22 +99,21 @@ def write_results(
     figures : list of ReportFigure
     """
     figures = []
-    written = set()
+    written: set[str] = set()
     for result in results:
         if result.figure is not None:
             picture = folder / f"{result.name}.png"
             # The version of matplotlib would make equal pictures differ.
-            write_whole(
-                picture, lambda p, r=result: r.figure.savefig(p, metadata={"Software": None})
-            )
+            write_whole(picture, partial(result.figure.savefig, metadata={"Software": None}))
             written.add(picture.name)
             figures.append(ReportFigure(picture, _title(result.figure), result.caption))
         if result.table is not None:
             table = folder / f"{result.name}.ecsv"
-            write_whole(table, lambda p, r=result: r.table.write(p, format="ascii.ecsv"))
+            write_whole(table, partial(result.table.write, format="ascii.ecsv"))
             written.add(table.name)
             if result.as_fits:
-                write_whole(table.with_suffix(".fits"), lambda p, r=result: _write_fits(r, p))
+                write_fits = partial(_write_fits, result.name, result.table)
+                write_whole(table.with_suffix(".fits"), write_fits)
                 written.add(f"{result.name}.fits")
 
     # A picture of an earlier evaluation must not pass for one of this.
@@ -124,15 +124,15 @@ def write_results(
     return figures
 
 
-def _write_fits(result: Result, path: Path) -> None:
+def _write_fits(name: str, content: QTable, path: Path) -> None:
     """Write a table and its numbers; what is undefined has no place in a FITS header."""
-    table = Table(result.table)
+    table = Table(content)
     numbers = {name: value for name, value in table.meta.items() if value == value}
     table.meta.clear()
     hdu = fits.table_to_hdu(table)
-    hdu.name = result.name
-    for name, value in numbers.items():
-        hdu.header[name if len(name) <= 8 else f"HIERARCH {name}"] = value
+    hdu.name = name
+    for key, value in numbers.items():
+        hdu.header[key if len(key) <= 8 else f"HIERARCH {key}"] = value
     hdu.writeto(path, overwrite=True)
 
 

@@ -7,6 +7,7 @@ from typing import Protocol
 import astropy.units as u
 import numpy as np
 from astropy.table import QTable, vstack
+from numpy.typing import ArrayLike
 
 from .resampling import bootstrap
 
@@ -41,33 +42,39 @@ class Statistic:
     """How it is set against the reference's: ``ratio``, ``difference``, or ``ratio of 1 − x``
     for what is best at 1."""
 
-    def relate(self, value: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    def relate(self, value: ArrayLike, reference: ArrayLike) -> np.ndarray:
         """The value relative to the reference's; less is better, in its amount for a difference."""
+        mine, theirs = np.asarray(value), np.asarray(reference)
         if self.relation == "difference":
-            return value - reference
+            return mine - theirs
         if self.relation == "ratio of 1 − x":
-            value, reference = 1 - value, 1 - reference
+            mine, theirs = 1 - mine, 1 - theirs
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(reference == 0, np.nan, value / reference)
+            return np.where(theirs == 0, np.nan, mine / theirs)
 
     def error_of_relation(
         self, value: float, reference: float, value_error: float, reference_error: float
     ) -> float:
         """Error of `relate`, in first order, where the errors of both are independent."""
         if self.relation == "difference":
-            return np.hypot(value_error, reference_error)
+            return float(np.hypot(value_error, reference_error))
         ratio = self.relate(value, reference)
         if self.relation == "ratio of 1 − x":
             reference = 1 - reference
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.hypot(value_error, ratio * reference_error) / np.abs(reference)
+            return float(np.hypot(value_error, ratio * reference_error) / np.abs(reference))
 
 
 class Compared(Protocol):
     """What is compared: a quantity with its statistics, as `gammalearn.evaluation.Quantity`."""
 
-    statistics: tuple[Statistic, ...]
-    n_kinds: int
+    @property
+    def statistics(self) -> Sequence[Statistic]:
+        """The numbers that are compared."""
+
+    @property
+    def n_kinds(self) -> int:
+        """Kinds of showers that it takes to measure them."""
 
     def measure(self, events: QTable) -> dict[str, float]:
         """The statistics by name."""

@@ -64,9 +64,24 @@ class MigrationAxis:
         return relative_azimuth(events, reference) if self.is_azimuth else events
 
 
+@dataclass(frozen=True)
+class Migration:
+    """A migration matrix with its picture.
+
+    Attributes
+    ----------
+    result : Result
+    n_out_of_range : int
+        Events outside the axes.
+    """
+
+    result: Result
+    n_out_of_range: int
+
+
 def evaluate_migration(
     events: QTable, axis: MigrationAxis, edges: u.Quantity, signal: str
-) -> Result:
+) -> Migration:
     """The migration matrix of the signal's events, with its picture.
 
     Parameters
@@ -90,7 +105,7 @@ def evaluate_migration(
     if number:
         verb = "event lies" if number == 1 else "events lie"
         outside = f"{number} {verb} outside the {axis.name} axis"
-    return Result(
+    result = Result(
         f"migration_matrix_{axis.name}",
         draw_migration(matrix, spread, axis.name, signal, axis.is_logarithmic),
         f"{axis.called} that {plural(signal)} of a true {axis.name} were reconstructed to, as "
@@ -98,6 +113,7 @@ def evaluate_migration(
         matrix,
         as_fits=True,
     )
+    return Migration(result, number)
 
 
 def migration_matrix(events: QTable, edges: u.Quantity, true: str, reco: str) -> QTable:
@@ -294,7 +310,7 @@ def draw_cells(
     """
     n_bins = len(spread)
     unit = matrix["true_low"].unit
-    edges = np.append(spread["true_low"], spread["true_high"][-1:]).to_value(unit)
+    edges = u.Quantity(np.append(spread["true_low"], spread["true_high"][-1:])).to_value(unit)
     axes.set_box_aspect(1)
     reference = matrix.meta.get("reference_deg", np.nan)
     origin = f" relative to {reference:g}°" if np.isfinite(reference) else ""

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from astropy.table import QTable
@@ -51,7 +52,7 @@ def with_labels(table: QTable, labels: Sequence[str]) -> QTable:
     return table
 
 
-def _style(reconstruction: int) -> dict[str, str]:
+def _style(reconstruction: int) -> dict[str, Any]:
     return {
         "color": PALETTE[reconstruction % len(PALETTE)],
         "marker": MARKERS[reconstruction % len(MARKERS)],
@@ -226,7 +227,6 @@ def draw_roc_curves(table: QTable, labels: Sequence[str]) -> Figure:
         say_empty(figure.add_subplot(), "no energy band has gammas and others enough")
         return figure
     grid = figure.add_gridspec(2 * n_rows, n_columns, height_ratios=[2.2, 1] * n_rows)
-    first = None
     for position, low in enumerate(lows):
         row, column = divmod(position, n_columns)
         upper = figure.add_subplot(grid[2 * row, column])
@@ -237,10 +237,8 @@ def draw_roc_curves(table: QTable, labels: Sequence[str]) -> Figure:
             upper.set_ylabel("fraction of gammas kept")
             lower.set_ylabel("ratio")
         lower.set_xlabel("fraction of others kept")
-        first = first or upper
-    figure.legend(
-        *first.get_legend_handles_labels(), loc="outside lower center", ncols=LEGEND_COLUMNS
-    )
+    handles, names = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=LEGEND_COLUMNS)
     return figure
 
 

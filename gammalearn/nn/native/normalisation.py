@@ -4,6 +4,7 @@ An image at a time is read for the statistics and stays in the cache meanwhile.
 """
 
 import functools
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,7 +47,7 @@ def _gradient_of_input(relu, emit, x, gradient, *rest):
 
 #: What is done with each value: streams read, constants and sums of a channel, whether something
 #: is written, and the function.
-_PASSES = {
+_PASSES: dict[str, tuple[Any, ...]] = {
     f"{name}{', relu' if relu else ''}": (*numbers_of, functools.partial(function, relu))
     for relu in (False, True)
     for name, *numbers_of, function in (

@@ -5,6 +5,7 @@ A command that needs one module of a package does not wait for what the others i
 
 import importlib
 from collections.abc import Callable, Mapping
+from typing import Any
 
 __all__ = ["lazily"]
 
@@ -27,7 +28,7 @@ def lazily(package: str, modules: Mapping[str, str]) -> tuple[Callable, Callable
     """
     home = {name: module for module, names in modules.items() for name in names.split()}
 
-    def get(name: str):
+    def get(name: str) -> Any:
         if name not in home:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         return getattr(importlib.import_module(f"{package}.{home[name]}"), name)

@@ -106,16 +106,21 @@ class Baseline:
         self._check(index)
         showers = _shower_numbers(index)
 
-        def learn(recipe, features, event, target):
+        def learn(
+            recipe: Recipe,
+            features: Features,
+            event: np.ndarray,
+            target: Callable[[], np.ndarray],
+        ) -> np.ndarray:
             """Predictions for the rows that are learnt from are of trees that did not see them."""
-            target, matrix = target(), _matrix(features)
-            rows = np.flatnonzero(np.isfinite(target))
+            truth, matrix = target(), _matrix(features)
+            rows = np.flatnonzero(np.isfinite(truth))
             learnt = np.isin(np.arange(len(index)), event[rows])
             weights = event_weights(index, self._data.weights, learnt, np.flatnonzero(learnt))
             trees = self.trees[recipe.name] = boost(
                 recipe,
                 matrix[rows],
-                target[rows],
+                truth[rows],
                 showers[event[rows]],
                 weights[event[rows]],
                 self._progress,

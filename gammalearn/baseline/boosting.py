@@ -52,6 +52,10 @@ def _area_missed(truth: np.ndarray, predicted: np.ndarray) -> float:
     return 1 - roc_auc_score(truth, predicted)
 
 
+#: scikit-learn's, for a probability or for a number.
+Trees = HistGradientBoostingClassifier | HistGradientBoostingRegressor
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How to learn one quantity."""
@@ -71,7 +75,7 @@ class Recipe:
     measure: str
     """The same in words."""
 
-    def model(self, parameters: Mapping):
+    def model(self, parameters: Mapping[str, object]) -> Trees:
         """The trees before they learn."""
         kind = HistGradientBoostingClassifier if self.classifies else HistGradientBoostingRegressor
         return kind(**{**COMMON, **parameters})
@@ -222,7 +226,7 @@ def folds(
     return kind(N_FOLDS).split(np.zeros(len(target)), classes, showers)
 
 
-def _predict(model, features: np.ndarray) -> np.ndarray:
+def _predict(model: Trees, features: np.ndarray) -> np.ndarray:
     if len(features) == 0:
         return np.empty(0)
     if isinstance(model, HistGradientBoostingClassifier):

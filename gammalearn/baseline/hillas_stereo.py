@@ -102,7 +102,7 @@ def hillas_geometry(index: EventIndex, cache_directory: str | None = None) -> QT
     return geometry
 
 
-def _instrument(index: EventIndex, cache_directory) -> tuple[np.ndarray, np.ndarray]:
+def _instrument(index: EventIndex, cache_directory: str | None) -> tuple[np.ndarray, np.ndarray]:
     """Radius of each image's camera (deg), and height of each file's array above the sea (m)."""
     radius, height = np.empty(len(index.images)), np.empty(len(index.files))
     for number, path in enumerate(index.files):
@@ -117,7 +117,9 @@ def _instrument(index: EventIndex, cache_directory) -> tuple[np.ndarray, np.ndar
     return radius, height
 
 
-def _crossing(normal: np.ndarray, weight: np.ndarray, event: np.ndarray):
+def _crossing(
+    normal: np.ndarray, weight: np.ndarray, event: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Where planes of each event cross, and how far the crossings of two are from there.
 
     Parameters

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..data import CameraImages
 from ..errors import MissingPackageError, OutputError
@@ -24,11 +24,13 @@ N_EVENTS = 3
 class _OfTensors(nn.Module):
     """The network with tensors for everything that goes in."""
 
-    def __init__(self, network):
+    def __init__(self, network: nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, cameras: Mapping, events):
+    def forward(
+        self, cameras: Mapping[str, Mapping[str, Tensor]], events: Tensor
+    ) -> dict[str, Tensor]:
         images = {name: CameraImages(**inputs) for name, inputs in cameras.items()}
         return self.network(images, events.shape[0])
 

@@ -5,6 +5,7 @@ import os
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -120,7 +121,7 @@ def ship(
     return network
 
 
-def _check_card(card: ModelCard, trained: TrainedNetwork, path) -> None:
+def _check_card(card: ModelCard, trained: TrainedNetwork, path: str | Path) -> None:
     """Refuse a card of another training, as far as can be told."""
     for what, said, known in (
         ("training.seed", card.training.seed, trained.experiment.training.seed),
@@ -144,7 +145,7 @@ def _without_folders(experiment: Experiment) -> Experiment:
     return Experiment.model_validate(_without_folder(values))
 
 
-def _without_folder(value):
+def _without_folder(value: Any) -> Any:
     """Plain values, each absolute path among them replaced by its last part."""
     if isinstance(value, dict):
         return {key: _without_folder(item) for key, item in value.items()}

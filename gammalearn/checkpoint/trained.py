@@ -2,7 +2,7 @@
 
 import hashlib
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -89,7 +89,9 @@ class TrainedNetwork:
     digest: str = "unknown"
 
 
-def build_network(experiment: Experiment, cameras, tasks: Mapping[str, Task]):
+def build_network(
+    experiment: Experiment, cameras: Sequence[CameraType], tasks: Mapping[str, Task]
+) -> ReconstructionNetwork:
     """An untrained network for the settings, cameras and tasks."""
     parameters = experiment.network.parameters
     return ReconstructionNetwork(

@@ -47,6 +47,6 @@ def _complete_files(parser: argparse.ArgumentParser, files: dict, folders: dict)
             for command in action.choices.values():
                 _complete_files(command, files, folders)
         elif action.metavar in FILES:
-            action.complete = files  # type: ignore[attr-defined]
+            action.complete = files  # type: ignore[attr-defined]  # shtab's
         elif action.metavar in FOLDERS:
-            action.complete = folders  # type: ignore[attr-defined]
+            action.complete = folders  # type: ignore[attr-defined]  # shtab's

@@ -7,7 +7,7 @@ part that cannot be checked for what is wrong before it is left out.
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -92,7 +92,7 @@ class _Check:
         found.append(_note_lines(self._notes(learnt, tests, tasks)))
         return found
 
-    def _attempt(self, function: Callable[..., Result], *arguments) -> Result | None:
+    def _attempt(self, function: Callable[..., Result], *arguments: Any) -> Result | None:
         """The result of a function; None, and what is wrong noted, if there is none."""
         try:
             return function(*arguments)

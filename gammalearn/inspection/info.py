@@ -4,13 +4,14 @@ import re
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tables
-from astropy.table import vstack
+from astropy.table import Table, vstack
 from ctapipe.containers import EventType
 from ctapipe.io import read_table
 from pyirf.benchmarks.energy_bias_resolution import NORM_LOWER_SIGMA, NORM_UPPER_SIGMA
@@ -135,27 +136,58 @@ def describe_files(paths: Sequence[Path]) -> str:
     return _table([read_isolated(_summary, path) for path in paths])
 
 
-def _table(summaries: Sequence[dict]) -> str:
-    rows, faults = [COLUMNS], {}
-    particles, cameras, images, several = Counter(), [], Counter(), 0
+@dataclass(frozen=True)
+class _Images:
+    """The images of one telescope."""
+
+    camera: CameraType
+    n_images: int
+
+    noise: np.ndarray
+    """Variance (p.e.²) of the dark pixels of each of the first ones, see `_noise`."""
+
+
+@dataclass(frozen=True)
+class _Summary:
+    """What a file holds, as far as it can be learned from."""
+
+    row: dict[str, str]
+    """Of the table, by column."""
+
+    particles: Counter[str]
+    images: list[_Images]
+    several: int
+    """Events of two or more images."""
+
+    faults: list[str]
+
+
+def _table(summaries: Sequence[_Summary]) -> str:
+    rows: list[tuple[str, ...]] = [COLUMNS]
+    faults: dict[str, object] = {}
+    particles: Counter[str] = Counter()
+    cameras: list[CameraType] = []
+    images: Counter[str] = Counter()
+    several = 0
     for summary in summaries:
-        noise = {}
-        for camera, n_images, of_images in summary["cameras"]:
+        noise: dict[str, list[float]] = {}
+        for found in summary.images:
+            camera = found.camera
             known = next((other for other in cameras if other.order_of(camera) is not None), None)
             if known is None:
                 cameras.append(known := camera)
-            noise.setdefault(known.name, []).extend(of_images)
-            images[known.name] += n_images
-        row = summary["row"] | {
+            noise.setdefault(known.name, []).extend(found.noise)
+            images[known.name] += found.n_images
+        row = summary.row | {
             "cameras": ", ".join(sorted(noise)),
             # The median image: of bright showers there are few.
             "noise": ", ".join(f"{np.median(noise[name]):.2g}" for name in sorted(noise)),
         }
         rows.append(tuple(row.values()))
-        particles.update(summary["particles"])
-        several += summary["several"]
-        if summary["faults"]:
-            faults[summary["row"]["file"]] = "; ".join(summary["faults"])
+        particles.update(summary.particles)
+        several += summary.several
+        if summary.faults:
+            faults[summary.row["file"]] = "; ".join(summary.faults)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     learnable = _learnable(particles, cameras, images, several)
@@ -165,17 +197,19 @@ def _table(summaries: Sequence[dict]) -> str:
     return "\n".join(lines)
 
 
-def _summary(path: Path) -> dict:
+def _summary(path: Path) -> _Summary:
     """A file's row of the table, and what it has of cameras, images and particles."""
     with open_reader(path) as reader:
         return _summary_of(reader)
 
 
-def _summary_of(reader: Reader) -> dict:
+def _summary_of(reader: Reader) -> _Summary:
     events, tel_ids = reader.events, reader.telescopes_with_images()
     if not tel_ids:
         raise InputFileError(f"'{reader.path}' holds no DL1 image of any telescope.")
-    cameras, tables_of_images, impossible = [], {}, []
+    found: list[_Images] = []
+    tables_of_images: dict[int, Table] = {}
+    impossible: list[str] = []
     for tel_id in tel_ids:
         telescope = reader.subarray.tel[tel_id]
         geometry, focal_length = telescope.camera.geometry, telescope.optics.equivalent_focal_length
@@ -190,7 +224,7 @@ def _summary_of(reader: Reader) -> dict:
                 f"{sum(counts.values())} charges and peak times of the first {len(rows)} images of "
                 f"telescope {tel_id} are infinite or impossible (these pixels count as missing)"
             )
-        cameras.append((camera, n_images, _noise(pixels["charge"])))
+        found.append(_Images(camera, n_images, _noise(pixels["charge"])))
     images = vstack(list(tables_of_images.values()), metadata_conflicts="silent")
     images = images[images["event"] >= 0]
     multiplicity = np.bincount(images["event"])
@@ -213,13 +247,13 @@ def _summary_of(reader: Reader) -> dict:
         else "-",
     }
     faults = faults_of(reader, sorted(map(int, reader.subarray.tel)), tables_of_images)
-    return {
-        "row": row,
-        "particles": particles,
-        "cameras": cameras,
-        "several": int((multiplicity > 1).sum()),
-        "faults": [*(fault.what for fault in faults), *impossible],
-    }
+    return _Summary(
+        row,
+        particles,
+        found,
+        several=int((multiplicity > 1).sum()),
+        faults=[*(fault.what for fault in faults), *impossible],
+    )
 
 
 def _noise(charge: np.ndarray) -> np.ndarray:
@@ -244,7 +278,9 @@ def _azimuth(angle: float) -> str:
     return f"{round(angle, 1) % 360:.1f}"
 
 
-def _learnable(particles: Counter, cameras, images: Counter, several: int) -> dict:
+def _learnable(
+    particles: Counter[str], cameras: Sequence[CameraType], images: Counter[str], several: int
+) -> dict[str, object]:
     gammas = particles["gamma"]
     others = sum(particles.values()) - gammas - particles["unknown"] - particles[CALIBRATION]
     faults = {camera.name: _not_learnable(camera) for camera in cameras}
@@ -392,10 +428,10 @@ def _faults(path: Path) -> list[str]:
         return [str(error)]
 
 
-def _lstchain_events(file) -> dict:
+def _lstchain_events(file: tables.File) -> dict[str, object]:
     table = file.get_node(LSTCHAIN_DL2)
     tel_ids = sorted(set(table.col("tel_id").tolist())) if "tel_id" in table.colnames else []
-    values = {"telescopes": _ranges(tel_ids), "images": len(table)}
+    values: dict[str, object] = {"telescopes": _ranges(tel_ids), "images": len(table)}
     if "mc_type" not in table.colnames:
         values["  truth"] = "none (observation)"
     else:
@@ -409,9 +445,9 @@ def _lstchain_events(file) -> dict:
     return values
 
 
-def _telescopes(file) -> dict:
+def _telescopes(file: tables.File) -> dict[str, object]:
     subarray = described(file)
-    values = {"subarray": f"{subarray.name}, {len(subarray.tel)} telescopes"}
+    values: dict[str, object] = {"subarray": f"{subarray.name}, {len(subarray.tel)} telescopes"}
     images = _rows(file, "/dl1/event/telescope/images")
     parameters = _rows(file, "/dl1/event/telescope/parameters")
     for telescope in subarray.telescope_types:
@@ -430,7 +466,7 @@ def _telescopes(file) -> dict:
     return values
 
 
-def _events(file) -> dict:
+def _events(file: tables.File) -> dict[str, object]:
     trigger = read_table(file, TRIGGER)
     values: dict[str, object] = {"events": len(trigger)}
     if len(trigger):
@@ -449,8 +485,8 @@ def _events(file) -> dict:
     return values
 
 
-def _algorithms(file) -> dict:
-    values = {}
+def _algorithms(file: tables.File) -> dict[str, object]:
+    values: dict[str, object] = {}
     for level in ("subarray", "telescope"):
         group = f"/dl2/event/{level}"
         for kind in file.root[group]._v_groups if group in file else ():
@@ -458,7 +494,7 @@ def _algorithms(file) -> dict:
     return values
 
 
-def _rows(file, group: str) -> Counter:
+def _rows(file: tables.File, group: str) -> Counter[int]:
     """Rows of each telescope's table."""
     if group not in file:
         return Counter()

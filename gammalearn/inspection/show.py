@@ -1,16 +1,19 @@
 """Pictures of an event: what each telescope saw."""
 
 import math
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import matplotlib
 import numpy as np
+from astropy.table import Row
+from ctapipe.instrument import TelescopeDescription
 from ctapipe.visualization import CameraDisplay
 from matplotlib.figure import Figure
 
 from ..data.readers.formats import open_reader
-from ..data.readers.reader import event_keys
+from ..data.readers.reader import Reader, event_keys
 from ..errors import DataError, OutputError
 from ..io.finding import check_file
 from ..io.isolated import read_isolated
@@ -100,11 +103,27 @@ def plot_event(
     """
     check_file(path)
     read = partial(_read, event_id=int(event_id), obs_id=obs_id, cache_directory=cache_directory)
-    return _draw(*read_isolated(read, Path(path)))
+    return _draw(read_isolated(read, Path(path)))
 
 
-def _read(path: Path, event_id: int, obs_id: int | None, cache_directory: str | None):
-    """What is drawn: a title, and the id, the description and the charges of each telescope."""
+@dataclass(frozen=True)
+class _Panel:
+    """The image of one telescope."""
+
+    tel_id: int
+    telescope: TelescopeDescription
+    charge: np.ndarray
+
+
+@dataclass(frozen=True)
+class _View:
+    """What is drawn of an event."""
+
+    title: str
+    panels: list[_Panel]
+
+
+def _read(path: Path, event_id: int, obs_id: int | None, cache_directory: str | None) -> _View:
     with open_reader(path, cache_directory) as reader:
         key = _key(reader, event_id, obs_id)
         # Files of several pointings repeat ids: the first event is drawn, and the others are told.
@@ -114,13 +133,13 @@ def _read(path: Path, event_id: int, obs_id: int | None, cache_directory: str | 
             rows = np.flatnonzero(np.asarray(reader.images(tel_id)["event"]) == events[0])
             if len(rows):
                 charge = reader.pixels(tel_id, rows[:1], ["charge"])["charge"][0]
-                panels.append((tel_id, reader.subarray.tel[tel_id], charge))
+                panels.append(_Panel(tel_id, reader.subarray.tel[tel_id], charge))
         if not panels:
             raise DataError(f"'{path}' has no image of event {key[1]} of observation {key[0]}.")
-        return _title(reader.events[events[0]], len(events)), panels
+        return _View(_title(reader.events[events[0]], len(events)), panels)
 
 
-def _key(reader, event_id: int, obs_id: int | None) -> tuple[int, int]:
+def _key(reader: Reader, event_id: int, obs_id: int | None) -> tuple[int, int]:
     events = reader.events
     mine = np.asarray(events["event_id"]) == event_id
     if obs_id is not None:
@@ -143,22 +162,23 @@ def _key(reader, event_id: int, obs_id: int | None) -> tuple[int, int]:
     return int(found[0]), event_id
 
 
-def _draw(title: str, panels) -> Figure:
+def _draw(view: _View) -> Figure:
+    panels = view.panels
     n_columns = min(len(panels), COLUMNS)
     n_rows = math.ceil(len(panels) / n_columns)
     figure = Figure(figsize=(PANEL * max(n_columns, 2), PANEL * n_rows + 0.6), layout="constrained")
-    figure.suptitle(title)
+    figure.suptitle(view.title)
     with matplotlib.rc_context({"font.size": 8}):
-        for number, (tel_id, telescope, charge) in enumerate(panels, 1):
+        for number, panel in enumerate(panels, 1):
             axes = figure.add_subplot(n_rows, n_columns, number)
-            light = np.where(np.isfinite(charge), charge, 0)
-            display = CameraDisplay(telescope.camera.geometry, image=light, ax=axes)
+            light = np.where(np.isfinite(panel.charge), panel.charge, 0)
+            display = CameraDisplay(panel.telescope.camera.geometry, image=light, ax=axes)
             display.add_colorbar(label="p.e.")
-            axes.set_title(f"{telescope}, telescope {tel_id}")
+            axes.set_title(f"{panel.telescope}, telescope {panel.tel_id}")
     return figure
 
 
-def _title(event, n_alike: int) -> str:
+def _title(event: Row, n_alike: int) -> str:
     truth = f" (the first of {n_alike} of these ids)" if n_alike > 1 else ""
     if event["particle"]:
         truth += f": {event['particle']}"

@@ -37,7 +37,7 @@ class Figure(Settings):
     unit: str = ""
     """Such as ``deg``; none for a ratio."""
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.value:g} ± {self.error:g} {self.unit}".rstrip()
 
 

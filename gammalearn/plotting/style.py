@@ -1,5 +1,7 @@
 """The common look of all pictures."""
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import matplotlib
@@ -67,7 +69,7 @@ STYLE = {
 }
 
 
-def picture_style():
+def picture_style() -> AbstractContextManager[None]:
     """A context within which pictures are drawn and saved in the common look."""
     return matplotlib.rc_context(STYLE)
 
@@ -79,7 +81,7 @@ def count_events(number: int, particle: str) -> str:
     return f"{number:,} {name}".replace(",", "\N{NO-BREAK SPACE}")
 
 
-def particle_colors(particles) -> dict[str, str]:
+def particle_colors(particles: Sequence[str]) -> dict[str, str]:
     """Colour of each particle, the same in all pictures for those met often."""
     spare = PALETTE[len(PARTICLE_COLORS) :]
     others = [particle for particle in particles if particle not in PARTICLE_COLORS]
@@ -99,7 +101,7 @@ def make_logarithmic(axes: Axes, which: str, labelled: tuple[float, ...] = (1.0,
     axis.set_minor_formatter(NullFormatter())
 
 
-def _number_on_axis(value: float, _) -> str:
+def _number_on_axis(value: float, _position: int | None) -> str:
     if 1e-4 < value < 1e4:
         return f"{value:g}"
     digits, exponent = f"{value:.0e}".split("e")

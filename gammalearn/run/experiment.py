@@ -239,7 +239,9 @@ def find_learning_rate(
     return table.meta["suggestion"]
 
 
-def index_training(files: Sequence[Path], experiment: Experiment, tasks) -> EventIndex:
+def index_training(
+    files: Sequence[Path], experiment: Experiment, tasks: dict[str, Task]
+) -> EventIndex:
     """The index of the events to learn from.
 
     Raises
@@ -260,7 +262,7 @@ def index_training(files: Sequence[Path], experiment: Experiment, tasks) -> Even
 
 
 @contextmanager
-def _resumable(output: Path):
+def _resumable(output: Path) -> Iterator[None]:
     """Have an interruption say how to go on."""
     try:
         yield

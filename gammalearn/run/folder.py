@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -198,7 +198,7 @@ def _read_settings(folder: Path) -> dict:
     return settings
 
 
-def _flat(values, prefix=""):
+def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
     """Pairs of a dotted path and a value."""
     for key, value in values.items():
         path = f"{prefix}{key}"
@@ -209,11 +209,11 @@ def _flat(values, prefix=""):
 
 
 def _check_same(before: dict, experiment: Experiment, folder: Path) -> None:
-    before, now = dict(_flat(before)), dict(_flat(experiment.model_dump(mode="json")))
+    then, now = dict(_flat(before)), dict(_flat(experiment.model_dump(mode="json")))
     changed = [
         path
-        for path in sorted(before.keys() | now.keys())
-        if before.get(path) != now.get(path)
+        for path in sorted(then.keys() | now.keys())
+        if then.get(path) != now.get(path)
         and path not in MAY_CHANGE
         and path.split(".")[0] not in MAY_CHANGE
     ]
@@ -221,5 +221,5 @@ def _check_same(before: dict, experiment: Experiment, folder: Path) -> None:
         path = changed[0]
         raise OutputError(
             f"The run in '{folder}' cannot be resumed with other settings: {path} was "
-            f"{before.get(path)!r} and is now {now.get(path)!r}."
+            f"{then.get(path)!r} and is now {now.get(path)!r}."
         )

@@ -1,6 +1,6 @@
 """What may be different at a prediction from the training of its network."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ..errors import SettingsError
 from ..settings import CutSettings, DataSettings, Experiment
@@ -102,7 +102,7 @@ def _differences(experiment: Experiment, changed: Experiment) -> list[str]:
 def _values(experiment: Experiment) -> dict[str, object]:
     """All settings by their dotted names."""
 
-    def flat(prefix: str, value):
+    def flat(prefix: str, value: object) -> Iterator[tuple[str, object]]:
         if isinstance(value, dict) and value:
             for key, item in value.items():
                 yield from flat(f"{prefix}.{key}" if prefix else str(key), item)

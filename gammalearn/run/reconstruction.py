@@ -1,12 +1,13 @@
 """Reconstruction: DL2 files of DL1 files, with a trained network and without what trains one."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from ctapipe.core import Provenance
 
+from ..camera import CameraType
 from ..checkpoint.trained import TrainedNetwork, load_checkpoint
 from ..data import EventIndex, check_slots, columns_of
 from ..dl2 import (
@@ -150,7 +151,7 @@ def check_names(files: Sequence[Path]) -> None:
 def index_inputs(
     files: Sequence[Path],
     experiment: Experiment,
-    cameras,
+    cameras: Sequence[CameraType] | None,
     allow_empty: bool = False,
     parameters: Sequence[str] | None = None,
 ) -> tuple[list[EventIndex], list[tuple[Path, str]]]:
@@ -262,7 +263,7 @@ def none_usable(skipped: Sequence[tuple[Path, str]]) -> EmptySelectionError:
 
 
 @contextmanager
-def noted(activity: str):
+def noted(activity: str) -> Iterator[None]:
     """Have ctapipe note machine and packages once: that takes longer than to write a small file."""
     Provenance().start_activity(activity)
     status = "error"

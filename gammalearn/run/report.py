@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 
-def shared_files(train_files, test_files) -> list[str]:
+def shared_files(train_files: Sequence[Path], test_files: Sequence[Path]) -> list[str]:
     """A sentence where a file is learnt from and tested on: such figures flatter."""
     shared = {path.resolve() for path in train_files} & {path.resolve() for path in test_files}
     if not shared:

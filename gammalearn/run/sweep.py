@@ -8,9 +8,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -164,7 +165,7 @@ def _axis(text: str) -> tuple[str, list]:
     return path.strip(), values
 
 
-def _text(value) -> str:
+def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
@@ -280,7 +281,7 @@ def run_one(run: Run, folder: Path, progress: bool = True) -> None:
 def _wait(process: subprocess.Popen) -> int:
     """Wait for a run, which ends with a checkpoint where this process is told to stop."""
 
-    def pass_on(number, _frame):
+    def pass_on(number: int, _frame: FrameType | None) -> None:
         process.send_signal(number)
         raise KeyboardInterrupt
 
@@ -341,7 +342,7 @@ def _counts(name: str, metrics: dict) -> bool:
     return is_number and not name.startswith("n_") and not name.endswith("_out_of_range")
 
 
-def _finite(values) -> np.ndarray:
+def _finite(values: Iterable[float | None]) -> np.ndarray:
     return np.array([value for value in values if value is not None], dtype=float)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
@@ -53,7 +54,7 @@ def _area_missed(truth: np.ndarray, predicted: np.ndarray) -> float:
 
 
 #: scikit-learn's, for a probability or for a number.
-Trees = HistGradientBoostingClassifier | HistGradientBoostingRegressor
+Trees: TypeAlias = HistGradientBoostingClassifier | HistGradientBoostingRegressor
 
 
 @dataclass(frozen=True)

@@ -264,16 +264,16 @@ def hadron_interaction(kind, energy, x, y, z, t, ux, uy, uz, stack, n, rng):
         energies[i] = part
         total += part
     for i in range(count + 1):
-        part = energies[i]
+        share = energies[i]
         if i > 0:
             made = _secondary(energy, rng)
-            part *= available / total
+            share *= available / total
         elif rng.random() < EXCHANGE[family]:
             made = _exchanged(kind, rng)
         else:
             made = kind
-        vx, vy, vz = _tilt(ux, uy, uz, part, MASS[made], TRANSVERSE[_family(made)], rng)
-        n, more = _release(stack, n, made, part, x, y, z, t, vx, vy, vz, rng)
+        vx, vy, vz = _tilt(ux, uy, uz, share, MASS[made], TRANSVERSE[_family(made)], rng)
+        n, more = _release(stack, n, made, share, x, y, z, t, vx, vy, vz, rng)
         lost += more
     return n, lost
 

@@ -91,7 +91,7 @@ class TableChunks:
 
     def _unpack(self, stored: memoryview, first: int) -> np.ndarray | None:
         """The rows of a chunk, None if its sizes are not those of the table and its filters."""
-        inside, outside = (n * CHECKSUM_BYTES for n in self._checksums)
+        inside, outside = (n * CHECKSUM_BYTES for n in self._checksums or (0, 0))
         n_compressed, n_rows_bytes = len(stored) - outside, self._rows * self._stored_dtype.itemsize
         if n_compressed < BLOSC_HEADER_BYTES:
             return None

@@ -116,7 +116,10 @@ class CtapipeEventReader:
         alt, az = (float(angle.to_value("deg")) for angle in (pointing.altitude, pointing.azimuth))
         if not (np.isfinite(alt) and np.isfinite(az)):
             raise InputFileError(f"The {self.path} has no pointing of telescope {tel_id}.")
-        row = {"event": 0, **{name: int(self._event.index[name]) for name in KEYS}}
+        row: dict[str, float] = {
+            "event": 0,
+            **{name: int(self._event.index[name]) for name in KEYS},
+        }
         # As in files: rounding may take the altitude beyond the zenith.
         row |= {"pointing_alt": np.clip(alt, -90, 90), "pointing_az": float(azimuth(az))}
         known = self._parameters(self._dl1[tel_id])

@@ -299,11 +299,12 @@ class LstchainDL1Reader:
             chunks, transforms = self._chunks
             data = chunks.read(rows)
         # Not all versions of lstchain repeat the keys beside the images.
-        source = data if set(KEYS) <= set(data.dtype.names) else self._parameters[rows]
+        held = data.dtype.names or ()
+        source = data if set(KEYS) <= set(held) else self._parameters[rows]
         pixels = {name: np.asarray(source[name]).astype(np.int64) for name in KEYS}
         for name in names:
             column = PIXEL_COLUMNS[name]
-            if column not in data.dtype.names:
+            if column not in held:
                 raise InputFileError(
                     f"'{self.path}' has no {column} of telescope {tel_id}; {INSTEAD[name]}."
                 )

@@ -9,6 +9,7 @@ import numpy as np
 import tables
 from astropy.table import Table
 from ctapipe.instrument import FocalLengthKind, SubarrayDescription
+from numpy.typing import ArrayLike
 
 from ...errors import InputFileError
 from ...io.particles import CALIBRATION, are_showers
@@ -81,9 +82,14 @@ class Reader(Protocol):
         there is none).
     """
 
-    format: str
-    path: Path
-    dl1_path: Path | None
+    @property
+    def format(self) -> str: ...
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def dl1_path(self) -> Path | None: ...
 
     @property
     def has_pixels(self) -> bool:
@@ -170,7 +176,7 @@ def without_calibration(events: Table) -> Table:
     return events
 
 
-def azimuth(angle: np.ndarray) -> np.ndarray:
+def azimuth(angle: ArrayLike) -> np.ndarray:
     """Azimuth (deg) from 0 to 360, without 360 itself; shape (n,) as the angle."""
     angle = np.asarray(angle, dtype=np.float64) % 360
     # The remainder of a tiny negative number is rounded to 360.

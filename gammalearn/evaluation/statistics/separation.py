@@ -235,7 +235,7 @@ def draw_gammaness(histogram: QTable) -> Figure:
     axes.set_title("Gammaness by particle")
     axes.set_xlabel("gammaness (1 = gamma)")
     axes.set_ylabel("fraction of the particle's events")
-    axes.set_xlim(edges[0], edges[-1])
+    axes.set_xlim(float(edges[0]), float(edges[-1]))
     if not particles:
         say_empty(axes, "no events")
         return figure

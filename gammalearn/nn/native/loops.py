@@ -208,9 +208,9 @@ def compiled(function):
 
 def run(function, *arguments) -> None:
     """Let the threads of torch work on what a function counts off."""
-    arguments = np.array([0, *arguments], dtype=np.int64)
+    counted = np.array([0, *arguments], dtype=np.int64)
     n_threads = torch.get_num_threads()
     if n_threads == 1 or _openmp() is None:
-        function.ctypes(arguments.ctypes.data)
+        function.ctypes(counted.ctypes.data)
     else:
-        _openmp().GOMP_parallel(function.address, arguments.ctypes.data, n_threads, 0)
+        _openmp().GOMP_parallel(function.address, counted.ctypes.data, n_threads, 0)

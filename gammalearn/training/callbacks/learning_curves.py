@@ -7,6 +7,7 @@ from pathlib import Path
 
 import lightning
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ...errors import OutputError
@@ -87,7 +88,7 @@ def draw_learning_curves(history, path: Path) -> None:
     n_columns = min(MAX_COLUMNS, max(1, len(losses)))
     n_rows = max(1, -(-len(panels) // n_columns))
     figure = Figure(figsize=(3.2 * n_columns, 2.6 * n_rows), layout="constrained", dpi=120)
-    axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
+    axes: list[Axes] = [*figure.subplots(n_rows, n_columns, squeeze=False).flat]
     for axis, name in zip(axes, panels, strict=False):
         for stage, style in (
             ("train", {"color": "#0072B2", "marker": "o"}),

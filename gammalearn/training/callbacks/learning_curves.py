@@ -90,17 +90,23 @@ def draw_learning_curves(history, path: Path) -> None:
     figure = Figure(figsize=(3.2 * n_columns, 2.6 * n_rows), layout="constrained", dpi=120)
     axes: list[Axes] = [*figure.subplots(n_rows, n_columns, squeeze=False).flat]
     for axis, name in zip(axes, panels, strict=False):
-        for stage, style in (
-            ("train", {"color": "#0072B2", "marker": "o"}),
-            ("validation", {"color": "#D55E00", "marker": "s"}),
-        ):
+        for stage, color, marker in (("train", "#0072B2", "o"), ("validation", "#D55E00", "s")):
             if f"{stage}/{name}" in history:
                 epoch, value = np.array(history[f"{stage}/{name}"]).T
-                axis.plot(epoch, value, markersize=3, linewidth=1.2, label=stage, **style)
+                axis.plot(
+                    epoch,
+                    value,
+                    marker,
+                    linestyle="-",
+                    color=color,
+                    markersize=3,
+                    linewidth=1.2,
+                    label=stage,
+                )
         axis.set_title(_title(name, name in losses), size=9)
         axis.tick_params(labelsize=8)
         axis.set_xlabel("epoch", size=8)
-        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.locator_params(axis="x", integer=True)
         axis.grid(alpha=0.3)
     for axis in axes[len(panels) :]:
         axis.set_visible(False)

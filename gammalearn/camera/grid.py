@@ -19,6 +19,7 @@ from functools import cached_property
 
 import numpy as np
 from ctapipe.instrument import CameraGeometry, PixelShape
+from numpy.typing import ArrayLike
 
 from .lattice import LatticeError, check_lattice, lattice_cells
 from .symmetry import find_symmetries
@@ -47,7 +48,7 @@ class PixelGrid:
     index_matrix: np.ndarray
     lattice: str = "hexagonal"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_lattice(self.lattice)
         given = np.asarray(self.index_matrix)
         if given.ndim != 2:
@@ -71,7 +72,7 @@ class PixelGrid:
     # -- where grids come from ---------------------------------------------------------------------
 
     @classmethod
-    def from_geometry(cls, camera_geometry):
+    def from_geometry(cls, camera_geometry: CameraGeometry) -> "PixelGrid":
         """Lay out the pixels of a camera.
 
         Parameters
@@ -110,7 +111,7 @@ class PixelGrid:
             raise LatticeError(f"Camera {camera_geometry.name}: {error}") from error
 
     @classmethod
-    def from_positions(cls, x, y, lattice="hexagonal"):
+    def from_positions(cls, x: ArrayLike, y: ArrayLike, lattice: str = "hexagonal") -> "PixelGrid":
         """Lay out pixels from where they were measured to be.
 
         Cells are found step by step from neighbour to neighbour, so that gaps between modules and
@@ -152,7 +153,7 @@ class PixelGrid:
         return cls(index_matrix, lattice)
 
     @classmethod
-    def from_index_matrix(cls, matrix, lattice="hexagonal"):
+    def from_index_matrix(cls, matrix: ArrayLike, lattice: str = "hexagonal") -> "PixelGrid":
         """Take a grid from its index matrix.
 
         Parameters
@@ -161,28 +162,28 @@ class PixelGrid:
             The longer shape and numbers as floats are those of the IndexedConv package.
         lattice : {"hexagonal", "square"}
         """
-        matrix = np.asarray(matrix)
-        return cls(matrix[0, 0] if matrix.shape[:-2] == (1, 1) else matrix, lattice)
+        given = np.asarray(matrix)
+        return cls(given[0, 0] if given.shape[:-2] == (1, 1) else given, lattice)
 
     # -- what they are -----------------------------------------------------------------------------
 
     @cached_property
-    def n_pixels(self):
+    def n_pixels(self) -> int:
         """Number of pixels."""
         return int(np.count_nonzero(self.index_matrix >= 0))
 
     @cached_property
-    def rows(self):
+    def rows(self) -> np.ndarray:
         """Row of each pixel in the index matrix, shape (n_pixels,)."""
         return self._cells[0]
 
     @cached_property
-    def cols(self):
+    def cols(self) -> np.ndarray:
         """Column of each pixel in the index matrix, shape (n_pixels,)."""
         return self._cells[1]
 
     @cached_property
-    def _cells(self):
+    def _cells(self) -> np.ndarray:
         occupied = np.nonzero(self.index_matrix >= 0)
         cells = np.empty((2, self.n_pixels), dtype=np.int64)
         cells[:, self.index_matrix[occupied]] = occupied
@@ -190,7 +191,7 @@ class PixelGrid:
         return cells
 
     @cached_property
-    def symmetries(self):
+    def symmetries(self) -> tuple[Symmetry, ...]:
         """Turns and mirrors of the pixels, a tuple of `Symmetry` with the identity first.
 
         Twelve for a hexagonal camera that is symmetric about a pixel. In one that is not all of
@@ -198,27 +199,29 @@ class PixelGrid:
         """
         return find_symmetries(self)
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         if not isinstance(other, PixelGrid):
             return NotImplemented
         return self.lattice == other.lattice and np.array_equal(
             self.index_matrix, other.index_matrix
         )
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return hash((self.lattice, self.index_matrix.shape, self.index_matrix.tobytes()))
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type["PixelGrid"], tuple[np.ndarray, str]]:
         # Through the constructor: an array unpickled by itself would be writeable.
         return type(self), (self.index_matrix, self.lattice)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         n_rows, n_cols = self.index_matrix.shape
         return f"PixelGrid({self.lattice}, {self.n_pixels} pixels in {n_rows} x {n_cols} cells)"
 
     # -- what convolutions and poolings need -------------------------------------------------------
 
-    def neighbours(self, radius=1, stride=1, dilation=1, kernel=None):
+    def neighbours(
+        self, radius: int = 1, stride: int = 1, dilation: int = 1, kernel: str | None = None
+    ) -> np.ndarray:
         """Pixels under a kernel centred on each pixel of the output.
 
         The result is that of the IndexedConv package's ``neighbours_extraction``, but for stride 1:
@@ -254,7 +257,7 @@ class PixelGrid:
             outputs = kept[kept >= 0]
         return self._pixels_at(outputs, _kernel_steps(kernel, radius, dilation))
 
-    def pooled(self, stride=2, kernel=None, radius=1):
+    def pooled(self, stride: int = 2, kernel: str | None = None, radius: int = 1) -> "PixelGrid":
         """Grid of the outputs of a convolution or pooling.
 
         Parameters
@@ -278,7 +281,7 @@ class PixelGrid:
         index_matrix[kept >= 0] = np.arange(np.count_nonzero(kept >= 0))
         return PixelGrid(index_matrix, self.lattice)
 
-    def kernel_members(self, radius=1, kernel=None):
+    def kernel_members(self, radius: int = 1, kernel: str | None = None) -> np.ndarray:
         """Cells of the square around a kernel that belong to it.
 
         Parameters
@@ -294,7 +297,7 @@ class PixelGrid:
         radius, _, _, kernel = self._checked(radius, 1, 1, kernel)
         return _kernel_members(kernel, radius)
 
-    def _strided(self, stride, kernel, radius):
+    def _strided(self, stride: int, kernel: str, radius: int) -> np.ndarray:
         """Cells of the index matrix that outputs are centred on, shape (n_rows_out, n_cols_out)."""
         stop = -1 if kernel == "pool" or radius == 0 else None
         kept = self.index_matrix[:stop:stride, :stop:stride]
@@ -306,14 +309,16 @@ class PixelGrid:
             )
         return kept
 
-    def _pixels_at(self, origins, steps):
+    def _pixels_at(self, origins: np.ndarray, steps: np.ndarray) -> np.ndarray:
         """Pixels at (row, col) ``steps`` from pixels ``origins``, shape (n_steps, n_origins)."""
         reach = np.abs(steps).max()
         padded = np.pad(self.index_matrix, reach, constant_values=-1)
         d_row, d_col = reach + steps.T[..., np.newaxis]
         return padded[self.rows[origins] + d_row, self.cols[origins] + d_col]
 
-    def _checked(self, radius, stride, dilation, kernel):
+    def _checked(
+        self, radius: int, stride: int, dilation: int, kernel: str | None
+    ) -> tuple[int, int, int, str]:
         radius = _checked_integer("radius", radius, least=0)
         stride = _checked_integer("stride", stride, least=1)
         dilation = _checked_integer("dilation", dilation, least=1)
@@ -331,7 +336,7 @@ class PixelGrid:
         return radius, stride, dilation, kernel
 
 
-def _checked_integer(name, value, least):
+def _checked_integer(name: str, value: int, least: int) -> int:
     try:
         number = operator.index(value)
     except TypeError:
@@ -341,7 +346,7 @@ def _checked_integer(name, value, least):
     return number
 
 
-def _kernel_members(kernel, radius):
+def _kernel_members(kernel: str, radius: int) -> np.ndarray:
     """Cells of the square around a kernel that belong to it, shape (size, size)."""
     if kernel == "pool":
         return np.ones((2, 2), dtype=bool)
@@ -350,7 +355,7 @@ def _kernel_members(kernel, radius):
     return np.abs(d_row - d_col) <= (radius if kernel == "hex" else 2 * radius)
 
 
-def _kernel_steps(kernel, radius, dilation):
+def _kernel_steps(kernel: str, radius: int, dilation: int) -> np.ndarray:
     """(row, col) steps from the output's cell to the kernel's members, shape (n_members, 2)."""
     centre = 0 if kernel == "pool" else radius
     return dilation * (np.argwhere(_kernel_members(kernel, radius)) - centre)

@@ -46,13 +46,13 @@ class LatticeError(ValueError):
     """Pixels that do not lie on a lattice as asked for."""
 
 
-def check_lattice(lattice):
+def check_lattice(lattice: str) -> None:
     """Refuse what is no kind of lattice."""
     if lattice not in SYMMETRY:
         raise ValueError(f"A lattice is 'hexagonal' or 'square', not {lattice!r}.")
 
 
-def lattice_cells(positions, lattice, pixel_ids):
+def lattice_cells(positions: np.ndarray, lattice: str, pixel_ids: np.ndarray) -> np.ndarray:
     """Find the cell of each pixel.
 
     Cells are counted step by step from neighbour to neighbour, so that gaps between modules and
@@ -109,7 +109,14 @@ def lattice_cells(positions, lattice, pixel_ids):
     return cells
 
 
-def _touching(positions, tree, pitch, lattice, steps_and_basis, pixel_ids):
+def _touching(
+    positions: np.ndarray,
+    tree: cKDTree,
+    pitch: float,
+    lattice: str,
+    steps_and_basis: tuple[np.ndarray, np.ndarray],
+    pixel_ids: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
     """Pairs of pixels that touch each other, shape (n, 2), and the lattice's step between them."""
     pairs = tree.query_pairs(MAYBE_NEIGHBOURS * pitch, output_type="ndarray")
     displacements = positions[pairs[:, 1]] - positions[pairs[:, 0]]
@@ -124,7 +131,14 @@ def _touching(positions, tree, pitch, lattice, steps_and_basis, pixel_ids):
     return pairs[on_lattice], nearest[on_lattice]
 
 
-def _across_gaps(positions, tree, pitch, touching, gap, steps_and_basis):
+def _across_gaps(
+    positions: np.ndarray,
+    tree: cKDTree,
+    pitch: float,
+    touching: np.ndarray,
+    gap: float,
+    steps_and_basis: tuple[np.ndarray, np.ndarray],
+) -> tuple[np.ndarray, np.ndarray]:
     """Pairs of pixels that face each other across a gap, shape (n, 2), and the step between them.
 
     They are of different groups of pixels that touch: of modules, not of one that lacks a pixel.
@@ -138,7 +152,9 @@ def _across_gaps(positions, tree, pitch, touching, gap, steps_and_basis):
     return pairs[residuals < MAX_RESIDUAL], nearest[residuals < MAX_RESIDUAL]
 
 
-def _pitch_and_angle(positions, tree, lattice, pixel_ids):
+def _pitch_and_angle(
+    positions: np.ndarray, tree: cKDTree, lattice: str, pixel_ids: np.ndarray
+) -> tuple[float, float]:
     """Distance of neighbouring pixels and angle of e_col to +x (rad), from nearest neighbours."""
     distances, nearest = tree.query(tree.data, k=2)  # the pixel itself and another
     distances = distances[:, 1]
@@ -163,10 +179,12 @@ def _pitch_and_angle(positions, tree, lattice, pixel_ids):
         )
     period = 2 * np.pi / symmetry
     theta = (np.angle(alignment) / symmetry - FIRST_ANGLE[lattice]) % period + FIRST_ANGLE[lattice]
-    return np.median(np.abs(displacements)), theta
+    return float(np.median(np.abs(displacements))), float(theta)
 
 
-def _nearest_steps(displacements, steps, basis, gap=0.0):
+def _nearest_steps(
+    displacements: np.ndarray, steps: np.ndarray, basis: np.ndarray, gap: float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
     """The lattice's step nearest to each displacement, and how far from it it is (pitches).
 
     Steps may be longer by a gap.
@@ -176,19 +194,21 @@ def _nearest_steps(displacements, steps, basis, gap=0.0):
     return steps[nearest], np.take_along_axis(residuals, nearest[:, np.newaxis], axis=1)[:, 0]
 
 
-def _residuals(displacements, steps, gap):
+def _residuals(displacements: np.ndarray, steps: np.ndarray, gap: float) -> np.ndarray:
     """Distance of displacements from steps that may be longer by a gap (pitches)."""
     along = np.clip((displacements * steps.conj()).real, 1, 1 + gap)
     return np.abs(displacements - along * steps)
 
 
-def _groups(n_pixels, pairs):
+def _groups(n_pixels: int, pairs: np.ndarray) -> tuple[csr_array, np.ndarray]:
     """Pixels linked by pairs as a graph, and the number of each pixel's group."""
     graph = csr_array((np.ones(len(pairs)), pairs.T), shape=(n_pixels, n_pixels))
     return graph, connected_components(graph, directed=False)[1]
 
 
-def _walk(positions, pairs, steps, basis):
+def _walk(
+    positions: np.ndarray, pairs: np.ndarray, steps: np.ndarray, basis: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Count steps from pixel to neighbouring pixel, in each group of pixels linked by ``pairs``.
 
     Returns
@@ -213,7 +233,13 @@ def _walk(positions, pairs, steps, basis):
     return cells, component
 
 
-def _join_components(positions, cells, component, basis, pixel_ids):
+def _join_components(
+    positions: np.ndarray,
+    cells: np.ndarray,
+    component: np.ndarray,
+    basis: np.ndarray,
+    pixel_ids: np.ndarray,
+) -> np.ndarray:
     """Count the cells of all groups of pixels from the same origin, that of the largest group."""
     largest = component == np.argmax(np.bincount(component))
     if largest.all():
@@ -243,7 +269,13 @@ def _join_components(positions, cells, component, basis, pixel_ids):
     return cells
 
 
-def _check_cells(positions, cells, steps_and_basis, gap, pixel_ids):
+def _check_cells(
+    positions: np.ndarray,
+    cells: np.ndarray,
+    steps_and_basis: tuple[np.ndarray, np.ndarray],
+    gap: float,
+    pixel_ids: np.ndarray,
+) -> None:
     """Make sure that each pixel has its own cell and that adjacent cells touch."""
     steps, basis = steps_and_basis
     cells = cells - cells.min(axis=0)

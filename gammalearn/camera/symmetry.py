@@ -7,8 +7,12 @@ as the one that was seen, with no resampling.
 
 import itertools
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from .grid import PixelGrid
 
 __all__ = ["Symmetry", "find_symmetries"]
 
@@ -69,7 +73,7 @@ class Symmetry:
         return rotation @ mirror
 
 
-def find_symmetries(grid) -> tuple[Symmetry, ...]:
+def find_symmetries(grid: "PixelGrid") -> tuple[Symmetry, ...]:
     """Turns and mirrors of a grid's lattice about the centre of its pixels, the identity first.
 
     The centre is that pixel, middle of an edge or vertex near the pixels' mean about which most
@@ -93,7 +97,7 @@ def find_symmetries(grid) -> tuple[Symmetry, ...]:
     return max(candidates, key=lambda found: sum(np.count_nonzero(s.pixels >= 0) for s in found))
 
 
-def _about(grid, cells, centre) -> tuple[Symmetry, ...]:
+def _about(grid: "PixelGrid", cells: np.ndarray, centre: np.ndarray) -> tuple[Symmetry, ...]:
     """Symmetries about ``centre``, given in sixths of a cell."""
     n_turns, found = N_TURNS[grid.lattice], []
     for mirrored, number in itertools.product((False, True), range(n_turns)):

@@ -55,7 +55,7 @@ class CameraType:
     effective_focal_length: float | None = None
     area_ratio: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.effective_focal_length is None:
             object.__setattr__(self, "effective_focal_length", self.focal_length)
 
@@ -63,10 +63,10 @@ class CameraType:
     def from_geometry(
         cls,
         geometry: CameraGeometry,
-        focal_length,
+        focal_length: u.Quantity,
         name: str | None = None,
-        effective_focal_length=None,
-    ):
+        effective_focal_length: u.Quantity | None = None,
+    ) -> "CameraType":
         """The type of a ctapipe camera.
 
         Parameters

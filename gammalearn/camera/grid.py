@@ -22,7 +22,7 @@ from ctapipe.instrument import CameraGeometry, PixelShape
 from numpy.typing import ArrayLike
 
 from .lattice import LatticeError, check_lattice, lattice_cells
-from .symmetry import find_symmetries
+from .symmetry import Symmetry, find_symmetries
 
 __all__ = ["PixelGrid"]
 

@@ -13,6 +13,7 @@ from ctapipe.core import Component, Provenance, QualityQuery, ToolConfigurationE
 from ctapipe.instrument import SubarrayDescription
 from ctapipe.io import HDF5EventSource
 from ctapipe.reco import Reconstructor
+from traitlets import HasTraits
 
 from ..camera import CameraType
 from ..checkpoint.trained import TrainedNetwork, load_checkpoint
@@ -58,7 +59,7 @@ class GammaLearnQualityQuery(QualityQuery):
 class _CheckpointPath(traits.Path):
     """The path of a checkpoint, also by the name of a shipped network."""
 
-    def validate(self, obj: traits.HasTraits, value: Any) -> Any:
+    def validate(self, obj: HasTraits, value: Any) -> Any:
         return super().validate(obj, find_checkpoint(value) if is_shipped(value) else value)
 
 

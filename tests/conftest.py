@@ -10,7 +10,16 @@ from pathlib import Path
 # a resumed training are rounded otherwise than before.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import astropy.units as u
+import ctapipe.fitting
+import numpy as np
 import pytest
+from ctapipe.containers import (
+    ArrayEventContainer,
+    DL1CameraContainer,
+    SimulatedCameraContainer,
+    SimulatedEventContainer,
+)
 from ctapipe.io import TableLoader
 from hypothesis import settings
 from matplotlib.figure import Figure
@@ -56,6 +65,41 @@ def telescope_events():
     Image parameters only if asked for, as they take most of the time.
     """
     return _telescope_events
+
+
+def _flat(parameters):
+    """ctapipe's parameters by the names and in the units of its tables."""
+    flat = {}
+    for part in parameters.values():
+        prefix = part.prefix.removeprefix("true_")
+        for name, value in part.items():
+            unit = part.fields[name].unit
+            is_quantity = isinstance(value, u.Quantity)
+            flat[f"{prefix}_{name}"] = value.to_value(unit) if is_quantity else value
+    return flat
+
+
+@pytest.fixture(scope="session")
+def in_ctapipe():
+    """What ctapipe's ImageProcessor says of an image: its parameters by name, and its mask.
+
+    If a true image is given, its parameters stand in place of the others. The random numbers of
+    ctapipe's fit of the time gradient are made those of this image.
+    """
+
+    def describe(processor, tel_id, event_id, image, peak_time, true_image=None):
+        event = ArrayEventContainer(simulation=SimulatedEventContainer())
+        event.dl1.tel[tel_id] = DL1CameraContainer(image=image, peak_time=peak_time)
+        event.simulation.tel[tel_id] = SimulatedCameraContainer(true_image=true_image)
+        random = np.random.default_rng((event_id, tel_id))
+        ctapipe.fitting.FIT_RNG.bit_generator.state = random.bit_generator.state
+        processor(event)
+        found = event.dl1.tel[tel_id]
+        if true_image is not None:
+            return _flat(event.simulation.tel[tel_id].true_parameters), true_image > 0
+        return _flat(found.parameters), found.image_mask
+
+    return describe
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -21,8 +21,8 @@ from ..data import EventDataset, EventIndex, columns_of
 from ..data.index.telescopes import chosen_telescopes
 from ..data.readers.bad_pixels import CalibrationRecord
 from ..data.readers.ctapipe_event import CtapipeEventReader
-from ..data.readers.parameters import ParameterCalculator
 from ..errors import CameraError, GammaLearnError
+from ..image.parameters import ImageParametrizer
 from ..io.files import open_hdf5, reading
 from ..models import find_checkpoint, is_shipped
 from ..nn import for_inference
@@ -123,7 +123,7 @@ class GammaLearnReconstructor(Reconstructor):
             torch.set_num_threads(self.n_jobs)
         self._device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
         self._network = for_inference(self._trained.network).to(self._device)
-        self._calculator = ParameterCalculator(subarray)
+        self._parametrizer = ImageParametrizer(subarray)
         self._calibration = _calibration(self)
         kinds = {task.kind for task in self._trained.tasks.values()}
         for kind in sorted(kinds - set(FIELDS)):
@@ -149,7 +149,7 @@ class GammaLearnReconstructor(Reconstructor):
             if all(self.quality_query(parameters=dl1.parameters))
         ]
         reader = CtapipeEventReader(
-            event, self.subarray, passed, self._calculator, self._calibration
+            event, self.subarray, passed, self._parametrizer, self._calibration
         )
         if self._settings.grouping == "mono":
             results = {tel_id: event.dl2.tel[tel_id] for tel_id in event.trigger.tels_with_trigger}

@@ -20,7 +20,7 @@ from ..errors import EmptySelectionError, OutputError, SettingsError
 from ..io.printable import tell
 from ..io.writing import make_folder, whole_file
 from ..settings import SimulationSettings
-from .image_parameters import Parametrizer, image_processor
+from .image_parameters import BlockParametrizer
 from .run import FIRST_SHOWER, SimulatedRun
 from .writer import DescribedBlock, DL1Writer
 
@@ -168,7 +168,7 @@ class _BlockMaker:
 
     def __init__(self, source):
         self._source = source
-        self._parametrize = Parametrizer(image_processor(source.array.subarray))
+        self._parametrize = BlockParametrizer(source.array.subarray)
 
     def __call__(self, first: int, last: int) -> DescribedBlock:
         block = self._source.block(first, last)

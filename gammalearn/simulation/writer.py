@@ -16,14 +16,18 @@ import numpy as np
 import tables
 from astropy.table import Table
 from ctapipe.core import Provenance
+from ctapipe.image import ImageProcessor
 from ctapipe.io import DataWriter, write_table
 from ctapipe.io.datawriter import write_reference_metadata_headers
 from ctapipe.io.hdf5dataformat import DL1_IMAGE_STATISTICS_TABLE
 from ctapipe.io.hdf5tableio import get_column_attrs, get_column_transforms
+from traitlets.config import Config
 
+from ..image.parameters import PARAMETERS, TIMES, UNITS
+from ..image.processing import image_processing
 from ..io.plain_path import with_plain_paths
 from .block import DIGIT, EVENT, SHOWER, EventBlock, TelescopeImages
-from .image_parameters import PARAMETERS, UNITS, ImageParameters, image_processor
+from .image_parameters import ImageParameters
 from .record import write_record
 from .run import SimulatedRun, distance_of_telescopes
 
@@ -118,7 +122,8 @@ class DL1Writer:
 
     def _write_template(self) -> DataWriter:
         """Let ctapipe write two made-up events."""
-        process = image_processor(self._run.subarray)
+        config = Config(image_processing(self._run.subarray))
+        process = ImageProcessor(self._run.subarray, config=config)
         block = _template(self._run)
         writer = with_plain_paths(DataWriter, "output_path")(
             event_source=self._run,
@@ -284,7 +289,7 @@ def _columns(parameters: np.ndarray, true=False) -> dict:
     """Columns of parameters by their names, with their units; true images have no times."""
     columns = {}
     for name in PARAMETERS.names:
-        if true and name.startswith(("timing", "peak_time")):
+        if true and name in TIMES:
             continue
         values = parameters[name]
         columns[f"true_{name}" if true else name] = values * UNITS.get(name, 1)

@@ -10,9 +10,9 @@ from ctapipe.tools.merge import MergeTool
 from ctapipe.tools.process import ProcessorTool
 
 from gammalearn.data.readers.ctapipe_dl1 import CtapipeDL1Reader
+from gammalearn.image.processing import image_processing
 from gammalearn.inspection.info import describe_file
 from gammalearn.simulation import simulate
-from gammalearn.simulation.image_parameters import image_processing
 from gammalearn.simulation.record import read_record
 from gammalearn.simulation.run import SimulatedRun
 from gammalearn.simulation.writer import FIXED_POINT, DL1Writer

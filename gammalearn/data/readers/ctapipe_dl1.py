@@ -371,7 +371,7 @@ class CtapipeDL1Reader:
         tel_id : int
         parameters : sequence of str
             DL1 image parameters to add, in the file's units. Those that the file lacks are
-            computed if ctapipe can, which takes milliseconds an image, and left out if not.
+            computed from its images if ctapipe has such a parameter, and left out if not.
 
         Returns
         -------

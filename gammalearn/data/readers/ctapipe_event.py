@@ -10,11 +10,12 @@ from ctapipe.containers import ArrayEventContainer, DL1CameraContainer
 from ctapipe.instrument import SubarrayDescription
 
 from ...errors import InputFileError
+from ...image.parameters import PARAMETERS, ImageParametrizer
 from ...io.particles import CALIBRATION, particle_names
 from .bad_pixels import CalibrationRecord
 from .ctapipe_dl1 import PIXEL_COLUMNS
 from .faults import Fault
-from .parameters import ParameterCalculator, computable_parameters, flat_parameters
+from .parameters import compute_parameters, flat_parameters
 from .reader import INSTEAD, KEYS, TRUTH_UNITS, azimuth, without_calibration
 
 __all__ = ["CtapipeEventReader"]
@@ -30,7 +31,7 @@ class CtapipeEventReader:
     subarray : SubarrayDescription
     telescopes : sequence of int, optional
         Telescopes whose images count; by default all.
-    calculator : ParameterCalculator, optional
+    parametrizer : ImageParametrizer, optional
         Computes image parameters that the event lacks.
     calibration : mapping of int to CalibrationRecord, optional
         Broken pixels by telescope, from the file that the event is of.
@@ -50,12 +51,12 @@ class CtapipeEventReader:
         event: ArrayEventContainer,
         subarray: SubarrayDescription,
         telescopes: Sequence[int] | None = None,
-        calculator: ParameterCalculator | None = None,
+        parametrizer: ImageParametrizer | None = None,
         calibration: Mapping[int, CalibrationRecord] | None = None,
     ):
         self.subarray = subarray
         self.path = Path(f"event {event.index.event_id} of observation {event.index.obs_id}")
-        self._event, self._calculator = event, calculator
+        self._event, self._parametrizer = event, parametrizer
         self._calibration = calibration or {}
         seen = {int(t): dl1 for t, dl1 in sorted(event.dl1.tel.items())}
         self._dl1 = {t: dl1 for t, dl1 in seen.items() if dl1.image is not None}
@@ -124,10 +125,10 @@ class CtapipeEventReader:
         row |= {"pointing_alt": np.clip(alt, -90, 90), "pointing_az": float(azimuth(az))}
         known = self._parameters(self._dl1[tel_id])
         row |= {name: known[name] for name in parameters if name in known}
-        lacking = sorted((set(parameters) - set(known)) & computable_parameters())
-        if lacking and self._calculator:
+        lacking = sorted((set(parameters) - set(known)) & set(PARAMETERS.names))
+        if lacking and self._parametrizer:
             pixels = self.pixels(tel_id, np.array([0]), ["charge", "peak_time"])
-            computed = self._calculator(tel_id, pixels["charge"], pixels["peak_time"], lacking)
+            computed = compute_parameters(self._parametrizer, tel_id, pixels, lacking)
             row |= {name: float(values[0]) for name, values in computed.items()}
         return Table({name: [value] for name, value in row.items()})
 

@@ -251,7 +251,7 @@ class LstchainDL1Reader:
     def images(self, tel_id: int, parameters: Sequence[str] = ()) -> Table:
         """The images of a telescope; parameters go by lstchain's names or ctapipe's.
 
-        What lstchain has no parameters for is computed if ctapipe can, and left out if not.
+        What lstchain has no parameters for is computed if ctapipe has it, and left out if not.
         """
         if self.has_pixels:
             n_pixels = self.subarray.tel[tel_id].camera.geometry.n_pixels

@@ -17,15 +17,16 @@ from ctapipe.io import DataWriter, EventSource, SimTelEventSource
 from eventio import EventIOFile
 from eventio.file_types import is_eventio
 from eventio.histograms import Histograms
+from traitlets.config import Config
 
 from ...errors import InputFileError, OutputError
+from ...image.processing import by_type, image_processing
 from ...io.files import exclusive, reading, sha256
 from ...io.plain_path import with_plain_paths
 from ...io.printable import tell
 from ...io.writing import reason, whole_file
 from ..loading.cache import cache_entry, cache_folder
 from .ctapipe_dl1 import CtapipeDL1Reader
-from .parameters import by_type, image_processing
 
 __all__ = ["SimtelReader"]
 
@@ -146,7 +147,7 @@ def _process(path: Path, output: Path) -> None:
         with warnings.catch_warnings(), _source(path) as source:
             # Of a file that is cut, ctapipe gives what is there.
             warnings.filterwarnings("error", message=".*truncated")
-            config = image_processing(source.subarray)
+            config = Config(image_processing(source.subarray))
             config.CameraCalibrator.image_extractor_type = by_type(source.subarray, EXTRACTORS)
             calibrate = CameraCalibrator(source.subarray, config=config)
             process = ImageProcessor(source.subarray, config=config)

@@ -25,9 +25,9 @@ from gammalearn.data.readers.ctapipe_dl1 import (
     TRIGGER,
     CtapipeDL1Reader,
 )
-from gammalearn.data.readers.parameters import computable_parameters
 from gammalearn.data.readers.reader import TRUTH_UNITS, match_rows
 from gammalearn.errors import DataError, EmptySelectionError, InputFileError
+from gammalearn.image.parameters import PARAMETERS as COMPUTED
 from gammalearn.io.pointing import FIXED_POINTING
 from gammalearn.settings import DataSettings
 
@@ -154,7 +154,7 @@ class TestAgainstTableLoader:
         with CtapipeDL1Reader(path) as reader:
             assert reader.parameter_names() == []
             for tel_id, table in telescope_events(dl1(name), parameters=True).items():
-                names = sorted(computable_parameters())
+                names = sorted(COMPUTED.names)
                 images = reader.images(tel_id, [*names, "no_such_parameter"])
                 row = match_rows(keys(images), keys(table))
                 assert set(names) <= set(images.colnames)

@@ -3,12 +3,17 @@
 import numpy as np
 import pytest
 import torch
+from ctapipe.image import ImageProcessor
+from ctapipe.instrument import SubarrayDescription
 from ctapipe.io import read_table, write_table
+from traitlets.config import Config
 
 from gammalearn.data import EventDataset, EventIndex, columns_of, event_loader
 from gammalearn.data.images.descriptors import ALL_DESCRIPTORS, describe_images
 from gammalearn.data.index import file_index
-from gammalearn.data.readers.ctapipe_dl1 import PARAMETERS
+from gammalearn.data.readers.ctapipe_dl1 import IMAGES, PARAMETERS, CtapipeDL1Reader
+from gammalearn.image import parameters as computed
+from gammalearn.image.processing import image_processing
 from gammalearn.settings import DataSettings
 
 RUN202, GAMMAS = "proton_run202_prod5", "gamma_lsts_run7_7.0.0"
@@ -71,6 +76,48 @@ def test_what_a_file_lacks_is_computed_from_its_images(dl1, altered, change):
     ):
         assert np.array_equal(np.isnan(one), np.isnan(other))
         assert np.isclose(one, other, rtol=1e-3, atol=1e-3, equal_nan=True).mean() > 0.95
+
+
+@pytest.mark.parametrize(
+    ("name", "focal_length"),
+    [
+        (RUN202, "EFFECTIVE"),
+        (GAMMAS, "EFFECTIVE"),
+        ("gamma_diffuse_run10_6.0.0", "EFFECTIVE"),
+        ("gamma_with_obslevel_particles", "EFFECTIVE"),
+        # The file has no effective focal length.
+        ("lst_with_photons", "EQUIVALENT"),
+    ],
+)
+def test_all_that_a_file_lacks_are_those_of_ctapipes_image_processor(
+    altered, in_ctapipe, name, focal_length
+):
+    """To single precision and better, also where pixels are missing."""
+
+    def change(file):
+        file.remove_node(PARAMETERS, recursive=True)
+        for table in file.iter_nodes(IMAGES):
+            rows = table.read()
+            rows["image"][0, 100:200], rows["peak_time"][0, 200:300] = np.nan, np.inf
+            table[:] = rows
+
+    path = altered(name, change)
+    subarray = SubarrayDescription.from_hdf(path, focal_length_choice=focal_length)
+    processor = ImageProcessor(subarray, config=Config(image_processing(subarray)))
+    n_described = 0
+    with CtapipeDL1Reader(path) as reader:
+        for tel_id in reader.telescopes_with_images():
+            found = reader.images(tel_id, computed.PARAMETERS.names)
+            for row, image in enumerate(read_table(path, f"{IMAGES}/tel_{tel_id:03d}")):
+                light, time = (np.asarray(image[n], dtype=float) for n in ("image", "peak_time"))
+                missing = ~(np.isfinite(light) & np.isfinite(time))
+                light[missing] = time[missing] = 0
+                expected, _ = in_ctapipe(processor, tel_id, image["event_id"], light, time)
+                n_described += np.isfinite(expected["hillas_width"])
+                for column in computed.PARAMETERS.names:
+                    value = found[column][row]
+                    np.testing.assert_allclose(value, expected[column], 1e-5, 1e-9, err_msg=column)
+    assert n_described > 0
 
 
 def test_what_cannot_be_computed_is_nan(altered):

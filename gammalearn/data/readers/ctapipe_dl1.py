@@ -18,6 +18,7 @@ from ...io.particles import CALIBRATION, particle_names
 from ...io.pointing import by_observation, by_time, monitored_path
 from .bad_pixels import BrokenPixels, CalibrationRecord, without_broken
 from .chunks import TableChunks
+from .ctapipe_faults import faults_of_images, faults_of_showers, unknown_telescopes
 from .faults import Fault
 from .parameters import MissingParameters
 from .reader import (
@@ -35,7 +36,7 @@ from .reader import (
     without_calibration,
 )
 
-__all__ = ["CtapipeDL1Reader"]
+__all__ = ["CtapipeDL1Reader", "ImageRows"]
 
 TRIGGER = "/dl1/event/subarray/trigger"
 TEL_TRIGGER = "/dl1/event/telescope/trigger"
@@ -80,7 +81,7 @@ class CtapipeDL1Reader:
         # How the images of each telescope are stored: finding out takes longer than reading some.
         self._tables: dict[int, tuple[TableChunks, dict]] = {}
         self._broken: dict[int, BrokenPixels | None] = {}
-        self._rows: dict[int, _ImageRows] = {}
+        self._rows: dict[int, ImageRows] = {}
         try:
             with self._reading("the table of contents"):
                 self._check_kind()
@@ -192,100 +193,25 @@ class CtapipeDL1Reader:
 
     def faults(self, tel_ids: Sequence[int]) -> list[Fault]:
         """What tables lack, or have too much; see `gammalearn.data.readers.reader.Reader`."""
-        faults = [*self._faults_of_showers(), *self._unknown_telescopes()]
+        faults = []
+        if self._has(SHOWER):
+            shower = self._read(SHOWER, *KEYS)
+            faults += faults_of_showers(self.events, self.is_shower(), shower, SHOWER)
+        triggers, telescopes = self._tel_trigger, self.subarray.tel
+        group = IMAGES if self.has_pixels else PARAMETERS
+        with self._reading(group):
+            tables_of_images = self._file.iter_nodes(group, "Table")
+            faults += unknown_telescopes(tables_of_images, triggers, telescopes)
         with_images = self.telescopes_with_images()
         for tel_id in sorted(tel_ids):
+            triggers = self._trigger_keys[self._trigger_rows(tel_id)]
             if tel_id in with_images:
-                faults += self._faults_of_telescope(tel_id)
-                continue
-            n_triggers = len(self._trigger_rows(tel_id))
-            if n_triggers:
-                faults.append(Fault(f"telescope {tel_id} has {n_triggers} triggers and no image"))
-        return faults
-
-    def _faults_of_showers(self) -> list[Fault]:
-        if not self._has(SHOWER):
-            return []
-        shower = self._read(SHOWER, *KEYS)
-        unknown = [name for name in TRUTH_UNITS if name not in shower.colnames]
-        faults = [Fault(f"{SHOWER} has no column {name}: it is not known") for name in unknown]
-        keys = event_keys(shower)
-        unique, count = np.unique(keys, axis=0, return_counts=True)
-        repeated = match_rows(event_keys(self.events), unique[count > 1])
-        lacking = np.asarray(self.events["particle"]) == ""
-        what = {
-            f"events without a row in {SHOWER}": np.flatnonzero(lacking & self.is_shower()),
-            f"events with several rows in {SHOWER}": np.flatnonzero(repeated >= 0),
-        }
-        of = f"of {len(self.events)}"
-        return faults + [
-            Fault(f"{len(rows)} {of} {words}", rows, incomplete=True)
-            for words, rows in what.items()
-            if len(rows)
-        ]
-
-    def _unknown_telescopes(self) -> list[Fault]:
-        """Triggers and images of telescopes that the layout lacks."""
-        faults = []
-        group = IMAGES if self.has_pixels else PARAMETERS
-        known = {f"tel_{int(tel_id):03d}" for tel_id in self.subarray.tel}
-        with self._reading(group):
-            for table in self._file.iter_nodes(group, "Table"):
-                if table._v_name not in known and table.nrows:
-                    faults.append(
-                        Fault(
-                            f"{table.nrows} rows of {table._v_pathname} are of no telescope of the "
-                            "layout and are left out"
-                        )
-                    )
-        tel_id = np.asarray(self._tel_trigger["tel_id"])
-        unknown = tel_id[~np.isin(tel_id, list(self.subarray.tel))]
-        if len(unknown):
-            ids = ", ".join(map(str, np.unique(unknown)[:5]))
-            faults.append(
-                Fault(
-                    f"{len(unknown)} triggers are of telescopes that the layout lacks ({ids}) and "
-                    "are left out"
+                images, bare = self._image_rows(tel_id), self._without_parameters(tel_id)
+                faults += faults_of_images(tel_id, self.events, triggers, images, bare)
+            elif len(triggers):
+                faults.append(
+                    Fault(f"telescope {tel_id} has {len(triggers)} triggers and no image")
                 )
-            )
-        return faults
-
-    def _faults_of_telescope(self, tel_id: int) -> list[Fault]:
-        of_images = self._image_rows(tel_id)
-        triggers = self._trigger_keys[self._trigger_rows(tel_id)]
-        event = match_rows(triggers, event_keys(self.events))
-        faults = []
-        stray = of_images.event < 0
-        if np.any(stray):
-            keys = np.unique(of_images.keys[stray], axis=0)
-            faults.append(
-                Fault(
-                    f"{np.sum(stray)} of {len(stray)} images of telescope {tel_id} belong to no "
-                    "trigger",
-                    np.flatnonzero(match_rows(event_keys(self.events), keys) >= 0),
-                )
-            )
-        dark = np.setdiff1d(np.arange(len(triggers)), of_images.trigger)
-        if len(dark):
-            rows = event[dark]
-            faults.append(
-                Fault(
-                    f"{len(dark)} of {len(triggers)} triggers of telescope {tel_id} have no image",
-                    np.unique(rows[rows >= 0]),
-                    incomplete=True,
-                )
-            )
-        bare = self._without_parameters(tel_id)
-        if np.any(bare):
-            rows = of_images.event[bare]
-            faults.append(
-                Fault(
-                    f"{np.sum(bare)} of {len(bare)} images of telescope {tel_id} have no row of "
-                    "parameters",
-                    np.unique(rows[rows >= 0]),
-                    incomplete=True,
-                )
-            )
         return faults
 
     def is_shower(self) -> np.ndarray:
@@ -325,7 +251,7 @@ class CtapipeDL1Reader:
     def _tel_trigger(self) -> Table:
         return self._read(TEL_TRIGGER, *KEYS, "tel_id", "time")
 
-    def _image_rows(self, tel_id: int) -> "_ImageRows":
+    def _image_rows(self, tel_id: int) -> "ImageRows":
         """What the images of a telescope belong to."""
         if tel_id not in self._rows:
             path = self._of_images(tel_id)
@@ -340,7 +266,7 @@ class CtapipeDL1Reader:
                     keys = np.column_stack([table.col(name).astype(np.int64) for name in KEYS])
                     trigger = match_rows(keys, of_triggers)
             event = match_rows(keys, event_keys(self.events))
-            self._rows[tel_id] = _ImageRows(keys, trigger, np.where(trigger >= 0, event, -1))
+            self._rows[tel_id] = ImageRows(keys, trigger, np.where(trigger >= 0, event, -1))
         return self._rows[tel_id]
 
     @cached_property
@@ -511,7 +437,7 @@ class CtapipeDL1Reader:
             return BrokenPixels(record.masks, record.number_at(times[trigger]))
 
 
-class _ImageRows(NamedTuple):
+class ImageRows(NamedTuple):
     """What the images of a telescope belong to, in the order of the file."""
 
     keys: np.ndarray

@@ -36,7 +36,7 @@ from gammalearn.training import fit
 SETTINGS = Path(__file__).parents[1] / "experiment_settings" / "lst_stereo.py"
 
 #: The shipped experiment without images.
-PARAMETERS = ("network.backbone=none", "data.channels=[]", "network.keypoints=0")
+PARAMETERS = ("network.encoder=none", "data.channels=[]", "network.keypoints=0")
 
 #: Settings of each variant of the network of parameters alone.
 OF_PARAMETERS = {
@@ -55,7 +55,7 @@ OF_PARAMETERS = {
     "batches of 32": ["training.batch_size=32"],
     "batches of 128": ["training.batch_size=128", "training.learning_rate=4e-3"],
     "twice the epochs": ["training.epochs=24"],
-    "without turns": ["data.augmentation.turns=false"],
+    "without rotations": ["data.augmentation.rotations=false"],
     "no time": ["network.parameters=[light, length, width, kurtosis, concentration, leakage, "
                 "islands, centroid, axis, skewness]"],
 }  # fmt: skip
@@ -66,7 +66,7 @@ OF_IMAGES = {
     "square root of charge": ["data.charge_scale=sqrt"],
     "log of charge": ["data.charge_scale=log"],
     "no keypoints": ["network.keypoints=0"],
-    "gammaphysnet": ["network.backbone=gammaphysnet", "network.channels=[8, 16, 32]",
+    "gammaphysnet": ["network.encoder=gammaphysnet", "network.widths=[8, 16, 32]",
                      "network.blocks=1"],
     "images without parameters": ["network.parameters=[]", "network.geometry=false"],
     "no geometry, images": ["network.geometry=false"],

@@ -32,7 +32,7 @@ from torch import nn
 from gammalearn.camera import PixelGrid
 from gammalearn.machine.memory import keep_freed_memory
 from gammalearn.nn import for_inference
-from gammalearn.nn.backbones import GammaPhysNet
+from gammalearn.nn.encoders.gammaphysnet import GammaPhysNet
 
 #: Pixels on each side of a square image of about as many pixels as LSTCam has.
 FLOOR_SIDE = 43
@@ -338,7 +338,7 @@ def auto(benchmark):
     names = benchmark.backends[1:]  # without the reference
     print(f"{'training / inference (ms)':36s}{''.join(f'{name:>20s}' for name in names)}")
     for lattice, n_pixels, width in itertools.product(CAMERAS, AUTO_PIXELS, AUTO_WIDTHS):
-        options = {"lattice": lattice, "channels": (width // 4, width // 2, width), "blocks": 1}
+        options = {"lattice": lattice, "widths": (width // 4, width // 2, width), "blocks": 1}
         figure = benchmark.compare(names, 32, n_pixels, **options)
         figures.setdefault(lattice, {}).setdefault(n_pixels, {})[width] = figure
         times = "".join(f"{f['train']:11.1f} /{f['inference']:7.1f}" for f in figure.values())

@@ -45,8 +45,8 @@ SETTINGS = Path(__file__).parents[1] / "experiment_settings"
 #: Changes of the shipped networks: to one that takes next to no time, and to the default layers.
 NETWORKS = {
     "shipped": [],
-    "light": ["network.backbone=conv4", "network.channels=[2, 2, 2, 2]", "network.keypoints=0"],
-    "default": ["network.channels=[16, 32, 64]", "network.blocks=3"],
+    "light": ["network.encoder=conv4", "network.widths=[2, 2, 2, 2]", "network.keypoints=0"],
+    "default": ["network.widths=[16, 32, 64]", "network.blocks=3"],
 }
 
 #: Times that a file of some 25 000 images is reconstructed for 200 000.

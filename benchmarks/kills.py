@@ -33,8 +33,8 @@ SETTINGS = Path(__file__).parents[1] / "experiment_settings" / "lst_stereo.py"
 
 #: A network and a training that take seconds.
 SMALL = [
-    "network.backbone=conv4",
-    "network.channels=[2, 4, 4, 4]",
+    "network.encoder=conv4",
+    "network.widths=[2, 4, 4, 4]",
     "network.embedding=8",
     "network.head=8",
     "training.epochs=4",

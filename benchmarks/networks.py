@@ -3,7 +3,7 @@
     python benchmarks/networks.py -o DIR                               # 80 minutes on two cores
     python benchmarks/networks.py -o DIR --networks conv4 --minutes 4
 
-Each network of `network.backbone`, in a size for minutes, is trained as `gammalearn` trains it with
+Each network of `network.encoder`, in a size for minutes, is trained as `gammalearn` trains it with
 experiment_settings/lst_stereo.py, but of the images alone (without their parameters and the
 geometry) and with the depth of maximum as a fifth task, for as many epochs and with as many events
 as fit into the minutes; the step size goes to nothing over them.
@@ -54,9 +54,9 @@ PROTONS = "data/test/proton.dl1.h5"
 SETTINGS = Path(__file__).parents[1] / "experiment_settings" / "lst_stereo.py"
 
 #: All but the network without an encoder.
-NETWORKS = typing.get_args(NetworkSettings.model_fields["backbone"].annotation)[1:]
+NETWORKS = typing.get_args(NetworkSettings.model_fields["encoder"].annotation)[1:]
 
-#: Channels and blocks where the network's own are for hours, as those of the shipped experiments.
+#: Widths and blocks where the network's own are for hours, as those of the shipped experiments.
 SIZES = {
     "gammaphysnet": ([8, 16, 32], 1),
     "gammaphysnet_deep": ([8, 16, 32], 3),
@@ -99,10 +99,10 @@ SECONDS, PLANNED = 15.0, 0.7
 
 def train(name: str, folder: Path, minutes: float, threads: int, seed: int) -> dict:
     """Train a network and reconstruct the test events; how that went."""
-    channels, blocks = SIZES.get(name, ("null", "null"))
+    widths, blocks = SIZES.get(name, ("null", "null"))
     changes = [
-        f"network.backbone={name}",
-        f"network.channels={channels}",
+        f"network.encoder={name}",
+        f"network.widths={widths}",
         f"network.blocks={blocks}",
         *IMAGES_ALONE,
         f"tasks=[{', '.join(REQUIRED)}]",

@@ -94,7 +94,7 @@ class Benchmark:
             particle="gamma",
             n_showers=self.n(1500),
             energy=(0.04, 4.0),
-            index=-1.5,
+            spectral_index=-1.5,
             scatter=300.0,
             reuse=5,
             seed=self.seed,
@@ -137,7 +137,7 @@ def throughput(benchmark) -> dict:
 
 
 def _speed(run, n_showers, seed, folder):
-    common = dict(run, array="lst4", index=-2.0, reuse=10, seed=seed)
+    common = dict(run, array="lst4", spectral_index=-2.0, reuse=10, seed=seed)
     # Compile first.
     warm_up = SimulationSettings(output=f"{folder}/warm_up.dl1.h5", n_showers=30, **common)
     simulate(warm_up, progress=False)

@@ -47,11 +47,11 @@ SIMULATION = {
 #: Batches before the clock starts: workers start, and memory is asked for.
 WARM_UP = 5
 
-SHIPPED = {"channels": [8, 16, 32], "blocks": 1, "keypoints": 16}
+SHIPPED = {"widths": [8, 16, 32], "blocks": 1, "keypoints": 16}
 
 NETWORKS = {
-    "conv4": {"backbone": "conv4"},
-    "conv5": {"backbone": "conv5"},
+    "conv4": {"encoder": "conv4"},
+    "conv5": {"encoder": "conv5"},
     "gammaphysnet, as shipped": SHIPPED,
     "gammaphysnet, as published": {},
 }

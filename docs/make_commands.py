@@ -49,7 +49,8 @@ def commands_reference() -> str:
     lines = [INTRODUCTION]
     for name, parser in make_parsers()[1].items():
         lines += [f"## gammalearn {name}", "", parser.description, ""]
-        own = [action for action in parser._actions if action.dest not in COMMON]
+        shown = [action for action in parser._actions if action.help != argparse.SUPPRESS]
+        own = [action for action in shown if action.dest not in COMMON]
         rows = [f"| `{spelling(action)}` | {explanation(action)} |" for action in own]
         lines += ["| argument | meaning |", "|---|---|", *rows, ""] if rows else []
     return "\n".join(lines)

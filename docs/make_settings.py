@@ -43,7 +43,8 @@ INTRODUCTION = """\
 
 An experiment is a Python file that defines `experiment = Experiment(...)`, or a YAML file with the
 same keys. `--set section.name=value` changes a setting on the command line. An error about a wrong
-key or value names its path. This page is made from gammalearn/settings.
+key or value names its path. Earlier names of settings are read, and a warning gives the new names.
+This page is made from gammalearn/settings.
 """
 
 

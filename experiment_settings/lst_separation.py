@@ -19,7 +19,7 @@ experiment = Experiment(
         grouping="mono",
         cuts=CutSettings(image=["hillas_intensity > 50"]),
     ),
-    network=NetworkSettings(backbone="conv4"),
+    network=NetworkSettings(encoder="conv4"),
     tasks=["particle_type"],
     training=TrainingSettings(epochs=3, batch_size=64, learning_rate=1e-3, seed=1),
 )

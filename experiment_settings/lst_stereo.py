@@ -24,12 +24,12 @@ experiment = Experiment(
         cuts=CutSettings(image=["hillas_intensity > 50"]),
         channels=["charge", "peak_time"],
         # Events turned by multiples of 60 degrees: six times as many to learn from.
-        augmentation=AugmentationSettings(turns=True),
+        augmentation=AugmentationSettings(rotations=True),
     ),
     # What DL1 parameters and images tell, and the geometry of the shower. It learns in minutes on
-    # two cores; with a GPU, give it backbone="gammaphysnet" and 30 epochs.
+    # two cores; with a GPU, give it encoder="gammaphysnet" and 30 epochs.
     network=NetworkSettings(
-        backbone="conv5", keypoints=16, parameters="all", geometry=True, embedding=128, head=96
+        encoder="conv5", keypoints=16, parameters="all", geometry=True, embedding=128, head=96
     ),
     # The loss of the energy is the smallest one.
     tasks={"particle_type": {}, "energy": {"weight": 3}, "direction": {}, "impact": {}},

@@ -36,8 +36,8 @@ pytestmark = pytest.mark.usefixtures("blank_pictures")
 #: A network that trains in a moment.
 SMALL = [
     "training.schedule=constant",
-    "network.backbone=conv4",
-    "network.channels=[2, 4, 4, 4]",
+    "network.encoder=conv4",
+    "network.widths=[2, 4, 4, 4]",
     "network.embedding=8",
     "network.head=8",
     "training.batch_size=2",
@@ -516,8 +516,9 @@ def simulations(monkeypatch, dl1):
 
 def test_simulate(simulations, tmp_path, capsys):
     path = tmp_path / "gamma.dl1.h5"
-    options = "--array lst1 --index -2.5 --viewcone 2deg --scatter 0.3km --reuse 5 --zenith 30deg "
-    options += "--azimuth -90deg --min-telescopes 1 --seed 7 --run 8 -j 2 --overwrite"
+    options = "--array lst1 --spectral-index -2.5 --viewcone 2deg --scatter 0.3km --reuse 5 "
+    options += "--zenith 30deg --azimuth -90deg --min-telescopes 1 --seed 7 --run 8 "
+    options += "-j 2 --overwrite"
     assert gammalearn(*SIMULATE, *options.split(), "-o", path) == 0
     assert capsys.readouterr().out == f"{path}\n"
     ((settings, processes, overwrite),) = simulations
@@ -527,7 +528,7 @@ def test_simulate(simulations, tmp_path, capsys):
         array="lst1",
         n_showers=5,
         energy=(0.05, 5),
-        index=-2.5,
+        spectral_index=-2.5,
         viewcone=2,
         scatter=300,
         reuse=5,
@@ -549,6 +550,18 @@ def test_simulate_has_the_defaults_of_the_settings(simulations, tmp_path):
     )
     assert processes >= 1
     assert not overwrite
+
+
+def test_simulate_takes_the_earlier_option(simulations, tmp_path, capsys):
+    path = tmp_path / "gamma.dl1.h5"
+    assert gammalearn(*SIMULATE, "-o", path, "--index", "-2.5") == 0
+    ((settings, _, _),) = simulations
+    assert settings.spectral_index == -2.5
+    assert gammalearn(*SIMULATE, "-o", path, "--index", "-2", "--spectral-index", "-2") == 2
+    assert "leave out simulation.index" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        gammalearn("simulate", "--help")
+    assert "--index" not in capsys.readouterr().out
 
 
 def test_an_interrupted_simulation_leaves_nothing(monkeypatch, tmp_path, capsys):

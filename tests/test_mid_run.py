@@ -108,8 +108,8 @@ class TestTraining:
     @pytest.fixture
     def words(self, inputs, tmp_path):
         changes = {
-            "network.backbone": "conv4",
-            "network.channels": "[2, 2, 2, 2]",
+            "network.encoder": "conv4",
+            "network.widths": "[2, 2, 2, 2]",
             "network.embedding": "8",
             "network.head": "4",
             "training.epochs": "1",

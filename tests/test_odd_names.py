@@ -75,7 +75,7 @@ def test_run_evaluate_compare(folder, data_dir):
     for number, made in enumerate(("gamma_lsts_run7_7.0.0", "gamma_diffuse_run10_6.0.0")):
         inputs.append(f"{name}{number}.dl1.h5")
         shutil.copyfile(data_dir / "dl1_ctapipe" / f"{made}.dl1.h5", folder / inputs[-1])
-    network = {"backbone": "conv4", "channels": [2] * 4, "embedding": 8, "head": 4}
+    network = {"encoder": "conv4", "widths": [2] * 4, "embedding": 8, "head": 4}
     settings = {
         "data": {"train": inputs, "test": inputs, "telescopes": ["LST"], "grouping": "mono"},
         "network": network,

@@ -129,7 +129,7 @@ class TestCheckpoints:
             {"trained_on": {"files": [], "events": {"gamma": "many"}}},
             {"settings": BOMB},
             {"settings": "network: {embedding: 1000000000}"},
-            {"settings": "network: {channels: [4, 4, 1.0e+300]}"},
+            {"settings": "network: {widths: [4, 4, 1.0e+300]}"},
             {"settings": None},
             {"settings": "["},
             {"cameras": [1]},
@@ -188,9 +188,9 @@ class TestTooMuch:
 
     @pytest.mark.parametrize(
         "setting",
-        ["network.embedding=1000000000", "network.channels=[8, 1000000000, 8]",
+        ["network.embedding=1000000000", "network.widths=[8, 1000000000, 8]",
          "network.head=1000000000", "network.blocks=1000000000", "network.fusion_layers=1000000",
-         "network.keypoints=1000000000", f"network.channels={[8] * 1000}"],
+         "network.keypoints=1000000000", f"network.widths={[8] * 1000}"],
     )  # fmt: skip
     def test_features(self, setting, tmp_path, capsys):
         (tmp_path / "x.yaml").write_text("{}")

@@ -2,4 +2,4 @@
 
 from study_network import IMAGES_ALONE, contender
 
-experiment = contender(network={**IMAGES_ALONE, "backbone": "conv5"})
+experiment = contender(network={**IMAGES_ALONE, "encoder": "conv5"})

@@ -3,5 +3,5 @@
 from study_network import contender
 
 experiment = contender(
-    data={"channels": [], "packed_cache": False}, network={"backbone": "none", "keypoints": 0}
+    data={"channels": [], "packed_cache": False}, network={"encoder": "none", "keypoints": 0}
 )

@@ -44,8 +44,8 @@ simulation = [
         n_showers=n_showers * SIZES[SIZE],
         seed=seed,
         run=seed,
-        index=index,
+        spectral_index=spectral_index,
         **where,
     )
-    for name, n_showers, seed, index, where in FILES
+    for name, n_showers, seed, spectral_index, where in FILES
 ]

@@ -21,13 +21,13 @@ DATA: Changes = {
     "telescopes": ["LST"],
     "min_multiplicity": 2,
     "cuts": {"image": ["hillas_intensity > 50"]},
-    "augmentation": {"turns": True},
+    "augmentation": {"rotations": True},
     # Read in each of many epochs: 2-3 GB on the disk in the small study.
     "packed_cache": True,
 }
 
 NETWORK: Changes = {
-    "backbone": "conv5",
+    "encoder": "conv5",
     "keypoints": 16,
     "parameters": "all",
     "geometry": True,

@@ -52,9 +52,9 @@ def settings_of(
             f"{caller}: expected {model.__name__}, got {type(settings).__name__}; give other "
             "settings by their names."
         )
-    given = (
-        {}
-        if settings is None
-        else {name: getattr(settings, name) for name in type(settings).model_fields}
-    )
+    given = {}
+    if settings is not None:
+        replaced = {model.current_key(name) for name in values}
+        names = type(settings).model_fields.keys() - replaced
+        given = {name: getattr(settings, name) for name in names}
     return read_settings(model, {**given, **values}, caller)

@@ -20,6 +20,7 @@ from ..io import plain_yaml
 from ..models import find_checkpoint
 from ..nn import ReconstructionNetwork
 from ..settings import Experiment
+from ..settings.base import STORED
 from ..settings.own_modules import check_named
 from ..tasks import Task, build_tasks
 
@@ -197,7 +198,7 @@ def _digest(path: Path) -> str:
 def _rebuild(state: dict, path: Path) -> TrainedNetwork:
     """The network that the values of a checkpoint describe."""
     ours = state[KEY]
-    experiment = Experiment.model_validate(plain_yaml.load(ours["settings"]))
+    experiment = Experiment.model_validate(plain_yaml.load(ours["settings"]), context=STORED)
     check_named(experiment.imports, f"The checkpoint '{path}'")
     cameras = [CameraType.from_dict(camera) for camera in ours["cameras"]]
     tasks = build_tasks(experiment.tasks)

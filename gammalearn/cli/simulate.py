@@ -44,6 +44,8 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
             help=words.rstrip(".") + known,
             **SHAPES.get(name, {}),
         )
+    for old in SimulationSettings.renamed:
+        parser.add_argument(f"--{old.rpartition('.')[2]}", help=argparse.SUPPRESS)
 
 
 def simulate(arguments: argparse.Namespace) -> None:
@@ -54,7 +56,8 @@ def simulate(arguments: argparse.Namespace) -> None:
     given = {
         name: value
         for name, value in vars(arguments).items()
-        if name in SimulationSettings.model_fields and value is not None
+        if SimulationSettings.current_key(name) in SimulationSettings.model_fields
+        and value is not None
     }
     settings = read_simulation(given, "gammalearn simulate")
     from ..machine.cores import usable_cores

@@ -271,7 +271,7 @@ def _note_lines(notes: Sequence[str]) -> list[str]:
 
 
 def _network_lines(experiment: Experiment, parts: list[Part]) -> list[str]:
-    title = f"Network ({experiment.network.backbone})"
+    title = f"Network ({experiment.network.encoder})"
     rows = [[name, words] for name, words in in_words(parts).items()]
     return _table([[title, "for an event with one image of each camera"], *rows])
 

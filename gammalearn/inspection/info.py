@@ -379,7 +379,7 @@ def _describe_checkpoint(path: Path) -> str:
         _lines(
             f"{path}: checkpoint of GammaLearn {trained.versions['gammalearn']}",
             {
-                "network": f"{experiment.network.backbone}, {n_parameters} parameters",
+                "network": f"{experiment.network.encoder}, {n_parameters} parameters",
                 "grouping": experiment.data.grouping,
                 "tasks": ", ".join(trained.tasks),
                 "channels": ", ".join(experiment.data.channels),

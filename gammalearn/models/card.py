@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from ..errors import CheckpointError
 from ..settings import Settings, SimulationSettings
+from ..settings.base import STORED
 from ..settings.reading import mistakes
 
 __all__ = ["Figure", "LearntEvents", "Measurement", "ModelCard", "TrainingRecord", "read_card"]
@@ -135,6 +136,6 @@ def read_card(path: str | Path) -> ModelCard:
         line = f" (line {where.line + 1})" if where else ""
         raise CheckpointError(f"The model card '{path}' is not YAML{line}.") from error
     try:
-        return ModelCard.model_validate(values)
+        return ModelCard.model_validate(values, context=STORED)
     except pydantic.ValidationError as error:
         raise CheckpointError(f"Wrong model card ({path}): {mistakes(error)}") from error

@@ -20,6 +20,7 @@ __all__ = [
     "CellsToPixels",
     "PixelsToCells",
     "PixelsToRow",
+    "layout_for",
     "occupied_cells",
     "on_cells",
     "on_row",
@@ -117,6 +118,12 @@ class PixelsToRow(PixelsToCells):
         ):
             return super().forward(images)
         return pixels_to_row(images, self.row)
+
+
+def layout_for(backend: str, grid: PixelGrid) -> nn.Module:
+    """From images to where the layers of a backend have their features."""
+    layouts = {"native": PixelsToRow, "dense": PixelsToCells}
+    return layouts[backend](grid) if backend in layouts else nn.Identity()
 
 
 def pixels_to_row(images: Tensor, shape: tuple[int, int]) -> Tensor:

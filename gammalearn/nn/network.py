@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from .backbones import build_backbone
+from .encoders import build_encoder
 from .fusion import ConcatenationFusion, build_fusion
 from .geometry import StereoGeometry
 from .image_head import N_SKY
@@ -110,10 +110,10 @@ class ReconstructionNetwork(nn.Module):
         self.n_scalars = n_scalars if settings.parameters else None
         self.vectors = tuple(vectors)
         self.encoders = nn.ModuleDict()
-        if settings.backbone != "none":
+        if settings.encoder != "none":
             for camera in cameras:
                 sky = camera.sky_of_cells if with_sky else None
-                encoder = build_backbone(settings, camera.grid, n_channels, sky=sky)
+                encoder = build_encoder(settings, camera.grid, n_channels, sky=sky)
                 self.encoders[camera.name] = encoder
         #: Pixels of each camera.
         self.n_pixels = {camera.name: camera.grid.n_pixels for camera in cameras}

@@ -12,6 +12,7 @@ from ..errors import OutputError
 from ..io import plain_yaml
 from ..io.writing import claimed, make_folder, names_beside, write_whole
 from ..settings import Experiment
+from ..settings.base import current_name
 
 __all__ = [
     "check_folder",
@@ -199,13 +200,15 @@ def _read_settings(folder: Path) -> dict:
 
 
 def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
-    """Pairs of a dotted path and a value."""
+    """Pairs of a dotted path, with the names of today, and a value."""
     for key, value in values.items():
         path = f"{prefix}{key}"
+        if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+            value = dict(enumerate(value))
         if isinstance(value, dict):
             yield from _flat(value, f"{path}.")
         else:
-            yield path, value
+            yield current_name(path, warn=False), value
 
 
 def _check_same(before: dict, experiment: Experiment, folder: Path) -> None:

@@ -21,7 +21,7 @@ from ..errors import GammaLearnError, SettingsError, SweepError
 from ..io import plain_yaml
 from ..io.printable import tell
 from ..settings import Experiment
-from ..settings.reading import load_experiment, override
+from ..settings.reading import load_experiment, override, refuse_two_names
 from .folder import SETTINGS, check_folder
 
 if TYPE_CHECKING:
@@ -114,6 +114,7 @@ class Sweep:
             for text in texts:
                 self._words += [option, text]
         self._words += ["--seeds", str(n_seeds)]
+        refuse_two_names([*assignments, *grid])
         base = override(load_experiment(settings, imports), list(assignments))
         axes = dict(_axis(text) for text in grid)
         if len(axes) < len(grid) or "training.seed" in axes:

@@ -24,6 +24,7 @@ from .reading import (
     load_experiment,
     override,
     read_yaml,
+    refuse_two_names,
 )
 
 __all__ = ["Reading", "read_past_mistakes"]
@@ -137,6 +138,10 @@ def _with_all(experiment: Experiment, assignments: Sequence[str], reading: Readi
     """The experiment with the assignments that can be applied, the mistakes of others noted."""
     values = experiment.model_dump(mode="json")
     usable = []
+    try:
+        refuse_two_names(assignments)
+    except SettingsError as error:
+        reading.errors.append(error)
     for assignment in assignments:
         try:
             assign(values, assignment)
@@ -203,8 +208,15 @@ def _without_mistakes(values: Any, error: pydantic.ValidationError) -> dict:
 def _remove(values: dict, place: Sequence[str]) -> None:
     """Remove the deepest value of a place that has a name, not a number in a list."""
     for depth, name in enumerate(place):
-        child = values.get(name)
-        if not (isinstance(child, dict) and depth + 1 < len(place) and place[depth + 1] in child):
+        name = _as_given(name, values)
+        child, rest = values.get(name), place[depth + 1 :]
+        if not (isinstance(child, dict) and rest and _as_given(rest[0], child) in child):
             values.pop(name, None)
             return
         values = child
+
+
+def _as_given(key: str, values: Mapping) -> str:
+    """The name under which a setting is among values, which may be an earlier one."""
+    kinds = Settings.__subclasses__()
+    return next((given for given in values if key in {k.current_key(given) for k in kinds}), key)

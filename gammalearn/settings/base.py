@@ -1,13 +1,17 @@
-"""What all settings share: how they are checked, and numbers with units."""
+"""What all settings share: how they are checked, numbers with units, and earlier names."""
 
+import logging
+from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import pydantic
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
 __all__ = [
+    "STORED",
     "Degrees",
     "Metres",
     "Minutes",
@@ -19,7 +23,14 @@ __all__ = [
     "TeV",
     "as_list",
     "as_path",
+    "current_name",
 ]
+
+log = logging.getLogger(__name__)
+
+#: Validation context of settings that a file of ours holds, such as a checkpoint: the reader cannot
+#: change earlier names there, so no warning is given.
+STORED = {"stored": True}
 
 Particle = Literal["gamma", "electron", "proton"]
 
@@ -90,3 +101,58 @@ class Settings(pydantic.BaseModel):
     model_config = ConfigDict(
         extra="forbid", validate_default=True, use_attribute_docstrings=True, frozen=True
     )
+
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """Earlier names of settings, with those of today, both with their section. An earlier name is
+    read with a warning."""
+
+    @classmethod
+    def current_key(cls, key: str) -> str:
+        """The name, without its section, that a setting has today."""
+        return {_key(old): _key(new) for old, new in cls.renamed.items()}.get(key, key)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_current_keys(cls, values: Any, info: ValidationInfo) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        for old, new in cls.renamed.items():
+            if _key(old) in values and _key(new) in values:
+                raise ValueError(
+                    f"{new} and {old} are two names of one setting; leave out {old}, the earlier "
+                    "name"
+                )
+            if _key(old) in values and info.context != STORED:
+                _warn(old, new)
+        return {cls.current_key(key): value for key, value in values.items()}
+
+
+def current_name(name: str, warn: bool = True) -> str:
+    """The dotted name that a setting has today.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``network.widths`` or ``simulation.0.energy``, of today or earlier.
+    warn : bool
+        Warn of an earlier name.
+    """
+    *section, key = name.split(".")
+    without_numbers = ".".join([*(part for part in section if not part.isdecimal()), key])
+    for model in Settings.__subclasses__():
+        if without_numbers in model.renamed:
+            new = model.renamed[without_numbers]
+            if warn:
+                _warn(without_numbers, new)
+            return ".".join([*section, _key(new)])
+    return name
+
+
+def _key(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+@cache
+def _warn(old: str, new: str) -> None:
+    """Warn of an earlier name, once in a process."""
+    log.warning("The setting %s has a new name, %s; change it in your settings.", old, new)

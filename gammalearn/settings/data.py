@@ -1,6 +1,6 @@
 """Settings of the data: files, selection, cleaning, augmentation and weights."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -59,9 +59,11 @@ class AugmentationSettings(Settings):
     """Random changes of the training images, different in each epoch. Images of the validation and
     the prediction do not change."""
 
-    turns: bool = False
-    """Turn each training event at random by a multiple of 60 degrees (90 for square pixels) about
-    its pointing. Images, telescopes, direction and impact are turned together. One event becomes
+    renamed: ClassVar = {"data.augmentation.turns": "data.augmentation.rotations"}
+
+    rotations: bool = False
+    """Rotate each training event at random by a multiple of 60 degrees (90 for square pixels) about
+    its pointing. Images, telescopes, direction and impact are rotated together. One event becomes
     six."""
 
     nsb: float = Field(0.0, ge=0, le=100)

@@ -90,21 +90,21 @@ class Experiment(Settings):
 
     @model_validator(mode="after")
     def _own_encoder_is_imported(self) -> Self:
-        module, colon, _ = self.network.backbone.partition(":")
+        module, colon, _ = self.network.encoder.partition(":")
         if colon and module not in self.imports:
             raise ValueError(
-                f"network.backbone={self.network.backbone!r} is of the module {module!r}: set "
+                f"network.encoder={self.network.encoder!r} is of the module {module!r}: set "
                 f"imports to [{module}]"
             )
         return self
 
     @model_validator(mode="after")
     def _pixels_or_none(self) -> Self:
-        if (self.network.backbone == "none") != (not self.data.channels):
+        if (self.network.encoder == "none") != (not self.data.channels):
             raise ValueError(
-                f"network.backbone={self.network.backbone!r} does not go with "
+                f"network.encoder={self.network.encoder!r} does not go with "
                 f"data.channels={self.data.channels}: a network of parameters alone has "
-                "network.backbone='none' and data.channels=[], all others have channels"
+                "network.encoder='none' and data.channels=[], all others have channels"
             )
         return self
 

@@ -1,7 +1,7 @@
 """Settings of the network."""
 
 import re
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import (
     BeforeValidator,
@@ -47,7 +47,7 @@ def _or_own_class(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
 
 
 #: An encoder of ours, or ``module:Class`` of the user's own.
-Backbone = Annotated[
+Encoder = Annotated[
     Literal[
         "none",
         "gammaphysnet",
@@ -66,7 +66,12 @@ Backbone = Annotated[
 class NetworkSettings(Settings):
     """The network: one encoder for each camera type, telescope fusion, one head for each task."""
 
-    backbone: Backbone = "gammaphysnet"
+    renamed: ClassVar = {
+        "network.backbone": "network.encoder",
+        "network.channels": "network.widths",
+    }
+
+    encoder: Encoder = "gammaphysnet"
     """Encoder of the images: residual blocks with attention (gammaphysnet, and with fewer or more
     weights _light and _deep), 4 or 5 plain layers (conv4, conv5), wide convolutions of each channel
     (convnext), or patches that attend to each other (transformer). none is a network of
@@ -88,7 +93,7 @@ class NetworkSettings(Settings):
     """Number of times that the telescopes attend to each other and direction and core are fitted
     again (geometry)."""
 
-    channels: list[Annotated[int, Field(ge=1, le=MOST_FEATURES)]] | None = Field(
+    widths: list[Annotated[int, Field(ge=1, le=MOST_FEATURES)]] | None = Field(
         None, max_length=MOST_LAYERS
     )
     """Number of features in each stage. By default 16, 32, 64 for gammaphysnet and _deep, 8, 16, 32
@@ -134,17 +139,17 @@ class NetworkSettings(Settings):
 
     @model_validator(mode="after")
     def _stages(self) -> Self:
-        n_stages = {"conv4": 4, "conv5": 5, "transformer": 1}.get(self.backbone)
-        if self.channels is not None and n_stages and len(self.channels) != n_stages:
+        n_stages = {"conv4": 4, "conv5": 5, "transformer": 1}.get(self.encoder)
+        if self.widths is not None and n_stages and len(self.widths) != n_stages:
             raise ValueError(
-                f"backbone={self.backbone!r} needs {n_stages} "
-                f"value{'s' * (n_stages > 1)} in channels, got {len(self.channels)}"
+                f"encoder={self.encoder!r} needs {n_stages} "
+                f"value{'s' * (n_stages > 1)} in widths, got {len(self.widths)}"
             )
-        if self.channels is not None and not self.channels:
-            raise ValueError("channels needs at least one value")
-        if self.channels is not None and self.backbone == "transformer" and self.channels[0] % 8:
+        if self.widths is not None and not self.widths:
+            raise ValueError("widths needs at least one value")
+        if self.widths is not None and self.encoder == "transformer" and self.widths[0] % 8:
             raise ValueError(
-                f"backbone='transformer' needs a multiple of 8 in channels, got {self.channels[0]}"
+                f"encoder='transformer' needs a multiple of 8 in widths, got {self.widths[0]}"
             )
         if (self.fusion == "concatenation") != (self.telescopes is not None):
             raise ValueError(
@@ -159,20 +164,20 @@ class NetworkSettings(Settings):
                 "geometry=true needs the axes of the images; add centroid and axis to parameters, "
                 "or set parameters to all"
             )
-        if self.backbone == "none" and not self.parameters:
+        if self.encoder == "none" and not self.parameters:
             raise ValueError(
-                "backbone='none' leaves the network nothing to see; set parameters to all"
+                "encoder='none' leaves the network nothing to see; set parameters to all"
             )
-        if self.backbone == "none" and self.keypoints:
-            raise ValueError("backbone='none' has no images to find keypoints in; set them to 0")
-        if ":" in self.backbone and (self.keypoints or self.channels or self.blocks):
+        if self.encoder == "none" and self.keypoints:
+            raise ValueError("encoder='none' has no images to find keypoints in; set them to 0")
+        if ":" in self.encoder and (self.keypoints or self.widths or self.blocks):
             raise ValueError(
-                f"backbone={self.backbone!r} is an encoder of your own, which decides on its "
-                "layers; leave out channels, blocks and keypoints"
+                f"encoder={self.encoder!r} is an encoder of your own, which decides on its "
+                "layers; leave out widths, blocks and keypoints"
             )
-        if self.backbone == "convnext" and self.backend == "indexedconv":
+        if self.encoder == "convnext" and self.backend == "indexedconv":
             raise ValueError(
-                "backbone='convnext' has convolutions of single channels, which "
+                "encoder='convnext' has convolutions of single channels, which "
                 "backend='indexedconv' does not compute; set another backend"
             )
         return self

@@ -17,6 +17,7 @@ import yaml
 from ..errors import SettingsError
 from ..io import plain_yaml
 from . import Experiment, Settings, SimulationSettings, named_tasks
+from .base import current_name
 from .own_modules import check_named, failure, import_modules, importing_from, keep
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "read_settings",
     "read_simulation",
     "read_yaml",
+    "refuse_two_names",
 ]
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
@@ -152,10 +154,12 @@ def override(experiment: Experiment, assignments: list[str]) -> Experiment:
     Raises
     ------
     SettingsError
-        If an assignment has no ``=``, names no setting or gives a wrong value.
+        If an assignment has no ``=``, names no setting or gives a wrong value, or if a setting is
+        given under two names.
     UnnamedModuleError
         If an assignment lists modules that the user has not named.
     """
+    refuse_two_names(assignments)
     values = experiment.model_dump(mode="json")
     for assignment in assignments:
         assign(values, assignment)
@@ -180,7 +184,7 @@ def assign(values: dict, assignment: str) -> None:
         value = plain_yaml.load(text)
     except yaml.YAMLError as error:
         raise SettingsError(f"--set {assignment}: the value is not YAML") from error
-    *parents, last = path.strip().split(".")
+    *parents, last = current_name(path.strip()).split(".")
     node = values
     for parent in parents:
         if isinstance(node, list):
@@ -195,6 +199,27 @@ def assign(values: dict, assignment: str) -> None:
     node[last] = value
     # A list of names has no place for the settings of a task, which the next may give.
     values["tasks"] = named_tasks(values["tasks"])
+
+
+def refuse_two_names(assignments: Sequence[str]) -> None:
+    """Refuse assignments that give one setting under its name and an earlier one.
+
+    Raises
+    ------
+    SettingsError
+        If there are such.
+    """
+    given: dict[str, str] = {}
+    for assignment in assignments:
+        path = assignment.partition("=")[0].strip()
+        name = current_name(path, warn=False)
+        other = given.setdefault(name, path)
+        if other != path:
+            old = path if other == name else other
+            raise SettingsError(
+                f"--set {assignment}: {name} and {old} are two names of one setting; leave out "
+                f"{old}, the earlier name."
+            )
 
 
 def read_yaml(path: Path) -> Any:

@@ -1,6 +1,6 @@
 """Settings of one simulated file."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -18,6 +18,8 @@ LARGEST_ZENITH = 75
 class SimulationSettings(Settings):
     """One file of simulated events. A number can be text with another unit, such as `20 GeV`."""
 
+    renamed: ClassVar = {"simulation.index": "simulation.spectral_index"}
+
     output: Annotated[str, BeforeValidator(as_path)]
     """DL1 file to write. A relative name starts from the working directory."""
 
@@ -33,7 +35,7 @@ class SimulationSettings(Settings):
     energy: tuple[TeV, TeV]
     """Lowest and highest energy (TeV)."""
 
-    index: float = Field(-2.0, ge=-5, le=0)
+    spectral_index: float = Field(-2.0, ge=-5, le=0)
     """Exponent of the energy spectrum. With -2, each decade has a tenth of the showers of the
     decade below."""
 

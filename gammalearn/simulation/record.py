@@ -26,8 +26,8 @@ def write_record(file: tables.File, settings: SimulationSettings) -> None:
 
 
 def read_record(path: Path) -> dict | None:
-    """The settings that a file was simulated with, by name, without its output; None if it was
-    not simulated here.
+    """The settings that a file was simulated with, by the names of today, without its output; None
+    if it was not simulated here.
 
     Raises
     ------
@@ -35,7 +35,10 @@ def read_record(path: Path) -> dict | None:
         If the file cannot be read.
     """
     record = read_isolated(_record, path)
-    return None if record is None else plain_yaml.load(str(record))
+    if record is None:
+        return None
+    values = plain_yaml.load(str(record))
+    return {SimulationSettings.current_key(name): value for name, value in values.items()}
 
 
 def _record(path: Path) -> str | None:

@@ -131,7 +131,7 @@ class SimulatedRun:
             run_number=self.obs_id,
             energy_range_min=settings.energy[0] * u.TeV,
             energy_range_max=settings.energy[1] * u.TeV,
-            spectral_index=settings.index,
+            spectral_index=settings.spectral_index,
             n_showers=settings.n_showers,
             shower_reuse=settings.reuse,
             max_alt=self.altitude.to(u.rad),

@@ -210,7 +210,7 @@ class ShowerSimulation:
         """Simulate a shower and its light at the telescopes, without their electronics."""
         settings = self.settings
         rng = np.random.default_rng(self._seed(number, 0))
-        energy = _power_law(*settings.energy, settings.index, rng)
+        energy = _power_law(*settings.energy, settings.spectral_index, rng)
         alt, az = self._direction(rng)
         axis = direction(alt, az)
         cores = self._cores(alt, az, rng)

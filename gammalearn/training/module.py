@@ -113,7 +113,7 @@ class ReconstructionModule(lightning.LightningModule):
     network : ReconstructionNetwork
     tasks : mapping of str to Task
     settings : gammalearn.settings.TrainingSettings
-    turns : EventRotations, optional
+    rotations : EventRotations, optional
         Turns the training events.
     description : dict
         Goes into the checkpoint beside the weights, see
@@ -131,14 +131,14 @@ class ReconstructionModule(lightning.LightningModule):
         tasks: Mapping[str, Task],
         settings,
         description: dict,
-        turns: EventRotations | None = None,
+        rotations: EventRotations | None = None,
         frozen: Sequence[nn.Module] = (),
         image_losses: float = 0.0,
     ):
         super().__init__()
         self.frozen = list(frozen)
         self.image_losses = image_losses
-        self.turns = turns
+        self.rotations = rotations
         self.network = network
         self.tasks = dict(tasks)
         self.settings = settings
@@ -248,8 +248,8 @@ class ReconstructionModule(lightning.LightningModule):
         self.log(name, self.means[name], on_step=False, on_epoch=True, prog_bar=is_total)
 
     def training_step(self, batch: Batch, number: int) -> Tensor:
-        if self.turns is not None:
-            batch = self.turns(batch, self.tasks)
+        if self.rotations is not None:
+            batch = self.rotations(batch, self.tasks)
         if self.in_several_processes:
             # Each layer takes part in each step of each process.
             batch = batch.with_cameras(self.network.n_pixels)

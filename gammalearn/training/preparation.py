@@ -107,9 +107,9 @@ def prepare(
         )
     trained_on = _describe_events(index, training, validation, tasks)
     network = build_network(experiment, index.cameras, tasks)
-    turns = None
-    if experiment.data.augmentation.turns:
-        turns = EventRotations(index.cameras, with_pixels=bool(experiment.data.channels))
+    rotations = None
+    if experiment.data.augmentation.rotations:
+        rotations = EventRotations(index.cameras, with_pixels=bool(experiment.data.channels))
     words, anew = in_words(summarise(experiment, index.cameras, tasks)), {}
     if begins and settings.initial is not None:
         learnt, anew = begin_with(network, index.cameras, experiment, settings.initial)
@@ -124,7 +124,9 @@ def prepare(
     # The loss of a lone image is that of its event, and would count twice.
     image_losses = settings.image_losses if experiment.data.grouping == "stereo" else 0.0
     return Preparation(
-        ReconstructionModule(network, tasks, settings, description, turns, frozen, image_losses),
+        ReconstructionModule(
+            network, tasks, settings, description, rotations, frozen, image_losses
+        ),
         training,
         validation,
         trained_on,

@@ -59,7 +59,7 @@ def experiment(data_dir):
     return gammalearn.Experiment(
         imports=["api_module"],
         data={"train": [str(data_dir / "dl1_ctapipe" / "gamma_lsts_run7_7.0.0.dl1.h5")]},
-        network={"backbone": "api_module:Brightness", "embedding": 8, "head": 8},
+        network={"encoder": "api_module:Brightness", "embedding": 8, "head": 8},
         tasks=["energy", "api_interaction_height"],
         training={"epochs": 1, "batch_size": 2, "accelerator": "cpu"},
     )

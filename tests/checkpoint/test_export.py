@@ -46,10 +46,10 @@ def untrained(**settings):
 
 
 NETWORKS = {
-    "conv4": {"backbone": "conv4", "channels": [2, 4, 4, 4], "fusion": "mean"},
-    "transformer": {"backbone": "transformer", "channels": [8], "blocks": 1, "keypoints": 3},
+    "conv4": {"encoder": "conv4", "widths": [2, 4, 4, 4], "fusion": "mean"},
+    "transformer": {"encoder": "transformer", "widths": [8], "blocks": 1, "keypoints": 3},
     "gammaphysnet with geometry": {
-        **{"channels": [4, 8], "blocks": 1, "keypoints": 3},
+        **{"widths": [4, 8], "blocks": 1, "keypoints": 3},
         **{"parameters": "all", "geometry": True},
     },
 }

@@ -15,7 +15,7 @@ from gammalearn.tasks import build_tasks
 from gammalearn.training.batch_memory import estimate_batch_memory
 
 #: A network that is built in a moment.
-SMALL = {"backbone": "conv4", "channels": [2, 4, 4, 4], "embedding": 8, "head": 8}
+SMALL = {"encoder": "conv4", "widths": [2, 4, 4, 4], "embedding": 8, "head": 8}
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_memory_of_a_batch(settings):
     assert memory.n_events == 3
     assert memory.images_per_event == pytest.approx(images_per_event)
     assert memory.pixels == pytest.approx(3 * images_per_event * 2 * 4 * 1855)
-    wide = {"network": experiment.network.model_copy(update={"channels": [8, 16, 16, 16]})}
+    wide = {"network": experiment.network.model_copy(update={"widths": [8, 16, 16, 16]})}
     wider = estimate_batch_memory(experiment.model_copy(update=wide), index, tasks, 3)
     assert memory.step > memory.pixels and wider.step > 2 * memory.step
 
@@ -129,7 +129,7 @@ def test_memory_is_what_autograd_keeps(settings, monkeypatch):
 def test_all_mistakes_of_settings_are_told(settings, capsys):
     path = settings(
         data={"grouping": "sterio"},
-        network={"backbone": "conv6"},
+        network={"encoder": "conv6"},
         tasks={"energy": {"weigth": 3}, "enrgy": {}},
         training={"epochs": 0, "epoch": 3},
     )
@@ -137,7 +137,7 @@ def test_all_mistakes_of_settings_are_told(settings, capsys):
     sentences = capsys.readouterr().err.splitlines()
     for words in (
         "data.grouping: Input should be 'mono' or 'stereo', got 'sterio'",
-        "network.backbone: Input should be",
+        "network.encoder: Input should be",
         "tasks.energy.weigth: no such setting; did you mean 'weight'?",
         "tasks.enrgy: there is no such task; did you mean 'energy'?",
         "training.epochs: Input should be greater than or equal to 1, got 0",
@@ -157,7 +157,7 @@ def test_all_mistakes_of_a_python_file_are_told(tmp_path, capsys):
         "experiment = Experiment(\n"
         "    data=DataSettings(train=['nothing.h5'], test=['none/*.h5'], telescops=['LST'],\n"
         "                      cuts=CutSettings(imag=['a > 1'])),\n"
-        "    network=NetworkSettings(backbone='conv6', geometry=True),\n"
+        "    network=NetworkSettings(encoder='conv6', geometry=True),\n"
         "    training=TrainingSettings(epochs=0),\n"
         ")\n"
     )
@@ -166,7 +166,7 @@ def test_all_mistakes_of_a_python_file_are_told(tmp_path, capsys):
     for words in (
         "CutSettings.imag: no such setting; did you mean 'image'?",
         "DataSettings.telescops: no such setting; did you mean 'telescopes'?",
-        "NetworkSettings.backbone: Input should be",
+        "NetworkSettings.encoder: Input should be",
         "NetworkSettings: geometry=true needs",
         "TrainingSettings.epochs: Input should be",
         "data.train: the file 'nothing.h5' does not exist",

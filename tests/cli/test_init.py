@@ -29,7 +29,7 @@ def survey(path="gamma.h5", particle="gamma", n_events=1000, multiplicity=4, **o
     values = {
         "selectors": frozenset({"LST", "LST_LST_LSTCam"}),
         "types": {"LST_LST_LSTCam": "LST"},
-        "turns": frozenset({0.0, 60.0}),
+        "rotations": frozenset({0.0, 60.0}),
         "particles": np.full(n_events, particle),
         "energies": (0.05, 5.0),
         "pointings": (70.0, 70.0),

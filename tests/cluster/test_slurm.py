@@ -26,7 +26,7 @@ FILES = {files}
 experiment = Experiment(
     imports=["patience"],
     data={{"train": FILES, "test": FILES, "telescopes": ["LST"]}},
-    network={{"backbone": "conv4", "channels": [4] * 4, "embedding": 16, "head": 16}},
+    network={{"encoder": "conv4", "widths": [4] * 4, "embedding": 16, "head": 16}},
     tasks=["patient_energy"],
     training={{
         "epochs": 8,
@@ -49,7 +49,7 @@ FILE = SimulationSettings(
 experiment = Experiment(
     simulation=[FILE],
     data={"train": [FILE.output], "test": [FILE.output]},
-    network={"backbone": "conv4", "channels": [4] * 4, "embedding": 16, "head": 16},
+    network={"encoder": "conv4", "widths": [4] * 4, "embedding": 16, "head": 16},
     tasks=["energy"],
     training={"epochs": 1, "accelerator": "cpu"},
 )

@@ -8,7 +8,7 @@ from gammalearn.data import EventIndex
 from gammalearn.settings import Experiment
 from gammalearn.tasks import build_tasks
 
-NETWORK = {"backbone": "conv4", "channels": [2] * 4, "embedding": 8, "head": 4}
+NETWORK = {"encoder": "conv4", "widths": [2] * 4, "embedding": 8, "head": 4}
 
 
 @pytest.fixture(scope="session")

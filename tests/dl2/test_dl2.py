@@ -29,7 +29,7 @@ def experiment_for(grouping, tasks=None, **data):
         {
             "data": {"grouping": grouping, **data},
             **({"tasks": tasks} if tasks else {}),
-            "network": {"backbone": "conv4", "channels": [2, 2, 2, 2], "embedding": 8, "head": 4},
+            "network": {"encoder": "conv4", "widths": [2, 2, 2, 2], "embedding": 8, "head": 4},
             "output": {"algorithm": "Net"},
         }
     )

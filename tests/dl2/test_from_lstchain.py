@@ -385,7 +385,7 @@ def test_of_a_file_without_images_there_are_none(make_dl2, lstchain, tmp_path):
         "mono",
         alone,
         output={"dl1_images": True},
-        network={"backbone": "none", "parameters": "all"},
+        network={"encoder": "none", "parameters": "all"},
         channels=[],
     )
     with tables.open_file(path) as file:

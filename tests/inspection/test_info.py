@@ -269,7 +269,7 @@ class TestOtherCameras:
         assert "mono 26 images of LSTS-design" in words(text)
         (tmp_path / "x.yaml").write_text(
             f"data: {{train: ['{path}'], test: ['{path}'], grouping: mono}}\n"
-            "network: {backbone: conv4, channels: [2, 2, 2, 2], embedding: 8, head: 4}\n"
+            "network: {encoder: conv4, widths: [2, 2, 2, 2], embedding: 8, head: 4}\n"
             "tasks: {energy: {}}\n"
             "training: {epochs: 1, batch_size: 2, accelerator: cpu}"
         )

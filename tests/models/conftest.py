@@ -25,7 +25,7 @@ SETTINGS = {
         }
         for seed, folder in enumerate(("data/train", "/home/me/train", "/home/me/test"))
     ],
-    "network": {"backbone": "conv4", "channels": [2] * 4, "embedding": 8, "head": 4},
+    "network": {"encoder": "conv4", "widths": [2] * 4, "embedding": 8, "head": 4},
     "training": {
         "epochs": 2,
         "batch_size": 2,

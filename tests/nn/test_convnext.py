@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from gammalearn.camera import PixelGrid
-from gammalearn.nn.convnext import ConvNeXt, ConvNeXtBlock
+from gammalearn.nn.encoders.convnext import ConvNeXt, ConvNeXtBlock
 
 N_ROWS, N_COLS = 9, 12
 
@@ -44,7 +44,7 @@ def test_block_is_that_of_the_paper_on_square_pixels(square, backend):
 
 
 def test_stages_halve_the_grid(square):
-    encoder = ConvNeXt(square, 2, 16, channels=(4, 8, 12), blocks=2)
+    encoder = ConvNeXt(square, 2, 16, widths=(4, 8, 12), blocks=2)
     blocks = [layer.conv for layer in encoder if isinstance(layer, ConvNeXtBlock)]
     quarter = square.pooled().pooled()
     sizes = [square.pooled().n_pixels, quarter.n_pixels, quarter.pooled().n_pixels]

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from gammalearn.nn import for_inference
-from gammalearn.nn.backbones import build_backbone
+from gammalearn.nn.encoders import build_encoder
 from gammalearn.settings import NetworkSettings
 
-from .test_backbones import hexagon
+from .test_encoders import hexagon
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 
@@ -23,14 +23,14 @@ def single_precision():
         yield
 
 
-def on_both(backbone, backend):
+def on_both(encoder, backend):
     """The network of the package on the CPU, the same on a GPU, and images."""
     torch.manual_seed(1)
     grid = hexagon(9)
-    reference = build_backbone(
-        NetworkSettings(backbone=backbone, backend="indexedconv"), grid, N_CHANNELS
+    reference = build_encoder(
+        NetworkSettings(encoder=encoder, backend="indexedconv"), grid, N_CHANNELS
     )
-    network = build_backbone(NetworkSettings(backbone=backbone, backend=backend), grid, N_CHANNELS)
+    network = build_encoder(NetworkSettings(encoder=encoder, backend=backend), grid, N_CHANNELS)
     network.load_state_dict(reference.state_dict())
     images = torch.randn(N_IMAGES, N_CHANNELS, grid.n_pixels)
     return reference.double(), network.cuda(), images
@@ -41,9 +41,9 @@ def relative(ours, expected):
 
 
 @pytest.mark.parametrize("backend", ["auto", "dense", "gather", "indexedconv"])
-@pytest.mark.parametrize("backbone", ["conv4", "gammaphysnet", "transformer"])
-def test_outputs_and_gradients_are_those_of_the_cpu(backbone, backend):
-    reference, network, images = on_both(backbone, backend)
+@pytest.mark.parametrize("encoder", ["conv4", "gammaphysnet", "transformer"])
+def test_outputs_and_gradients_are_those_of_the_cpu(encoder, backend):
+    reference, network, images = on_both(encoder, backend)
     expected, ours = reference(images.double()), network(images.cuda())
     assert relative(ours, expected) < 1e-5
     expected.square().sum().backward()
@@ -55,9 +55,9 @@ def test_outputs_and_gradients_are_those_of_the_cpu(backbone, backend):
         assert difference < 1e-4 * max(gradients[name].grad.norm(), 1e-2 * largest), name
 
 
-@pytest.mark.parametrize("backbone", ["conv4", "gammaphysnet"])
-def test_folded_networks_give_the_same_in_evaluation(backbone):
-    reference, network, images = on_both(backbone, "auto")
+@pytest.mark.parametrize("encoder", ["conv4", "gammaphysnet"])
+def test_folded_networks_give_the_same_in_evaluation(encoder):
+    reference, network, images = on_both(encoder, "auto")
     for _ in range(3):  # so that the statistics of normalisations are no longer 0 and 1
         reference(images.double() + 1)
     network.load_state_dict(reference.state_dict())

@@ -123,7 +123,7 @@ def test_the_axis_of_a_perfect_shower_is_found(rounds, direction, core):
 
 def network(**others):
     torch.manual_seed(1)
-    chosen = {"backbone": "none", "parameters": "all", "geometry": True, "head": 16, **others}
+    chosen = {"encoder": "none", "parameters": "all", "geometry": True, "head": 16, **others}
     network_settings = NetworkSettings(embedding=EMBEDDING, **chosen)
     made = ReconstructionNetwork(
         [camera()],

@@ -14,7 +14,8 @@ from gammalearn.camera import PixelGrid
 from gammalearn.camera.lattice import LatticeError
 from gammalearn.nn import native
 from gammalearn.nn.attention import DualAttention
-from gammalearn.nn.backbones import GammaPhysNet, build_backbone
+from gammalearn.nn.encoders import build_encoder
+from gammalearn.nn.encoders.gammaphysnet import GammaPhysNet
 from gammalearn.nn.indexed import IndexedAveragePool, IndexedConv, IndexedMaxPool
 from gammalearn.nn.layout import CellsToPixels, PixelsToRow, on_row
 from gammalearn.nn.normalisation import IndexedBatchNorm
@@ -196,12 +197,12 @@ def test_operators_keep_the_rules_of_torch():
 def network():
     torch.manual_seed(0)
     grid = PixelGrid(np.arange(144).reshape(12, 12))
-    return grid, GammaPhysNet(grid, 2, 8, channels=(4, 8), blocks=1, backend="native")
+    return grid, GammaPhysNet(grid, 2, 8, widths=(4, 8), blocks=1, backend="native")
 
 
 def test_network_is_that_of_the_dense_backend(network):
     grid, ours = network
-    theirs = GammaPhysNet(grid, 2, 8, channels=(4, 8), blocks=1, backend="dense")
+    theirs = GammaPhysNet(grid, 2, 8, widths=(4, 8), blocks=1, backend="dense")
     theirs.load_state_dict(ours.state_dict())
     ours, theirs = copy.deepcopy(ours).double(), theirs.double()
     images = torch.randn(3, 2, 144, dtype=torch.float64)
@@ -235,12 +236,12 @@ def test_network_saved_and_copied_computes_the_same(network):
             assert torch.equal(other(images), expected)
 
 
-@pytest.mark.parametrize("backbone", ["conv4", "conv5"])
-def test_plain_networks(backbone):
+@pytest.mark.parametrize("encoder", ["conv4", "conv5"])
+def test_plain_networks(encoder):
     torch.manual_seed(0)
     grid = PixelGrid(np.arange(144).reshape(12, 12))
     ours, theirs = (
-        build_backbone(NetworkSettings(backbone=backbone, backend=backend), grid, 2).double().eval()
+        build_encoder(NetworkSettings(encoder=encoder, backend=backend), grid, 2).double().eval()
         for backend in ("native", "gather")
     )
     theirs.load_state_dict(ours.state_dict())

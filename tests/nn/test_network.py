@@ -14,23 +14,23 @@ from gammalearn.nn.means import most_likely_mean, weighted_mean
 from gammalearn.settings import NetworkSettings
 
 OUTPUTS = {"energy": 1, "direction": 2, "impact": 2, "particle_type": 1}
-SMALL = {"channels": [3, 4, 5, 6], "embedding": 16, "head": 32}
+SMALL = {"widths": [3, 4, 5, 6], "embedding": 16, "head": 32}
 NETWORKS = {
-    "gammaphysnet": NetworkSettings(blocks=1, **{**SMALL, "channels": [16, 16, 16]}),
-    "conv4-mean": NetworkSettings(backbone="conv4", fusion="mean", **SMALL),
+    "gammaphysnet": NetworkSettings(blocks=1, **{**SMALL, "widths": [16, 16, 16]}),
+    "conv4-mean": NetworkSettings(encoder="conv4", fusion="mean", **SMALL),
     "concatenation": NetworkSettings(
-        backbone="conv4", fusion="concatenation", telescopes=[*range(20)], **SMALL
+        encoder="conv4", fusion="concatenation", telescopes=[*range(20)], **SMALL
     ),
-    "convnext": NetworkSettings(backbone="convnext", blocks=1, **{**SMALL, "channels": [8, 8]}),
-    "transformer": NetworkSettings(backbone="transformer", blocks=1, **{**SMALL, "channels": [16]}),
-    "conv4-attention": NetworkSettings(backbone="conv4", fusion="attention", **SMALL),
-    "parameters": NetworkSettings(backbone="conv4", parameters="all", **SMALL),
+    "convnext": NetworkSettings(encoder="convnext", blocks=1, **{**SMALL, "widths": [8, 8]}),
+    "transformer": NetworkSettings(encoder="transformer", blocks=1, **{**SMALL, "widths": [16]}),
+    "conv4-attention": NetworkSettings(encoder="conv4", fusion="attention", **SMALL),
+    "parameters": NetworkSettings(encoder="conv4", parameters="all", **SMALL),
     "geometry": NetworkSettings(
         blocks=1,
         parameters="all",
         geometry=True,
         keypoints=2,
-        **{**SMALL, "channels": [16, 16, 16]},
+        **{**SMALL, "widths": [16, 16, 16]},
     ),
 }
 #: Descriptors: numbers of scalars, and names of vectors.
@@ -304,7 +304,7 @@ def test_images_of_another_camera_are_refused(network, images):
 
 
 def test_dropout_of_the_settings():
-    network = build(NetworkSettings(dropout=0.5, **{**SMALL, "channels": [3, 4, 5]}))
+    network = build(NetworkSettings(dropout=0.5, **{**SMALL, "widths": [3, 4, 5]}))
     assert {m.p for m in network.modules() if isinstance(m, nn.Dropout)} == {0.5}
     batch = {"LSTCam": random_images(CAMERAS[0], [0, 1])}
     with torch.no_grad():
@@ -325,14 +325,14 @@ def test_batches_move_as_one(images):
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ({"backbone": "resnet"}, "gammaphysnet"),
-        ({"backbone": "conv4", "channels": [8, 8]}, "needs 4 values in channels, got 2"),
-        ({"backbone": "conv5", "channels": [8, 8, 8, 8]}, "needs 5 values in channels, got 4"),
-        ({"backbone": "transformer", "channels": [8, 8]}, "needs 1 value in channels, got 2"),
-        ({"backbone": "transformer", "channels": [12]}, "multiple of 8 in channels, got 12"),
-        ({"backbone": "convnext", "backend": "indexedconv"}, "set another backend"),
-        ({"channels": []}, "at least one value"),
-        ({"channels": [16, 0]}, "greater than or equal to 1"),
+        ({"encoder": "resnet"}, "gammaphysnet"),
+        ({"encoder": "conv4", "widths": [8, 8]}, "needs 4 values in widths, got 2"),
+        ({"encoder": "conv5", "widths": [8, 8, 8, 8]}, "needs 5 values in widths, got 4"),
+        ({"encoder": "transformer", "widths": [8, 8]}, "needs 1 value in widths, got 2"),
+        ({"encoder": "transformer", "widths": [12]}, "multiple of 8 in widths, got 12"),
+        ({"encoder": "convnext", "backend": "indexedconv"}, "set another backend"),
+        ({"widths": []}, "at least one value"),
+        ({"widths": [16, 0]}, "greater than or equal to 1"),
         ({"attention": "self"}, "squeeze_excitation"),
         ({"embedding": 12}, "multiple of 8"),
         ({"fusion": "sum"}, "attention"),
@@ -346,8 +346,8 @@ def test_batches_move_as_one(images):
         ({"geometry": True}, "add centroid and axis to parameters"),
         ({"geometry": True, "parameters": ["light", "axis"]}, "add centroid and axis"),
         ({"parameters": ["hillas_width"]}, "'width'"),
-        ({"backbone": "none"}, "leaves the network nothing to see; set parameters to all"),
-        ({"backbone": "none", "parameters": "all", "keypoints": 3}, "set them to 0"),
+        ({"encoder": "none"}, "leaves the network nothing to see; set parameters to all"),
+        ({"encoder": "none", "parameters": "all", "keypoints": 3}, "set them to 0"),
         ({"layers": 3}, "Extra inputs"),
     ],
 )
@@ -369,16 +369,16 @@ def backends_of(camera, **settings):
     return {type(m.backend).__name__ for m in network.modules() if hasattr(m, "backend")}
 
 
-@pytest.mark.parametrize("backbone", ["conv5", "gammaphysnet", "convnext", "transformer"])
-def test_automatic_is_native_on_hexagons_and_dense_on_squares(backbone, monkeypatch):
+@pytest.mark.parametrize("encoder", ["conv5", "gammaphysnet", "convnext", "transformer"])
+def test_automatic_is_native_on_hexagons_and_dense_on_squares(encoder, monkeypatch):
     """As measured: benchmarks/engine.py --figures auto."""
     monkeypatch.setattr(native, "is_available", lambda: True)
     hexagonal, square = hexagonal_camera("LSTCam", 24), square_camera("SquareCam", 64)
-    assert backends_of(hexagonal, backbone=backbone) == {"NativeBackend"}
-    assert backends_of(square, backbone=backbone) == {"DenseBackend"}
+    assert backends_of(hexagonal, encoder=encoder) == {"NativeBackend"}
+    assert backends_of(square, encoder=encoder) == {"DenseBackend"}
     # What is asked for is never changed.
-    assert backends_of(square, backbone=backbone, backend="native") == {"NativeBackend"}
-    assert backends_of(hexagonal, backbone=backbone, backend="dense") == {"DenseBackend"}
+    assert backends_of(square, encoder=encoder, backend="native") == {"NativeBackend"}
+    assert backends_of(hexagonal, encoder=encoder, backend="dense") == {"DenseBackend"}
     # A CPU without wide vectors.
     monkeypatch.setattr(native, "is_available", lambda: False)
-    assert backends_of(hexagonal, backbone=backbone) == {"DenseBackend"}
+    assert backends_of(hexagonal, encoder=encoder) == {"DenseBackend"}

@@ -65,7 +65,7 @@ def trained():
     """A network with attention that learns energy and uncertainty from 1 to 13 telescopes."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        settings = NetworkSettings(channels=[8], blocks=1, embedding=16, head=16)
+        settings = NetworkSettings(widths=[8], blocks=1, embedding=16, head=16)
         task = build_tasks({"energy": TaskSettings(uncertainty=True)})["energy"]
         network = ReconstructionNetwork(
             CAMERAS.values(), 1, {"energy": 2}, settings, with_uncertainty=["energy"]

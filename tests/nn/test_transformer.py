@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from gammalearn.camera import PixelGrid
-from gammalearn.nn.transformer import PixelTransformer, Places, TransformerBlock
+from gammalearn.nn.encoders.transformer import PixelTransformer, Places, TransformerBlock
 
 
 def hexagon(radius, turn=0.0):
@@ -56,7 +56,7 @@ def test_patches_are_of_all_pixels_and_each_of_its_surroundings():
     """A patch sees 19 pixels in all directions; none is seen by no patch."""
     torch.manual_seed(0)
     grid = hexagon(8)
-    encoder = PixelTransformer(grid, 1, 8, width=8, blocks=1)
+    encoder = PixelTransformer(grid, 1, 8, widths=(8,), blocks=1)
     images = torch.randn(1, 1, grid.n_pixels, requires_grad=True)
     patches = encoder.patches(images)
     seen = []
@@ -85,7 +85,7 @@ def test_moved_light_is_another_image():
     """Patches alone are a set; their places make an image of them."""
     torch.manual_seed(0)
     grid = hexagon(8)
-    encoder = PixelTransformer(grid, 1, 8, width=8, blocks=1)
+    encoder = PixelTransformer(grid, 1, 8, widths=(8,), blocks=1)
     patches = torch.randn(1, encoder.places.positions.shape[0], 8)
     shuffled = patches[:, torch.randperm(patches.shape[1])]
 

@@ -17,7 +17,7 @@ from gammalearn.run import sweep as sweeps
 from gammalearn.run.sweep import Sweep, in_words, run_all, slurm_script, summarise
 from gammalearn.settings.reading import load_experiment, override
 
-GRID = ["training.learning_rate=1e-3,3e-4", "network.channels=[2, 2],[4, 4]"]
+GRID = ["training.learning_rate=1e-3,3e-4", "network.widths=[2, 2],[4, 4]"]
 
 
 @pytest.fixture
@@ -62,14 +62,14 @@ def test_all_combinations_with_each_seed(settings):
     runs = Sweep(settings, GRID, n_seeds=2).runs
     assert len(runs) == 2 * 2 * 2
     made = [
-        (run.experiment.training.learning_rate, run.experiment.network.channels, run.seed)
+        (run.experiment.training.learning_rate, run.experiment.network.widths, run.seed)
         for run in runs
     ]
     assert made[:3] == [(1e-3, [2, 2], 7), (1e-3, [2, 2], 8), (1e-3, [4, 4], 7)]
     assert made[-1] == (3e-4, [4, 4], 8)
     assert all(run.experiment.training.seed == run.seed for run in runs)
     assert all(run.experiment.training.epochs == 3 for run in runs)
-    assert runs[0].name == "training.learning_rate=1e-3_network.channels=2-2_seed=7"
+    assert runs[0].name == "training.learning_rate=1e-3_network.widths=2-2_seed=7"
     assert len({run.name for run in runs}) == 8
 
 
@@ -161,12 +161,12 @@ def test_mean_and_spread_by_hand(settings, tmp_path, pretended):
 
 def test_the_table_has_the_values_as_they_are(settings, tmp_path, pretended):
     cuts = ["hillas_intensity > 50", "hillas_intensity < 50"]
-    sweep = Sweep(settings, [f"data.cuts.image={','.join(cuts)}", "network.channels=[2, 2]"])
+    sweep = Sweep(settings, [f"data.cuts.image={','.join(cuts)}", "network.widths=[2, 2]"])
     for run in sweep.runs:
         leave(run, tmp_path, 1.0)
     table = summarise(sweep, tmp_path)
     assert list(table["data.cuts.image"]) == cuts
-    assert list(table["network.channels"]) == ["[2, 2]"] * 2
+    assert list(table["network.widths"]) == ["[2, 2]"] * 2
 
 
 def test_cli(settings, tmp_path, pretended, capsys):
@@ -194,7 +194,7 @@ def real(data_dir, tmp_path):
     """Settings of a network that trains in a moment."""
     path = tmp_path / "real.yaml"
     file = str(data_dir / "dl1_ctapipe" / "gamma_lsts_run7_7.0.0.dl1.h5")
-    network = {"backbone": "conv4", "channels": [2] * 4, "embedding": 8, "head": 8}
+    network = {"encoder": "conv4", "widths": [2] * 4, "embedding": 8, "head": 8}
     data = {"train": file, "test": file, "telescopes": ["LST"], "grouping": "mono"}
     training = {"epochs": 1, "accelerator": "cpu"}
     path.write_text(

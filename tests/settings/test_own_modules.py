@@ -75,7 +75,7 @@ def folder(tmp_path_factory, file):
             beside="",
             imports=["my_module"],
             file=file,
-            network={"backbone": "my_module:Brightness", "embedding": 8, "head": 8},
+            network={"encoder": "my_module:Brightness", "embedding": 8, "head": 8},
         )
     )
     with pytest.MonkeyPatch.context() as patch:
@@ -100,7 +100,7 @@ def checkpoint(folder):
 def test_settings_and_dl2_have_what_is_the_users_own(folder):
     settings = yaml.safe_load((folder / "run" / "settings.yaml").read_text())
     assert settings["imports"] == ["my_module"]
-    assert settings["network"]["backbone"] == "my_module:Brightness"
+    assert settings["network"]["encoder"] == "my_module:Brightness"
     metrics = json.loads((folder / "run" / "metrics.json").read_text())
     assert metrics["n_events_gamma"] > 0
 
@@ -122,7 +122,7 @@ def test_modules_in_use_are_not_the_users_word(checkpoint, tmp_path, capsys):
 
     state = torch.load(checkpoint, weights_only=True)
     settings = yaml.safe_load(state["gammalearn"]["settings"])
-    settings["imports"], settings["network"]["backbone"] = ["subprocess"], "subprocess:Popen"
+    settings["imports"], settings["network"]["encoder"] = ["subprocess"], "subprocess:Popen"
     state["gammalearn"]["settings"] = yaml.safe_dump(settings)
     torch.save(state, tmp_path / "other.ckpt")
     assert gammalearn("info", tmp_path / "other.ckpt") == 2
@@ -169,7 +169,7 @@ def test_the_command_line_may_list_only_what_it_names(folder, tmp_path, capsys):
 def test_a_class_in_the_experiment_itself_is_of_its_module(tmp_path, file):
     """The list is completed by what the tasks are of."""
     path = tmp_path / "my_experiment.py"
-    network = {"backbone": "conv4", "channels": [2] * 4, "backend": "dense", "embedding": 8}
+    network = {"encoder": "conv4", "widths": [2] * 4, "backend": "dense", "embedding": 8}
     path.write_text(EXPERIMENT.format(beside=MODULE, imports=[], file=file, network=network))
     assert gammalearn(path, "-o", tmp_path / "out", "--fast-dev-run") == 0
     settings = tmp_path / "out" / "settings.yaml"
@@ -224,12 +224,12 @@ def test_modules_that_cannot_be_imported(tmp_path, monkeypatch, capsys, code, wo
     [
         ("imports=[my_module.py]", "expected names of modules, such as my_task"),
         ("imports=['../x']", "expected names of modules, such as my_task"),
-        ("network.backbone=other:Net", "is of the module 'other': set imports to [other]"),
-        ("network.backbone=my_module:Nothing", "the module 'my_module' has no class 'Nothing'"),
-        ("network.backbone=my_module:u", "the module 'my_module' has no class 'u'"),
-        ("network.backbone=my_module:InteractionHeight", "an encoder is a torch.nn.Module"),
+        ("network.encoder=other:Net", "is of the module 'other': set imports to [other]"),
+        ("network.encoder=my_module:Nothing", "the module 'my_module' has no class 'Nothing'"),
+        ("network.encoder=my_module:u", "the module 'my_module' has no class 'u'"),
+        ("network.encoder=my_module:InteractionHeight", "an encoder is a torch.nn.Module"),
         ("network.keypoints=2", "an encoder of your own, which decides on its layers"),
-        ("network.backbone=gammaphysne", "network.backbone: Input should be 'none'"),
+        ("network.encoder=gammaphysne", "network.encoder: Input should be 'none'"),
     ],
 )
 def test_what_cannot_be_an_encoder(folder, tmp_path, capsys, changes, expected):

@@ -106,7 +106,7 @@ def test_an_experiment_imports_the_files_beside_it(tmp_path, epochs):
         ("data.telescopes=null", "data.telescopes", None),
         ("data.cuts.image=hillas_intensity > 50", "data.cuts.image", ["hillas_intensity > 50"]),
         ("tasks.energy.weight=0.5", "tasks.energy.weight", 0.5),
-        ("network.channels=[4, 8]", "network.channels", [4, 8]),
+        ("network.widths=[4, 8]", "network.widths", [4, 8]),
         ("simulation=[]", "simulation", []),
         ("evaluation.energy_range=[0.1, 10]", "evaluation.energy_range", (0.1, 10.0)),
     ],

@@ -28,8 +28,8 @@ def test_a_name_stands_for_a_list_of_one():
 def test_combinations_that_cannot_work_are_refused():
     with pytest.raises(SettingsError, match="min_multiplicity=2 leaves no event"):
         override(Experiment(), ["data.grouping=mono", "data.min_multiplicity=2"])
-    with pytest.raises(SettingsError, match="backbone='conv4' needs 4 values in channels, got 3"):
-        override(Experiment(), ["network.backbone=conv4", "network.channels=[1, 2, 3]"])
+    with pytest.raises(SettingsError, match="encoder='conv4' needs 4 values in widths, got 3"):
+        override(Experiment(), ["network.encoder=conv4", "network.widths=[1, 2, 3]"])
 
 
 @given(
@@ -106,7 +106,7 @@ def test_quantities_become_numbers_in_one_unit(name, given, number):
         ({"reuse": 0}, "reuse: Input should be greater than or equal to 1"),
         ({"reuse": 101}, "reuse: Input should be less than or equal to 100"),
         ({"n_showers": 0}, "n_showers: Input should be greater than or equal to 1"),
-        ({"index": 2}, "index: Input should be less than or equal to 0"),
+        ({"spectral_index": 2}, "spectral_index: Input should be less than or equal to 0"),
         ({"seed": -1}, "seed: Input should be greater than or equal to 0"),
         ({"particle": "muon"}, "particle: Input should be 'gamma', 'electron' or 'proton'"),
         ({"output": "gamma"}, "output: expected a name that ends in .h5, got 'gamma'"),

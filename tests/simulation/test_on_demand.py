@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import tables
+import yaml
 
 from gammalearn.errors import InputFileError, SettingsError
 from gammalearn.machine.cores import usable_cores
@@ -17,7 +18,7 @@ from gammalearn.settings import Experiment
 from gammalearn.settings.reading import override
 from gammalearn.simulation import on_demand
 from gammalearn.simulation.on_demand import make_missing
-from gammalearn.simulation.record import read_record, write_record
+from gammalearn.simulation.record import ATTRIBUTE, read_record, write_record
 
 
 def simulation(output, **values):
@@ -141,6 +142,19 @@ def test_a_file_of_other_settings_is_not_taken_for_what_is_asked(made, experimen
     Path(PROTON).unlink()
     make(override(experiment, ["simulation.1.n_showers=7"]))
     assert read_record(Path(PROTON))["n_showers"] == 7
+
+
+def test_a_file_with_an_earlier_name_of_a_setting_is_known(made, experiment, caplog):
+    make(experiment)
+    before = yaml.safe_dump({"index": -2.0, "n_showers": 5})
+    for name in (GAMMA, PROTON, TEST):
+        with tables.open_file(name, "a") as file:
+            file.root._v_attrs[ATTRIBUTE] = before
+    make(experiment)
+    assert made == [GAMMA, PROTON, TEST]
+    with pytest.raises(SettingsError, match=r"spectral_index was -2\.0 and is now -2\.5"):
+        make(override(experiment, ["simulation.1.spectral_index=-2.5"]))
+    assert "new name" not in caplog.text
 
 
 def test_a_moved_file_is_still_known(made, experiment):

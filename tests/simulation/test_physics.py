@@ -141,7 +141,7 @@ def test_protons_shine_as_with_microscopic_models(measure, references):
 def images(measure, tmp_path_factory):
     """Parameters of images of some gammas and protons in the same telescopes."""
     folder = tmp_path_factory.mktemp("images")
-    common = dict(energy=(0.1, 3.0), index=-1.5, reuse=4, scatter=180.0, seed=8)
+    common = dict(energy=(0.1, 3.0), spectral_index=-1.5, reuse=4, scatter=180.0, seed=8)
     files = {
         "gamma": measure.simulated_file(folder, "gamma", particle="gamma", n_showers=30, **common),
         "proton": measure.simulated_file(

@@ -72,7 +72,7 @@ def experiment():
     def make(**sections):
         settings = {
             "data": {"telescopes": ["LST"], "grouping": "mono"},
-            "network": {"backbone": "conv4", "channels": [4] * 4, "embedding": 16, "head": 16},
+            "network": {"encoder": "conv4", "widths": [4] * 4, "embedding": 16, "head": 16},
             "training": {"epochs": 2, "batch_size": 8, "accelerator": "cpu"},
         }
         for section, values in sections.items():

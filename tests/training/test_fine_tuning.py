@@ -87,7 +87,7 @@ def test_a_camera_goes_by_its_pixels(before, build):
 @pytest.mark.parametrize(
     ("sections", "why"),
     [
-        ({"network": {"channels": [4, 4, 4, 8]}}, "of another shape"),
+        ({"network": {"widths": [4, 4, 4, 8]}}, "of another shape"),
         ({"data": {"channels": ["charge", "cleaning_mask"]}}, "other data.channels"),
         ({"data": {"charge_scale": "log"}}, "other data.charge_scale"),
     ],

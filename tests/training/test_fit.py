@@ -280,7 +280,7 @@ def test_one_cycle_and_turns_go_on_where_they_were(
 ):
     settings = {
         "network": {"keypoints": 2},
-        "data": {"augmentation": {"turns": True}},
+        "data": {"augmentation": {"rotations": True}},
         "training": {"epochs": 2, "schedule": "one_cycle", "gradient_clipping": 1.0},
     }
     whole = train(tmp_path / "whole", **settings)

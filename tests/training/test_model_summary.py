@@ -47,7 +47,7 @@ def test_plain_network_by_hand(camera, count, backend):
     """Seven neighbours times channels in and out for each pixel, whoever computes them."""
     n = pixels(camera, 4)
     assert n[0] == 91 and n[4] >= 1
-    parts = count(backbone="conv4", channels=[2, 3, 4, 5], fusion="mean", backend=backend)
+    parts = count(encoder="conv4", widths=[2, 3, 4, 5], fusion="mean", backend=backend)
     convolutions = 7 * (2 * 2 * n[0] + 2 * 3 * n[1] + 3 * 4 * n[2] + 4 * 5 * n[3])
     weights = 7 * (2 * 2 + 2 * 3 + 3 * 4 + 4 * 5) + 2 * (2 + 3 + 4 + 5)
     readout = 5 * n[4] * 8
@@ -63,7 +63,7 @@ def test_plain_network_by_hand(camera, count, backend):
 def test_residual_network_by_hand(camera, count):
     """The second stage halves the grid; its shortcut is a convolution of single pixels."""
     n = pixels(camera, 1)
-    parts = count(backbone="gammaphysnet", channels=[4, 6], blocks=1, attention="none")
+    parts = count(encoder="gammaphysnet", widths=[4, 6], blocks=1, attention="none")
     convolutions = 7 * (n[0] * (2 * 4 + 4 * 4 + 4 * 4) + n[1] * (4 * 6 + 6 * 6))
     assert parts["encoders.Small"][1] == convolutions + n[1] * 4 * 6 + 6 * n[1] * 8
 
@@ -71,21 +71,21 @@ def test_residual_network_by_hand(camera, count):
 def test_attention_among_telescopes_by_hand(count):
     """Of one telescope: four products of features with themselves, one score and its value for each
     feature, and a feed-forward network of twice the features; the last has no such."""
-    parts = count(backbone="conv4", channels=[2] * 4, fusion="attention", fusion_layers=2)
+    parts = count(encoder="conv4", widths=[2] * 4, fusion="attention", fusion_layers=2)
     attention = 4 * 8 * 8 + 2 * 8
     assert parts["fusion"][1] == 2 * (attention + 2 * 8 * 16) + attention
 
 
 def test_slots_of_telescopes_by_hand(count):
     """Side by side are the features of all, whether they are there or not."""
-    parts = count(backbone="conv4", channels=[2] * 4, fusion="concatenation", telescopes=[3, 1, 7])
+    parts = count(encoder="conv4", widths=[2] * 4, fusion="concatenation", telescopes=[3, 1, 7])
     assert parts["fusion"] == (3 * 8 * 8 + 8, 3 * 8 * 8)
 
 
 def test_a_grid_that_ends_as_one_pixel(camera, count):
     n = pixels(camera, 5)
     assert n[5] == 1
-    parts = count(backbone="gammaphysnet", channels=[4] * 6, blocks=1, attention="none")
+    parts = count(encoder="gammaphysnet", widths=[4] * 6, blocks=1, attention="none")
     convolutions = 7 * (n[0] * (2 * 4 + 4 * 4 + 4 * 4) + sum(n[1:]) * (4 * 4 + 4 * 4))
     assert parts["encoders.Small"][1] == convolutions + sum(n[1:]) * 4 * 4 + 4 * n[5] * 8
 
@@ -94,7 +94,7 @@ def test_counting_changes_no_random_numbers(count):
     torch.manual_seed(0)
     expected = torch.rand(3)
     torch.manual_seed(0)
-    count(backbone="conv4", channels=[2] * 4)
+    count(encoder="conv4", widths=[2] * 4)
     assert torch.equal(torch.rand(3), expected)
 
 

@@ -158,18 +158,18 @@ def noise():
 
 
 NETWORKS = {
-    "gammaphysnet": {"channels": [8, 8, 8], "blocks": 1},
+    "gammaphysnet": {"widths": [8, 8, 8], "blocks": 1},
     "gammaphysnet_light": {"blocks": 1},
-    "gammaphysnet_deep": {"channels": [8, 8, 8], "blocks": 2, "keypoints": 3},
-    "conv4": {"channels": [8] * 4, "fusion": "mean"},
-    "conv5": {"channels": [8] * 5},
-    "convnext": {"channels": [8, 8], "blocks": 1, "keypoints": 3},
-    "transformer": {"channels": [16], "blocks": 2, "keypoints": 3},
+    "gammaphysnet_deep": {"widths": [8, 8, 8], "blocks": 2, "keypoints": 3},
+    "conv4": {"widths": [8] * 4, "fusion": "mean"},
+    "conv5": {"widths": [8] * 5},
+    "convnext": {"widths": [8, 8], "blocks": 1, "keypoints": 3},
+    "transformer": {"widths": [16], "blocks": 2, "keypoints": 3},
 }
 
 
 def test_all_networks_are_here():
-    field = type(Experiment().network).model_fields["backbone"]
+    field = type(Experiment().network).model_fields["encoder"]
     # "none" has no images to be an encoder of.
     assert NETWORKS.keys() == set(typing.get_args(field.annotation)) - {"none"}
 
@@ -195,9 +195,9 @@ def learn_by_heart(noise, made):
     return totals
 
 
-@pytest.mark.parametrize("backbone", NETWORKS)
-def test_a_batch_can_be_learnt_by_heart(noise, experiment, backbone):
-    network = {"backbone": backbone, **NETWORKS[backbone], "embedding": 32, "head": 32}
+@pytest.mark.parametrize("encoder", NETWORKS)
+def test_a_batch_can_be_learnt_by_heart(noise, experiment, encoder):
+    network = {"encoder": encoder, **NETWORKS[encoder], "embedding": 32, "head": 32}
     totals = learn_by_heart(noise, experiment(network=network, training={"learning_rate": 5e-3}))
     assert totals[-1] < 0.01 * totals[0]
 
@@ -228,7 +228,7 @@ def test_compiled_encoders_learn_the_same(noise, experiment, caplog):
     )
 
     # Each layer more would take its time to compile.
-    network_settings = {"backbone": "gammaphysnet", "channels": [4], "blocks": 1}
+    network_settings = {"encoder": "gammaphysnet", "widths": [4], "blocks": 1}
     network_settings |= {"attention": "none", "backend": "dense"}
 
     def learn(compiled):
@@ -267,7 +267,7 @@ def test_compiled_encoders_learn_the_same(noise, experiment, caplog):
 def test_gradient_surgery_on_a_network(noise, experiment, backend):
     """Against gradients of the single losses, each from a forward pass of its own."""
     camera, batch = noise
-    made = experiment(network={"backbone": "gammaphysnet", "channels": [8], "backend": backend})
+    made = experiment(network={"encoder": "gammaphysnet", "widths": [8], "backend": backend})
     tasks = build_tasks(made.tasks)
     torch.manual_seed(0)
     network = build_network(made, [camera], tasks)

@@ -22,7 +22,7 @@ from gammalearn.training.module import ReconstructionModule
 
 #: All that has a state, with a checkpoint after each step: five batches and three steps an epoch.
 EVERYTHING = {
-    "data": {"telescopes": None, "grouping": "stereo", "augmentation": {"turns": True}},
+    "data": {"telescopes": None, "grouping": "stereo", "augmentation": {"rotations": True}},
     "network": {"dropout": 0.3, "keypoints": 2},
     "training": {
         "epochs": 3,

@@ -162,7 +162,7 @@ class Selection:
             raise InputFileError(
                 f"'{reader.path}' holds no DL1 images (image parameters only); make it again with "
                 "images (ctapipe-process --write-images), or train a network of parameters alone "
-                "(network.backbone=none and data.channels=[])."
+                "(network.encoder=none and data.channels=[])."
             )
         with_images = reader.telescopes_with_images()
         chosen = self._chosen()

@@ -80,7 +80,7 @@ class Draft:
         Showers with an image of these telescopes.
     peak_time, parameters : bool
         Whether all files have them.
-    turns : bool
+    rotations : bool
         Whether images can be turned.
     energies, pointings : tuple of float or None
         Ranges in TeV, and of the altitude in deg.
@@ -99,7 +99,7 @@ class Draft:
     n_showers: int = 0
     peak_time: bool = True
     parameters: bool = True
-    turns: bool = True
+    rotations: bool = True
     energies: tuple[float, float] | None = None
     pointings: tuple[float, float] | None = None
     simulated: bool = False
@@ -166,7 +166,7 @@ def choose(surveys: Sequence[FileSurvey]) -> Draft:
     selection = _selection(train, test, telescopes)
     usable = [_multiplicities(survey, telescopes, Selection(True, False)) for survey in surveys]
     multiplicity = np.concatenate([counts[counts > 0] for counts in usable])
-    turns = frozenset.intersection(*(survey.turns for survey in surveys))
+    rotations = frozenset.intersection(*(survey.rotations for survey in surveys))
     return Draft(
         [survey.path for survey in train],
         [survey.path for survey in test],
@@ -179,7 +179,7 @@ def choose(surveys: Sequence[FileSurvey]) -> Draft:
         len(multiplicity),
         all(survey.has_peak_time for survey in surveys),
         all(survey.has_parameters for survey in surveys),
-        len(turns) > 1,
+        len(rotations) > 1,
         _joined([survey.energies for survey in surveys]),
         _joined([survey.pointings for survey in surveys]),
     )

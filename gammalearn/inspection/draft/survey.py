@@ -39,7 +39,7 @@ class FileSurvey:
         Type of each telescope that has images, by its description, such as ``LST_LST_LSTCam``.
     not_learnable : dict of str to str
         Why nothing can be learned from the images of a telescope, by its description.
-    turns : frozenset of float
+    rotations : frozenset of float
         Angles (deg) by which the images of all its cameras can be turned.
     particles : ndarray of str, shape (n_events,)
         Of all events, empty if there is no truth.
@@ -63,7 +63,7 @@ class FileSurvey:
     selectors: frozenset[str] = frozenset()
     types: dict[str, str] = field(default_factory=dict)
     not_learnable: dict[str, str] = field(default_factory=dict)
-    turns: frozenset[float] = frozenset()
+    rotations: frozenset[float] = frozenset()
     particles: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=str))
     energies: tuple[float, float] | None = None
     pointings: tuple[float, float] | None = None
@@ -152,7 +152,7 @@ def _add_telescopes(found: FileSurvey, reader: Reader, tel_ids: Sequence[int]) -
     found.selectors = frozenset(
         name for telescope in telescopes.values() for name in (_type(telescope), str(telescope))
     )
-    turns = None
+    rotations = None
     for tel_id in tel_ids:
         telescope = telescopes[tel_id]
         found.types[str(telescope)] = _type(telescope)
@@ -163,8 +163,8 @@ def _add_telescopes(found: FileSurvey, reader: Reader, tel_ids: Sequence[int]) -
         except LatticeError as error:
             found.not_learnable[str(telescope)] = str(error)
             continue
-        turns = mine if turns is None else turns & mine
-    found.turns = frozenset(turns or ())
+        rotations = mine if rotations is None else rotations & mine
+    found.rotations = frozenset(rotations or ())
 
 
 def _type(telescope: TelescopeDescription) -> str:

@@ -142,13 +142,16 @@ def _data(draft: Draft) -> str:
             '    grouping="mono",',
         ]
     lines += _cuts(draft) + _channels(draft)
-    if draft.turns:
+    if draft.rotations:
         lines += [
             "    # Turn events at random by angles that keep the pixels in place.",
-            "    augmentation=AugmentationSettings(turns=True),",
+            "    augmentation=AugmentationSettings(rotations=True),",
         ]
     else:
-        lines += ["    # The cameras allow no turns.", "    augmentation=AugmentationSettings(),"]
+        lines += [
+            "    # The cameras allow no rotations.",
+            "    augmentation=AugmentationSettings(),",
+        ]
     if draft.unbalanced:
         lines += [
             "    # There are many more events of one particle than of another.",
@@ -188,10 +191,10 @@ def _channels(draft: Draft) -> list[str]:
 
 def _network(draft: Draft) -> str:
     lines = [
-        "# This network learns in minutes on two cores. With a GPU, set backbone to",
+        "# This network learns in minutes on two cores. With a GPU, set encoder to",
         '# "gammaphysnet" and epochs to 30.',
         "network=NetworkSettings(",
-        '    backbone="conv5",',
+        '    encoder="conv5",',
         "    keypoints=16,",
     ]
     if draft.parameters:

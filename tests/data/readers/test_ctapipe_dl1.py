@@ -419,7 +419,7 @@ class TestRefused:
         assert str(error.value) == (
             f"'{path}' holds no DL1 images (image parameters only); make it again with "
             "images (ctapipe-process --write-images), or train a network of parameters alone "
-            "(network.backbone=none and data.channels=[])."
+            "(network.encoder=none and data.channels=[])."
         )
 
     def test_pixels_of_a_file_of_parameters(self, dl1):

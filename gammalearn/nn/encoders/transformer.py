@@ -5,10 +5,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..camera import PixelGrid
-from .image_head import ImageHead, pixel_positions, pooled_sky
-from .indexed import IndexedConv
-from .normalisation import IndexedBatchNorm
+from ...camera import PixelGrid
+from ..image_head import ImageHead, pixel_positions, pooled_sky
+from ..indexed import IndexedConv
+from ..normalisation import IndexedBatchNorm
+from .registry import encoder
 
 __all__ = ["PixelTransformer", "TransformerBlock"]
 
@@ -93,6 +94,7 @@ class TransformerBlock(nn.Module):
         return x + self.back(F.gelu(self.wider(self.norm2(x))))
 
 
+@encoder("transformer", widths=(64,), blocks=4)
 class PixelTransformer(nn.Module):
     """Encoder that cuts the camera into patches, which look at each other.
 
@@ -111,7 +113,7 @@ class PixelTransformer(nn.Module):
         Channels of the image.
     embedding : int
         Features of the output.
-    width : int
+    widths : sequence of one int
         Features of a patch, a multiple of 8.
     blocks : int
         Number of blocks.
@@ -129,13 +131,14 @@ class PixelTransformer(nn.Module):
         grid: PixelGrid,
         in_channels: int,
         embedding: int,
-        width: int = 64,
+        widths=(64,),
         blocks: int = 4,
         keypoints: int = 0,
         sky: np.ndarray | None = None,
         backend: str = "auto",
     ):
         super().__init__()
+        (width,) = widths
         first = IndexedConv(in_channels, width // 2, grid, stride=2, backend=backend)
         second = IndexedConv(width // 2, width, first.out_grid, stride=2, backend=backend)
         grid = second.out_grid

@@ -3,10 +3,11 @@
 import numpy as np
 from torch import Tensor, nn
 
-from ..camera import PixelGrid
-from .image_head import ImageHead, pooled_sky
-from .indexed import IndexedConv
-from .normalisation import IndexedBatchNorm
+from ...camera import PixelGrid
+from ..image_head import ImageHead, pooled_sky
+from ..indexed import IndexedConv
+from ..normalisation import IndexedBatchNorm
+from .registry import encoder
 
 __all__ = ["ConvNeXt", "ConvNeXtBlock"]
 
@@ -56,6 +57,7 @@ class ConvNeXtBlock(nn.Module):
         return x + self.at_each_pixel(y).transpose(1, 2)
 
 
+@encoder("convnext", widths=(32, 64), blocks=3)
 class ConvNeXt(nn.Sequential):
     """Encoder of few, wide convolutions (Liu et al., CVPR 2022, without its scale of layers and
     with normalisation over the batch).
@@ -75,7 +77,7 @@ class ConvNeXt(nn.Sequential):
         Channels of the image.
     embedding : int
         Features of the output.
-    channels : sequence of int
+    widths : sequence of int
         Features of each stage; each halves the grid.
     blocks : int
         Blocks a stage.
@@ -93,14 +95,14 @@ class ConvNeXt(nn.Sequential):
         grid: PixelGrid,
         in_channels: int,
         embedding: int,
-        channels=(32, 64),
+        widths=(32, 64),
         blocks: int = 3,
         keypoints: int = 0,
         sky: np.ndarray | None = None,
         backend: str = "auto",
     ):
         layers, width = [], in_channels
-        for stage, out_channels in enumerate(channels):
+        for stage, out_channels in enumerate(widths):
             # The image is halved as it is, and normalised after.
             if stage:
                 layers.append(IndexedBatchNorm(width, grid))
@@ -113,5 +115,5 @@ class ConvNeXt(nn.Sequential):
         super().__init__(
             *layers,
             IndexedBatchNorm(width, grid),
-            ImageHead(width, grid, embedding, keypoints, pooled_sky(sky, len(channels))),
+            ImageHead(width, grid, embedding, keypoints, pooled_sky(sky, len(widths))),
         )

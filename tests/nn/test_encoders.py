@@ -18,7 +18,9 @@ from gammalearn.nn.attention import (
     SpatialAttention,
     SqueezeExcitation,
 )
-from gammalearn.nn.backbones import GammaPhysNet, PlainConvNet, build_backbone
+from gammalearn.nn.encoders import available_encoders, build_encoder
+from gammalearn.nn.encoders.gammaphysnet import GammaPhysNet
+from gammalearn.nn.encoders.plain import PlainConvNet
 from gammalearn.nn.image_head import N_SKY
 from gammalearn.nn.normalisation import IndexedBatchNorm
 from gammalearn.settings import NetworkSettings
@@ -162,14 +164,12 @@ PACKAGE = {
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=["float64", "float32"])
 @pytest.mark.parametrize("backend", ["native", "dense", "gather"])
-@pytest.mark.parametrize("backbone", PACKAGE)
-def test_encoder_is_that_of_the_package(grid, backbone, backend, dtype):
+@pytest.mark.parametrize("encoder", PACKAGE)
+def test_encoder_is_that_of_the_package(grid, encoder, backend, dtype):
     """In training, with the gradient of each weight, then with the statistics learnt in it."""
     torch.manual_seed(0)
-    ours = build_backbone(
-        NetworkSettings(backbone=backbone, embedding=32, backend=backend), grid, 2
-    )
-    theirs = PACKAGE[backbone](ours, grid)
+    ours = build_encoder(NetworkSettings(encoder=encoder, embedding=32, backend=backend), grid, 2)
+    theirs = PACKAGE[encoder](ours, grid)
     ours, theirs = ours.to(dtype), theirs.to(dtype)
     images = torch.randn(3, 2, grid.n_pixels, dtype=dtype)
 
@@ -216,7 +216,7 @@ def convolutions(network):
 
 
 def test_stages_of_gammaphysnet(small):
-    network = build_backbone(NetworkSettings(blocks=2, channels=[4, 8, 12]), small, 2)
+    network = build_encoder(NetworkSettings(blocks=2, widths=[4, 8, 12]), small, 2)
     full, half, quarter = small.n_pixels, small.pooled().n_pixels, small.pooled().pooled().n_pixels
     assert convolutions(network) == [
         (2, 4, full),
@@ -228,7 +228,7 @@ def test_stages_of_gammaphysnet(small):
 
 
 def test_defaults_are_those_of_the_papers(small):
-    network = build_backbone(NetworkSettings(), small, 2)
+    network = build_encoder(NetworkSettings(), small, 2)
     assert isinstance(network, GammaPhysNet)
     assert [out for _, out, _ in convolutions(network)] == [16] * 7 + [32] * 6 + [64] * 6
     assert sum(isinstance(m, DualAttention) for m in network.modules()) == 3
@@ -244,16 +244,16 @@ def pooled_sizes(grid, n):
 
 
 @pytest.mark.parametrize(
-    ("backbone", "channels", "expected"),
+    ("encoder", "widths", "expected"),
     [
         ("conv4", None, [16, 32, 64, 128]),
         ("conv5", None, [16, 32, 32, 64, 128]),
         ("conv4", [2, 3, 4, 5], [2, 3, 4, 5]),
     ],
 )
-def test_layers_of_the_plain_networks(small, backbone, channels, expected):
-    settings = NetworkSettings(backbone=backbone, channels=channels)
-    network = build_backbone(settings, small, 2)
+def test_layers_of_the_plain_networks(small, encoder, widths, expected):
+    settings = NetworkSettings(encoder=encoder, widths=widths)
+    network = build_encoder(settings, small, 2)
     assert isinstance(network, PlainConvNet)
     assert [out for _, out, _ in convolutions(network)] == expected
     pixels = [n for _, _, n in convolutions(network)]
@@ -269,21 +269,24 @@ def test_layers_of_the_plain_networks(small, backbone, channels, expected):
     ],
 )
 def test_attention_of_the_settings(small, attention, kind):
-    network = build_backbone(NetworkSettings(attention=attention), small, 2)
+    network = build_encoder(NetworkSettings(attention=attention), small, 2)
     assert sum(type(layer) is kind for layer in list(network)[1:]) == 3
     assert not any(isinstance(m, DualAttention) for m in network.modules())
 
 
-#: All that settings name.
 #: All but the network without an encoder.
-BACKBONES = typing.get_args(NetworkSettings.model_fields["backbone"].annotation)[1:]
+ENCODERS = typing.get_args(NetworkSettings.model_fields["encoder"].annotation)[1:]
+
+
+def test_settings_name_what_is_registered():
+    assert available_encoders().keys() == set(ENCODERS)
 
 
 @pytest.mark.parametrize("n_channels", [1, 3])
-@pytest.mark.parametrize("backbone", BACKBONES)
-def test_every_parameter_gets_a_gradient(small, backbone, n_channels):
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_every_parameter_gets_a_gradient(small, encoder, n_channels):
     torch.manual_seed(0)
-    network = build_backbone(NetworkSettings(backbone=backbone, embedding=8), small, n_channels)
+    network = build_encoder(NetworkSettings(encoder=encoder, embedding=8), small, n_channels)
     brightness = 3 * torch.randn(8, n_channels, 1)  # gates look at the mean of an image
     images = torch.randn(8, n_channels, small.n_pixels) + brightness
     network(images).square().sum().backward()
@@ -291,15 +294,15 @@ def test_every_parameter_gets_a_gradient(small, backbone, n_channels):
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
-def test_only_pixels_matter(small, backbone):
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_only_pixels_matter(small, encoder):
     """Where the index matrix is empty a dense layout has cells that gathered pixels do not have."""
     torch.manual_seed(0)
     images = torch.randn(3, 2, small.n_pixels, dtype=torch.float64)
     networks = {}
     for backend in ("gather", "dense", "native"):
-        settings = NetworkSettings(backbone=backbone, embedding=16, keypoints=3, backend=backend)
-        network = build_backbone(settings, small, 2, sky=SKY).double()
+        settings = NetworkSettings(encoder=encoder, embedding=16, keypoints=3, backend=backend)
+        network = build_encoder(settings, small, 2, sky=SKY).double()
         network.load_state_dict(networks.setdefault("gather", network).state_dict())
         networks[backend] = network
     gathered, *others = [network(images) for network in networks.values()]
@@ -308,10 +311,10 @@ def test_only_pixels_matter(small, backbone):
         torch.testing.assert_close(other, gathered, rtol=1e-9, atol=1e-10)
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
-def test_a_saved_network_is_the_same(small, backbone, tmp_path):
-    settings = NetworkSettings(backbone=backbone, embedding=16, keypoints=3)
-    one, other = (build_backbone(settings, small, 2, sky=SKY) for _ in range(2))
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_a_saved_network_is_the_same(small, encoder, tmp_path):
+    settings = NetworkSettings(encoder=encoder, embedding=16, keypoints=3)
+    one, other = (build_encoder(settings, small, 2, sky=SKY) for _ in range(2))
     images = torch.randn(4, 2, small.n_pixels)
     one(images)  # statistics of a batch
     torch.save(one.state_dict(), tmp_path / "network.pt")
@@ -322,28 +325,28 @@ def test_a_saved_network_is_the_same(small, backbone, tmp_path):
 
 def n_weights(settings, grid):
     """Of the convolutions."""
-    modules = build_backbone(settings, grid, 2).modules()
+    modules = build_encoder(settings, grid, 2).modules()
     return sum(m.weight.numel() for m in modules if type(m).__name__ == "IndexedConv")
 
 
 def test_presets_of_gammaphysnet(small):
     """One name each; what is set beside it counts."""
     light, usual, deep = (
-        NetworkSettings(backbone=f"gammaphysnet{size}") for size in ("_light", "", "_deep")
+        NetworkSettings(encoder=f"gammaphysnet{size}") for size in ("_light", "", "_deep")
     )
     assert 6 * n_weights(light, small) < n_weights(usual, small)
     assert 2 * n_weights(usual, small) < n_weights(deep, small)
     # A first convolution, two a block.
-    assert len(convolutions(build_backbone(deep, small, 2))) == 1 + 3 * 6 * 2
-    changed = NetworkSettings(backbone="gammaphysnet_deep", blocks=1, channels=[4, 8])
-    assert convolutions(build_backbone(changed, small, 2))[0][:2] == (2, 4)
-    assert len(convolutions(build_backbone(changed, small, 2))) == 1 + 2 * 2
+    assert len(convolutions(build_encoder(deep, small, 2))) == 1 + 3 * 6 * 2
+    changed = NetworkSettings(encoder="gammaphysnet_deep", blocks=1, widths=[4, 8])
+    assert convolutions(build_encoder(changed, small, 2))[0][:2] == (2, 4)
+    assert len(convolutions(build_encoder(changed, small, 2))) == 1 + 2 * 2
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
-def test_an_image_does_not_depend_on_the_others_once_trained(small, backbone):
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_an_image_does_not_depend_on_the_others_once_trained(small, encoder):
     torch.manual_seed(0)
-    network = build_backbone(NetworkSettings(backbone=backbone, embedding=8), small, 2)
+    network = build_encoder(NetworkSettings(encoder=encoder, embedding=8), small, 2)
     network(torch.randn(8, 2, small.n_pixels))
     network.eval()
     images = torch.randn(5, 2, small.n_pixels)

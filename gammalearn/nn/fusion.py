@@ -8,6 +8,8 @@ telescopes is what came before, to compare with.
 import torch
 from torch import Tensor, nn
 
+from .means import images_of_events, mean_over_images
+
 __all__ = [
     "AttentionFusion",
     "ConcatenationFusion",
@@ -18,30 +20,6 @@ __all__ = [
 
 #: Heads of each attention among telescopes.
 N_HEADS = 8
-
-
-def images_of_events(event: Tensor, n_events: int) -> Tensor:
-    """Number of images of each event, shape (n_events,); bincount cannot be exported."""
-    return event.new_zeros(n_events).index_add(0, event, torch.ones_like(event))
-
-
-def mean_over_images(x: Tensor, event: Tensor, n_events: int) -> Tensor:
-    """Mean of the images' features for each event.
-
-    Parameters
-    ----------
-    x : Tensor, shape (n_images, features)
-    event : Tensor of int64, shape (n_images,)
-        Row of each image's event.
-    n_events : int
-
-    Returns
-    -------
-    Tensor, shape (n_events, features)
-    """
-    total = x.new_zeros(n_events, x.shape[1]).index_add(0, event, x)
-    count = images_of_events(event, n_events).clamp(min=1)
-    return total / count.unsqueeze(1)
 
 
 def pad_events(x: Tensor, event: Tensor, n_events: int) -> tuple[Tensor, Tensor, Tensor]:

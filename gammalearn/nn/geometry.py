@@ -27,8 +27,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from .fusion import TelescopeAttention, images_of_events
-from .means import weighted_sky_mean
+from .fusion import TelescopeAttention
+from .means import images_of_events, weighted_sky_mean
 from .tokens import Tokens, dot, perpendicular
 
 __all__ = ["StereoGeometry", "Sighting"]

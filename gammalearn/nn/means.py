@@ -1,9 +1,40 @@
-"""Means: from what the images of an event give, each with its weight, to what the event gets."""
+"""Means over the images of each event: of their features, and of what each estimates."""
 
 import torch
 from torch import Tensor
 
-__all__ = ["most_likely_mean", "place_and_log_sigma", "weighted_mean", "weighted_sky_mean"]
+__all__ = [
+    "images_of_events",
+    "mean_over_images",
+    "most_likely_mean",
+    "place_and_log_sigma",
+    "weighted_mean",
+    "weighted_sky_mean",
+]
+
+
+def images_of_events(event: Tensor, n_events: int) -> Tensor:
+    """Number of images of each event, shape (n_events,); bincount cannot be exported."""
+    return event.new_zeros(n_events).index_add(0, event, torch.ones_like(event))
+
+
+def mean_over_images(x: Tensor, event: Tensor, n_events: int) -> Tensor:
+    """Mean of the images' features for each event; 0 for an event without images.
+
+    Parameters
+    ----------
+    x : Tensor, shape (n_images, features)
+    event : Tensor of int64, shape (n_images,)
+        Row of each image's event.
+    n_events : int
+
+    Returns
+    -------
+    Tensor, shape (n_events, features)
+    """
+    total = x.new_zeros(n_events, x.shape[1]).index_add(0, event, x)
+    count = images_of_events(event, n_events).clamp(min=1)
+    return total / count.unsqueeze(1)
 
 
 def weighted_mean(estimates: Tensor, event: Tensor, n_events: int) -> Tensor:

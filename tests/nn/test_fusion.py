@@ -12,7 +12,6 @@ from gammalearn.nn.fusion import (
     ConcatenationFusion,
     MeanFusion,
     build_fusion,
-    mean_over_images,
     pad_events,
 )
 from gammalearn.settings import NetworkSettings
@@ -29,16 +28,6 @@ def images_of_events(draw):
     event = random.permutation(event)
     x = random.normal(size=(len(event), FEATURES))
     return torch.from_numpy(x), torch.from_numpy(event), len(multiplicity)
-
-
-@given(images_of_events())
-def test_mean_over_images(case):
-    x, event, n_events = case
-    expected = np.zeros((n_events, FEATURES))
-    for row in range(n_events):
-        if (event == row).any():
-            expected[row] = x[event == row].numpy().mean(axis=0)
-    np.testing.assert_allclose(mean_over_images(*case).numpy(), expected, atol=1e-14)
 
 
 @given(images_of_events())

@@ -4,13 +4,11 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
-from scipy.optimize import curve_fit
 from torch import nn
 
 from gammalearn.camera import CameraType
 from gammalearn.data import Batch, CameraImages
 from gammalearn.nn import ReconstructionNetwork, native
-from gammalearn.nn.means import most_likely_mean, weighted_mean
 from gammalearn.settings import NetworkSettings
 
 OUTPUTS = {"energy": 1, "direction": 2, "impact": 2, "particle_type": 1}
@@ -203,29 +201,6 @@ def test_a_new_network_gives_means_of_what_images_give(images):
         assert (each[task].amin(0) <= together[task][0]).all()
         assert (together[task][0] <= each[task].amax(0)).all()
         assert (each[task].amin(0) < each[task].amax(0)).all()
-
-
-def test_weighted_mean_is_that_of_numpy():
-    estimates = torch.tensor([[1.0, 4.0, 0.0], [3.0, 8.0, np.log(3)], [7.0, 7.0, 60.0]])
-    event = torch.tensor([1, 1, 0])
-    expected = [[7, 7], np.average([[1, 4], [3, 8]], axis=0, weights=[1, 3])]
-    torch.testing.assert_close(
-        weighted_mean(estimates, event, 2), torch.tensor(np.array(expected), dtype=torch.float32)
-    )
-
-
-def test_the_most_likely_mean_is_that_of_a_fit():
-    """scipy's least squares of a constant to values with known errors."""
-    values, sigma = np.array([1.0, 3.0, 2.5]), np.array([0.1, 0.4, 0.2])
-    estimates = np.column_stack([values, -values, np.log(sigma)])
-    estimates = np.vstack([estimates, [7.0, 5.0, np.log(0.3)]])
-    expected, covariance = curve_fit(
-        lambda x, a: np.full_like(x, a), values, values, sigma=sigma, absolute_sigma=True
-    )
-    mean = most_likely_mean(torch.tensor(estimates), torch.tensor([1, 1, 1, 0]), 2)
-    log_sigma = np.log(np.sqrt(covariance[0, 0]))
-    expected = [[7, 5, np.log(0.3)], [expected[0], -expected[0], log_sigma]]
-    np.testing.assert_allclose(mean, expected, rtol=1e-5)
 
 
 @torch.no_grad()

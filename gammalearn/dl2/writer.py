@@ -22,6 +22,7 @@ from .. import __version__
 from ..data.index.events import EventIndex
 from ..data.readers.formats import open_reader
 from ..data.readers.lstchain_dl1 import LstchainDL1Reader
+from ..data.readers.lstchain_to_ctapipe import refuse_repeated
 from ..data.readers.reader import Reader, event_keys, match_rows
 from ..errors import InputFileError
 from ..io.files import open_hdf5, reading
@@ -31,7 +32,7 @@ from ..io.plain_path import with_plain_paths
 from ..io.writing import whole_file
 from ..settings import Experiment, OutputSettings
 from ..tasks import Columns, Task
-from . import from_lstchain, lstchain
+from . import lstchain
 from .containers import CONTAINERS, EVENT_CONTAINERS
 
 __all__ = ["check_ids", "check_input", "decode_outputs", "dl2_file", "dl2_name", "write_dl2"]
@@ -67,7 +68,8 @@ def check_input(path: Path, experiment: Experiment) -> None:
     if output.dl2_format == "ctapipe" and output.truth == "copy":
         return
     with open_reader(path, experiment.data.cache_directory) as reader:
-        is_lstchain, is_ctapipe = reader.dl1_path is None, reader.dl1_path == reader.path
+        is_lstchain = isinstance(reader, LstchainDL1Reader)
+        is_ctapipe = reader.dl1_path == reader.path
     if output.truth == "link" and not (is_ctapipe and output.dl2_format == "ctapipe"):
         raise InputFileError(
             f"'{path}' is {reader.format}: truth is linked from ctapipe DL1 to ctapipe's DL2 only; "
@@ -101,7 +103,7 @@ def check_ids(index: EventIndex, experiment: Experiment) -> None:
     """
     if experiment.output.dl2_format == "ctapipe":
         names = ["obs_id", "event_id", "tel_id"]
-        from_lstchain.refuse_repeated(index.files[0], index.events, names)
+        refuse_repeated(index.files[0], index.events, names)
 
 
 def write_dl2(
@@ -183,9 +185,8 @@ def _copy(source: Path, part: Path, output: OutputSettings, cache: str | None) -
         if output.dl2_format == "lstchain":
             with open_hdf5(source) as dl1, tables.open_file(part, mode="w") as file:
                 lstchain.copy_dl1(dl1, file, images)
-        elif isinstance(reader, LstchainDL1Reader):
-            with open_hdf5(source) as dl1:
-                from_lstchain.copy_dl1(reader, dl1, part, images)
+        elif reader.dl1_path is None:
+            reader.write_ctapipe(part, images)
         else:
             copied = {"dl1_images": images, "true_images": images, "dl2_subarray": True}
             copied["simulation"] = output.truth == "copy"

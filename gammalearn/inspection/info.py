@@ -20,9 +20,8 @@ from ..camera import CameraType, LatticeError
 from ..data.images.channels import without_impossible
 from ..data.readers.ctapipe_dl1 import IMAGES, PARAMETERS
 from ..data.readers.faults import faults_of
-from ..data.readers.formats import open_reader
+from ..data.readers.formats import is_ctapipe, open_reader
 from ..data.readers.lstchain_dl1 import IMAGES as LSTCHAIN_IMAGES
-from ..data.readers.lstchain_dl1 import LstchainDL1Reader
 from ..data.readers.reader import Reader, described, event_keys
 from ..errors import EmptySelectionError, GammaLearnError, InputFileError
 from ..io.data_model import check_is_readable, check_is_table
@@ -120,7 +119,7 @@ def describe_file(path: Path) -> str:
 
 
 def _describe_events(path: Path) -> str:
-    if not path.is_file() or (tables.is_hdf5_file(str(path)) and not _is_lstchain(path)):
+    if not path.is_file() or is_ctapipe(path):
         return _describe_hdf5(path)
     return _table([_summary(path)])
 
@@ -305,11 +304,6 @@ def _not_learnable(camera: CameraType) -> str:
     except LatticeError as error:
         return str(error)
     return ""
-
-
-def _is_lstchain(path: Path) -> bool:
-    with open_hdf5(path) as file, reading(path, "the table of contents"):
-        return LstchainDL1Reader.is_format_of(file)
 
 
 def _is_zip(path: Path) -> bool:

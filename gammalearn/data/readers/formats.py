@@ -11,7 +11,10 @@ from .lstchain_dl1 import LstchainDL1Reader
 from .reader import Reader
 from .simtel import SimtelReader
 
-__all__ = ["open_reader"]
+__all__ = ["is_ctapipe", "open_reader"]
+
+#: Readers of HDF5 files that are not ctapipe's, each of which knows its own.
+OTHER_HDF5 = (LstchainDL1Reader,)
 
 
 def open_reader(path: Path, cache_directory: str | None = None) -> Reader:
@@ -39,6 +42,20 @@ def open_reader(path: Path, cache_directory: str | None = None) -> Reader:
             f"'{path}' cannot be read as HDF5 or as a file of sim_telarray: it is truncated, "
             "corrupted or of another format."
         )
+    return _hdf5_reader(path)(path)
+
+
+def is_ctapipe(path: Path) -> bool:
+    """Whether a file is HDF5, and in no other format that can be read than ctapipe's.
+
+    Raises
+    ------
+    InputFileError
+        If it is damaged.
+    """
+    return tables.is_hdf5_file(str(path)) and _hdf5_reader(path) is CtapipeDL1Reader
+
+
+def _hdf5_reader(path: Path) -> type[Reader]:
     with open_hdf5(path) as file, reading(path, "the table of contents"):
-        is_lstchain = LstchainDL1Reader.is_format_of(file)
-    return LstchainDL1Reader(path) if is_lstchain else CtapipeDL1Reader(path)
+        return next((kind for kind in OTHER_HDF5 if kind.is_format_of(file)), CtapipeDL1Reader)

@@ -85,7 +85,7 @@ class LstchainDL1Reader:
 
     format = "lstchain DL1"
 
-    #: There is no ctapipe file of it: tables for DL2 are made when they are needed.
+    #: There is no ctapipe file of it: `write_ctapipe` makes tables for DL2 when they are needed.
     dl1_path = None
 
     def __init__(self, path: Path):
@@ -103,6 +103,27 @@ class LstchainDL1Reader:
     def is_format_of(file: tables.File) -> bool:
         """Whether an HDF5 file is one of lstchain's."""
         return PARAMETERS in file
+
+    def write_ctapipe(self, target: Path, images: bool) -> None:
+        """Write a ctapipe file with all that it has a place for, but nothing reconstructed.
+
+        Parameters
+        ----------
+        target : Path
+            Is replaced where it exists.
+        images : bool
+            Write the images too.
+
+        Raises
+        ------
+        InputFileError
+            If moving telescopes lack the times of their events, or several events have the same
+            ids.
+        """
+        # It takes ctapipe's writers, which reading does without.
+        from .lstchain_to_ctapipe import write_ctapipe
+
+        write_ctapipe(self, self._file, target, images)
 
     def _check_kind(self):
         for node in (PARAMETERS, IMAGES):

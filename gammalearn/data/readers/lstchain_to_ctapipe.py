@@ -41,14 +41,14 @@ from ctapipe.instrument import SubarrayDescription
 from ctapipe.io import DataLevel, HDF5TableWriter, metadata, read_table, write_table
 from ctapipe.io.datawriter import DATA_MODEL_VERSION
 
-from .. import __version__
-from ..camera import impact_distance
-from ..data.readers.lstchain_dl1 import IMAGES, PARAMETERS, SIMULATION, LstchainDL1Reader
-from ..data.readers.lstchain_parameters import CTAPIPE_PARAMETERS, ctapipe_names, focal_lengths
-from ..data.readers.reader import KEYS, TRUTH_UNITS, event_keys, match_rows
-from ..errors import InputFileError
+from ... import __version__
+from ...camera import impact_distance
+from ...errors import InputFileError
+from .lstchain_dl1 import IMAGES, PARAMETERS, SIMULATION, LstchainDL1Reader
+from .lstchain_parameters import CTAPIPE_PARAMETERS, ctapipe_names, focal_lengths
+from .reader import KEYS, TRUTH_UNITS, event_keys, match_rows
 
-__all__ = ["copy_dl1"]
+__all__ = ["refuse_repeated", "write_ctapipe"]
 
 TRIGGER = "/dl1/event/subarray/trigger"
 THROWN = "/simulation/thrown_event_distribution"
@@ -101,7 +101,7 @@ def refuse_repeated(path: Path, events: Table, names: Sequence[str] = KEYS) -> N
         )
 
 
-def copy_dl1(reader: LstchainDL1Reader, dl1: tables.File, target: Path, images: bool) -> None:
+def write_ctapipe(reader: LstchainDL1Reader, dl1: tables.File, target: Path, images: bool) -> None:
     """Write a ctapipe file with all that it has a place for, but nothing reconstructed.
 
     Parameters

@@ -217,7 +217,7 @@ def refuse_two_names(assignments: Sequence[str]) -> None:
         if other != path:
             old = path if other == name else other
             raise SettingsError(
-                f"--set {assignment}: {name} and {old} are two names of one setting; leave out "
+                f"{assignment}: {name} and {old} are two names of one setting; leave out "
                 f"{old}, the earlier name."
             )
 

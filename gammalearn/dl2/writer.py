@@ -193,7 +193,7 @@ def _copy(source: Path, part: Path, output: OutputSettings, cache: str | None) -
             merge = with_plain_paths(HDF5Merger, "output_path")
             with merge(part, overwrite=True, **copied) as merger:
                 merger(reader.dl1_path)
-            if output.truth == "link" and reader.dl1_path is not None:
+            if output.truth == "link":
                 _link_truth(reader.dl1_path, part)
 
 

@@ -83,6 +83,7 @@ setup(
         "traitlets>=5.14",
     ],
     extras_require={
+        "adaptation": ["POT>=0.9"],  # optimal transport, for the task deepjdot
         # The reference that our indexed convolutions are compared with. IndexedConv drags in
         # torchvision, whose build on PyPI does not go with a CPU torch, so the Makefile installs
         # these two with --no-deps.
@@ -96,6 +97,7 @@ setup(
             "onnx>=1.17",
             "onnxruntime>=1.20",
             "onnxscript>=0.3",
+            "POT>=0.9",
             "pytest>=8.2",
             "pytest-xdist>=3.6",
             "regions>=0.9,<0.12",  # gammapy 2.1 imports what 0.12 has no more, and does not say so

@@ -18,7 +18,7 @@ from ..data.images.descriptors import VECTORS, count_scalars
 from ..errors import CheckpointError, MissingPackageError, UnnamedModuleError
 from ..io import plain_yaml
 from ..models import find_checkpoint
-from ..nn import ReconstructionNetwork
+from ..nn import ImageConditioning, ReconstructionNetwork
 from ..settings import Experiment
 from ..settings.base import STORED
 from ..settings.own_modules import check_named
@@ -48,6 +48,11 @@ class TrainedOn:
         Numbers of events; None in a checkpoint that does not tell them.
     events_by_task : dict of str to int
         Training events that each task learns from.
+    unlabelled_files : list of str or None
+        Names of files whose events took part without their truth; None without such events, as the
+        next two.
+    unlabelled_training_events, unlabelled_validation_events : int or None
+        Numbers of these events.
     """
 
     files: list[str] = field(default_factory=list)
@@ -55,6 +60,9 @@ class TrainedOn:
     training_events: int | None = None
     validation_events: int | None = None
     events_by_task: dict[str, int] = field(default_factory=dict)
+    unlabelled_files: list[str] | None = None
+    unlabelled_training_events: int | None = None
+    unlabelled_validation_events: int | None = None
 
     def to_dict(self) -> dict[str, object]:
         """Plain values for a checkpoint, without those that are not known."""
@@ -105,7 +113,17 @@ def build_network(
         with_uncertainty=[name for name, task in tasks.items() if task.gives_uncertainty],
         n_scalars=count_scalars(parameters),
         vectors=[name for name in VECTORS if name in parameters],
+        conditioning=_conditioning(experiment),
     )
+
+
+def _conditioning(experiment: Experiment) -> ImageConditioning | None:
+    """What the network is to know of sky and camera, if anything."""
+    settings, data = experiment.network, experiment.data
+    if not settings.condition:
+        return None
+    channel = data.channels.index("charge")
+    return ImageConditioning(settings.condition, settings.embedding, channel, data.charge_scale)
 
 
 def describe(

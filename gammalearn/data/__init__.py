@@ -15,6 +15,8 @@ __getattr__, __dir__, __all__ = lazily(
         "index.slots": "check_slots",
         "index.split": "split_by_shower",
         "images.rotations": "EventRotations Rotation",
+        "index.unlabelled": "cuts_of_truth index_unlabelled",
+        "loading.unlabelled": "ChainedLoader PairedLoader shares_of_batch",
         "index.weights": "check_weights describe_weights event_weights",
     },
 )

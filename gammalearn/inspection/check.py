@@ -11,17 +11,31 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..data import EventIndex, check_slots, check_weights, columns_of, split_by_shower
+from ..data import (
+    EventIndex,
+    check_slots,
+    check_weights,
+    columns_of,
+    index_unlabelled,
+    split_by_shower,
+)
 from ..errors import GammaLearnError
 from ..evaluation import skipped_files
 from ..io.finding import find_files, is_meant
 from ..machine.sizes import size_in_words
 from ..run.reconstruction import check_names, index_inputs, none_selected
-from ..run.report import faulty_files, repeated_events, shared_files, unlearnt_tasks
+from ..run.report import (
+    cuts_left_out,
+    faulty_files,
+    repeated_events,
+    shared_files,
+    unlearnt_tasks,
+)
 from ..settings import Experiment, SimulationSettings
 from ..settings.all_mistakes import Reading
 from ..simulation.on_demand import check_same, wanted_simulations
 from ..tasks import Task, build_tasks
+from ..tasks.adaptation import build_adaptations
 from ..training import check_events, check_initial, check_machine
 from ..training.batch_memory import BatchMemory, estimate_batch_memory
 from ..training.model_summary import Part, in_words, summarise
@@ -81,11 +95,13 @@ class _Check:
         if self.wrong & {"data", "simulation"}:
             return found
         learnt = self._training_index(train)
+        unlabelled = self._unlabelled_index(learnt, missing)
         tests = self._test_indices(test, learnt)
-        events = self._events(learnt, tests)
+        events = self._events(learnt, unlabelled, tests)
         if learnt or tests:
             found.append(_event_lines(events, bool(missing)))
         found.append(_flow_lines("training", [learnt] if learnt else []))
+        found.append(_flow_lines("unlabelled", [unlabelled] if unlabelled else []))
         found.append(_flow_lines("test", tests))
         if learnt and tasks and "network" not in self.wrong:
             found += self._network(learnt, tasks, events["training"].total())
@@ -104,14 +120,21 @@ class _Check:
         """The tasks; none if one of them is wrong."""
         settings = self.experiment.tasks
         made = [self._attempt(build_tasks, {name: task}) for name, task in settings.items()]
-        return {} if None in made or "tasks" in self.wrong else build_tasks(settings)
+        if None in made or "tasks" in self.wrong:
+            return {}
+        tasks = build_tasks(settings)
+        if "network" not in self.wrong:
+            self._attempt(build_adaptations, settings, self.experiment.network.embedding, tasks)
+        return tasks
 
     def _missing_simulations(self) -> list[SimulationSettings]:
         """What a run would simulate first."""
         if self.wrong & {"data", "simulation"}:
             return []
         data = self.experiment.data
-        wanted = wanted_simulations(self.experiment.simulation, [*data.train, *data.test])
+        wanted = wanted_simulations(
+            self.experiment.simulation, [*data.train, *data.unlabelled, *data.test]
+        )
         missing = [simulation for simulation in wanted if not Path(simulation.output).exists()]
         for simulation in wanted:
             if simulation not in missing:
@@ -160,6 +183,22 @@ class _Check:
         self._attempt(check_weights, index, data.weights)
         return index
 
+    def _unlabelled_index(
+        self, learnt: EventIndex | None, missing: Sequence[SimulationSettings]
+    ) -> EventIndex | None:
+        """The index of the unlabelled events, as far as their files can be used."""
+        data = self.experiment.data
+        files = self._files(data.unlabelled, "data.unlabelled", missing) if data.unlabelled else []
+        if not files or learnt is None:
+            return None
+        workers = self.experiment.training.workers
+        index = self._attempt(
+            index_unlabelled, files, data, learnt.cameras, self._parameters(), workers
+        )
+        if index is not None and "network" not in self.wrong:
+            self._attempt(check_slots, self.experiment.network, [index])
+        return index
+
     def _test_indices(self, files: Sequence[Path], learnt: EventIndex | None) -> list[EventIndex]:
         """The index of each file to reconstruct that can be used."""
         cameras = learnt.cameras if learnt else None
@@ -179,13 +218,20 @@ class _Check:
     def _parameters(self) -> list[str]:
         return [] if "network" in self.wrong else columns_of(self.experiment.network.parameters)
 
-    def _events(self, learnt: EventIndex | None, tests: Sequence[EventIndex]) -> dict[str, Counter]:
+    def _events(
+        self,
+        learnt: EventIndex | None,
+        unlabelled: EventIndex | None,
+        tests: Sequence[EventIndex],
+    ) -> dict[str, Counter]:
         """Selected events of each particle, by the set that they are of."""
         sets = {"training": Counter(), "validation": Counter(), "test": Counter()}
         if learnt:
             names = np.asarray(learnt.events["particle"])
             for name, rows in zip(("training", "validation"), self._split(learnt), strict=True):
                 sets[name].update(str(particle) or "unknown" for particle in names[rows])
+        if unlabelled:
+            sets["unlabelled"] = Counter(unlabelled.particle_counts())
         for index in tests:
             sets["test"].update(index.particle_counts() if len(index) else {})
         return sets
@@ -205,6 +251,7 @@ class _Check:
         return [
             *shared_files(learnt.files, [index.files[0] for index in tests]),
             *repeated_events(learnt),
+            *cuts_left_out(self.experiment),
             *unlearnt_tasks(counts),
             *skipped_files("training", learnt.skipped),
             *faulty_files("training", [learnt]),

@@ -25,7 +25,7 @@ from ..machine.sizes import size_in_words
 __all__ = ["Examination", "examine", "free_disk", "import_all", "out_of_bounds"]
 
 #: Packages that some uses need, and which are not installed with GammaLearn.
-OPTIONAL = ("IndexedConv", "onnx", "onnxscript", "gammapy", "torchvision")
+OPTIONAL = ("IndexedConv", "onnx", "onnxscript", "POT", "gammapy", "torchvision")
 
 #: Packages to import, as builds of several of them may not go together; torchvision, if there is
 #: one, is imported by others.

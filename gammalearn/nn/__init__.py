@@ -1,6 +1,7 @@
 """Layers and networks."""
 
 from .attention import DualAttention, SpatialAttention, SqueezeExcitation
+from .conditioning import ImageConditioning
 from .indexed import IndexedAveragePool, IndexedConv, IndexedMaxPool
 from .inference import for_inference
 from .layout import CellsToPixels, PixelsToCells
@@ -10,6 +11,7 @@ from .normalisation import IndexedBatchNorm
 __all__ = [
     "CellsToPixels",
     "DualAttention",
+    "ImageConditioning",
     "IndexedAveragePool",
     "IndexedBatchNorm",
     "IndexedConv",

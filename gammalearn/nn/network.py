@@ -44,6 +44,8 @@ class Estimates:
         The same by each image alone.
     event : Tensor of int64, shape (n_images,)
         Row of each image's event.
+    embedding : Tensor, shape (n_events, n_features)
+        What the heads see of each event, after the fusion.
     earlier : list of dict of str to Tensor
         What the geometry said of events before it was refined, and keypoints by themselves, as
         ``events``, of some tasks.
@@ -52,6 +54,7 @@ class Estimates:
     events: dict[str, Tensor]
     images: dict[str, Tensor]
     event: Tensor
+    embedding: Tensor
     earlier: list[dict[str, Tensor]] = field(default_factory=list)
 
 
@@ -84,6 +87,8 @@ class ReconstructionNetwork(nn.Module):
         Number of scalars among the images' descriptors.
     vectors : sequence of str
         Names of the vectors among the images' descriptors.
+    conditioning : gammalearn.nn.conditioning.ImageConditioning, optional
+        Modulates what encoders say of images.
     """
 
     def __init__(
@@ -97,6 +102,7 @@ class ReconstructionNetwork(nn.Module):
         ground_task: str | None = None,
         n_scalars: int = 0,
         vectors: Sequence[str] = (),
+        conditioning: nn.Module | None = None,
     ):
         super().__init__()
         self.with_uncertainty = frozenset(with_uncertainty)
@@ -118,6 +124,7 @@ class ReconstructionNetwork(nn.Module):
         #: Pixels of each camera.
         self.n_pixels = {camera.name: camera.grid.n_pixels for camera in cameras}
         self.embedding = settings.embedding
+        self.conditioning = conditioning
         # Without geometry, where a telescope is can only be learnt: position (3) and pointing (2).
         self.place = None if settings.geometry else nn.Linear(5, settings.embedding)
         self.describe = self.geometry = self.norm = None
@@ -214,7 +221,7 @@ class ReconstructionNetwork(nn.Module):
         if sightings and tokens.sky is not None:
             # Keypoints learn by themselves too, or the geometry would never come to trust them.
             earlier.append(self._earlier(weighted_sky_mean(tokens.sky, event, n_events)))
-        return Estimates(outputs, of_images, event, earlier)
+        return Estimates(outputs, of_images, event, fused, earlier)
 
     def _places(self, name: str, tokens: Tokens, sightings, n_events: int) -> tuple[Tensor, Tensor]:
         """Places and precisions in the sky or on the ground, of images and of events."""
@@ -254,6 +261,8 @@ class ReconstructionNetwork(nn.Module):
                 encoded, estimate = encoded.tensor_split([encoded.shape[1] - N_SKY], dim=1)
                 seen_from_event = nn.functional.pad(camera.pointing, (0, N_SKY - 2))
                 estimates.append(estimate + seen_from_event)
+            if self.conditioning is not None:
+                encoded = self.conditioning(encoded, camera.pixels)
             features.append(encoded)
         features, descriptors, seen = torch.cat(features), None, None
         if self.norm is not None:

@@ -7,13 +7,14 @@ from pathlib import Path
 from lightning.pytorch.utilities import rank_zero_only
 
 from ..checkpoint.trained import load_checkpoint
-from ..data import EventIndex, check_slots, check_weights, columns_of
+from ..data import EventIndex, check_slots, check_weights, columns_of, index_unlabelled
 from ..evaluation import evaluate, skipped_files
 from ..io.finding import find_files
 from ..io.writing import write_whole
 from ..settings import Experiment
 from ..simulation.on_demand import make_missing
 from ..tasks import Task, build_tasks, modules_of
+from ..tasks.adaptation import build_adaptations
 from ..training import (
     check_events,
     check_initial,
@@ -29,9 +30,16 @@ from ..training import (
 from .folder import check_folder, is_of_job, mark_job, opened_folder, write_settings
 from .options import RunOptions
 from .reconstruction import index_inputs, none_usable, reconstruct
-from .report import faulty_files, repeated_events, report_sections, shared_files, unlearnt_tasks
+from .report import (
+    cuts_left_out,
+    faulty_files,
+    repeated_events,
+    report_sections,
+    shared_files,
+    unlearnt_tasks,
+)
 
-__all__ = ["find_learning_rate", "index_training", "run", "train"]
+__all__ = ["find_learning_rate", "index_training", "run", "train", "unlabelled_events"]
 
 
 @requeued_at_time_limit()
@@ -61,11 +69,12 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
     """
     first_process, resume = rank_zero_only.rank == 0, _resumes(output, options)
     experiment, tasks = _checked(experiment, output, options, resume)
-    patterns = {"data.train": experiment.data.train, "data.test": experiment.data.test}
+    patterns = {**_training_patterns(experiment), "data.test": experiment.data.test}
     make_missing(experiment.simulation, patterns, first_process, options.progress)
     train_files = find_files(experiment.data.train, "data.train")
     test_files = find_files(experiment.data.test, "data.test")
     learnt = _indexed(train_files, experiment, tasks, resume)
+    unlabelled = unlabelled_events(experiment, learnt)
     tests, skipped = index_inputs(test_files, experiment, learnt.cameras)
     check_slots(experiment.network, tests)
 
@@ -78,6 +87,7 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
             resume=resume,
             fast_dev_run=options.fast_dev_run,
             progress=options.progress,
+            unlabelled=unlabelled,
         )
         if not first_process:
             return {}
@@ -90,14 +100,17 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
             files,
             output,
             experiment.evaluation,
-            report_sections(experiment, output, summary, learnt, tests, skipped),
+            report_sections(experiment, output, summary, learnt, tests, skipped, unlabelled),
             [
                 *shared_files(train_files, test_files),
+                *cuts_left_out(experiment),
                 *repeated_events(learnt),
                 *unlearnt_tasks(summary.trained_on.events_by_task),
                 *skipped_files("training", learnt.skipped),
+                *skipped_files("unlabelled", unlabelled.skipped if unlabelled else []),
                 *skipped_files("test", skipped),
                 *faulty_files("training", [learnt]),
+                *faulty_files("unlabelled", [unlabelled] if unlabelled else []),
                 *faulty_files("test", tests),
             ],
         )
@@ -126,10 +139,12 @@ def train(experiment: Experiment, output: Path, options: RunOptions = RunOptions
     """
     first_process, resume = rank_zero_only.rank == 0, _resumes(output, options)
     experiment, tasks = _checked(experiment, output, options, resume)
-    patterns = {"data.train": experiment.data.train}
-    make_missing(experiment.simulation, patterns, first_process, options.progress)
+    make_missing(
+        experiment.simulation, _training_patterns(experiment), first_process, options.progress
+    )
     files = find_files(experiment.data.train, "data.train")
     learnt = _indexed(files, experiment, tasks, resume)
+    unlabelled = unlabelled_events(experiment, learnt)
     with _opened(output, experiment, resume):
         summary = fit(
             experiment,
@@ -139,8 +154,15 @@ def train(experiment: Experiment, output: Path, options: RunOptions = RunOptions
             resume=resume,
             fast_dev_run=options.fast_dev_run,
             progress=options.progress,
+            unlabelled=unlabelled,
         )
     return summary.checkpoint
+
+
+def _training_patterns(experiment: Experiment) -> dict[str, list[str]]:
+    """Files that a training needs, by the setting that names them."""
+    patterns = {"data.train": experiment.data.train, "data.unlabelled": experiment.data.unlabelled}
+    return {name: files for name, files in patterns.items() if files or name == "data.train"}
 
 
 def _resumes(output: Path, options: RunOptions) -> bool:
@@ -160,6 +182,8 @@ def _checked(
     n_processes = check_machine(experiment.training)
     check_processes(experiment.training, n_processes)
     tasks = build_tasks(experiment.tasks)
+    # Settings and packages of adaptations are to fail here, before anything is written.
+    build_adaptations(experiment.tasks, experiment.network.embedding, tasks)
     return _with_modules(experiment, tasks), tasks
 
 
@@ -258,6 +282,33 @@ def index_training(
     index = index.limited(experiment.data.events_per_particle, experiment.training.seed)
     check_weights(index, experiment.data.weights)
     check_events(experiment, index, tasks)
+    return index
+
+
+def unlabelled_events(experiment: Experiment, learnt: EventIndex) -> EventIndex | None:
+    """The index of ``data.unlabelled``, None where the settings name no files there.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    learnt : EventIndex
+        The training events, whose cameras the others must have.
+
+    Raises
+    ------
+    GammaLearnError
+        If the settings and the files do not go together.
+    """
+    if not experiment.data.unlabelled:
+        return None
+    index = index_unlabelled(
+        find_files(experiment.data.unlabelled, "data.unlabelled"),
+        experiment.data,
+        learnt.cameras,
+        columns_of(experiment.network.parameters),
+        experiment.training.workers,
+    )
+    check_slots(experiment.network, [index])
     return index
 
 

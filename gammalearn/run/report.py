@@ -5,7 +5,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..data import EventIndex, count_repeated
+from ..data import EventIndex, count_repeated, cuts_of_truth
 from ..evaluation import ReportSection, Worded, section_of_skipped
 from ..io.files import sha256
 from ..settings import Experiment
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "baseline_section",
+    "cuts_left_out",
     "faulty_files",
     "repeated_events",
     "report_sections",
@@ -59,6 +60,14 @@ def repeated_events(learnt: EventIndex) -> list[str]:
     ]
 
 
+def cuts_left_out(experiment: Experiment) -> list[str]:
+    """A sentence where cuts do not apply to the unlabelled events, which have no truth."""
+    cuts = cuts_of_truth(experiment.data) if experiment.data.unlabelled else []
+    if not cuts:
+        return []
+    return [f"Cuts that name the truth do not apply to unlabelled events: {'; '.join(cuts)}."]
+
+
 def unlearnt_tasks(events_by_task: Mapping[str, int]) -> list[str]:
     """A sentence for each task that had no event to learn from, by the number of its events."""
     return [
@@ -75,10 +84,12 @@ def report_sections(
     index: EventIndex,
     tests: Sequence[EventIndex],
     skipped: Sequence[tuple[Path, str]] = (),
+    unlabelled: EventIndex | None = None,
 ) -> list[ReportSection]:
     """What the report says of the training, and of the selection of events.
 
-    ``skipped`` are the test files that were left out, with the reason.
+    ``skipped`` are the test files that were left out, with the reason; ``unlabelled`` are the
+    events that took part in the training without their truth.
     """
     learnt = summary.trained_on
     return [
@@ -88,6 +99,14 @@ def report_sections(
             table={
                 "training events": learnt.training_events,
                 "validation events": learnt.validation_events,
+                **{
+                    f"unlabelled {stage} events": n
+                    for stage, n in (
+                        ("training", learnt.unlabelled_training_events),
+                        ("validation", learnt.unlabelled_validation_events),
+                    )
+                    if n is not None
+                },
                 **{f"events of {name}s": n for name, n in learnt.events.items()},
                 **{f"training events of {name}": n for name, n in learnt.events_by_task.items()},
                 "cameras": ", ".join(camera.name for camera in index.cameras),
@@ -116,6 +135,7 @@ def report_sections(
             else []
         ),
         *selection_sections(index, tests, skipped),
+        *(_unlabelled_sections(unlabelled) if unlabelled else []),
     ]
 
 
@@ -129,16 +149,30 @@ def selection_sections(
     return [
         _cut_flow("training", [index]),
         _cut_flow("test", tests),
-        ReportSection(
-            title="Training files",
-            heading=["", "File", "SHA-256"],
-            table={str(n + 1): [f.name, sha256(f)] for n, f in enumerate(index.files)},
-        ),
+        _file_section("Training files", index),
         *section_of_skipped("training", index.skipped),
         *section_of_skipped("test", skipped),
         *_faults("training", [index]),
         *_faults("test", tests),
     ]
+
+
+def _unlabelled_sections(index: EventIndex) -> list[ReportSection]:
+    """What the report says of events that took part in the training without their truth."""
+    return [
+        _cut_flow("unlabelled", [index]),
+        _file_section("Unlabelled files", index),
+        *section_of_skipped("unlabelled", index.skipped),
+        *_faults("unlabelled", [index]),
+    ]
+
+
+def _file_section(title: str, index: EventIndex) -> ReportSection:
+    return ReportSection(
+        title=title,
+        heading=["", "File", "SHA-256"],
+        table={str(n + 1): [f.name, sha256(f)] for n, f in enumerate(index.files)},
+    )
 
 
 def _faults(what: str, indices: Sequence[EventIndex]) -> list[ReportSection]:

@@ -112,6 +112,16 @@ class DataSettings(Settings):
     test: Strings = []
     """Files or globs to reconstruct and evaluate."""
 
+    unlabelled: Strings = []
+    """Files or globs of events that take part in the training without their truth: observed events,
+    or simulated events of other conditions. The adaptation tasks (``domain``, ``coral``, ``mmd``,
+    ``deepjdot``) compare them with the training events. Cuts that name the truth do not apply to
+    them."""
+
+    unlabelled_fraction: float = Field(0.25, gt=0, lt=1)
+    """Share of unlabelled events in each training batch, if there are any. An epoch still uses each
+    training event once."""
+
     validation_fraction: float = Field(0.2, ge=0, lt=1)
     """Fraction of the training showers, for each particle, that is used for the validation."""
 

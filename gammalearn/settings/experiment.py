@@ -13,7 +13,7 @@ from .evaluation import EvaluationSettings
 from .network import NetworkSettings
 from .output import OutputSettings
 from .simulation import SimulationSettings
-from .tasks import TaskSettings, named_tasks
+from .tasks import ADAPTATIONS, TaskSettings, named_tasks
 from .training import TrainingSettings
 
 __all__ = ["Experiment"]
@@ -42,7 +42,8 @@ class Experiment(Settings):
         "direction": TaskSettings(),
         "impact": TaskSettings(),
     }
-    """Quantities to learn: a list of names, or names with their settings."""
+    """Quantities to learn, and adaptations to unlabelled events: a list of names, or names with
+    their settings."""
 
     training: TrainingSettings = TrainingSettings()
     """Optimiser and machine."""
@@ -109,6 +110,18 @@ class Experiment(Settings):
         return self
 
     @model_validator(mode="after")
+    def _conditions_are_visible(self) -> Self:
+        if self.network.condition and (
+            "charge" not in self.data.channels or "charge" in self.data.cleaning.applied_to
+        ):
+            raise ValueError(
+                f"network.condition={self.network.condition} is computed from the charges of all "
+                "pixels: add charge to data.channels, and leave charge out of "
+                "data.cleaning.applied_to"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _something_to_validate(self) -> Self:
         training = self.training
         if self.data.validation_fraction == 0 and (
@@ -122,12 +135,33 @@ class Experiment(Settings):
         return self
 
     @model_validator(mode="after")
+    def _something_to_adapt_to(self) -> Self:
+        adaptations = [name for name in self.tasks if name in ADAPTATIONS]
+        if adaptations and not self.data.unlabelled:
+            raise ValueError(
+                f"tasks.{adaptations[0]} compares training events with unlabelled events, of which "
+                "there are none: set data.unlabelled"
+            )
+        for name in adaptations:
+            if self.tasks[name].conditional and "particle_type" not in self.tasks:
+                raise ValueError(
+                    f"tasks.{name}.conditional needs the predicted class of events: add "
+                    "particle_type to tasks"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _something_to_balance(self) -> Self:
         balancing = self.training.balancing
-        if balancing in ("dwa", "gradnorm", "pcgrad") and len(self.tasks) == 1:
+        balanced = [name for name in self.tasks if name not in ADAPTATIONS]
+        if not balanced:
+            raise ValueError(
+                f"tasks: expected a quantity to learn in addition to {', '.join(self.tasks)}"
+            )
+        if balancing in ("dwa", "gradnorm", "pcgrad") and len(balanced) == 1:
             raise ValueError(
                 f"training.balancing={balancing!r} weighs tasks against each other, and there is "
-                f"one only ({', '.join(self.tasks)}): set it to 'fixed'"
+                f"one only ({balanced[0]}): set it to 'fixed'"
             )
         if balancing in ("gradnorm", "pcgrad") and self.training.precision == "16-mixed":
             raise ValueError(

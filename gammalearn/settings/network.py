@@ -84,6 +84,12 @@ class NetworkSettings(Settings):
     from the file. If the file has none, ctapipe computes them. The network is told which are
     missing."""
 
+    condition: list[Literal["nsb", "bad_pixels"]] = []
+    """State of sky and camera that the network takes into account in each image: the noise of the
+    dark pixels (``nsb``) and the fraction of missing pixels (``bad_pixels``). They are computed
+    from the pixels and modulate the features of the image (FiLM). Combine them with
+    ``data.augmentation`` to show the network different conditions in the training."""
+
     geometry: bool = False
     """Reconstruct the shower axis in the network: direction and core by weighted least squares of
     the image axes in the sky and on the ground, and from these the distance of each telescope from

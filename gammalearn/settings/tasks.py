@@ -6,14 +6,18 @@ from pydantic import Field, model_validator
 
 from .base import Particle, Settings
 
-__all__ = ["TaskSettings", "named_tasks"]
+__all__ = ["ADAPTATIONS", "TaskSettings", "named_tasks"]
+
+#: Tasks that make unlabelled events look like the training events to the network.
+ADAPTATIONS = ("domain", "coral", "mmd", "deepjdot")
 
 
 class TaskSettings(Settings):
-    """One physical quantity to learn."""
+    """One physical quantity to learn, or one adaptation to unlabelled events."""
 
-    weight: float = Field(1.0, gt=0)
-    """Weight of the loss of the task. ``training.balancing`` starts from it."""
+    weight: float = Field(1.0, ge=0)
+    """Weight of the loss of the task. ``training.balancing`` starts from it, but does not change
+    that of adaptation tasks. Only they can have the weight 0."""
 
     particles: list[Particle] | None = None
     """Particles that the task learns from. By default gammas for regressions, all for the type."""
@@ -29,6 +33,24 @@ class TaskSettings(Settings):
     classes: Literal[2, 3] = 2
     """2 separates gammas from all other particles. 3 separates gammas, protons and electrons. The
     gammaness is the probability of a gamma in both cases (particle_type)."""
+
+    schedule: Literal["sigmoid", "linear", "constant"] = "sigmoid"
+    """How the weight of an adaptation task grows from 0 in the training: as 2/(1 + exp(-10 p)) - 1,
+    where p is the finished share of the training (sigmoid, Ganin & Lempitsky 2015), as p (linear),
+    or not at all (constant)."""
+
+    schedule_epochs: int | None = Field(None, ge=1)
+    """Number of epochs after which the weight of an adaptation task has its full size. By default
+    the number of all epochs."""
+
+    conditional: bool = False
+    """Compare events of the same predicted class, as CDAN does (Long et al. 2018): the embedding is
+    multiplied with the probability of each class. It needs the task particle_type (domain, coral,
+    mmd)."""
+
+    label_cost: float = Field(1.0, ge=0, allow_inf_nan=False)
+    """Cost of a difference between truth and prediction, relative to that of a difference between
+    embeddings (deepjdot)."""
 
     @model_validator(mode="after")
     def _one_uncertainty(self) -> Self:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from ..errors import SettingsError
 from ..settings import TaskSettings
+from ..settings.tasks import ADAPTATIONS
 from .base import Columns, Task
 from .regression import Regression
 
@@ -34,7 +35,7 @@ def _subclasses() -> Iterator[type[Task]]:
 
 
 def build_tasks(settings: Mapping[str, TaskSettings]) -> dict[str, Task]:
-    """The tasks that the settings name.
+    """The quantities that the settings name, without the adaptations to unlabelled events.
 
     Parameters
     ----------
@@ -46,17 +47,19 @@ def build_tasks(settings: Mapping[str, TaskSettings]) -> dict[str, Task]:
         If there is no task of a name, or it does not know a setting.
     """
     known = available_tasks()
-    for name in settings:
+    quantities = {name: task for name, task in settings.items() if name not in ADAPTATIONS}
+    for name in quantities:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
+            others = [*known, *ADAPTATIONS]
+            close = difflib.get_close_matches(name, others, n=1)
             hint = f"did you mean '{close[0]}'? " if close else ""
             raise SettingsError(
                 f"tasks.{name}: there is no such task; {hint}"
-                f"known tasks: {', '.join(sorted(known))}. One of your own needs its module in "
+                f"known tasks: {', '.join(sorted(others))}. One of your own needs its module in "
                 "imports."
             )
         _check_options(name, known[name], settings[name])
-    return {name: known[name](task) for name, task in settings.items()}
+    return {name: known[name](task) for name, task in quantities.items()}
 
 
 def modules_of(tasks: Mapping[str, Task]) -> list[str]:
@@ -73,6 +76,11 @@ def modules_of(tasks: Mapping[str, Task]) -> list[str]:
 
 def _check_options(name: str, task: type[Task], settings: TaskSettings) -> None:
     """Refuse what was set but this task does not know."""
+    if settings.weight == 0:
+        raise SettingsError(
+            f"tasks.{name}.weight=0 would teach this task nothing; give a larger weight, or leave "
+            "the task out."
+        )
     for option, field in type(settings).model_fields.items():
         known = option in ("weight", "particles", *task.options)
         if not known and getattr(settings, option) != field.default:

@@ -38,6 +38,18 @@ class ParticleTypeTask(Task):
         """Whether it tells gammas from all others only."""
         return self.n_outputs == 1
 
+    @property
+    def n_classes(self) -> int:
+        """Number of classes, two or three."""
+        return 2 if self.is_binary else self.n_outputs
+
+    def probabilities(self, output: Tensor) -> Tensor:
+        """Probability of each class, gammas first, shape (n_events, n_classes)."""
+        if self.is_binary:
+            gamma = torch.sigmoid(output)
+            return torch.cat([gamma, 1 - gamma], dim=1)
+        return output.softmax(dim=1)
+
     def truth(self, events: Table) -> np.ndarray:
         particle = np.asarray(events["particle"])
         if self.is_binary:

@@ -14,7 +14,16 @@ from lightning.pytorch.callbacks import TQDMProgressBar
 
 from ..camera import CameraType
 from ..checkpoint.trained import KEY, TrainedOn, load_checkpoint
-from ..data import EventDataset, EventIndex, check_slots, event_loader, split_by_shower
+from ..data import (
+    ChainedLoader,
+    EventDataset,
+    EventIndex,
+    PairedLoader,
+    check_slots,
+    event_loader,
+    shares_of_batch,
+    split_by_shower,
+)
 from ..data.loading.loader import EventLoader
 from ..errors import CheckpointError, SettingsError
 from ..io.printable import tell
@@ -27,7 +36,7 @@ from .callbacks.learning_curves import LearningCurves
 from .callbacks.step_log import StepLog
 from .callbacks.stopping import EarlyStopping
 from .optimisation import PLANNED, average_weights
-from .preparation import prepare
+from .preparation import UnlabelledEvents, prepare
 from .quiet import silence
 from .trainer import interruptible, make_trainer
 
@@ -73,29 +82,48 @@ class EventDataModule(lightning.LightningDataModule):
     ----------
     training, validation : EventDataset
     settings : gammalearn.settings.TrainingSettings
+    unlabelled : UnlabelledEvents, optional
+        Events without truth: some in each batch of the training, and after the others in the
+        validation.
     """
 
-    def __init__(self, training: EventDataset, validation: EventDataset, settings):
+    def __init__(
+        self,
+        training: EventDataset,
+        validation: EventDataset,
+        settings,
+        unlabelled: UnlabelledEvents | None = None,
+    ):
         super().__init__()
         self.training, self.validation, self.settings = training, validation, settings
-        self._loaders: dict[EventDataset, EventLoader] = {}
+        self.unlabelled = unlabelled
+        self._loaders: dict[str, EventLoader | PairedLoader | ChainedLoader] = {}
         self._resumed: dict[str, Any] | None = None
 
-    def _loader(self, dataset, shuffle_seed):
-        self._loaders[dataset] = event_loader(
+    def _loader(self, dataset, batch_size, in_training) -> EventLoader:
+        return event_loader(
             dataset,
-            self.settings.batch_size,
+            batch_size,
             workers=self.settings.workers,
-            shuffle_seed=shuffle_seed,
+            shuffle_seed=self.settings.seed if in_training else None,
             rank=self.trainer.global_rank,
             world_size=self.trainer.world_size,
             pin_memory=self.trainer.strategy.root_device.type == "cuda",
-            augment=dataset is self.training,
+            augment=in_training,
         )
-        return self._loaders[dataset]
+
+    def _training_loader(self) -> EventLoader | PairedLoader:
+        size = self.settings.batch_size
+        if self.unlabelled is None:
+            return self._loader(self.training, size, in_training=True)
+        n_labelled, n_unlabelled = shares_of_batch(size, self.unlabelled.fraction)
+        return PairedLoader(
+            self._loader(self.training, n_labelled, in_training=True),
+            self._loader(self.unlabelled.training, n_unlabelled, in_training=True),
+        )
 
     def train_dataloader(self):
-        loader = self._loader(self.training, self.settings.seed)
+        loader = self._loaders["training"] = self._training_loader()
         place, n_batches = self._resumed, len(loader)
         if place is not None:
             if place["batch"] < place["of_batches"] != n_batches:
@@ -108,13 +136,21 @@ class EventDataModule(lightning.LightningDataModule):
         return loader
 
     def val_dataloader(self):
-        return self._loader(self.validation, None) if len(self.validation) else []
+        if not len(self.validation):
+            return []
+        size = self.settings.batch_size
+        loader = self._loader(self.validation, size, in_training=False)
+        if self.unlabelled is not None and len(self.unlabelled.validation):
+            others = self._loader(self.unlabelled.validation, size, in_training=False)
+            loader = ChainedLoader(loader, others)
+        self._loaders["validation"] = loader
+        return loader
 
     # Lightning saves the loader's state too, but restores it only where no schedule has asked for
     # the number of batches before.
 
     def state_dict(self):
-        loader = self._loaders[self.training]
+        loader = self._loaders["training"]
         return {**loader.state_dict(), "of_batches": len(loader)}
 
     def load_state_dict(self, state_dict):
@@ -123,8 +159,9 @@ class EventDataModule(lightning.LightningDataModule):
     def teardown(self, stage=None):
         for loader in self._loaders.values():
             loader.close()
-        self.training.close()
-        self.validation.close()
+        for events in filter(None, (self, self.unlabelled)):
+            events.training.close()
+            events.validation.close()
 
     def on_exception(self, exception):
         self.teardown()
@@ -152,6 +189,7 @@ def fit(
     resume: bool = False,
     fast_dev_run: bool = False,
     progress: bool = True,
+    unlabelled: EventIndex | None = None,
 ) -> TrainingSummary:
     """Train a network.
 
@@ -169,6 +207,8 @@ def fit(
         One step of training and of validation only.
     progress : bool
         Show a progress bar.
+    unlabelled : EventIndex, optional
+        Events that take part without their truth, see :func:`gammalearn.data.index_unlabelled`.
 
     Returns
     -------
@@ -193,7 +233,9 @@ def fit(
         part.unlink(missing_ok=True)
     last = folder / "checkpoints" / "last.ckpt"
     resume = resume and last.exists()
-    prepared = prepare(experiment, index, tasks, begins=not resume, progress=progress)
+    prepared = prepare(
+        experiment, index, tasks, begins=not resume, progress=progress, unlabelled=unlabelled
+    )
     training, validation = prepared.training, prepared.validation
     if resume:
         _check_resumable(last, settings, index.cameras, prepared.trained_on)
@@ -223,6 +265,12 @@ def fit(
     )
     check_events(experiment, index, tasks)
     log.info("Training on %d events, validating on %d.", len(training), len(validation))
+    if prepared.unlabelled is not None:
+        log.info(
+            "Beside them %d unlabelled events in the training and %d in the validation.",
+            len(prepared.unlabelled.training),
+            len(prepared.unlabelled.validation),
+        )
     if progress and trainer.is_global_zero:
         width = max(map(len, prepared.network_in_words))
         for name, words in prepared.network_in_words.items():
@@ -231,7 +279,7 @@ def fit(
         silence()
         trainer.fit(
             prepared.module,
-            datamodule=EventDataModule(training, validation, settings),
+            datamodule=EventDataModule(training, validation, settings, prepared.unlabelled),
             ckpt_path=last if resume else None,
             weights_only=True,
         )

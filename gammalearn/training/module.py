@@ -16,7 +16,9 @@ from ..data import Batch, EventRotations
 from ..errors import CheckpointError, SettingsError
 from ..nn.normalisation import synchronise
 from ..tasks import Task
+from ..tasks.adaptation import Adaptation, EventSet, class_probabilities
 from ..tasks.balancing import Losses, build_balancing, gradient_products
+from .embeddings import SeenEmbeddings, distance_figures
 from .optimisation import PLANNED, build_optimizer, build_schedule
 from .trainer import compile_encoders
 
@@ -105,6 +107,17 @@ class _SeenEvents(Metric):
         return self.task.metrics(dim_zero_cat(self.output), dim_zero_cat(self.target))
 
 
+class _EpochMean(MeanMetric):
+    """Mean over an epoch's events, of all processes; NaN if a value is.
+
+    torchmetrics' own leaves out the weights where it does not look for NaN.
+    """
+
+    def update(self, value: Tensor, weight: Tensor | float) -> None:
+        self.mean_value += value * weight
+        self.weight += weight
+
+
 class ReconstructionModule(lightning.LightningModule):
     """Trains a network on the tasks.
 
@@ -123,6 +136,8 @@ class ReconstructionModule(lightning.LightningModule):
     image_losses : float
         What the losses of each image's own estimates count beside those of its event. Those of
         earlier estimates of the geometry count as ``settings.image_losses``, also of lone images.
+    adaptations : mapping of str to Adaptation, optional
+        To the unlabelled events, where there are some; none where they are only watched.
     """
 
     def __init__(
@@ -134,6 +149,7 @@ class ReconstructionModule(lightning.LightningModule):
         rotations: EventRotations | None = None,
         frozen: Sequence[nn.Module] = (),
         image_losses: float = 0.0,
+        adaptations: Mapping[str, Adaptation] | None = None,
     ):
         super().__init__()
         self.frozen = list(frozen)
@@ -146,15 +162,20 @@ class ReconstructionModule(lightning.LightningModule):
         self.balancing = build_balancing(
             settings.balancing, {name: task.weight for name, task in tasks.items()}
         )
+        #: Whether there are unlabelled events, and the validation compares embeddings.
+        self.with_unlabelled = adaptations is not None
+        self.adaptations = nn.ModuleDict(adaptations or {})
         self.seen = nn.ModuleDict({name: _SeenEvents(task) for name, task in tasks.items()})
+        self.seen_embeddings = SeenEmbeddings()
         # Not Lightning's means of what is logged: those are not saved in the middle of an epoch,
         # and round the number of events of several processes.
         self.means = nn.ModuleDict(
             {
-                f"{stage}/{name}": MeanMetric(nan_strategy="disable")
+                f"{stage}/{name}": _EpochMean(nan_strategy="disable")
                 for stage in ("train", "validation")
                 for name in ("loss", *tasks)
             }
+            | {f"train/{name}": _EpochMean(nan_strategy="disable") for name in self.adaptations}
         )
         self.in_several_processes = False
         #: Steps left out since the training began, and since the last that was not.
@@ -212,7 +233,7 @@ class ReconstructionModule(lightning.LightningModule):
         mean over all events, whose number is beside. The second ones are of this process.
         """
         losses = masked_losses(self.tasks, outputs, batch.targets, batch.weights, event)
-        n_events, n_processes = batch.n_events, self.trainer.world_size
+        n_events, n_processes = batch.n_labelled, self.trainer.world_size
         if n_processes == 1:
             return losses, losses, n_events
         counts = torch.tensor([count for _, count in losses.values()] + [n_events])
@@ -273,9 +294,41 @@ class ReconstructionModule(lightning.LightningModule):
             self._log_mean(f"train/{name}", torch.where(is_finite, loss, 0), count * is_finite)
         for more in beside:
             total = total + self.settings.image_losses * self.balancing(more)
-        total = total + to_learn
+        total = total + to_learn + self._adapt(batch, found, number)
         # A total that is not finite makes the whole gradient NaN, in all processes.
         return total * (total.detach() - total.detach() + 1) * self._to_mean(number)
+
+    def adaptation_strengths(self, number: int) -> dict[str, float]:
+        """The weight of each adaptation in a batch of this epoch."""
+        done = self.current_epoch + number / self.trainer.num_training_batches
+        return {
+            name: adaptation.strength(done, self.settings.epochs)
+            for name, adaptation in self.adaptations.items()
+        }
+
+    def _event_set(self, batch: Batch, found) -> EventSet:
+        """The events of a batch as adaptations compare them."""
+        classes = class_probabilities(found.events, self.tasks, batch.n_events)
+        return EventSet(found.embedding.float(), classes, found.events, batch.targets)
+
+    def _adapt(self, batch: Batch, found, number: int) -> Tensor | float:
+        """What the adaptations add to the loss, for batches with unlabelled events."""
+        total = 0.0
+        if not self.adaptations:
+            return total
+        strengths = self.adaptation_strengths(number)
+        with torch.autocast(self.device.type, enabled=False):
+            events = self._event_set(batch, found)
+            sets = events.of(batch.labelled), events.of(~batch.labelled)
+            for name, adaptation in self.adaptations.items():
+                added, loss = adaptation(*sets, strengths[name])
+                total = total + added
+                is_finite = torch.isfinite(loss.detach())
+                n_unlabelled = len(sets[1]) * is_finite
+                self._log_mean(
+                    f"train/{name}", torch.where(is_finite, loss.detach(), 0), n_unlabelled
+                )
+        return total
 
     def _to_mean(self, number: int) -> float:
         """What makes the sum over the batches of a step their mean: Lightning divides it by the
@@ -341,7 +394,15 @@ class ReconstructionModule(lightning.LightningModule):
             )
 
     def validation_step(self, batch: Batch, _) -> dict[str, Tensor]:
-        outputs = self(batch)
+        found = self.network.estimates(batch.images, batch.n_events)
+        outputs = found.events
+        if self.with_unlabelled:
+            labelled = batch.labelled
+            if labelled is None:
+                labelled = torch.ones_like(batch.index, dtype=torch.bool)
+            self.seen_embeddings.update(self._event_set(batch, found), labelled, batch.index)
+        if not batch.n_labelled:
+            return outputs
         shared, losses, n_events = self._losses(batch, outputs)
         total = self.balancing(shared)
         for name, (loss, count) in {"loss": (total, n_events), **losses}.items():
@@ -362,10 +423,16 @@ class ReconstructionModule(lightning.LightningModule):
                 # The mean of them is what Lightning wants to see.
                 self.log(f"validation/{metric}", value, sync_dist=True)
             seen.reset()
+        if self.with_unlabelled:
+            for metric, value in distance_figures(self.seen_embeddings, self.adaptations).items():
+                self.log(f"validation/{metric}", value, sync_dist=True)
+            self.seen_embeddings.reset()
 
     def configure_optimizers(self):
         learnt = [p for p in self.network.parameters() if p.requires_grad]
         groups: list[dict[str, Any]] = [{"params": learnt}]
+        if adaptations := list(self.adaptations.parameters()):
+            groups.append({"params": adaptations})
         if balancing := list(self.balancing.parameters()):
             # Their zero means nothing that a decay should pull to.
             groups.append({"params": balancing, "weight_decay": 0.0})

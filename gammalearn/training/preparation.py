@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import lightning
 import numpy as np
@@ -20,13 +21,31 @@ from ..data import (
 )
 from ..settings import Experiment
 from ..tasks import Task
+from ..tasks.adaptation import build_adaptations
 from .fine_tuning import begin_with, freeze
 from .model_summary import in_words, summarise
 from .module import ReconstructionModule
 
-__all__ = ["Preparation", "prepare"]
+__all__ = ["Preparation", "UnlabelledEvents", "prepare"]
 
 log = logging.getLogger(__name__)
+
+
+@dataclass
+class UnlabelledEvents:
+    """Events that take part in a training without their truth.
+
+    Attributes
+    ----------
+    training, validation : EventDataset
+        Without targets.
+    fraction : float
+        Share of them in the batches of the training.
+    """
+
+    training: EventDataset
+    validation: EventDataset
+    fraction: float
 
 
 @dataclass
@@ -37,6 +56,7 @@ class Preparation:
     ----------
     module : ReconstructionModule
     training, validation : EventDataset
+    unlabelled : UnlabelledEvents or None
     trained_on : TrainedOn
     network_in_words, weights_in_words : dict of str to str
         The parts of the network, and the weights of the events, for the report.
@@ -45,6 +65,7 @@ class Preparation:
     module: ReconstructionModule
     training: EventDataset
     validation: EventDataset
+    unlabelled: UnlabelledEvents | None
     trained_on: TrainedOn
     network_in_words: dict[str, str]
     weights_in_words: dict[str, str]
@@ -56,6 +77,7 @@ def prepare(
     tasks: dict[str, Task],
     begins: bool = True,
     progress: bool = True,
+    unlabelled: EventIndex | None = None,
 ) -> Preparation:
     """Split and weigh the events and build the network.
 
@@ -70,6 +92,9 @@ def prepare(
         it has its own where it goes on.
     progress : bool
         Show a progress bar where events are packed.
+    unlabelled : EventIndex, optional
+        Events without truth, see :func:`gammalearn.data.index_unlabelled`; without them there is no
+        adaptation.
 
     Raises
     ------
@@ -81,9 +106,7 @@ def prepare(
     settings = experiment.training
     lightning.seed_everything(settings.seed, workers=True, verbose=False)
     targets = {name: task.targets(index.events) for name, task in tasks.items()}
-    packed = None
-    if experiment.data.packed_cache and experiment.data.channels:
-        packed = pack_images(index, experiment.data, settings.workers, progress)
+    packed = _packed(index, experiment, progress)
     parts = split_by_shower(index.events, experiment.data.validation_fraction, settings.seed)
     weights, weights_in_words = _weigh_events(index, experiment.data.weights, targets, parts[0])
     training, validation = (
@@ -107,6 +130,12 @@ def prepare(
         )
     trained_on = _describe_events(index, training, validation, tasks)
     network = build_network(experiment, index.cameras, tasks)
+    beside = adaptations = None
+    if unlabelled is not None:
+        beside = _unlabelled_events(unlabelled, experiment, progress)
+        trained_on = _with_unlabelled(trained_on, unlabelled, beside)
+        # After the network, whose first weights are then those of a training without them.
+        adaptations = build_adaptations(experiment.tasks, experiment.network.embedding, tasks)
     rotations = None
     if experiment.data.augmentation.rotations:
         rotations = EventRotations(index.cameras, with_pixels=bool(experiment.data.channels))
@@ -125,13 +154,50 @@ def prepare(
     image_losses = settings.image_losses if experiment.data.grouping == "stereo" else 0.0
     return Preparation(
         ReconstructionModule(
-            network, tasks, settings, description, rotations, frozen, image_losses
+            network, tasks, settings, description, rotations, frozen, image_losses, adaptations
         ),
         training,
         validation,
+        beside,
         trained_on,
         words,
         weights_in_words,
+    )
+
+
+def _packed(index: EventIndex, experiment: Experiment, progress: bool) -> list[Path] | None:
+    """Where the images of an index are unpacked, if the settings ask for it."""
+    if not (experiment.data.packed_cache and experiment.data.channels):
+        return None
+    return pack_images(index, experiment.data, experiment.training.workers, progress)
+
+
+def _unlabelled_events(
+    index: EventIndex, experiment: Experiment, progress: bool
+) -> UnlabelledEvents:
+    """Training and validation events of an index without truth."""
+    data, settings = experiment.data, experiment.training
+    packed = _packed(index, experiment, progress)
+    parts = split_by_shower(index.events, data.validation_fraction, settings.seed)
+    training, validation = (
+        EventDataset(
+            index, data, rows=rows, packed=packed, parameters=experiment.network.parameters
+        )
+        for rows in parts
+    )
+    return UnlabelledEvents(training, validation, data.unlabelled_fraction)
+
+
+def _with_unlabelled(
+    trained_on: TrainedOn, index: EventIndex, events: UnlabelledEvents
+) -> TrainedOn:
+    """What was trained on, with the events that take part without truth."""
+    return replace(
+        trained_on,
+        # Names alone: a checkpoint that is given away should not tell folders.
+        unlabelled_files=[path.name for path in index.files],
+        unlabelled_training_events=len(events.training),
+        unlabelled_validation_events=len(events.validation),
     )
 
 

@@ -42,10 +42,16 @@ def untrained(**settings):
         if hasattr(module, "running_var"):
             module.running_mean.normal_()
             module.running_var.uniform_(0.5, 2)
+    if network.conditioning is not None:
+        torch.nn.init.normal_(network.conditioning.modulation[-1].weight)
     return TrainedNetwork(network.eval(), tasks, CAMERAS, experiment, {}, {}, 0)
 
 
 NETWORKS = {
+    "conditioned": {
+        **{"encoder": "conv4", "widths": [2, 4, 4, 4], "fusion": "mean"},
+        "condition": ["nsb", "bad_pixels"],
+    },
     "conv4": {"encoder": "conv4", "widths": [2, 4, 4, 4], "fusion": "mean"},
     "transformer": {"encoder": "transformer", "widths": [8], "blocks": 1, "keypoints": 3},
     "gammaphysnet with geometry": {

@@ -21,11 +21,11 @@ def lstchain(data_dir):
 def checkpoint(tmp_path_factory):
     """Function that saves a network of random weights for the cameras of a file."""
 
-    def make(path, name="Net", batch_size=64, **data):
+    def make(path, name="Net", batch_size=64, condition=(), **data):
         experiment = Experiment.model_validate(
             {
                 "data": data,
-                "network": NETWORK,
+                "network": NETWORK | {"condition": list(condition)},
                 "output": {"algorithm": name},
                 "training": {"batch_size": batch_size},
             }
@@ -34,6 +34,8 @@ def checkpoint(tmp_path_factory):
         with torch.random.fork_rng():
             torch.manual_seed(4)
             network = build_network(experiment, cameras, build_tasks(experiment.tasks))
+            if condition:
+                torch.nn.init.normal_(network.conditioning.modulation[-1].weight)
         state = {
             KEY: describe(experiment, cameras, TrainedOn()),
             "state_dict": {f"network.{k}": v for k, v in network.state_dict().items()},

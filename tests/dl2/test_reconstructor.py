@@ -101,6 +101,17 @@ def test_predictions_for_images_are_those_of_predict(lsts, checkpoint, process, 
     assert 0 < np.sum(theirs["Net_tel_is_valid"]) < len(theirs)
 
 
+def test_conditions_are_those_of_predict(lsts, checkpoint, process, tmp_path):
+    file = checkpoint(lsts, condition=["nsb", "bad_pixels"])
+    (expected,) = predict(file, [str(lsts)], tmp_path / "predict", RunOptions(progress=False))
+    ours, theirs = events_of(process(lsts, file)), events_of(expected)
+    assert_same(ours, theirs, ["obs_id", "event_id"])
+    (plain,) = predict(
+        checkpoint(lsts), [str(lsts)], tmp_path / "plain", RunOptions(progress=False)
+    )
+    assert not np.allclose(events_of(plain)["Net_energy"], theirs["Net_energy"], equal_nan=True)
+
+
 @pytest.mark.parametrize(
     "data",
     [

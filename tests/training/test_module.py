@@ -18,7 +18,7 @@ from gammalearn.data import Batch, CameraImages, EventDataset, EventIndex
 from gammalearn.settings import Experiment, TaskSettings
 from gammalearn.tasks import build_tasks
 from gammalearn.tasks.balancing import gradient_products
-from gammalearn.training.module import ReconstructionModule, masked_losses
+from gammalearn.training.module import ReconstructionModule, _EpochMean, masked_losses
 from gammalearn.training.preparation import prepare
 from gammalearn.training.trainer import make_trainer
 
@@ -379,3 +379,13 @@ def test_weights_of_the_tasks_do_not_decay(index, experiment, balancing):
     decay = {p: group["weight_decay"] for group in groups for p in group["params"]}
     assert {decay.pop(p) for p in module.balancing.parameters()} == {0}
     assert set(decay) == set(module.network.parameters()) and set(decay.values()) == {0.25}
+
+
+def test_means_of_an_epoch_are_of_its_events():
+    """(0.4 · 3 + 0 · 1 + 5 · 0) / 4: batches count by their events, and none without."""
+    mean = _EpochMean(nan_strategy="disable")
+    for value, n_events in ((0.4, 3), (0.0, 1), (5.0, 0)):
+        mean.update(torch.tensor(value), n_events)
+    assert mean.compute().item() == pytest.approx(0.3)
+    mean.update(torch.tensor(NAN), 1)
+    assert mean.compute().isnan()

@@ -81,6 +81,21 @@ class CameraImages:
         tensors = {name: t for name, t in vars(self).items() if t is not None}
         return CameraImages(**{name: function(t) for name, t in tensors.items()})
 
+    def followed_by(self, others: "CameraImages", n_events: int) -> "CameraImages":
+        """These images and those of the same camera in another batch.
+
+        Parameters
+        ----------
+        others : CameraImages
+        n_events : int
+            Number of events of this batch, after which those of the other one come.
+        """
+        others = replace(others, event=others.event + n_events)
+        tensors = {name: t for name, t in vars(self).items() if t is not None}
+        return CameraImages(
+            **{name: torch.cat([t, getattr(others, name)]) for name, t in tensors.items()}
+        )
+
     def to(self, *args, **kwargs) -> "CameraImages":
         """All tensors on another device."""
         return self.map(lambda tensor: tensor.to(*args, **kwargs))
@@ -104,17 +119,58 @@ class Batch:
         By task, NaN where there is nothing to learn.
     weights : dict of str to Tensor of float32, shape (n_events,)
         By task, how much each event counts; 1 where a task is not there.
+    labelled : Tensor of bool, shape (n_events,), optional
+        Which events may be learned from with their truth; by default all. The others have rows of
+        an index of their own, and no targets but NaN.
     """
 
     images: dict[str, CameraImages]
     index: Tensor
     targets: dict[str, Tensor]
     weights: dict[str, Tensor] = field(default_factory=dict)
+    labelled: Tensor | None = None
 
     @property
     def n_events(self) -> int:
         """Number of events."""
         return len(self.index)
+
+    @property
+    def n_labelled(self) -> int:
+        """Number of events that may be learned from with their truth."""
+        return self.n_events if self.labelled is None else int(self.labelled.sum())
+
+    def unlabelled(self) -> "Batch":
+        """The same events without targets and weights."""
+        return Batch(
+            self.images, self.index, {}, {}, torch.zeros_like(self.index, dtype=torch.bool)
+        )
+
+    def followed_by(self, unlabelled: "Batch") -> "Batch":
+        """These events and, after them, those of another batch without their truth.
+
+        Parameters
+        ----------
+        unlabelled : Batch
+            Of the same cameras. Its targets and weights are not used.
+        """
+        images = dict(self.images)
+        for name, others in unlabelled.images.items():
+            if name in images:
+                images[name] = images[name].followed_by(others, self.n_events)
+            else:
+                images[name] = replace(others, event=others.event + self.n_events)
+        n = unlabelled.n_events
+        return Batch(
+            images,
+            torch.cat([self.index, unlabelled.index]),
+            {
+                name: torch.cat([target, target.new_full((n, target.shape[1]), torch.nan)])
+                for name, target in self.targets.items()
+            },
+            {name: torch.cat([w, w.new_ones(n)]) for name, w in self.weights.items()},
+            torch.arange(self.n_events + n) < self.n_events,
+        )
 
     def with_cameras(self, n_pixels: Mapping[str, int]) -> "Batch":
         """The batch with an entry for each of some cameras, in their order.
@@ -140,6 +196,7 @@ class Batch:
             function(self.index),
             {name: function(target) for name, target in self.targets.items()},
             {name: function(weights) for name, weights in self.weights.items()},
+            None if self.labelled is None else function(self.labelled),
         )
 
     def to(self, *args, **kwargs) -> "Batch":

@@ -121,4 +121,5 @@ def _title(name: str, is_loss: bool) -> str:
     if name == "measure":
         return "mean of the losses' logarithms"
     unit = {"angular_resolution": " (deg)", "impact_resolution": " (m)"}.get(name, "")
-    return ("AUC" if name == "auc" else name.replace("_", " ")) + unit
+    known = {"auc": "AUC", "a_distance": "proxy A-distance"}
+    return known.get(name, name.replace("_", " ")) + unit

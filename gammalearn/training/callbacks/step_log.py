@@ -42,15 +42,13 @@ class StepLog(lightning.Callback):
             return
         seconds = time.monotonic() - self._since
         self.events_per_s = trainer.world_size * self._n_events / max(seconds, 1e-9)
+        weights = pl_module.balancing.weights() | pl_module.adaptation_strengths(batch_idx)
         trainer.logger.log_metrics(
             {
                 "step/learning_rate": pl_module.step_size,
                 "step/gradient_norm": pl_module.gradient_norm,
                 "step/events_per_s": self.events_per_s,
-                **{
-                    f"weight/{name}": float(weight)
-                    for name, weight in pl_module.balancing.weights().items()
-                },
+                **{f"weight/{name}": float(weight) for name, weight in weights.items()},
             },
             step,
         )

@@ -1,0 +1,131 @@
+"""Conditioning: the state of sky and camera, seen in the pixels, modulates image features."""
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["ImageConditioning", "bad_pixel_fraction", "noise_level"]
+
+#: Part of a normal distribution that is more than one standard deviation below its mean.
+BELOW_ONE_SIGMA = 0.1587
+
+#: Smallest noise (p.e.) that is told from none.
+LEAST_NOISE = 0.05
+
+#: Hidden features between the conditions and the modulation.
+HIDDEN = 32
+
+
+def _in_photoelectrons(charge: Tensor, scale: str) -> Tensor:
+    """Charges (p.e.) from values of the channel, see ``data.charge_scale``."""
+    if scale == "asinh":
+        return torch.sinh(charge)
+    if scale == "log":
+        return torch.sign(charge) * torch.expm1(charge.abs())
+    return torch.sign(charge) * charge.square() if scale == "sqrt" else charge
+
+
+def noise_level(charge: Tensor, scale: str = "linear") -> Tensor:
+    """Noise of the dark pixels of images, in p.e.
+
+    It is the distance between the median of the charges and the quantile that is one standard
+    deviation below the mean of a normal distribution. Light of a shower is above the median and is
+    in few pixels, so it does not need to be cleaned away. Missing pixels, whose charge is exactly
+    0, are left out.
+
+    Parameters
+    ----------
+    charge : Tensor, shape (n_images, n_pixels)
+        Values of the channel ``charge``.
+    scale : str
+        ``data.charge_scale``. Quantiles do not depend on it, so they are converted, not the pixels.
+
+    Returns
+    -------
+    Tensor, shape (n_images,)
+        0 for images without pixels.
+    """
+    present = charge != 0
+    count = present.sum(dim=1, keepdim=True)
+    # Missing pixels come last.
+    values = torch.where(present, charge, torch.inf).sort(dim=1).values
+    quantiles = []
+    for share in (BELOW_ONE_SIGMA, 0.5):
+        place = share * (count - 1).clamp(min=0).to(charge.dtype)
+        low = place.floor().to(torch.int64)
+        high = torch.minimum(low + 1, (count - 1).clamp(min=0))
+        below, above = values.gather(1, low), values.gather(1, high)
+        quantiles.append(_in_photoelectrons(below + (place - low) * (above - below), scale))
+    return torch.where(count > 0, quantiles[1] - quantiles[0], 0).squeeze(1)
+
+
+def bad_pixel_fraction(charge: Tensor) -> Tensor:
+    """Share of the pixels of images that are missing: those whose charge is exactly 0.
+
+    Parameters
+    ----------
+    charge : Tensor, shape (n_images, n_pixels)
+
+    Returns
+    -------
+    Tensor, shape (n_images,)
+    """
+    return (charge == 0).to(charge.dtype).mean(dim=1)
+
+
+class ImageConditioning(nn.Module):
+    """Features scaled and shifted by what the image shows of sky and camera (FiLM).
+
+    The scale and shift of each feature are a small network's output for the conditions (Perez et
+    al. 2018). They are 1 and 0 at the start, so a network begins as it would without conditions.
+
+    Parameters
+    ----------
+    conditions : sequence of str
+        ``nsb``, ``bad_pixels``; see `noise_level` and `bad_pixel_fraction`.
+    features : int
+        Features of an image.
+    channel : int
+        Which channel of the images is the charge.
+    charge_scale : str
+        ``data.charge_scale``.
+    """
+
+    def __init__(self, conditions, features: int, channel: int, charge_scale: str):
+        super().__init__()
+        self.conditions, self.channel, self.charge_scale = list(conditions), channel, charge_scale
+        self.modulation = nn.Sequential(
+            nn.Linear(len(self.conditions), HIDDEN), nn.GELU(), nn.Linear(HIDDEN, 2 * features)
+        )
+        nn.init.zeros_(self.modulation[-1].weight)
+        nn.init.zeros_(self.modulation[-1].bias)
+
+    @torch.no_grad()
+    def values(self, pixels: Tensor) -> Tensor:
+        """The conditions of images, shape (n_images, n_conditions).
+
+        The noise enters as the logarithm of p.e., the missing pixels as percent.
+
+        Parameters
+        ----------
+        pixels : Tensor, shape (n_images, n_channels, n_pixels)
+        """
+        charge = pixels[:, self.channel].float()
+        found = []
+        for name in self.conditions:
+            if name == "nsb":
+                noise = noise_level(charge, self.charge_scale)
+                found.append(torch.log(noise.clamp(min=LEAST_NOISE)))
+            else:
+                found.append(100 * bad_pixel_fraction(charge))
+        return torch.stack(found, dim=1)
+
+    def forward(self, features: Tensor, pixels: Tensor) -> Tensor:
+        """Modulated features.
+
+        Parameters
+        ----------
+        features : Tensor, shape (n_images, n_features)
+        pixels : Tensor, shape (n_images, n_channels, n_pixels)
+        """
+        scale, shift = self.modulation(self.values(pixels)).tensor_split(2, dim=1)
+        return features * (1 + scale) + shift

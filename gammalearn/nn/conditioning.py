@@ -1,5 +1,7 @@
 """Conditioning: the state of sky and camera, seen in the pixels, modulates image features."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -90,7 +92,7 @@ class ImageConditioning(nn.Module):
         ``data.charge_scale``.
     """
 
-    def __init__(self, conditions, features: int, channel: int, charge_scale: str):
+    def __init__(self, conditions: Sequence[str], features: int, channel: int, charge_scale: str):
         super().__init__()
         self.conditions, self.channel, self.charge_scale = list(conditions), channel, charge_scale
         self.modulation = nn.Sequential(

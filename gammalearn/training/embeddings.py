@@ -1,5 +1,7 @@
 """Embeddings of the validation events: how far the unlabelled ones are from the others."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 from torchmetrics import Metric
@@ -57,18 +59,18 @@ class SeenEmbeddings(Metric):
         return sets[0], sets[1]
 
 
-def distance_figures(seen: SeenEmbeddings, adaptations: dict[str, Adaptation]) -> dict[str, float]:
+def distance_figures(seen: SeenEmbeddings, adaptations: Iterable[Adaptation]) -> dict[str, float]:
     """The proxy A-distance, and the figures of each adaptation; NaN where events are missing.
 
     Parameters
     ----------
     seen : SeenEmbeddings
-    adaptations : dict of str to Adaptation
+    adaptations : iterable of Adaptation
     """
     labelled, unlabelled = seen.compute()
-    sets = (events.embedding.cpu().numpy() for events in (labelled, unlabelled))
-    figures = {"a_distance": proxy_a_distance(*sets)}
+    of_labelled, of_unlabelled = (s.embedding.cpu().numpy() for s in (labelled, unlabelled))
+    figures = {"a_distance": proxy_a_distance(of_labelled, of_unlabelled)}
     with torch.no_grad():
-        for adaptation in adaptations.values():
+        for adaptation in adaptations:
             figures |= adaptation.metrics(labelled, unlabelled)
     return figures

@@ -159,9 +159,11 @@ class EventDataModule(lightning.LightningDataModule):
     def teardown(self, stage=None):
         for loader in self._loaders.values():
             loader.close()
-        for events in filter(None, (self, self.unlabelled)):
-            events.training.close()
-            events.validation.close()
+        self.training.close()
+        self.validation.close()
+        if self.unlabelled is not None:
+            self.unlabelled.training.close()
+            self.unlabelled.validation.close()
 
     def on_exception(self, exception):
         self.teardown()

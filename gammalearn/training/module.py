@@ -14,6 +14,7 @@ from torchmetrics.utilities import dim_zero_cat
 from ..checkpoint.trained import KEY
 from ..data import Batch, EventRotations
 from ..errors import CheckpointError, SettingsError
+from ..nn.network import Estimates
 from ..nn.normalisation import synchronise
 from ..tasks import Task
 from ..tasks.adaptation import Adaptation, EventSet, class_probabilities
@@ -113,7 +114,8 @@ class _EpochMean(MeanMetric):
     torchmetrics' own leaves out the weights where it does not look for NaN.
     """
 
-    def update(self, value: Tensor, weight: Tensor | float) -> None:
+    def update(self, value: float | Tensor, weight: float | Tensor | None = None) -> None:
+        weight = 1 if weight is None else weight
         self.mean_value += value * weight
         self.weight += weight
 
@@ -306,12 +308,12 @@ class ReconstructionModule(lightning.LightningModule):
             for name, adaptation in self.adaptations.items()
         }
 
-    def _event_set(self, batch: Batch, found) -> EventSet:
+    def _event_set(self, batch: Batch, found: Estimates) -> EventSet:
         """The events of a batch as adaptations compare them."""
         classes = class_probabilities(found.events, self.tasks, batch.n_events)
         return EventSet(found.embedding.float(), classes, found.events, batch.targets)
 
-    def _adapt(self, batch: Batch, found, number: int) -> Tensor | float:
+    def _adapt(self, batch: Batch, found: Estimates, number: int) -> Tensor | float:
         """What the adaptations add to the loss, for batches with unlabelled events."""
         total = 0.0
         if not self.adaptations:
@@ -424,7 +426,9 @@ class ReconstructionModule(lightning.LightningModule):
                 self.log(f"validation/{metric}", value, sync_dist=True)
             seen.reset()
         if self.with_unlabelled:
-            for metric, value in distance_figures(self.seen_embeddings, self.adaptations).items():
+            for metric, value in distance_figures(
+                self.seen_embeddings, self.adaptations.values()
+            ).items():
                 self.log(f"validation/{metric}", value, sync_dist=True)
             self.seen_embeddings.reset()
 

@@ -282,10 +282,10 @@ def test_the_distance_is_of_both_kinds():
         seen = SeenEmbeddings()
         fill(seen, torch.randn(900, 4), True)
         fill(seen, torch.randn(900, 4) + shift, False)
-        assert distance_figures(seen, {})["a_distance"] == pytest.approx(expected, abs=0.2)
+        assert distance_figures(seen, [])["a_distance"] == pytest.approx(expected, abs=0.2)
 
 
 def test_without_unlabelled_events_there_is_no_distance():
     seen = SeenEmbeddings()
     fill(seen, torch.randn(50, 4), True)
-    assert np.isnan(distance_figures(seen, {})["a_distance"])
+    assert np.isnan(distance_figures(seen, [])["a_distance"])

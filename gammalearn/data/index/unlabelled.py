@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ...camera import CameraType
+from ...settings import DataSettings
 from ..readers.reader import TRUTH_UNITS
 from .cuts import names_in
 from .events import EventIndex
@@ -19,7 +20,7 @@ log = logging.getLogger(__name__)
 TRUTH = {*TRUTH_UNITS, "particle", "spectral_index"}
 
 
-def cuts_of_truth(settings) -> list[str]:
+def cuts_of_truth(settings: DataSettings) -> list[str]:
     """The cuts that name the truth, and so cannot apply to unlabelled events.
 
     Parameters
@@ -33,7 +34,7 @@ def cuts_of_truth(settings) -> list[str]:
 
 def index_unlabelled(
     files: Sequence[Path],
-    settings,
+    settings: DataSettings,
     cameras: Sequence[CameraType],
     parameters: Sequence[str] = (),
     processes: int = 0,

@@ -7,6 +7,7 @@ have no truth, no head in the network, no columns in DL2 files and no evaluation
 from collections.abc import Mapping
 
 from ...errors import SettingsError
+from ...settings import TaskSettings
 from ..base import Task
 from .base import Adaptation, EventSet, class_probabilities
 from .coral import CoralTask
@@ -31,7 +32,7 @@ ADAPTATION_TASKS: dict[str, type[Adaptation]] = {
 
 
 def build_adaptations(
-    settings: Mapping, n_features: int, tasks: Mapping[str, Task]
+    settings: Mapping[str, TaskSettings], n_features: int, tasks: Mapping[str, Task]
 ) -> dict[str, Adaptation]:
     """The adaptations among the tasks that the settings name.
 
@@ -59,7 +60,7 @@ def build_adaptations(
     }
 
 
-def _check_options(name: str, settings) -> None:
+def _check_options(name: str, settings: TaskSettings) -> None:
     """Refuse what was set but this adaptation does not know."""
     options = ("weight", "schedule", "schedule_epochs", *ADAPTATION_TASKS[name].options)
     for option, field in type(settings).model_fields.items():

@@ -9,6 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from ...settings import TaskSettings
 from ..base import Task
 from ..particle_type import ParticleTypeTask
 
@@ -40,7 +41,7 @@ class EventSet:
     outputs: dict[str, Tensor] = field(default_factory=dict)
     targets: dict[str, Tensor] = field(default_factory=dict)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.embedding)
 
     def of(self, which: Tensor) -> "EventSet":
@@ -76,6 +77,12 @@ def class_probabilities(
     return torch.ones(n_events, 1, device=some.device)
 
 
+def _n_classes(tasks: Mapping[str, Task]) -> int:
+    """Number of classes of `class_probabilities`."""
+    found = (task.n_classes for task in tasks.values() if isinstance(task, ParticleTypeTask))
+    return next(found, 1)
+
+
 class Adaptation(nn.Module, ABC):
     """A distance between the training events and the unlabelled events, which training reduces.
 
@@ -94,7 +101,7 @@ class Adaptation(nn.Module, ABC):
     options: ClassVar[tuple[str, ...]] = ()
     """Settings it knows beside weight and schedule, which all do."""
 
-    def __init__(self, settings, n_features: int, tasks: Mapping[str, Task]):
+    def __init__(self, settings: TaskSettings, n_features: int, tasks: Mapping[str, Task]):
         super().__init__()
         self.weight = settings.weight
         self.schedule, self.schedule_epochs = settings.schedule, settings.schedule_epochs
@@ -102,7 +109,7 @@ class Adaptation(nn.Module, ABC):
         self.tasks = dict(tasks)
         self.n_features = n_features
         if self.conditional:
-            self.n_features *= tasks[ParticleTypeTask.name].n_classes
+            self.n_features *= _n_classes(tasks)
 
     def strength(self, epochs_done: float, n_epochs: int) -> float:
         """The weight at some time of the training, as the schedule of the settings has it.

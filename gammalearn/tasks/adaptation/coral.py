@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from .base import Adaptation
+from .base import Adaptation, EventSet
 
 __all__ = ["CoralTask", "coral_loss"]
 
@@ -32,6 +32,8 @@ class CoralTask(Adaptation):
     name = "coral"
     options = ("conditional",)
 
-    def forward(self, labelled, unlabelled, strength):
+    def forward(
+        self, labelled: EventSet, unlabelled: EventSet, strength: float
+    ) -> tuple[Tensor, Tensor]:
         loss = coral_loss(self.features(labelled), self.features(unlabelled))
         return strength * loss, loss

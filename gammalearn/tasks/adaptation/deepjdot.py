@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ...errors import MissingPackageError
+from ...settings import TaskSettings
 from ..base import Task
 from .base import Adaptation, EventSet
 
@@ -25,7 +26,7 @@ class DeepJdotTask(Adaptation):
     name = "deepjdot"
     options = ("label_cost",)
 
-    def __init__(self, settings, n_features: int, tasks: Mapping[str, Task]):
+    def __init__(self, settings: TaskSettings, n_features: int, tasks: Mapping[str, Task]):
         super().__init__(settings, n_features, tasks)
         self.label_cost = settings.label_cost
         try:
@@ -58,7 +59,9 @@ class DeepJdotTask(Adaptation):
             total = total + task.weight * rows
         return total
 
-    def forward(self, labelled, unlabelled, strength):
+    def forward(
+        self, labelled: EventSet, unlabelled: EventSet, strength: float
+    ) -> tuple[Tensor, Tensor]:
         import ot
 
         cost = self.cost(labelled, unlabelled)

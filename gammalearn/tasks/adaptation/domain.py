@@ -1,11 +1,13 @@
 """Domain: the network hides from a classifier where an event comes from (DANN)."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from ...settings import TaskSettings
 from ..base import Task
 from .base import Adaptation, EventSet
 
@@ -17,12 +19,12 @@ HIDDEN = 128
 
 class _Reversal(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x, strength):
+    def forward(ctx: Any, x: Tensor, strength: float) -> Tensor:
         ctx.strength = strength
         return x.view_as(x)
 
     @staticmethod
-    def backward(ctx, gradient):
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return -ctx.strength * gradient, None
 
 
@@ -50,7 +52,7 @@ class DomainTask(Adaptation):
     name = "domain"
     options = ("conditional",)
 
-    def __init__(self, settings, n_features: int, tasks: Mapping[str, Task]):
+    def __init__(self, settings: TaskSettings, n_features: int, tasks: Mapping[str, Task]):
         super().__init__(settings, n_features, tasks)
         self.classifier = nn.Sequential(
             nn.LayerNorm(self.n_features),
@@ -67,18 +69,20 @@ class DomainTask(Adaptation):
         """Logarithm of the odds that events are unlabelled ones, shape (n_events,)."""
         return self.classifier(reverse_gradient(self.features(events), strength)).squeeze(1)
 
-    def forward(self, labelled, unlabelled, strength):
-        losses = [
+    def forward(
+        self, labelled: EventSet, unlabelled: EventSet, strength: float
+    ) -> tuple[Tensor, Tensor]:
+        known, unknown = (
             binary_cross_entropy_with_logits(logits, torch.full_like(logits, truth))
             for logits, truth in (
                 (self.logits(labelled, strength), 0.0),
                 (self.logits(unlabelled, strength), 1.0),
             )
-        ]
-        loss = sum(losses) / 2
+        )
+        loss = (known + unknown) / 2
         return loss, loss
 
-    def metrics(self, labelled, unlabelled):
+    def metrics(self, labelled: EventSet, unlabelled: EventSet) -> dict[str, float]:
         """Mean share of each domain's events that the classifier knows; 0.5 if it knows nothing."""
         known = (self.logits(labelled) <= 0), (self.logits(unlabelled) > 0)
         return {"domain_accuracy": float(sum(k.float().mean() for k in known) / 2)}

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from .base import Adaptation
+from .base import Adaptation, EventSet
 
 __all__ = ["MmdTask", "mmd_loss"]
 
@@ -37,7 +37,7 @@ def mmd_loss(a: Tensor, b: Tensor) -> Tensor:
     squared = _squared_distances(both)
     n_pairs = max(len(both) * (len(both) - 1), 1)
     scale = (squared.detach().sum() / n_pairs).clamp(min=torch.finfo(squared.dtype).tiny)
-    kernel = sum(torch.exp(-squared / (width * scale)) for width in WIDTHS) / len(WIDTHS)
+    kernel = torch.stack([torch.exp(-squared / (width * scale)) for width in WIDTHS]).mean(dim=0)
     n = len(a)
     return kernel[:n, :n].mean() + kernel[n:, n:].mean() - 2 * kernel[:n, n:].mean()
 
@@ -48,6 +48,8 @@ class MmdTask(Adaptation):
     name = "mmd"
     options = ("conditional",)
 
-    def forward(self, labelled, unlabelled, strength):
+    def forward(
+        self, labelled: EventSet, unlabelled: EventSet, strength: float
+    ) -> tuple[Tensor, Tensor]:
         loss = mmd_loss(self.features(labelled), self.features(unlabelled))
         return strength * loss, loss

@@ -27,7 +27,7 @@ from traitlets.config import Config
 
 from gammalearn.data.readers.ctapipe_dl1 import CtapipeDL1Reader
 from gammalearn.data.readers.parameters import ROWS_AT_A_TIME, compute_parameters
-from gammalearn.image.parameters import PARAMETERS, ImageParametrizer
+from gammalearn.image.parameters import IMAGE_PARAMETERS, ImageParametrizer
 from gammalearn.image.processing import image_processing
 from gammalearn.settings import SimulationSettings
 
@@ -84,7 +84,8 @@ def measured(reader: CtapipeDL1Reader, subarray: SubarrayDescription, tel_id: in
     work = {
         "reading": lambda: [reader.pixels(tel_id, group, columns) for group in groups],
         "gammalearn": lambda: [
-            compute_parameters(parametrizer, tel_id, part, PARAMETERS.names) for part in pixels
+            compute_parameters(parametrizer, tel_id, part, IMAGE_PARAMETERS.names)
+            for part in pixels
         ],
         "ctapipe": lambda: by_ctapipe(processor, tel_id, few),
     }

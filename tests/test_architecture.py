@@ -132,6 +132,9 @@ TOP_LEVEL = {"__init__.py", "__main__.py", "errors.py", "lazy.py"}
 #: What commands share; a command knows this part of the command line alone.
 SHARED_BY_COMMANDS = {"command", "given", "messages", "options"}
 
+#: What paths of tables in files of ctapipe and lstchain begin with.
+PATHS_OF_TABLES = ("/configuration", "/dl0", "/dl1", "/dl2", "/instrument", "/simulation")
+
 #: Files of a folder that may still be of several kinds.
 CROWD = 16
 
@@ -291,6 +294,17 @@ def test_a_folder_is_divided_before_it_is_crowded(package):
     for folder in [package, *(path for path in package.rglob("*") if path.is_dir())]:
         if folder.name not in OF_ONE_KIND:
             assert len(list(folder.glob("*.py"))) <= CROWD, folder
+
+
+def test_paths_of_tables_are_named_in_io_alone(package):
+    """ctapipe's and lstchain's: what another release calls otherwise is changed in one place."""
+    homes = {"io/ctapipe_tables.py", "io/lstchain_tables.py"}
+    for path in sorted(package.rglob("*.py")):
+        place = path.relative_to(package).as_posix()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                is_path = node.value.startswith(PATHS_OF_TABLES)
+                assert place in homes or not is_path, f"{place}:{node.lineno}: {node.value}"
 
 
 def test_no_room_for_odds_and_ends(package):

@@ -14,12 +14,10 @@ from ctapipe.coordinates import CameraFrame
 from ctapipe.instrument import FocalLengthKind, SubarrayDescription
 
 from ..data.index.events import EventIndex
-from ..data.readers.lstchain_dl1 import IMAGES, PARAMETERS
+from ..io.lstchain_tables import DL2_EVENTS, IMAGES, PARAMETERS
 from ..tasks import Columns
 
-__all__ = ["EVENTS", "add_events", "copy_dl1"]
-
-EVENTS = "/dl2/event/telescope/parameters/LST_LSTCam"
+__all__ = ["add_events", "copy_dl1"]
 
 #: lstchain's numbers of particles, which are CORSIKA's shower primaries of sim_telarray.
 GAMMA, PROTON, UNKNOWN = 0, 101, -1
@@ -81,7 +79,7 @@ def add_events(
         events[name] = rows[name]
     for name, column in new.items():
         events[name] = column
-    group, name = EVENTS.rsplit("/", 1)
+    group, name = DL2_EVENTS.rsplit("/", 1)
     written = target.create_table(
         group, name, obj=events, filters=table.filters, createparents=True
     )

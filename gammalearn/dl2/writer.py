@@ -15,7 +15,6 @@ import numpy as np
 import tables
 from astropy.table import Table, hstack
 from ctapipe.io import HDF5Merger, read_table, write_table
-from ctapipe.io.hdf5dataformat import FIXED_POINTING_GROUP
 from ctapipe.reco.utils import add_defaults_and_meta
 
 from .. import __version__
@@ -25,6 +24,15 @@ from ..data.readers.lstchain_dl1 import LstchainDL1Reader
 from ..data.readers.lstchain_to_ctapipe import refuse_repeated
 from ..data.readers.reader import Reader, event_keys, match_rows
 from ..errors import InputFileError
+from ..io.ctapipe_tables import (
+    DL2_EVENTS,
+    FIXED_POINTING,
+    RUN_SETTINGS,
+    SIMULATION,
+    TEL_TRIGGER,
+    TRIGGER,
+    of_telescope,
+)
 from ..io.files import open_hdf5, reading
 from ..io.isolated import isolated, read_isolated
 from ..io.origin import Origin
@@ -38,7 +46,7 @@ from .containers import CONTAINERS, EVENT_CONTAINERS
 __all__ = ["check_ids", "check_input", "decode_outputs", "dl2_file", "dl2_name", "write_dl2"]
 
 #: Groups of what is known of simulations only.
-SIMULATION = ("/simulation", "/configuration/simulation")
+OF_SIMULATIONS = (SIMULATION, RUN_SETTINGS)
 
 
 def dl2_name(path: Path) -> str:
@@ -200,15 +208,15 @@ def _copy(source: Path, part: Path, output: OutputSettings, cache: str | None) -
 def _link_truth(dl1_path: Path, part: Path) -> None:
     """Have groups point to those of the DL1 file: of tables, ctapipe follows no links."""
     with open_hdf5(dl1_path) as dl1, tables.open_file(part, mode="a") as file:
-        for path in SIMULATION:
+        for path in OF_SIMULATIONS:
             if path in dl1:
                 where, name = path.rsplit("/", 1)
                 target = f"{dl1_path.resolve()}:{path}"
                 file.create_external_link(where or "/", name, target, createparents=True)
         # Where simulated telescopes pointed is no truth, but ctapipe 0.32 and later leave it
         # out with the truth.
-        if FIXED_POINTING_GROUP in dl1 and FIXED_POINTING_GROUP not in file:
-            for table in dl1.iter_nodes(FIXED_POINTING_GROUP, "Table"):
+        if FIXED_POINTING in dl1 and FIXED_POINTING not in file:
+            for table in dl1.iter_nodes(FIXED_POINTING, "Table"):
                 write_table(read_table(dl1, table._v_pathname), file, table._v_pathname)
 
 
@@ -303,7 +311,7 @@ def _write_subarray_table(
     if kind in CONTAINERS:
         table[f"{algorithm}_{kind}_telescopes"] = table[f"{stem}_telescopes"]
     keys = all_events["obs_id", "event_id"]
-    _write(file, keys, table, kind, algorithm, f"/dl2/event/subarray/{kind}/{algorithm}")
+    _write(file, keys, table, kind, algorithm, f"{DL2_EVENTS['subarray']}/{kind}/{algorithm}")
 
 
 def _write_telescope_tables(
@@ -323,7 +331,7 @@ def _write_telescope_tables(
         table = _table(row, kind, columns, algorithm, tel=True)
         keys = triggers["obs_id", "event_id"]
         keys["tel_id"] = tel_id
-        path = f"/dl2/event/telescope/{kind}/{algorithm}/tel_{tel_id:03d}"
+        path = of_telescope(f"{DL2_EVENTS['telescope']}/{kind}/{algorithm}", tel_id)
         _write(file, keys, table, kind, algorithm, path)
 
 
@@ -334,7 +342,7 @@ def _write(
     if kind in CONTAINERS:
         container = (CONTAINERS if tel else EVENT_CONTAINERS)[kind]
         add_defaults_and_meta(table, container, prefix=algorithm, add_tel_prefix=tel)
-    trigger = file.get_node(f"/dl1/event/{'telescope' if tel else 'subarray'}/trigger")
+    trigger = file.get_node(TEL_TRIGGER if tel else TRIGGER)
     for name in keys.colnames:
         # The integer types of the trigger table, so that joins keep them.
         keys[name] = np.asarray(keys[name]).astype(trigger.coldtypes[name])

@@ -38,7 +38,7 @@ def describe_images(rows, start, pixel, charge, camera, out):
         Of each pixel: pix_x, pix_y (deg), area (deg²), width (deg), whether it is of the outermost
         row, and of the two outermost rows; then the neighbours as a sparse matrix, indptr and
         indices.
-    out : ndarray of gammalearn.image.parameters.PARAMETERS, shape (n_images,)
+    out : ndarray of gammalearn.image.parameters.IMAGE_PARAMETERS, shape (n_images,)
 
     Returns
     -------

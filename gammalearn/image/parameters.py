@@ -15,7 +15,7 @@ from .moments import describe_images
 from .processing import FEW_PIXELS, LITTLE_CHARGE, MIN_PICTURE_NEIGHBORS, thresholds_of
 from .time_gradient import N_STARTS, time_images
 
-__all__ = ["PARAMETERS", "TIMES", "UNITS", "ImageParametrizer"]
+__all__ = ["IMAGE_PARAMETERS", "TIMES", "UNITS", "ImageParametrizer"]
 
 #: Parameters that are numbers, by the prefix of their names in ctapipe's tables.
 NUMBERS = {
@@ -37,16 +37,16 @@ def _full_names(groups):
 
 
 #: An image's parameters, by the names that ctapipe's tables give them.
-PARAMETERS = np.dtype(
+IMAGE_PARAMETERS = np.dtype(
     [(name, np.float64) for name in _full_names(NUMBERS)]
     + [(name, np.int64) for name in _full_names(COUNTS)]
 )
 
 #: Those that are made of the pixels' times.
-TIMES = tuple(name for name in PARAMETERS.names if name.startswith(("timing", "peak_time")))
+TIMES = tuple(name for name in IMAGE_PARAMETERS.names if name.startswith(("timing", "peak_time")))
 
 #: What an image has that is not described, as in ctapipe's tables.
-NOT_DESCRIBED = np.zeros((), dtype=PARAMETERS)
+NOT_DESCRIBED = np.zeros((), dtype=IMAGE_PARAMETERS)
 NOT_DESCRIBED[_full_names(NUMBERS)] = np.nan
 NOT_DESCRIBED[_full_names(COUNTS)] = -1
 
@@ -56,7 +56,7 @@ PURE_NUMBERS = {"hillas_intensity", "hillas_skewness", "hillas_kurtosis"}
 #: Units of the parameters that have one.
 UNITS = {
     name: u.deg
-    for name in PARAMETERS.names
+    for name in IMAGE_PARAMETERS.names
     if name.startswith("hillas") and name not in PURE_NUMBERS
 } | {"timing_slope": 1 / u.deg}
 
@@ -123,7 +123,7 @@ class ImageParametrizer:
 
         Returns
         -------
-        parameters : ndarray of PARAMETERS, shape (n_images,)
+        parameters : ndarray of IMAGE_PARAMETERS, shape (n_images,)
             NaN, and −1 for counts, in images that do not meet the criteria.
         criteria : ndarray of bool, shape (n_images, n_criteria)
             Which of :data:`gammalearn.image.processing.QUALITY_CRITERIA` each image meets.

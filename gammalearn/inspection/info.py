@@ -18,12 +18,12 @@ from pyirf.benchmarks.energy_bias_resolution import NORM_LOWER_SIGMA, NORM_UPPER
 
 from ..camera import CameraType, LatticeError
 from ..data.images.channels import without_impossible
-from ..data.readers.ctapipe_dl1 import IMAGES, PARAMETERS
 from ..data.readers.faults import faults_of
 from ..data.readers.formats import is_ctapipe, open_reader
-from ..data.readers.lstchain_dl1 import IMAGES as LSTCHAIN_IMAGES
 from ..data.readers.reader import Reader, described, event_keys
 from ..errors import EmptySelectionError, GammaLearnError, InputFileError
+from ..io import lstchain_tables
+from ..io.ctapipe_tables import DL2, DL2_EVENTS, IMAGES, PARAMETERS, SHOWER, TRIGGER
 from ..io.data_model import check_is_readable, check_is_table
 from ..io.files import open_hdf5, reading
 from ..io.isolated import read_isolated
@@ -32,10 +32,6 @@ from ..models import ModelCard, card_of, is_shipped, names_network
 from ..settings import SimulationSettings
 
 __all__ = ["describe", "describe_file", "describe_files"]
-
-TRIGGER = "/dl1/event/subarray/trigger"
-SHOWER = "/simulation/event/subarray/shower"
-LSTCHAIN_DL2 = "/dl2/event/telescope/parameters/LST_LSTCam"
 
 #: Images of each telescope that tell the noise.
 IMAGES_OF_NOISE = 100
@@ -99,7 +95,7 @@ def _holds_images(path: Path) -> bool:
         return True
     with open_hdf5(path) as file, reading(path, "the table of contents"):
         tables_of_images = file.walk_nodes(IMAGES, "Table") if IMAGES in file else ()
-        return LSTCHAIN_IMAGES in file or any(table.nrows for table in tables_of_images)
+        return lstchain_tables.IMAGES in file or any(table.nrows for table in tables_of_images)
 
 
 def describe_file(path: Path) -> str:
@@ -393,8 +389,8 @@ def _describe_checkpoint(path: Path) -> str:
 
 def _describe_hdf5(path: Path) -> str:
     with open_hdf5(path) as file, reading(path, "its contents"):
-        check_is_table(file, path, LSTCHAIN_DL2)
-        if LSTCHAIN_DL2 in file:
+        check_is_table(file, path, lstchain_tables.DL2_EVENTS)
+        if lstchain_tables.DL2_EVENTS in file:
             return "\n".join(_lines(f"{path}: lstchain DL2", _lstchain_events(file)))
         check_is_readable(file, path, "DL1 or DL2")
         if TRIGGER not in file:
@@ -403,7 +399,7 @@ def _describe_hdf5(path: Path) -> str:
         levels = str(attributes["CTA PRODUCT DATA LEVELS"])
         version = str(attributes["CTA PRODUCT DATA MODEL VERSION"])
         values = {**_telescopes(file), **_events(file), **_algorithms(file)}
-        is_dl1 = "/dl2" not in file and (IMAGES in file or PARAMETERS in file)
+        is_dl1 = DL2 not in file and (IMAGES in file or PARAMETERS in file)
     if is_dl1:
         values |= {f"fault {n}": fault for n, fault in enumerate(_faults(path), 1)}
     return "\n".join(_lines(f"{path}: {levels}, data model {version}", values))
@@ -423,7 +419,7 @@ def _faults(path: Path) -> list[str]:
 
 
 def _lstchain_events(file: tables.File) -> dict[str, object]:
-    table = file.get_node(LSTCHAIN_DL2)
+    table = file.get_node(lstchain_tables.DL2_EVENTS)
     tel_ids = sorted(set(table.col("tel_id").tolist())) if "tel_id" in table.colnames else []
     values: dict[str, object] = {"telescopes": _ranges(tel_ids), "images": len(table)}
     if "mc_type" not in table.colnames:
@@ -442,8 +438,8 @@ def _lstchain_events(file: tables.File) -> dict[str, object]:
 def _telescopes(file: tables.File) -> dict[str, object]:
     subarray = described(file)
     values: dict[str, object] = {"subarray": f"{subarray.name}, {len(subarray.tel)} telescopes"}
-    images = _rows(file, "/dl1/event/telescope/images")
-    parameters = _rows(file, "/dl1/event/telescope/parameters")
+    images = _rows(file, IMAGES)
+    parameters = _rows(file, PARAMETERS)
     for telescope in subarray.telescope_types:
         ids = [int(i) for i in subarray.get_tel_ids_for_type(telescope)]
         # Different types may have one name; their telescopes tell them apart.
@@ -481,8 +477,7 @@ def _events(file: tables.File) -> dict[str, object]:
 
 def _algorithms(file: tables.File) -> dict[str, object]:
     values: dict[str, object] = {}
-    for level in ("subarray", "telescope"):
-        group = f"/dl2/event/{level}"
+    for level, group in DL2_EVENTS.items():
         for kind in file.root[group]._v_groups if group in file else ():
             values[f"DL2 {level} {kind}"] = ", ".join(file.root[f"{group}/{kind}"]._v_children)
     return values

@@ -14,9 +14,6 @@ __all__ = ["Newer", "check_is_readable", "check_is_table", "newer_than_installed
 
 DATA_MODEL = "CTA PRODUCT DATA MODEL VERSION"
 MAKER, MAKER_VERSION = "CTA ACTIVITY SOFTWARE NAME", "CTA ACTIVITY SOFTWARE VERSION"
-INSTRUMENT = "/configuration/instrument"
-TRIGGER = "/dl1/event/subarray/trigger"
-IMAGES = "/dl1/event/telescope/images"
 
 #: The first data model that is read.
 OLDEST = "v4.0.0"
@@ -38,6 +35,9 @@ def check_is_readable(file: tables.File, path: Path, kind: str) -> None:
     InputFileError
         If it has no telescopes, none of its events, or another data model.
     """
+    # Takes a second, which not all that open files need.
+    from .ctapipe_tables import DL1_EVENTS, IMAGES, INSTRUMENT, LAYOUT, TRIGGER
+
     version = _data_model(file)
     if version and INSTRUMENT in file and _numbers(version) < _numbers(OLDEST):
         only = "" if IMAGES in file else "holds image parameters only, and "
@@ -46,9 +46,9 @@ def check_is_readable(file: tables.File, path: Path, kind: str) -> None:
             "the first that is read; make it again from the raw data, with ctapipe-process "
             "--write-images --write-parameters."
         )
-    missing = next((node for node in (f"{INSTRUMENT}/subarray", TRIGGER) if node not in file), None)
+    missing = next((node for node in (LAYOUT, TRIGGER) if node not in file), None)
     # Where nothing triggered, ctapipe writes no tables of events at all.
-    if missing is None or (missing == TRIGGER and "/dl1/event" not in file):
+    if missing is None or (missing == TRIGGER and DL1_EVENTS not in file):
         return
     newer = newer_than_installed(file)
     raise InputFileError(
@@ -111,6 +111,8 @@ def newer_than_installed(file: tables.File) -> Newer | None:
         SubarrayDescription,
     )
     from ctapipe.io.datawriter import DATA_MODEL_VERSION
+
+    from .ctapipe_tables import INSTRUMENT
 
     here = f"the {ctapipe.__version__} installed here"
     attributes = file.root._v_attrs

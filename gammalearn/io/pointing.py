@@ -12,18 +12,14 @@ from astropy.table import Table
 from ctapipe.containers import CoordinateFrameType
 from ctapipe.io import read_table
 
-__all__ = ["by_observation", "by_time", "monitored_path"]
+from .ctapipe_tables import FIXED_POINTING, MONITORED_POINTING, OBSERVATION, RUNS, of_telescope
 
-FIXED_POINTING = "/configuration/telescope/pointing"
-#: Pointing against time, by data model: 7.2 and later, 5.0 and earlier.
-MONITORED_POINTING = ("/dl0/monitoring/telescope/pointing", "/dl1/monitoring/telescope/pointing")
-OBSERVATION = "/configuration/observation/observation_block"
-SIMULATION = "/configuration/simulation/run"
+__all__ = ["by_observation", "by_time", "monitored_path"]
 
 
 def monitored_path(file: tables.File, tel_id: int) -> str | None:
     """The table of a telescope's pointing against time, None where there is none."""
-    paths = (f"{group}/tel_{tel_id:03d}" for group in MONITORED_POINTING)
+    paths = (of_telescope(group, tel_id) for group in MONITORED_POINTING)
     return next((path for path in paths if path in file), None)
 
 
@@ -73,7 +69,7 @@ def by_observation(
         Whether the file has the observation where it keeps the pointing.
     """
     read = read or (lambda path, *_: read_table(file, path))
-    fixed = f"{FIXED_POINTING}/tel_{tel_id:03d}"
+    fixed = of_telescope(FIXED_POINTING, tel_id)
     if fixed in file:
         names = "telescope_pointing_altitude", "telescope_pointing_azimuth"
         table = read(fixed, "obs_id", *names)
@@ -89,7 +85,7 @@ def by_observation(
         if len(np.unique(reports, axis=0)) == 1:
             alt[:], az[:] = reports[0]
             return alt, az, np.ones(len(obs_id), dtype=bool)
-    for path, pointings in ((OBSERVATION, _of_blocks), (SIMULATION, _of_settings)):
+    for path, pointings in ((OBSERVATION, _of_blocks), (RUNS, _of_settings)):
         unknown = ~(np.isfinite(alt) & np.isfinite(az))
         if path in file and np.any(unknown):
             alt[unknown], az[unknown] = _of(obs_id[unknown], *pointings(read))
@@ -116,7 +112,7 @@ def _of_blocks(read) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _of_settings(read) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Observations and their altitude and azimuth (deg), where simulations had one pointing."""
     lowest, highest = ([f"{end}_{angle}" for angle in ("alt", "az")] for end in ("min", "max"))
-    table = read(SIMULATION, "obs_id", *lowest, *highest)
+    table = read(RUNS, "obs_id", *lowest, *highest)
     pairs = zip(lowest, highest, strict=True)
     table = table[np.all([table[low] == table[high] for low, high in pairs], axis=0)]
     return np.asarray(table["obs_id"]), *(_degrees(table[name]) for name in lowest)

@@ -8,7 +8,7 @@ from astropy.table import Table
 from ctapipe.image.image_processor import ImageQualityQuery
 from ctapipe.instrument import SubarrayDescription
 
-from ..image.parameters import PARAMETERS, ImageParametrizer
+from ..image.parameters import IMAGE_PARAMETERS, ImageParametrizer
 from ..image.processing import QUALITY_CRITERIA
 from .block import TelescopeImages
 
@@ -23,7 +23,7 @@ class ImageParameters:
     """Pixels that survive the cleaning; shape (n, n_pixels) of bool."""
 
     parameters: np.ndarray
-    """Of type :data:`gammalearn.image.parameters.PARAMETERS`, shape (n,)."""
+    """Of type :data:`gammalearn.image.parameters.IMAGE_PARAMETERS`, shape (n,)."""
 
     is_described: np.ndarray
     """Whether the image met the quality criteria; shape (n,) of bool."""
@@ -78,9 +78,9 @@ class BlockParametrizer:
         n_images = len(images.image)
         result = ImageParameters(
             image_mask=np.zeros(images.image.shape, dtype=bool),
-            parameters=np.zeros(n_images, dtype=PARAMETERS),
+            parameters=np.zeros(n_images, dtype=IMAGE_PARAMETERS),
             is_described=np.zeros(n_images, dtype=bool),
-            true_parameters=np.zeros(n_images, dtype=PARAMETERS),
+            true_parameters=np.zeros(n_images, dtype=IMAGE_PARAMETERS),
             true_is_described=np.zeros(n_images, dtype=bool),
         )
         for tel_id in np.unique(images.tel_id):

@@ -19,12 +19,25 @@ from ctapipe.core import Provenance
 from ctapipe.image import ImageProcessor
 from ctapipe.io import DataWriter, write_table
 from ctapipe.io.datawriter import write_reference_metadata_headers
-from ctapipe.io.hdf5dataformat import DL1_IMAGE_STATISTICS_TABLE
 from ctapipe.io.hdf5tableio import get_column_attrs, get_column_transforms
 from traitlets.config import Config
 
-from ..image.parameters import PARAMETERS, TIMES, UNITS
+from ..image.parameters import IMAGE_PARAMETERS, TIMES, UNITS
 from ..image.processing import image_processing
+from ..io.ctapipe_tables import (
+    FIXED_POINTING,
+    IMAGE_STATISTICS,
+    IMAGES,
+    PARAMETERS,
+    TEL_TRIGGER,
+    THROWN,
+    TRIGGER,
+    TRUE_IMAGES,
+    TRUE_IMPACT,
+    TRUE_PARAMETERS,
+    of_telescope,
+)
+from ..io.ctapipe_tables import SHOWER as SHOWER_TABLE
 from ..io.plain_path import with_plain_paths
 from .block import DIGIT, EVENT, SHOWER, EventBlock, TelescopeImages
 from .image_parameters import ImageParameters
@@ -53,19 +66,8 @@ FIXED_POINT = {
 #: Bytes that HDF5 keeps of each table before it writes them: a few chunks.
 CHUNK_CACHE = 2**20
 
-TRIGGER = "/dl1/event/subarray/trigger"
-TEL_TRIGGER = "/dl1/event/telescope/trigger"
-IMAGES = "/dl1/event/telescope/images"
-IMAGE_PARAMETERS = "/dl1/event/telescope/parameters"
-SHOWERS = "/simulation/event/subarray/shower"
-IMPACT = "/simulation/event/telescope/impact"
-TRUE_IMAGES = "/simulation/event/telescope/images"
-TRUE_PARAMETERS = "/simulation/event/telescope/parameters"
-THROWN = "/simulation/service/shower_distribution"
-POINTING = "/configuration/telescope/pointing"
-
 #: Groups with a table a telescope.
-BY_TELESCOPE = (IMAGES, IMAGE_PARAMETERS, IMPACT, TRUE_IMAGES, TRUE_PARAMETERS)
+BY_TELESCOPE = (IMAGES, PARAMETERS, TRUE_IMPACT, TRUE_IMAGES, TRUE_PARAMETERS)
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ class DL1Writer:
         except BaseException:
             Provenance().finish_activity("error", activity_name=ACTIVITY)
             raise
-        nodes = [self._file.get_node(path) for path in (TRIGGER, TEL_TRIGGER, SHOWERS)]
+        nodes = [self._file.get_node(path) for path in (TRIGGER, TEL_TRIGGER, SHOWER_TABLE)]
         for group in BY_TELESCOPE:
             nodes += self._file.list_nodes(group)
         self._tables = {node._v_pathname: _Table(node) for node in nodes}
@@ -171,7 +173,7 @@ class DL1Writer:
             "true_starting_grammage": showers["starting_grammage"] * u.g / u.cm**2,
             "true_shower_primary_id": showers["shower_primary_id"],
         }
-        self._tables[SHOWERS].append(self._keys(events), columns)
+        self._tables[SHOWER_TABLE].append(self._keys(events), columns)
 
     def _write_triggers(self, block):
         events, telescopes = block.events, list(block.telescopes.values())
@@ -202,16 +204,16 @@ class DL1Writer:
                 "image_mask": parameters.image_mask[rows],
             },
             TRUE_IMAGES: {"true_image": true_image, "true_image_sum": true_image.sum(axis=1)},
-            IMPACT: {"true_impact_distance": distance * u.m},
-            IMAGE_PARAMETERS: _columns(parameters.parameters[rows]),
+            TRUE_IMPACT: {"true_impact_distance": distance * u.m},
+            PARAMETERS: _columns(parameters.parameters[rows]),
             TRUE_PARAMETERS: _columns(parameters.true_parameters[rows], true=True),
         }
         described = {
-            IMAGE_PARAMETERS: parameters.is_described[rows],
+            PARAMETERS: parameters.is_described[rows],
             TRUE_PARAMETERS: parameters.true_is_described[rows],
         }
         for group in BY_TELESCOPE:
-            self._tables[f"{group}/tel_{tel_id:03d}"].append(
+            self._tables[of_telescope(group, tel_id)].append(
                 self._keys(events, tel_id=tel_id),
                 columns[group],
                 where=described.get(group, slice(None)),
@@ -227,7 +229,7 @@ class DL1Writer:
     def _finish(self):
         """What is known at the end only, and nothing of telescopes that saw nothing."""
         for tel_id in self._run.subarray.tel:
-            paths = [f"{group}/tel_{tel_id:03d}" for group in (*BY_TELESCOPE, POINTING)]
+            paths = [of_telescope(group, tel_id) for group in (*BY_TELESCOPE, FIXED_POINTING)]
             if self._file.get_node(paths[0]).nrows == 0:
                 for path in paths:
                     self._file.remove_node(path)
@@ -239,7 +241,7 @@ class DL1Writer:
             }
             thrown.append({"obs_id": self._run.obs_id}, columns)
         if self._statistics is not None:
-            write_table(self._statistics, self._file, DL1_IMAGE_STATISTICS_TABLE)
+            write_table(self._statistics, self._file, IMAGE_STATISTICS)
         write_record(self._file, self._run.settings)
         with warnings.catch_warnings():
             # Names with a space are ctapipe's way.
@@ -288,7 +290,7 @@ class _Table:
 def _columns(parameters: np.ndarray, true=False) -> dict:
     """Columns of parameters by their names, with their units; true images have no times."""
     columns = {}
-    for name in PARAMETERS.names:
+    for name in IMAGE_PARAMETERS.names:
         if true and name in TIMES:
             continue
         values = parameters[name]

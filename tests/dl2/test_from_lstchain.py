@@ -16,14 +16,14 @@ from ctapipe.tools.merge import MergeTool
 from gammalearn.cli import main
 from gammalearn.data import EventIndex
 from gammalearn.data.readers.ctapipe_dl1 import CtapipeDL1Reader
-from gammalearn.data.readers.lstchain_dl1 import IMAGES, PARAMETERS, LstchainDL1Reader
+from gammalearn.data.readers.lstchain_dl1 import LstchainDL1Reader
 from gammalearn.dl2 import write_dl2
-from gammalearn.dl2.lstchain import EVENTS
 from gammalearn.errors import InputFileError
 from gammalearn.evaluation import evaluate
 from gammalearn.evaluation.events.reading import read_events
 from gammalearn.evaluation.performance.production import read_productions
 from gammalearn.inspection.info import describe
+from gammalearn.io.lstchain_tables import DL2_EVENTS, IMAGES, PARAMETERS
 from gammalearn.run.options import RunOptions
 from gammalearn.run.reconstruction import predict
 from gammalearn.settings import EvaluationSettings, Experiment
@@ -403,7 +403,7 @@ def test_the_layout_is_chosen_where_dl2_is_made(lstchain, checkpoint, tmp_path, 
     assert main([*command, str(tmp_path / "lstchain"), "--format", "lstchain"]) == 0
     first, second = (tmp_path / n / f"dl1_{GAMMAS}_4tel.dl2.h5" for n in ("ctapipe", "lstchain"))
     ours = in_order(load(first, "telescope"), KEYS)
-    theirs = lstchain_images(second, EVENTS)
+    theirs = lstchain_images(second, DL2_EVENTS)
     np.testing.assert_allclose(ours["Net_tel_energy"], theirs["reco_energy"], rtol=1e-6)
     np.testing.assert_allclose(ours["Net_tel_alt"], np.rad2deg(theirs["reco_alt"]), rtol=1e-6)
     np.testing.assert_allclose(ours["Net_tel_prediction"], theirs["gammaness"], rtol=1e-6)

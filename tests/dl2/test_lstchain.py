@@ -11,14 +11,13 @@ from ctapipe.instrument import SubarrayDescription
 from ctapipe.io import read_table
 
 from gammalearn.data import EventIndex
-from gammalearn.data.readers.lstchain_dl1 import PARAMETERS
 from gammalearn.dl2 import check_input, write_dl2
-from gammalearn.dl2.lstchain import EVENTS
 from gammalearn.errors import EvaluationError, InputFileError
 from gammalearn.evaluation import evaluate
 from gammalearn.evaluation.events.reading import read_events
 from gammalearn.evaluation.performance.production import read_productions
 from gammalearn.inspection.info import describe
+from gammalearn.io.lstchain_tables import DL2_EVENTS, PARAMETERS
 from gammalearn.settings import EvaluationSettings, Experiment
 from gammalearn.tasks import build_tasks
 
@@ -52,7 +51,7 @@ def make_dl2(tmp_path):
 def test_the_true_direction_is_where_lstchain_sees_it(lstchain, make_dl2, name):
     """In DL1 with the equivalent focal length, in DL2 with the effective one."""
     path, _ = make_dl2(lstchain(name))
-    events = read_table(path, EVENTS)
+    events = read_table(path, DL2_EVENTS)
     optics = SubarrayDescription.from_hdf(path).tel[int(events["tel_id"][0])].optics
     assert len(events) == len(read_table(lstchain(name), PARAMETERS))
     scale = float(optics.effective_focal_length / optics.equivalent_focal_length)
@@ -68,7 +67,7 @@ def test_the_true_direction_is_where_lstchain_sees_it(lstchain, make_dl2, name):
 def test_disp_is_that_of_lstchain(lstchain, make_dl2):
     """On axis, where no focal length matters."""
     path, _ = make_dl2(lstchain(GAMMAS))
-    events = read_table(path, EVENTS)
+    events = read_table(path, DL2_EVENTS)
     for name in ("disp_dx", "disp_dy", "disp_norm", "disp_sign"):
         seen = np.isfinite(events["x"])
         np.testing.assert_allclose(events[f"reco_{name}"][seen], events[name][seen], atol=1e-7)
@@ -79,7 +78,7 @@ def test_disp_is_that_of_lstchain(lstchain, make_dl2):
 
 def test_values_stand_with_their_image(lstchain, make_dl2):
     path, index = make_dl2(lstchain(PROTONS), cuts={"image": ["hillas_intensity > 100"]})
-    events = read_table(path, EVENTS)
+    events = read_table(path, DL2_EVENTS)
     chosen = np.asarray(events["intensity"]) > 100
     assert 0 < chosen.sum() == len(index) < len(events)
     np.testing.assert_allclose(events["reco_energy"][chosen], events["mc_energy"][chosen])
@@ -106,13 +105,13 @@ def test_the_rest_of_the_file_is_copied(lstchain, make_dl2):
             for file in (before, after)
         )
         assert set(old) - set(new) == {PARAMETERS, "/dl1/event/telescope/image/LST_LSTCam"}
-        assert set(new) - set(old) == {EVENTS}
+        assert set(new) - set(old) == {DL2_EVENTS}
         for name in set(old) & set(new):
             assert old[name].tobytes() == new[name].tobytes()
         for name in old[PARAMETERS].dtype.names:
-            assert old[PARAMETERS][name].tobytes() == new[EVENTS][name].tobytes()
+            assert old[PARAMETERS][name].tobytes() == new[DL2_EVENTS][name].tobytes()
         units = {k: v for k, v in before.get_node(PARAMETERS).attrs.__dict__.items() if "UNIT" in k}
-        assert units.items() <= after.get_node(EVENTS).attrs.__dict__.items()
+        assert units.items() <= after.get_node(DL2_EVENTS).attrs.__dict__.items()
 
 
 def test_observation_of_lst1(lstchain, tmp_path):
@@ -138,7 +137,7 @@ def test_observation_of_lst1(lstchain, tmp_path):
     outputs = {name: np.full((len(index), task.n_outputs), 0.1) for name, task in tasks.items()}
     made = tmp_path / "dl2.h5"
     write_dl2(index, tasks, outputs, made, experiment)
-    events = read_table(made, EVENTS)
+    events = read_table(made, DL2_EVENTS)
     np.testing.assert_allclose(events["reco_energy"], 10**0.1)
     assert events["dragon_time"].tolist() == list(range(13))
     assert not any(name.startswith("mc_") for name in events.colnames)
@@ -153,7 +152,7 @@ def test_info(lstchain, make_dl2):
     title, *lines = describe([path])[0].splitlines()
     assert title == f"{path}: lstchain DL2"
     said = {" ".join(line.split()) for line in lines}
-    n_chosen = (read_table(path, EVENTS)["intensity"] > 100).sum()
+    n_chosen = (read_table(path, DL2_EVENTS)["intensity"] > 100).sum()
     assert {"telescopes 1-4", "images 6", "proton 6 images"} <= said
     assert f"DL2 reco_energy {n_chosen} images" in said
 
@@ -211,7 +210,7 @@ class TestEvaluation:
         with tables.open_file(path, "a") as file:
             for name in [n for n in file.root._v_attrs._f_list() if "GAMMALEARN" in n]:
                 del file.root._v_attrs[name]
-            file.get_node(EVENTS).remove_rows(0, 3)
+            file.get_node(DL2_EVENTS).remove_rows(0, 3)
         assert set(read_events([path]).meta["algorithms"].values()) == {"lstchain"}
         metrics = evaluate([path], tmp_path / "evaluation", EvaluationSettings())
         assert metrics and (tmp_path / "evaluation" / "report.html").exists()

@@ -20,7 +20,7 @@ from ctapipe.instrument import (
 from ctapipe.io import TableLoader
 from traitlets.config import Config
 
-from gammalearn.image.parameters import PARAMETERS, TIMES, UNITS, ImageParametrizer
+from gammalearn.image.parameters import IMAGE_PARAMETERS, TIMES, UNITS, ImageParametrizer
 from gammalearn.image.processing import image_processing
 
 #: Real simulations of LSTCam, two more LSTs, FlashCam, NectarCam and a camera of H.E.S.S.
@@ -54,7 +54,7 @@ def telescope_images(path):
         return loader.subarray, events
 
 
-def assert_same(found, row, expected, names=PARAMETERS.names):
+def assert_same(found, row, expected, names=IMAGE_PARAMETERS.names):
     for name in names:
         value = expected[name]
         if expected["morphology_n_pixels"] == 3 and name.startswith("timing"):
@@ -89,7 +89,7 @@ def test_are_all_that_ctapipe_computes():
         if key != "core"
         for name, field in part.fields.items()
     }
-    assert set(PARAMETERS.names) == set(columns)
+    assert set(IMAGE_PARAMETERS.names) == set(columns)
     for name, unit in columns.items():
         assert u.Unit(unit or "") == u.Unit(UNITS.get(name, "")), name
     assert set(TIMES) == {n for n in columns if n.split("_")[0] in ("timing", "peak")}
@@ -125,7 +125,7 @@ def test_of_real_simulations_are_those_in_their_files(data_dir, dl1, name):
             criteria.all(axis=1), np.isfinite(table["true_hillas_intensity"])
         )
         known = criteria.all(axis=1)
-        for column in set(PARAMETERS.names) - fitted:
+        for column in set(IMAGE_PARAMETERS.names) - fitted:
             shape = column.endswith(("skewness", "kurtosis"))
             atol = SINGLE_SKEWNESS_ATOL if shape else SINGLE_ATOL
             np.testing.assert_allclose(found[column], table[column], RTOL, atol, err_msg=column)
@@ -252,7 +252,7 @@ def test_of_true_images_of_few_pixels_are_those_of_ctapipe(in_ctapipe, lst):
         expected, _ = in_ctapipe(processor, 1, 0, 0.0 * image, 0.0 * image, true_image=image)
         assert criteria[row].all() == np.isfinite(expected["hillas_intensity"])
         if criteria[row].all():
-            assert_same(found, row, expected, [n for n in PARAMETERS.names if n not in TIMES])
+            assert_same(found, row, expected, [n for n in IMAGE_PARAMETERS.names if n not in TIMES])
         assert all(np.isnan(found[name][row]) for name in TIMES)
     assert list(criteria.all(axis=1)[:3]) == [False, False, False]
 
@@ -267,7 +267,7 @@ def test_of_a_straight_line_of_pixels(in_ctapipe, sst):
     dark = np.zeros(geometry.n_pixels)
     expected, _ = in_ctapipe(processor_of(sst), 1, 0, dark, dark, true_image=image[0])
     assert expected["hillas_width"] == 0 and np.isnan(expected["hillas_width_uncertainty"])
-    assert_same(found, 0, expected, [name for name in PARAMETERS.names if name not in TIMES])
+    assert_same(found, 0, expected, [name for name in IMAGE_PARAMETERS.names if name not in TIMES])
 
 
 def test_do_not_depend_on_the_other_images(lst):

@@ -10,13 +10,13 @@ from ctapipe.visualization import CameraDisplay
 
 from gammalearn.cli import main
 from gammalearn.data.images.augmentation import augment
-from gammalearn.data.readers.ctapipe_dl1 import IMAGES
 from gammalearn.data.readers.formats import open_reader
-from gammalearn.data.readers.lstchain_dl1 import IMAGES as LSTCHAIN_IMAGES
 from gammalearn.data.readers.reader import azimuth
 from gammalearn.errors import DataError, InputFileError, OutputError
 from gammalearn.inspection.info import _azimuth, _noise, describe, describe_files
 from gammalearn.inspection.show import show_event
+from gammalearn.io.ctapipe_tables import IMAGES
+from gammalearn.io.lstchain_tables import IMAGES as LSTCHAIN_IMAGES
 from gammalearn.settings import AugmentationSettings
 
 GAMMAS, PROTONS = "gamma_lsts_run7_7.0.0", "proton_run202_prod5"

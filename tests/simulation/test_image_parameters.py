@@ -5,7 +5,7 @@ import pytest
 from ctapipe.image import ImageProcessor
 from traitlets.config import Config
 
-from gammalearn.image.parameters import PARAMETERS, TIMES
+from gammalearn.image.parameters import IMAGE_PARAMETERS, TIMES
 from gammalearn.image.processing import image_processing
 from gammalearn.simulation.block import TelescopeImages
 from gammalearn.simulation.image_parameters import BlockParametrizer
@@ -23,7 +23,7 @@ def toy(toy_simulation, toy_settings):
     return block.telescopes, block.events["event_id"], simulation.array.subarray
 
 
-def assert_same(ours, theirs, names=PARAMETERS.names):
+def assert_same(ours, theirs, names=IMAGE_PARAMETERS.names):
     for name in names:
         atol = SKEWNESS_ATOL if name.endswith(("skewness", "kurtosis")) else ATOL
         np.testing.assert_allclose(ours[name], theirs[name], RTOL, atol, err_msg=name)
@@ -48,7 +48,7 @@ def test_are_those_of_ctapipe(toy, in_ctapipe):
             true, _ = in_ctapipe(*where, *pixels, true_image=images.true_image[row])
             assert ours.true_is_described[row] == np.isfinite(true["hillas_intensity"])
             if ours.true_is_described[row]:
-                without = [name for name in PARAMETERS.names if name not in TIMES]
+                without = [name for name in IMAGE_PARAMETERS.names if name not in TIMES]
                 assert_same(ours.true_parameters[row], true, without)
     n_images = sum(len(images.image) for images in telescopes.values())
     assert 10 < n_described < n_images

@@ -7,10 +7,9 @@ import tables
 from astropy.time import Time
 from ctapipe.io import read_table
 
-__all__ = ["BrokenPixels", "CalibrationRecord", "without_broken"]
+from ...io.ctapipe_tables import COEFFICIENTS, of_telescope
 
-#: Calibration of the pixels against time, as ctapipe-merge brings it into a file.
-COEFFICIENTS = "/dl1/monitoring/telescope/calibration/camera/coefficients"
+__all__ = ["BrokenPixels", "CalibrationRecord", "without_broken"]
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,8 @@ class CalibrationRecord:
         simulated : bool
             Times of simulated events mean nothing: the first calibration counts, as in ctapipe.
         """
-        path = f"{COEFFICIENTS}/tel_{tel_id:03d}"
+        # As ctapipe-merge brings it into a file.
+        path = of_telescope(COEFFICIENTS, tel_id)
         if path not in file or file.get_node(path).nrows == 0:
             return None
         table = read_table(file, path)

@@ -12,6 +12,16 @@ from ctapipe.io import read_table
 from ctapipe.io.hdf5tableio import get_column_attrs, get_column_transforms
 
 from ...errors import EmptySelectionError, InputFileError
+from ...io.ctapipe_tables import (
+    IMAGES,
+    PARAMETERS,
+    RUNS,
+    SHOWER,
+    SIMULATION,
+    TEL_TRIGGER,
+    TRIGGER,
+    of_telescope,
+)
 from ...io.data_model import check_is_readable
 from ...io.files import open_hdf5, reading
 from ...io.particles import CALIBRATION, particle_names
@@ -37,13 +47,6 @@ from .reader import (
 )
 
 __all__ = ["CtapipeDL1Reader", "ImageRows"]
-
-TRIGGER = "/dl1/event/subarray/trigger"
-TEL_TRIGGER = "/dl1/event/telescope/trigger"
-IMAGES = "/dl1/event/telescope/images"
-PARAMETERS = "/dl1/event/telescope/parameters"
-SIMULATION = "/configuration/simulation/run"
-SHOWER = "/simulation/event/subarray/shower"
 
 #: What must be known of a simulated shower; files of other software may lack the rest.
 NEEDED = ("true_energy", "true_alt", "true_az", "true_core_x", "true_core_y")
@@ -168,7 +171,7 @@ class CtapipeDL1Reader:
                 "tell apart; give the files that it was merged of, each by itself."
             )
         if not self._has(SHOWER):
-            if self._has("/simulation"):
+            if self._has(SIMULATION):
                 # A damaged group looks like an empty one.
                 raise InputFileError(
                     f"'{self.path}' is damaged: it is of simulated events, but has no {SHOWER}."
@@ -184,9 +187,9 @@ class CtapipeDL1Reader:
                 column, unit = shower[name], TRUTH_UNITS[name]
                 values = column.quantity.to_value(unit) if column.unit else np.asarray(column)
                 events[name][known] = values[row[known]]
-        if self._has(SIMULATION):
-            with self._reading(SIMULATION):
-                runs = self._read(SIMULATION)
+        if self._has(RUNS):
+            with self._reading(RUNS):
+                runs = self._read(RUNS)
                 events["spectral_index"] = spectral_indices(runs, events["obs_id"])
         events["particle"][known] = particle_names(shower["true_shower_primary_id"])[row[known]]
         return without_calibration(events)
@@ -200,8 +203,7 @@ class CtapipeDL1Reader:
         triggers, telescopes = self._tel_trigger, self.subarray.tel
         group = IMAGES if self.has_pixels else PARAMETERS
         with self._reading(group):
-            tables_of_images = self._file.iter_nodes(group, "Table")
-            faults += unknown_telescopes(tables_of_images, triggers, telescopes)
+            faults += unknown_telescopes(self._file, group, triggers, telescopes)
         with_images = self.telescopes_with_images()
         for tel_id in sorted(tel_ids):
             triggers = self._trigger_keys[self._trigger_rows(tel_id)]
@@ -229,7 +231,7 @@ class CtapipeDL1Reader:
 
     def _of_images(self, tel_id: int) -> str:
         """The table with a row for each image of a telescope."""
-        return f"{IMAGES if self.has_pixels else PARAMETERS}/tel_{tel_id:03d}"
+        return of_telescope(IMAGES if self.has_pixels else PARAMETERS, tel_id)
 
     def telescopes_with_images(self) -> list[int]:
         """Ids of the telescopes that have an image."""
@@ -279,7 +281,7 @@ class CtapipeDL1Reader:
     def _without_parameters(self, tel_id: int) -> np.ndarray:
         """Which images of a telescope have no row of parameters, though the file has parameters."""
         keys = self._image_rows(tel_id).keys
-        path = f"{PARAMETERS}/tel_{tel_id:03d}"
+        path = of_telescope(PARAMETERS, tel_id)
         if not self.has_pixels or not self._has(PARAMETERS):
             return np.zeros(len(keys), dtype=bool)
         if not self._has(path):
@@ -315,7 +317,7 @@ class CtapipeDL1Reader:
             alt[known], az[known] = self._pointing(tel_id, triggers)
         images["pointing_alt"], images["pointing_az"] = directions(alt, az)
 
-        path = f"{PARAMETERS}/tel_{tel_id:03d}"
+        path = of_telescope(PARAMETERS, tel_id)
         known = [name for name in parameters if name in self.parameter_names()]
         for name in known:
             images[name] = np.full(len(images), np.nan)
@@ -333,7 +335,7 @@ class CtapipeDL1Reader:
 
     def _check_pixels(self, tel_id: int) -> None:
         if self.has_pixels:
-            path = f"{IMAGES}/tel_{tel_id:03d}"
+            path = of_telescope(IMAGES, tel_id)
             n_pixels = self.subarray.tel[tel_id].camera.geometry.n_pixels
             with self._reading(path):
                 table = self._file.get_node(path)
@@ -360,7 +362,7 @@ class CtapipeDL1Reader:
         """Altitude and azimuth (deg) of the telescope at each of its triggers."""
         with self._reading(f"the pointing of telescope {tel_id}"):
             monitored = monitored_path(self._file, tel_id)
-            is_simulated = "/simulation" in self._file
+            is_simulated = SIMULATION in self._file
         if monitored and not is_simulated:
             table = self._read(monitored, "time", "altitude", "azimuth")
             with self._reading(monitored):
@@ -395,7 +397,7 @@ class CtapipeDL1Reader:
             Also ``obs_id`` and ``event_id``, shape (n,). Charges of pixels that the file's
             calibration flags as outliers are NaN.
         """
-        path = f"{IMAGES}/tel_{tel_id:03d}"
+        path = of_telescope(IMAGES, tel_id)
         if not self.has_pixels:
             raise InputFileError(f"'{self.path}' holds no DL1 images; {INSTEAD['charge']}.")
         with self._reading(path):

@@ -11,6 +11,7 @@ import numpy as np
 import tables
 from astropy.table import Table
 
+from ...io.ctapipe_tables import of_telescope
 from .faults import Fault
 from .reader import TRUTH_UNITS, event_keys, match_rows
 
@@ -56,28 +57,29 @@ def faults_of_showers(
 
 
 def unknown_telescopes(
-    of_images: Iterable[tables.Table], triggers: Table, known: Iterable[int]
+    file: tables.File, group: str, triggers: Table, known: Iterable[int]
 ) -> list[Fault]:
     """Triggers and images of telescopes that the layout lacks.
 
     Parameters
     ----------
-    of_images : iterable of tables.Table
-        Images of each telescope, or their parameters.
+    file : tables.File
+    group : str
+        Of the tables of images, or of their parameters.
     triggers : Table
         Of the telescopes, with tel_id.
     known : iterable of int
         Ids of the telescopes of the layout.
     """
     known = [int(tel_id) for tel_id in known]
-    names = {f"tel_{tel_id:03d}" for tel_id in known}
+    paths = {of_telescope(group, tel_id) for tel_id in known}
     faults = [
         Fault(
             f"{table.nrows} rows of {table._v_pathname} are of no telescope of the layout and are "
             "left out"
         )
-        for table in of_images
-        if table._v_name not in names and table.nrows
+        for table in file.iter_nodes(group, "Table")
+        if table.nrows and table._v_pathname not in paths
     ]
     tel_id = np.asarray(triggers["tel_id"])
     unknown = tel_id[~np.isin(tel_id, known)]

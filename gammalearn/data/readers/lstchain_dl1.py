@@ -16,6 +16,7 @@ from ctapipe.io.hdf5tableio import get_column_attrs, get_column_transforms
 from ...errors import EmptySelectionError, InputFileError
 from ...io.data_model import check_is_table
 from ...io.files import open_hdf5, reading
+from ...io.lstchain_tables import CALIBRATIONS, IMAGES, PARAMETERS, RUNS
 from ...io.particles import CALIBRATION, particle_names
 from .bad_pixels import BrokenPixels, without_broken
 from .chunks import TableChunks
@@ -39,13 +40,6 @@ from .reader import (
 __all__ = ["LstchainDL1Reader"]
 
 log = logging.getLogger(__name__)
-
-IMAGES = "/dl1/event/telescope/image/LST_LSTCam"
-SIMULATION = "/simulation/run_config"
-PARAMETERS = "/dl1/event/telescope/parameters/LST_LSTCam"
-
-#: Calibrations of a run of LST-1; images say which of them is theirs.
-CALIBRATIONS = "/dl1/event/telescope/monitoring/calibration"
 
 PIXEL_COLUMNS = {"charge": "image", "peak_time": "peak_time", "cleaning_mask": "image_mask"}
 
@@ -169,7 +163,7 @@ class LstchainDL1Reader:
     def _parameters(self) -> Table:
         with reading(self.path, PARAMETERS):
             table = read_table(self._file, PARAMETERS)
-            simulated = SIMULATION in self._file or set(IDENTITY) & set(table.colnames)
+            simulated = RUNS in self._file or set(IDENTITY) & set(table.colnames)
         needed = [*KEYS, "tel_id", "alt_tel", "az_tel"]
         needed += {"event_type", "calibration_id"}.intersection(table.colnames)
         check_shape(self.path, PARAMETERS, table, needed)
@@ -217,9 +211,9 @@ class LstchainDL1Reader:
             values = np.asarray(table[TRUTH[name]], dtype=np.float64)
             events[name] = np.rad2deg(values) if name in ("true_alt", "true_az") else values
         events["spectral_index"] = np.nan
-        with reading(self.path, SIMULATION):
-            if SIMULATION in self._file:
-                runs = read_table(self._file, SIMULATION)
+        with reading(self.path, RUNS):
+            if RUNS in self._file:
+                runs = read_table(self._file, RUNS)
                 events["spectral_index"] = spectral_indices(runs, events["obs_id"])
         return without_calibration(events)
 

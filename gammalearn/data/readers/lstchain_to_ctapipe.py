@@ -44,14 +44,28 @@ from ctapipe.io.datawriter import DATA_MODEL_VERSION
 from ... import __version__
 from ...camera import impact_distance
 from ...errors import InputFileError
-from .lstchain_dl1 import IMAGES, PARAMETERS, SIMULATION, LstchainDL1Reader
+from ...io import lstchain_tables
+from ...io.ctapipe_tables import (
+    FIXED_POINTING,
+    IMAGES,
+    MONITORED_POINTING,
+    OBSERVATION,
+    PARAMETERS,
+    RUNS,
+    SCHEDULING,
+    SHOWER,
+    TEL_TRIGGER,
+    THROWN,
+    TRIGGER,
+    TRUE_IMPACT,
+    of_telescope,
+)
+from .lstchain_dl1 import LstchainDL1Reader
 from .lstchain_parameters import CTAPIPE_PARAMETERS, ctapipe_names, focal_lengths
 from .reader import KEYS, TRUTH_UNITS, event_keys, match_rows
 
 __all__ = ["refuse_repeated", "write_ctapipe"]
 
-TRIGGER = "/dl1/event/subarray/trigger"
-THROWN = "/simulation/thrown_event_distribution"
 
 #: Times of the images of LST-1, the ones that lstchain trusts most first: s since 1970, UTC.
 TIMES = ("dragon_time", "ucts_time", "trigger_time")
@@ -144,7 +158,7 @@ class _Source:
         self.subarray: SubarrayDescription = reader.subarray
         self.events: Table = reader.events
         # Of a job that was killed, one table may be longer than the other.
-        parameters = read_table(dl1, PARAMETERS)
+        parameters = read_table(dl1, lstchain_tables.PARAMETERS)
         self.images: Table = parameters[: reader.n_rows]
         self.event: np.ndarray = reader.event_of_row[: reader.n_rows]
         """Row of each image's event."""
@@ -270,13 +284,14 @@ def _write_blocks(source: _Source, writer: HDF5TableWriter) -> None:
                 "subarray_pointing_frame": CoordinateFrameType.ALTAZ,
             }
         number = np.uint64(obs_id)
+        # ctapipe's writer takes paths without the first slash.
         writer.write(
-            "configuration/observation/scheduling_block",
+            SCHEDULING.lstrip("/"),
             SchedulingBlockContainer(sb_id=number, **block),
             **TIMES_IN_BLOCKS,
         )
         writer.write(
-            "configuration/observation/observation_block",
+            OBSERVATION.lstrip("/"),
             ObservationBlockContainer(
                 obs_id=number,
                 sb_id=number,
@@ -305,7 +320,7 @@ def _write_triggers(source: _Source, file: tables.File) -> None:
     _add_event_type(images, source.events["event_type"][source.event[order]])
     # Unknown, in ctapipe's way.
     images["n_trigger_pixels"] = np.full(len(images), -1)
-    _write(file, "/dl1/event/telescope/trigger", images, TelescopeTriggerContainer)
+    _write(file, TEL_TRIGGER, images, TelescopeTriggerContainer)
 
 
 def _write_pointing(source: _Source, file: tables.File) -> None:
@@ -317,7 +332,7 @@ def _write_pointing(source: _Source, file: tables.File) -> None:
             pointing["tel_id"] = np.full(len(table), tel_id)
             for name, angle in (("azimuth", "pointing_az"), ("altitude", "pointing_alt")):
                 pointing[f"telescope_pointing_{name}"] = np.deg2rad(table[angle]) * u.rad
-            path = f"/configuration/telescope/pointing/tel_{tel_id:03d}"
+            path = of_telescope(FIXED_POINTING, tel_id)
             _write(file, path, pointing, TelescopePointingContainer)
         return
     if not source.has_times:
@@ -334,7 +349,7 @@ def _write_pointing(source: _Source, file: tables.File) -> None:
         for name, angle in (("azimuth", "pointing_az"), ("altitude", "pointing_alt")):
             angles = np.asarray(source.pointing[tel_id][angle])[one_each]
             pointing[name] = np.deg2rad(angles) * u.rad
-        path = f"/dl0/monitoring/telescope/pointing/tel_{tel_id:03d}"
+        path = of_telescope(MONITORED_POINTING[0], tel_id)
         _write(file, path, pointing, TelescopePointingContainer, prefix="")
 
 
@@ -348,7 +363,7 @@ def _write_parameters(source: _Source, file: tables.File) -> None:
             parameter = CTAPIPE_PARAMETERS[name]
             table[name] = parameter.values(of_images, lengths)
             table[name].unit = parameter.unit
-        path = f"/dl1/event/telescope/parameters/tel_{tel_id:03d}"
+        path = of_telescope(PARAMETERS, tel_id)
         described = (
             HillasParametersContainer,
             TimingParametersContainer,
@@ -362,14 +377,14 @@ def _write_parameters(source: _Source, file: tables.File) -> None:
 def _write_images(source: _Source, file: tables.File) -> None:
     for start in range(0, len(source.images), ROWS_AT_A_TIME):
         stop = min(start + ROWS_AT_A_TIME, len(source.images))
-        found = read_table(source.dl1, IMAGES, start=start, stop=stop)
+        found = read_table(source.dl1, lstchain_tables.IMAGES, start=start, stop=stop)
         for tel_id in np.unique(source.tel_id[start:stop]):
             mine = np.flatnonzero(source.tel_id[start:stop] == tel_id)
             table = source.keys(start + mine)
             for name in IMAGE_COLUMNS:
                 if name in found.colnames:
                     table[name] = np.asarray(found[name])[mine]
-            path = f"/dl1/event/telescope/images/tel_{tel_id:03d}"
+            path = of_telescope(IMAGES, tel_id)
             _write(file, path, table, DL1CameraContainer)
 
 
@@ -380,8 +395,7 @@ def _write_simulation(source: _Source, file: tables.File) -> None:
     # lstchain does not tell where in the atmosphere a particle began.
     showers["true_starting_grammage"] = np.full(len(showers), np.nan) * u.g / u.cm**2
     showers["true_shower_primary_id"] = source.primary
-    path = "/simulation/event/subarray/shower"
-    _write(file, path, showers, SimulatedShowerContainer)
+    _write(file, SHOWER, showers, SimulatedShowerContainer)
 
     for tel_id, rows in source.by_telescope():
         impact = source.keys(rows)
@@ -391,21 +405,21 @@ def _write_simulation(source: _Source, file: tables.File) -> None:
         direction = (seen[f"true_{angle}"].quantity.to_value(u.deg) for angle in ("alt", "az"))
         impact["true_impact_distance"] = impact_distance(position, *core, *direction) * u.m
         impact["true_impact_distance_uncert"] = np.zeros(len(rows)) * u.m
-        path = f"/simulation/event/telescope/impact/tel_{tel_id:03d}"
+        path = of_telescope(TRUE_IMPACT, tel_id)
         _write(file, path, impact, TelescopeImpactParameterContainer, prefix="true_impact")
 
-    if SIMULATION in source.dl1:
-        runs = read_table(source.dl1, SIMULATION)
+    if lstchain_tables.RUNS in source.dl1:
+        runs = read_table(source.dl1, lstchain_tables.RUNS)
         runs.meta.clear()
-        write_table(runs, file, "/configuration/simulation/run")
-    if THROWN in source.dl1:
-        thrown = read_table(source.dl1, THROWN)
+        write_table(runs, file, RUNS)
+    if lstchain_tables.THROWN in source.dl1:
+        thrown = read_table(source.dl1, lstchain_tables.THROWN)
         thrown.meta.clear()
         if "num_entries" in thrown.colnames:
             thrown.rename_column("num_entries", "n_entries")
         for name, unit in (("bins_energy", u.TeV), ("bins_core_dist", u.m)):
             thrown[name].unit = thrown[name].unit or unit
-        write_table(thrown, file, "/simulation/service/shower_distribution")
+        write_table(thrown, file, THROWN)
 
 
 def _write_metadata(source: _Source, file: tables.File, images: bool) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import tables
 from astropy.table import QTable, Table
 
+from ...io.ctapipe_tables import DL2_EVENTS
 from ..quantities import MAIN_QUANTITIES, QUANTITIES, Quantity
 from .contents import Contents, prefix_of
 from .loading import align, as_quantity, load_reconstructed
@@ -140,7 +141,7 @@ def _add_further(
     for algorithm in dict.fromkeys(contents.algorithms.values()):
         prefix = prefix_of(algorithm, contents.level)
         for name in quantity.groups:
-            group = f"/dl2/event/{contents.level}/{name}/{algorithm}"
+            group = f"{DL2_EVENTS[contents.level]}/{name}/{algorithm}"
             if group not in h5file:
                 continue
             table = load_reconstructed(h5file, group, contents.level)

@@ -6,20 +6,19 @@ from pathlib import Path
 import tables
 
 from ...errors import EvaluationError, InputFileError
+from ...io.ctapipe_tables import DL2_EVENTS, SHOWER, SIMULATION
+from ...io.lstchain_tables import DL2_EVENTS as LSTCHAIN_EVENTS
 from ..event_table import SUBARRAY, TELESCOPE
 from ..quantities import MAIN_QUANTITIES, Quantity
 from . import lstchain
 
 __all__ = [
-    "SHOWER_TABLE",
     "Contents",
     "check_alike",
     "find_contents",
     "in_words",
     "prefix_of",
 ]
-
-SHOWER_TABLE = "/simulation/event/subarray/shower"
 
 
 @dataclass(frozen=True)
@@ -95,22 +94,22 @@ def find_contents(
 
 
 def _is_simulated(h5file: tables.File, path: Path) -> bool:
-    if lstchain.EVENTS in h5file:
+    if LSTCHAIN_EVENTS in h5file:
         return lstchain.is_simulated(h5file)
-    if SHOWER_TABLE in h5file:
+    if SHOWER in h5file:
         return True
     # What is linked and missing looks like what was never there.
-    if "simulation" in h5file.root._v_links:
-        target = h5file.get_node("/simulation").target.rpartition(":")[0]
+    if SIMULATION.lstrip("/") in h5file.root._v_links:
+        target = h5file.get_node(SIMULATION).target.rpartition(":")[0]
         raise InputFileError(
             f"The DL2 file '{path}' has its truth in '{target}', which is not there; put that file "
             "back, or reconstruct without --link-truth."
         )
     # A damaged group looks like an empty one.
-    if "/simulation" in h5file:
+    if SIMULATION in h5file:
         raise InputFileError(
             f"The DL2 file '{path}' is damaged: it is of simulated events, but has no "
-            f"{SHOWER_TABLE}; write it again."
+            f"{SHOWER}; write it again."
         )
     return False
 
@@ -122,14 +121,14 @@ def in_words(quantity: str) -> str:
 def _find_algorithms(h5file: tables.File, level: str) -> dict[str, dict[str, str]]:
     """Quantity → algorithm → path, of all that the file holds at a level."""
     found = {}
-    if lstchain.EVENTS in h5file:
+    if LSTCHAIN_EVENTS in h5file:
         if level == TELESCOPE:
             name = lstchain.algorithm(h5file)
-            found = {q: {name: lstchain.EVENTS} for q in lstchain.reconstructed(h5file)}
+            found = {q: {name: LSTCHAIN_EVENTS} for q in lstchain.reconstructed(h5file)}
         return found
     for quantity, description in MAIN_QUANTITIES.items():
         for group in description.groups:
-            path = f"/dl2/event/{level}/{group}"
+            path = f"{DL2_EVENTS[level]}/{group}"
             if path not in h5file:
                 continue
             for name, node in h5file.get_node(path)._v_children.items():

@@ -11,16 +11,15 @@ from ctapipe.containers import CoordinateFrameType
 from ctapipe.io import TableLoader, read_table
 
 from ...errors import InputFileError
+from ...io.ctapipe_tables import SHOWER, TRIGGER
 from ...io.pointing import by_observation
 from ..event_table import SUBARRAY, TELESCOPE
-from .contents import SHOWER_TABLE, Contents
+from .contents import Contents
 
 __all__ = ["align", "as_quantity", "load_reconstructed", "load_truth", "pointing_of"]
 
 SUBARRAY_KEYS = ["obs_id", "event_id"]
 TELESCOPE_KEYS = ["obs_id", "event_id", "tel_id"]
-
-TRIGGER_TABLE = "/dl1/event/subarray/trigger"
 
 
 def load_truth(h5file: tables.File, path: Path, contents: Contents, parameters: bool) -> Table:
@@ -29,11 +28,11 @@ def load_truth(h5file: tables.File, path: Path, contents: Contents, parameters: 
     loader = TableLoader(h5file=h5file, focal_length_choice="EQUIVALENT")
     simulated = contents.simulated
     if simulated:
-        rows = [h5file.get_node(path).nrows for path in (TRIGGER_TABLE, SHOWER_TABLE)]
+        rows = [h5file.get_node(path).nrows for path in (TRIGGER, SHOWER)]
         if rows[0] != rows[1]:
             # Where the truth of some events is missing, ctapipe reads none.
             loaded = load_truth(h5file, path, replace(contents, simulated=False), parameters)
-            showers = align(read_table(h5file, SHOWER_TABLE), loaded, SUBARRAY, path)
+            showers = align(read_table(h5file, SHOWER), loaded, SUBARRAY, path)
             new = [name for name in showers.colnames if name not in loaded.colnames]
             return hstack([loaded, showers[new]], metadata_conflicts="silent")
     if contents.level == SUBARRAY:

@@ -5,13 +5,10 @@ import tables
 from astropy.table import Table
 from ctapipe.io import read_table
 
+from ...io.lstchain_tables import DL2_EVENTS
 from ..quantities import QUANTITIES
 
-__all__ = ["EVENTS", "RUNS", "THROWN", "algorithm", "is_simulated", "load", "reconstructed"]
-
-EVENTS = "/dl2/event/telescope/parameters/LST_LSTCam"
-RUNS = "/simulation/run_config"
-THROWN = "/simulation/thrown_event_distribution"
+__all__ = ["algorithm", "is_simulated", "load", "reconstructed"]
 
 #: Names in ctapipe's files, and lstchain's with the unit of what stands there.
 COLUMNS = {
@@ -39,7 +36,7 @@ def algorithm(h5file: tables.File) -> str:
 
 def reconstructed(h5file: tables.File) -> list[str]:
     """Quantities of the events."""
-    names = set(h5file.get_node(EVENTS).colnames)
+    names = set(h5file.get_node(DL2_EVENTS).colnames)
     return [
         name
         for name, quantity in QUANTITIES.items()
@@ -49,7 +46,7 @@ def reconstructed(h5file: tables.File) -> list[str]:
 
 def is_simulated(h5file: tables.File) -> bool:
     """Whether the events have a truth."""
-    return "mc_energy" in h5file.get_node(EVENTS).colnames
+    return "mc_energy" in h5file.get_node(DL2_EVENTS).colnames
 
 
 def load(h5file: tables.File, prefix: str) -> Table:
@@ -66,7 +63,7 @@ def load(h5file: tables.File, prefix: str) -> Table:
     astropy.table.Table
         Columns of ctapipe's names, as far as the file has them.
     """
-    found = read_table(h5file, EVENTS)
+    found = read_table(h5file, DL2_EVENTS)
     columns = dict(COLUMNS)
     for quantity in QUANTITIES.values():
         columns |= {f"{prefix}_{name}": column for name, column in quantity.lstchain.items()}

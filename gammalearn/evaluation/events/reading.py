@@ -23,6 +23,7 @@ from ...errors import EvaluationError, GammaLearnError
 from ...io.data_model import check_is_table
 from ...io.files import open_hdf5, reading
 from ...io.isolated import isolated
+from ...io.lstchain_tables import DL2_EVENTS
 from ...io.particles import are_showers, particle_names
 from ..event_table import NO_TELESCOPE, SUBARRAY, TELESCOPE, EventTable
 from ..quantities import MAIN_QUANTITIES
@@ -159,7 +160,7 @@ def _read(
     path: Path, wanted: list[str] | None, parameters: Sequence[str], observed: bool
 ) -> tuple[Contents, QTable]:
     with open_hdf5(path) as h5file, reading(path, "its reconstructed events"):
-        check_is_table(h5file, path, lstchain.EVENTS)
+        check_is_table(h5file, path, DL2_EVENTS)
         contents = find_contents(h5file, path, wanted, observed)
         return contents, _read_file(h5file, path, contents, parameters)
 
@@ -206,7 +207,7 @@ def _load(
     h5file: tables.File, path: Path, contents: Contents, parameters: Sequence[str]
 ) -> tuple[Table, dict[str, Table]]:
     """All events with what is known of them, and the table of each main quantity."""
-    if lstchain.EVENTS in h5file:
+    if DL2_EVENTS in h5file:
         (name,) = set(contents.algorithms.values())
         loaded = lstchain.load(h5file, prefix_of(name, contents.level))
         return loaded, dict.fromkeys(contents.groups, loaded)

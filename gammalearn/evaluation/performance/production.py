@@ -15,20 +15,20 @@ from pyirf.simulations import SimulatedEventsInfo
 from pyirf.spectral import PowerLaw
 
 from ...errors import EvaluationError
+from ...io import ctapipe_tables, lstchain_tables
 from ...io.files import open_hdf5, reading
 from ...io.isolated import read_isolated
 from ...io.particles import plural
 from ..event_table import EventTable
-from ..events import lstchain
 from ..events.reading import UNKNOWN
 
 __all__ = ["Production", "Productions", "read_productions", "simulated_flux", "thrown_density"]
 
 #: Settings of each run of a simulation, in files of ctapipe or lstchain, whose columns are alike.
-RUNS = ("/configuration/simulation/run", lstchain.RUNS)
+RUNS = (ctapipe_tables.RUNS, lstchain_tables.RUNS)
 
 #: Histograms of the thrown showers of each run, in files of ctapipe or lstchain.
-THROWN = ("/simulation/service/shower_distribution", lstchain.THROWN)
+THROWN = (ctapipe_tables.THROWN, lstchain_tables.THROWN)
 
 #: Names of the column of their numbers.
 N_THROWN = ("n_entries", "num_entries")

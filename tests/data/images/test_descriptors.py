@@ -30,7 +30,7 @@ from gammalearn.data.images.descriptors import (
     describe_images,
 )
 from gammalearn.data.readers.parameters import flat_parameters
-from gammalearn.image.parameters import PARAMETERS
+from gammalearn.image.parameters import IMAGE_PARAMETERS
 from gammalearn.settings.network import Descriptor
 
 #: Parameters of an image, and what each descriptor makes of them by hand.
@@ -110,7 +110,7 @@ def test_the_order_is_ours_and_not_that_of_the_names():
 
 def test_they_are_made_of_parameters_that_can_be_computed():
     assert columns_of(ALL_DESCRIPTORS) == sorted(IMAGE)
-    assert set(IMAGE) <= set(PARAMETERS.names)
+    assert set(IMAGE) <= set(IMAGE_PARAMETERS.names)
     assert columns_of(["centroid", "axis", "skewness"]) == [
         "hillas_fov_lat", "hillas_fov_lon", "hillas_psi", "hillas_skewness",
     ]  # fmt: skip

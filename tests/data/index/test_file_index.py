@@ -11,9 +11,9 @@ import tables
 
 from gammalearn.data import EventIndex
 from gammalearn.data.index import file_index
-from gammalearn.data.readers.ctapipe_dl1 import TRIGGER
 from gammalearn.data.readers.formats import open_reader
 from gammalearn.errors import CameraError, CutError, DataError, EmptySelectionError, InputFileError
+from gammalearn.io.ctapipe_tables import TRIGGER
 from gammalearn.settings import DataSettings
 
 RUN202, RUN201, GAMMAS = "proton_run202_prod5", "proton_run201_prod5", "gamma_lsts_run7_7.0.0"

@@ -8,9 +8,15 @@ from ctapipe.instrument import SubarrayDescription
 
 from gammalearn.data import EventIndex
 from gammalearn.data.index.selection import _add_references
-from gammalearn.data.readers.ctapipe_dl1 import IMAGES, PARAMETERS, SHOWER, TEL_TRIGGER, TRIGGER
 from gammalearn.errors import CameraError, CutError, DataError, EmptySelectionError, InputFileError
-from gammalearn.io.pointing import FIXED_POINTING
+from gammalearn.io.ctapipe_tables import (
+    FIXED_POINTING,
+    IMAGES,
+    PARAMETERS,
+    SHOWER,
+    TEL_TRIGGER,
+    TRIGGER,
+)
 from gammalearn.settings import DataSettings
 
 RUN202, RUN201 = "proton_run202_prod5", "proton_run201_prod5"

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gammalearn.data import EventIndex, check_weights, describe_weights, event_weights
-from gammalearn.data.readers.ctapipe_dl1 import SIMULATION
 from gammalearn.errors import DataError, SettingsError
+from gammalearn.io.ctapipe_tables import RUNS
 from gammalearn.settings import DataSettings, Experiment, WeightSettings
 from gammalearn.settings.reading import override
 
@@ -142,7 +142,7 @@ def test_files_say_what_was_simulated(data_dir, build_index, name):
 
 def test_each_run_has_its_own(altered, build_index):
     def change(file):
-        table = file.get_node(SIMULATION)
+        table = file.get_node(RUNS)
         rows = table.read()
         rows["spectral_index"] = [-1.5, -2.5]
         table.modify_rows(0, 2, rows=rows)
@@ -154,6 +154,6 @@ def test_each_run_has_its_own(altered, build_index):
 
 def test_a_file_that_does_not_say(altered, build_index):
     index = build_index(
-        [altered("proton_run201_prod5", lambda file: file.remove_node(SIMULATION))], DataSettings()
+        [altered("proton_run201_prod5", lambda file: file.remove_node(RUNS))], DataSettings()
     )
     assert np.isnan(index.events["spectral_index"]).all()

@@ -10,9 +10,8 @@ from gammalearn.cli import main
 from gammalearn.data import EventIndex
 from gammalearn.data.images import reading
 from gammalearn.data.images.channels import image_channels
-from gammalearn.data.readers.ctapipe_dl1 import IMAGES
 from gammalearn.errors import InputFileError
-from gammalearn.io.pointing import FIXED_POINTING
+from gammalearn.io.ctapipe_tables import FIXED_POINTING, IMAGES
 from gammalearn.settings import DataSettings
 
 RUN202, RUN201 = "proton_run202_prod5", "proton_run201_prod5"

@@ -9,8 +9,8 @@ import tables
 import torch
 
 from gammalearn.data import event_loader
-from gammalearn.data.readers.ctapipe_dl1 import IMAGES
 from gammalearn.errors import DataError, InputFileError
+from gammalearn.io.ctapipe_tables import IMAGES
 
 RUN202, RUN201 = "proton_run202_prod5", "proton_run201_prod5"
 NAMES = [RUN202, "gamma_diffuse_run10_6.0.0", RUN201, "gamma_lsts_run7_7.0.0"]

@@ -10,8 +10,9 @@ import pytest
 from gammalearn.data import EventDataset, event_loader, pack_images
 from gammalearn.data.loading import packed
 from gammalearn.data.loading.packed import PackedImages
-from gammalearn.data.readers.ctapipe_dl1 import IMAGES, CtapipeDL1Reader
+from gammalearn.data.readers.ctapipe_dl1 import CtapipeDL1Reader
 from gammalearn.errors import DataError, OutputError
+from gammalearn.io.ctapipe_tables import IMAGES
 from gammalearn.settings import DataSettings
 
 RUN202, RUN201 = "proton_run202_prod5", "proton_run201_prod5"

@@ -14,13 +14,13 @@ import torch
 
 from gammalearn.data import EventIndex, count_repeated
 from gammalearn.data.index import file_index
-from gammalearn.data.readers.ctapipe_dl1 import IMAGES, TEL_TRIGGER, TRIGGER
 from gammalearn.data.readers.formats import open_reader
 from gammalearn.dl2 import writer
 from gammalearn.errors import EmptySelectionError, GammaLearnError, InputFileError
 from gammalearn.evaluation import Worded
 from gammalearn.inspection import info
 from gammalearn.inspection.show import show_event
+from gammalearn.io.ctapipe_tables import IMAGES, TEL_TRIGGER, TRIGGER
 from gammalearn.run.reconstruction import index_inputs
 from gammalearn.run.report import report_sections
 from gammalearn.settings import DataSettings, Experiment

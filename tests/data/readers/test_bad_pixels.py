@@ -8,8 +8,9 @@ from astropy.table import Table
 from ctapipe.io import read_table, write_table
 
 from gammalearn.data import EventDataset, EventIndex
-from gammalearn.data.readers.ctapipe_dl1 import TEL_TRIGGER, CtapipeDL1Reader
+from gammalearn.data.readers.ctapipe_dl1 import CtapipeDL1Reader
 from gammalearn.data.readers.lstchain_dl1 import LstchainDL1Reader
+from gammalearn.io.ctapipe_tables import TEL_TRIGGER
 from gammalearn.settings import DataSettings
 
 FILE, TELESCOPE = "proton_run202_prod5", 1

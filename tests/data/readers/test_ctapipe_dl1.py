@@ -17,18 +17,18 @@ from hypothesis import strategies as st
 
 from gammalearn.cli import main
 from gammalearn.data import EventDataset, EventIndex
-from gammalearn.data.readers.ctapipe_dl1 import (
+from gammalearn.data.readers.ctapipe_dl1 import CtapipeDL1Reader
+from gammalearn.data.readers.reader import TRUTH_UNITS, match_rows
+from gammalearn.errors import DataError, EmptySelectionError, InputFileError
+from gammalearn.image.parameters import IMAGE_PARAMETERS
+from gammalearn.io.ctapipe_tables import (
+    FIXED_POINTING,
     IMAGES,
     PARAMETERS,
     SHOWER,
     TEL_TRIGGER,
     TRIGGER,
-    CtapipeDL1Reader,
 )
-from gammalearn.data.readers.reader import TRUTH_UNITS, match_rows
-from gammalearn.errors import DataError, EmptySelectionError, InputFileError
-from gammalearn.image.parameters import PARAMETERS as COMPUTED
-from gammalearn.io.pointing import FIXED_POINTING
 from gammalearn.settings import DataSettings
 
 WITH_IMAGES = [
@@ -154,7 +154,7 @@ class TestAgainstTableLoader:
         with CtapipeDL1Reader(path) as reader:
             assert reader.parameter_names() == []
             for tel_id, table in telescope_events(dl1(name), parameters=True).items():
-                names = sorted(COMPUTED.names)
+                names = sorted(IMAGE_PARAMETERS.names)
                 images = reader.images(tel_id, [*names, "no_such_parameter"])
                 row = match_rows(keys(images), keys(table))
                 assert set(names) <= set(images.colnames)

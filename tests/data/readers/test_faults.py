@@ -12,13 +12,13 @@ from matplotlib.figure import Figure
 
 from gammalearn.cli import main
 from gammalearn.data import EventDataset, EventIndex
-from gammalearn.data.readers.ctapipe_dl1 import IMAGES, PARAMETERS, SHOWER, TEL_TRIGGER, TRIGGER
-from gammalearn.data.readers.lstchain_dl1 import IMAGES as LST_IMAGES
-from gammalearn.data.readers.lstchain_dl1 import PARAMETERS as LST_PARAMETERS
 from gammalearn.dl2 import check_ids
 from gammalearn.errors import EmptySelectionError, InputFileError
 from gammalearn.inspection.info import describe
 from gammalearn.inspection.show import show_event
+from gammalearn.io.ctapipe_tables import IMAGES, PARAMETERS, SHOWER, TEL_TRIGGER, TRIGGER
+from gammalearn.io.lstchain_tables import IMAGES as LST_IMAGES
+from gammalearn.io.lstchain_tables import PARAMETERS as LST_PARAMETERS
 from gammalearn.run.report import faulty_files, selection_sections
 from gammalearn.settings import DataSettings, Experiment
 

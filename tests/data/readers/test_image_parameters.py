@@ -11,9 +11,10 @@ from traitlets.config import Config
 from gammalearn.data import EventDataset, EventIndex, columns_of, event_loader
 from gammalearn.data.images.descriptors import ALL_DESCRIPTORS, describe_images
 from gammalearn.data.index import file_index
-from gammalearn.data.readers.ctapipe_dl1 import IMAGES, PARAMETERS, CtapipeDL1Reader
-from gammalearn.image import parameters as computed
+from gammalearn.data.readers.ctapipe_dl1 import CtapipeDL1Reader
+from gammalearn.image.parameters import IMAGE_PARAMETERS
 from gammalearn.image.processing import image_processing
+from gammalearn.io.ctapipe_tables import IMAGES, PARAMETERS
 from gammalearn.settings import DataSettings
 
 RUN202, GAMMAS = "proton_run202_prod5", "gamma_lsts_run7_7.0.0"
@@ -107,14 +108,14 @@ def test_all_that_a_file_lacks_are_those_of_ctapipes_image_processor(
     n_described = 0
     with CtapipeDL1Reader(path) as reader:
         for tel_id in reader.telescopes_with_images():
-            found = reader.images(tel_id, computed.PARAMETERS.names)
+            found = reader.images(tel_id, IMAGE_PARAMETERS.names)
             for row, image in enumerate(read_table(path, f"{IMAGES}/tel_{tel_id:03d}")):
                 light, time = (np.asarray(image[n], dtype=float) for n in ("image", "peak_time"))
                 missing = ~(np.isfinite(light) & np.isfinite(time))
                 light[missing] = time[missing] = 0
                 expected, _ = in_ctapipe(processor, tel_id, image["event_id"], light, time)
                 n_described += np.isfinite(expected["hillas_width"])
-                for column in computed.PARAMETERS.names:
+                for column in IMAGE_PARAMETERS.names:
                     value = found[column][row]
                     np.testing.assert_allclose(value, expected[column], 1e-5, 1e-9, err_msg=column)
     assert n_described > 0

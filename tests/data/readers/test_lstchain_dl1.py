@@ -20,10 +20,11 @@ from ctapipe.io import read_table
 
 from gammalearn.data import EventDataset, EventIndex
 from gammalearn.data.readers.formats import open_reader
-from gammalearn.data.readers.lstchain_dl1 import IMAGES, PARAMETERS, LstchainDL1Reader
+from gammalearn.data.readers.lstchain_dl1 import LstchainDL1Reader
 from gammalearn.data.readers.parameters import flat_parameters
 from gammalearn.data.readers.reader import TRUTH_UNITS, event_keys, match_rows
 from gammalearn.errors import CutError, EmptySelectionError, InputFileError
+from gammalearn.io.lstchain_tables import IMAGES, PARAMETERS
 from gammalearn.settings import DataSettings
 
 FILES = [

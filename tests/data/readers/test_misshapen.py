@@ -8,11 +8,11 @@ import tables
 
 from gammalearn.cli import main
 from gammalearn.data.index.file_index import FileIndex
-from gammalearn.data.readers.ctapipe_dl1 import IMAGES, SHOWER, TEL_TRIGGER, TRIGGER
 from gammalearn.data.readers.formats import open_reader
-from gammalearn.data.readers.lstchain_dl1 import IMAGES as LST_IMAGES
-from gammalearn.data.readers.lstchain_dl1 import PARAMETERS as LST_PARAMETERS
 from gammalearn.errors import InputFileError
+from gammalearn.io.ctapipe_tables import IMAGES, SHOWER, TEL_TRIGGER, TRIGGER
+from gammalearn.io.lstchain_tables import IMAGES as LST_IMAGES
+from gammalearn.io.lstchain_tables import PARAMETERS as LST_PARAMETERS
 from gammalearn.settings import DataSettings
 
 GAMMAS = "gamma_lsts_run7_7.0.0"

@@ -51,6 +51,7 @@ cluster: $(TESTABLE) ## run the tests that need SLURM, with PYTEST_ARGS for pyte
 lint: $(TESTABLE) ## check style, format and types, changing nothing
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
 
 docs: $(DOCUMENTABLE) ## build the site into docs/_build; a warning is an error
 # Pages of modules that are no longer there would stay.

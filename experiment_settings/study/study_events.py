@@ -5,6 +5,7 @@ of them falls as E^-1.5 in place of E^-2, so that there are enough bright ones t
 """
 
 import os
+from typing import Any
 
 from gammalearn.settings import SimulationSettings
 
@@ -16,11 +17,11 @@ if SIZE not in SIZES:
     raise ValueError(f"GAMMALEARN_STUDY={SIZE}: the sizes are {', '.join(SIZES)}.")
 FOLDER = f"data/study/{SIZE}"
 
-ALL = {"array": "lst4", "zenith": "20 deg", "scatter": "350 m"}
-GAMMAS = {**ALL, "particle": "gamma", "energy": ("20 GeV", "20 TeV")}
-DIFFUSE = {**GAMMAS, "viewcone": "2.5 deg"}
-SOURCE = {**GAMMAS, "viewcone": 0, "offset": "0.4 deg"}
-PROTONS = {
+ALL: dict[str, Any] = {"array": "lst4", "zenith": "20 deg", "scatter": "350 m"}
+GAMMAS: dict[str, Any] = {**ALL, "particle": "gamma", "energy": ("20 GeV", "20 TeV")}
+DIFFUSE: dict[str, Any] = {**GAMMAS, "viewcone": "2.5 deg"}
+SOURCE: dict[str, Any] = {**GAMMAS, "viewcone": 0, "offset": "0.4 deg"}
+PROTONS: dict[str, Any] = {
     **ALL,
     "particle": "proton",
     "energy": ("60 GeV", "60 TeV"),
@@ -28,7 +29,7 @@ PROTONS = {
 }
 
 #: Name, showers of the small study, seed and run, spectrum, and where the showers come from.
-FILES = [
+FILES: list[tuple[str, int, int, float, dict[str, Any]]] = [
     ("train/gamma_diffuse", 12_000, 101, -2.0, DIFFUSE),
     ("train/gamma_diffuse_bright", 2_000, 102, -1.5, DIFFUSE),
     ("train/gamma_source_bright", 1_500, 103, -1.5, SOURCE),

@@ -24,7 +24,7 @@ from ..models import find_checkpoint, places
 from ..nn import ReconstructionNetwork
 from ..run.options import RunOptions
 from ..run.reconstruction import predict
-from ..settings import CutSettings, DataSettings, Experiment
+from ..settings import CutSettings, DataSettings, Experiment, Settings
 from ..settings.own_modules import import_modules
 from ..tasks import Task
 from .events import UNKNOWN, Events, event_table
@@ -212,7 +212,7 @@ class Network:
             }
         if telescopes is not None:
             changes["telescopes"] = telescopes
-        changed = {"data": settings_of(DataSettings, data, changes, "predict")}
+        changed: dict[str, Settings] = {"data": settings_of(DataSettings, data, changes, "predict")}
         if batch_size is not None:
             given = {"batch_size": batch_size}
             training = experiment.training

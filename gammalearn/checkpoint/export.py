@@ -113,6 +113,8 @@ def export_onnx(trained: TrainedNetwork, path: Path, overwrite: bool = False) ->
             )
         finally:
             logging.disable(logging.NOTSET)
+    if program is None:
+        raise RuntimeError("torch.onnx.export gave no program.")
     cameras = [camera.to_dict() for camera in trained.cameras]
     program.model.metadata_props["gammalearn_settings"] = trained.experiment.to_yaml()
     program.model.metadata_props["gammalearn_cameras"] = json.dumps(cameras)

@@ -33,7 +33,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     from ..settings import SimulationSettings
 
     for name, field in SimulationSettings.model_fields.items():
-        words = " ".join(field.description.split()).replace("``", "").replace("%", "%%")
+        words = " ".join((field.description or "").split()).replace("``", "").replace("%", "%%")
         known = (
             "" if field.default is None or field.is_required() else f" (default: {field.default})"
         )

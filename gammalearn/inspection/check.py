@@ -225,7 +225,9 @@ class _Check:
         tests: Sequence[EventIndex],
     ) -> dict[str, Counter]:
         """Selected events of each particle, by the set that they are of."""
-        sets = {"training": Counter(), "validation": Counter(), "test": Counter()}
+        sets: dict[str, Counter[str]] = {
+            name: Counter() for name in ("training", "validation", "test")
+        }
         if learnt:
             names = np.asarray(learnt.events["particle"])
             for name, rows in zip(("training", "validation"), self._split(learnt), strict=True):
@@ -302,7 +304,8 @@ def _event_lines(sets: dict[str, Counter], incomplete: bool) -> list[str]:
 
 def _flow_lines(what: str, indices: Sequence[EventIndex]) -> list[str]:
     """What is left after each step of the selection, of all files of a kind."""
-    events, images = Counter(), Counter()
+    events: Counter[str] = Counter()
+    images: Counter[str] = Counter()
     for index in indices:
         for label, n_events, n_images in index.cut_flow:
             events[label] += n_events

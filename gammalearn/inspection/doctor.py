@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 from packaging.requirements import InvalidRequirement, Requirement
@@ -183,7 +184,9 @@ def import_all(names: Sequence[str]) -> tuple[dict[str, str], dict]:
     gpus : dict
         ``cuda``, torch's version of CUDA or None, and ``gpus``, names and memory.
     """
-    failures, gpus, waiting = {}, {}, list(names)
+    failures: dict[str, str] = {}
+    gpus: dict[str, Any] = {}
+    waiting = list(names)
     while waiting:
         done = subprocess.run(
             [sys.executable, "-c", CHILD, *waiting],

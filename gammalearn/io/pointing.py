@@ -106,7 +106,8 @@ def _of_blocks(read) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     names = "subarray_pointing_lat", "subarray_pointing_lon"
     table = read(OBSERVATION, "obs_id", "subarray_pointing_frame", *names)
     table = table[np.asarray(table["subarray_pointing_frame"]) == CoordinateFrameType.ALTAZ.value]
-    return np.asarray(table["obs_id"]), *(_degrees(table[name]) for name in names)
+    alt, az = (_degrees(table[name]) for name in names)
+    return np.asarray(table["obs_id"]), alt, az
 
 
 def _of_settings(read) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -115,7 +116,8 @@ def _of_settings(read) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     table = read(RUNS, "obs_id", *lowest, *highest)
     pairs = zip(lowest, highest, strict=True)
     table = table[np.all([table[low] == table[high] for low, high in pairs], axis=0)]
-    return np.asarray(table["obs_id"]), *(_degrees(table[name]) for name in lowest)
+    alt, az = (_degrees(table[name]) for name in lowest)
+    return np.asarray(table["obs_id"]), alt, az
 
 
 def _degrees(column) -> np.ndarray:

@@ -13,6 +13,8 @@
     of dense. On square ones dense has no empty cells or corners to skip, and is the faster one.
 """
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import numpy as np
@@ -77,7 +79,7 @@ def chosen_backend(backend: str, grid: PixelGrid, channels: int) -> str:
     return backend
 
 
-def make_backend(backend: str, layer, channels: int) -> nn.Module:
+def make_backend(backend: str, layer, channels: int) -> "Backend":
     """The backend of a layer, see `chosen_backend`; ``layer`` tells grid, out_grid and kernel."""
     return BACKENDS[chosen_backend(backend, layer.grid, channels)](layer)
 
@@ -89,8 +91,34 @@ def _finished(convolved: Tensor, plus: Tensor | None, relu: bool) -> Tensor:
     return torch.relu(convolved) if relu else convolved
 
 
-class GatherBackend(nn.Module):
+class Backend(nn.Module, ABC):
+    """What computes a layer."""
+
+    @abstractmethod
+    def convolve(
+        self,
+        images: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        groups: int,
+        plus: Tensor | None,
+        relu: bool,
+    ) -> Tensor:
+        """A convolution; ``plus`` is added to it, before a ReLU."""
+
+    @abstractmethod
+    def largest(self, images: Tensor) -> Tensor:
+        """The largest value under the kernel."""
+
+    @abstractmethod
+    def mean(self, images: Tensor) -> Tensor:
+        """The mean of the values under the kernel."""
+
+
+class GatherBackend(Backend):
     """Gathers what each output pixel sees."""
+
+    neighbours: Tensor
 
     def __init__(self, layer):
         super().__init__()
@@ -123,8 +151,11 @@ class GatherBackend(nn.Module):
         return self.seen(images).mean(dim=2)
 
 
-class PackageBackend(nn.Module):
+class PackageBackend(Backend):
     """Runs the code of the IndexedConv package on our tables and weights."""
+
+    indices: Tensor
+    mask: Tensor
 
     def __init__(self, layer):
         super().__init__()
@@ -171,8 +202,12 @@ class PackageBackend(nn.Module):
         return self._mean(self._layer(), images)
 
 
-class DenseBackend(nn.Module):
+class DenseBackend(Backend):
     """Plain two-dimensional convolutions on the cells of the index matrix."""
+
+    places: Tensor
+    members: Tensor
+    occupied: Tensor
 
     def __init__(self, layer):
         super().__init__()
@@ -304,7 +339,7 @@ class NativeBackend(DenseBackend):
         return pixels_to_row(compute(images.flatten(2)[..., :-1]), self.out_row)
 
 
-BACKENDS = {
+BACKENDS: dict[str, Callable[..., Backend]] = {
     "indexedconv": PackageBackend,
     "gather": GatherBackend,
     "dense": DenseBackend,

@@ -5,6 +5,8 @@ absent, and an event of one image goes the same way as an event of many. The con
 telescopes is what came before, to compare with.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -46,7 +48,7 @@ def pad_events(x: Tensor, event: Tensor, n_events: int) -> tuple[Tensor, Tensor,
     order = torch.argsort(event * event.shape[0] + row)
     first = torch.cumsum(count, 0) - count
     place = torch.empty_like(row).index_put((order,), row - first[event[order]])
-    most = count.max().item()
+    most = int(count.max().item())
     if torch.compiler.is_exporting():
         torch._check(most >= 2)
     shape = (n_events, most)
@@ -157,7 +159,9 @@ class ConcatenationFusion(nn.Module):
         Ids of the telescopes with a slot, in the order of the slots.
     """
 
-    def __init__(self, features: int, telescopes):
+    telescopes: Tensor
+
+    def __init__(self, features: int, telescopes: Sequence[int]):
         super().__init__()
         self.register_buffer("telescopes", torch.tensor(telescopes), persistent=False)
         self.join = nn.Sequential(nn.Linear(len(telescopes) * features, features), nn.ReLU())

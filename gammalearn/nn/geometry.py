@@ -66,10 +66,10 @@ class Sighting:
 
 def _mlp(inputs: int, outputs: int, hidden: int = HIDDEN) -> nn.Sequential:
     """Two layers; the last begins at zero, for what is decided to begin as the geometry has it."""
-    network = nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), nn.Linear(hidden, outputs))
-    nn.init.zeros_(network[-1].weight)
-    nn.init.zeros_(network[-1].bias)
-    return network
+    last = nn.Linear(hidden, outputs)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), last)
 
 
 def length(vector: Tensor) -> Tensor:
@@ -250,7 +250,8 @@ class _Refine(nn.Module):
         self.decide = _mlp(embedding + 5 * with_sky, 5 if with_sky else 4)
         if with_sky:
             # Keypoints are anywhere before they have learnt.
-            nn.init.constant_(self.decide[-1].bias[4:], -3.0)
+            last = self.decide.get_parameter("2.bias")
+            nn.init.constant_(last[4:], -3.0)
 
     def forward(self, tokens: Tokens, frame) -> list[Tensor]:
         centroid, r, u = frame

@@ -89,7 +89,7 @@ class SkyEstimate(nn.Module):
         others = (keypoints[:, 1:, :2] - place[:, None]).flatten(1)
         extents = keypoints[:, :, 2:]
         known = torch.cat([others, extents.flatten(1), features.mean(dim=2)], dim=1)
-        decided = self.decide(known.to(self.decide[0].weight.dtype)).to(place.dtype)
+        decided = self.decide(known.to(self.decide.get_parameter("0.weight").dtype)).to(place.dtype)
         step, weight, (a, b, c) = decided[:, :2], decided[:, 2], decided[:, 3:6].unbind(dim=1)
         # The inverse of the extent's square, the extent as a matrix of trace 1.
         xx, xy, yy = extents[:, 0].unbind(dim=1)

@@ -71,6 +71,8 @@ class PixelsToCells(nn.Module):
     grid : gammalearn.camera.PixelGrid
     """
 
+    pixels: Tensor
+
     def __init__(self, grid: PixelGrid):
         super().__init__()
         self.n_pixels = grid.n_pixels
@@ -139,6 +141,8 @@ class CellsToPixels(nn.Module):
     ----------
     grid : gammalearn.camera.PixelGrid
     """
+
+    cells: Tensor
 
     def __init__(self, grid: PixelGrid):
         super().__init__()

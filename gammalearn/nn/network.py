@@ -13,7 +13,7 @@ For all other tasks each image by itself gives an estimate and says how much it 
 event adds begins at zero: from the start on, many telescopes are better than one.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -110,7 +110,7 @@ class ReconstructionNetwork(nn.Module):
         self.with_sky = with_sky
         self.sky_task = sky_task if with_sky or settings.geometry else None
         self.ground_task = ground_task if settings.geometry else None
-        self.tasks = list(outputs)
+        self.outputs, self.tasks = dict(outputs), list(outputs)
         #: What data sets have to give of each image beside its pixels.
         self.image_parameters = tuple(settings.parameters)
         self.n_scalars = n_scalars if settings.parameters else None
@@ -161,8 +161,8 @@ class ReconstructionNetwork(nn.Module):
             }
         )
         for head in self.heads.values():
-            nn.init.zeros_(head[-1].weight)
-            nn.init.zeros_(head[-1].bias)
+            nn.init.zeros_(head.get_parameter(f"{LAST}.weight"))
+            nn.init.zeros_(head.get_parameter(f"{LAST}.bias"))
         # One output more where the task has no uncertainty: the logarithm of an image's weight.
         self.image_heads = nn.ModuleDict(
             {
@@ -213,7 +213,7 @@ class ReconstructionNetwork(nn.Module):
                 given = self.image_heads[name](features)
                 join = most_likely_mean if with_uncertainty else weighted_mean
                 mean = join(given, event, n_events)
-                n_outputs = self.heads[name][-1].out_features
+                n_outputs = self.outputs[name]
             outputs[name], of_images[name] = mean[:, :n_outputs], given[:, :n_outputs]
             if name in self.heads:
                 outputs[name] = outputs[name] + self.heads[name](fused)
@@ -226,6 +226,8 @@ class ReconstructionNetwork(nn.Module):
     def _places(self, name: str, tokens: Tokens, sightings, n_events: int) -> tuple[Tensor, Tensor]:
         """Places and precisions in the sky or on the ground, of images and of events."""
         if not sightings:
+            if tokens.sky is None:
+                raise ValueError("Neither keypoints nor a geometry give a direction.")
             return tokens.sky, weighted_sky_mean(tokens.sky, tokens.event, n_events)
         if name == self.sky_task:
             return sightings[-1].direction_of_images, sightings[-1].direction
@@ -247,15 +249,16 @@ class ReconstructionNetwork(nn.Module):
             return torch.cat([getattr(camera, name) for camera in images.values()])
 
         position, pointing = joined("position") / POSITION_SCALE_M, joined("pointing")
-        features, estimates = [], []
+        of_cameras: list[Tensor] = []
+        estimates: list[Tensor] = []
         for name, camera in images.items():
             if not self.encoders:
-                features.append(camera.position.new_zeros(len(camera.event), self.embedding))
+                of_cameras.append(camera.position.new_zeros(len(camera.event), self.embedding))
                 continue
-            encoder = self.encoders[name]
+            encoder: Callable[[Tensor], Tensor] = self.encoders[name]
             if self.training and not len(camera.pixels):
                 # What torch has compiled for images does not compute without any.
-                encoder = encoder.forward
+                encoder = self.encoders[name].forward
             encoded = encoder(camera.pixels)
             if self.with_sky:
                 encoded, estimate = encoded.tensor_split([encoded.shape[1] - N_SKY], dim=1)
@@ -285,6 +288,10 @@ class ReconstructionNetwork(nn.Module):
             torch.cat(estimates) if estimates else None,
             seen,
         )
+
+
+#: Position of the last layer of a head.
+LAST = 4
 
 
 def _head(settings, n_outputs: int) -> nn.Sequential:

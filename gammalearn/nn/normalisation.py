@@ -32,6 +32,14 @@ class IndexedBatchNorm(nn.BatchNorm1d):
     #: Whether statistics are of the batches of all processes together, see `synchronise`.
     synchronised = False
 
+    occupied: Tensor
+    occupied_row: Tensor
+    #: There are always statistics here, and they follow with a momentum.
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+    momentum: float
+
     def __init__(self, channels: int, grid: PixelGrid, relu: bool = False):
         super().__init__(channels)
         self.n_pixels, self.relu = grid.n_pixels, relu

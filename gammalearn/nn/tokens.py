@@ -59,8 +59,8 @@ class Descriptors:
         axis = self.vectors["axis"]
         for name, vector in self.vectors.items():
             if name != "axis":
-                along, across = dot(vector, axis), dot(vector, perpendicular(axis))
-                parts.append(torch.stack([along.abs(), across.abs()], dim=1))
+                sides = dot(vector, axis), dot(vector, perpendicular(axis))
+                parts.append(torch.stack([side.abs() for side in sides], dim=1))
         along = [
             dot(self.vectors[n], axis)
             for n in ("skewness", "time_slope", "centroid")

@@ -57,7 +57,7 @@ MULTIPLICITY = "multiplicity"
 #: Event numbers beyond this are drawn on a logarithmic axis.
 MANY_EVENTS = 50
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 10,
     "axes.titlesize": 11,
     "axes.axisbelow": True,

@@ -4,8 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from lightning.pytorch.utilities import rank_zero_only
-
 from ..checkpoint.trained import load_checkpoint
 from ..data import EventIndex, check_slots, check_weights, columns_of, index_unlabelled
 from ..evaluation import evaluate, skipped_files
@@ -22,6 +20,7 @@ from ..training import (
     check_processes,
     draw_range_test,
     fit,
+    is_first_process,
     range_test,
     requeued_at_time_limit,
     slurm_job,
@@ -67,7 +66,7 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
     GammaLearnError
         If the settings, the data or the output folder cannot be used.
     """
-    first_process, resume = rank_zero_only.rank == 0, _resumes(output, options)
+    first_process, resume = is_first_process(), _resumes(output, options)
     experiment, tasks = _checked(experiment, output, options, resume)
     patterns = {**_training_patterns(experiment), "data.test": experiment.data.test}
     make_missing(experiment.simulation, patterns, first_process, options.progress)
@@ -137,7 +136,7 @@ def train(experiment: Experiment, output: Path, options: RunOptions = RunOptions
     GammaLearnError
         If the settings, the data or the output folder cannot be used.
     """
-    first_process, resume = rank_zero_only.rank == 0, _resumes(output, options)
+    first_process, resume = is_first_process(), _resumes(output, options)
     experiment, tasks = _checked(experiment, output, options, resume)
     make_missing(
         experiment.simulation, _training_patterns(experiment), first_process, options.progress
@@ -177,7 +176,7 @@ def _checked(
 ) -> tuple[Experiment, dict[str, Task]]:
     """The experiment with its modules, and its tasks, where folder and machine can be used."""
     # Other processes of one run find the folder that the first one has made.
-    if rank_zero_only.rank == 0:
+    if is_first_process():
         check_folder(output, options.overwrite, resume, experiment)
     n_processes = check_machine(experiment.training)
     check_processes(experiment.training, n_processes)
@@ -200,7 +199,7 @@ def _indexed(
 @contextmanager
 def _opened(output: Path, experiment: Experiment, resume: bool) -> Iterator[None]:
     """The folder of the results, which is made ready by the first process."""
-    first_process = rank_zero_only.rank == 0
+    first_process = is_first_process()
     with opened_folder(output, resume) if first_process else nullcontext(), _resumable(output):
         if first_process:
             write_settings(output, experiment)

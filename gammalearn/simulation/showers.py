@@ -1,6 +1,7 @@
 """Showers over an array: from settings to triggered events."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -164,8 +165,8 @@ class ShowerSimulation:
         """Simulate the showers numbered first to last - 1."""
         showers = np.zeros(last - first, dtype=SHOWER)
         distances = np.empty((last - first, self.settings.reuse), dtype=np.float32)
-        events = []
-        images = [[] for _ in self._models]
+        events: list[Any] = []
+        images: list[list[Any]] = [[] for _ in self._models]
         for row, number in enumerate(range(first, last)):
             shower = self.shower(number)
             showers[row] = (
@@ -231,7 +232,9 @@ class ShowerSimulation:
             )
             site = new_site(self.array.height, self.array.magnetic_field)
             distance = (TOP - self.array.height) / axis[2]
-            n = st.push(self._stack, 0, kind, 1e3 * energy, *(distance * axis), 0.0, *-axis)
+            x, y, z = distance * axis
+            ux, uy, uz = -axis
+            n = st.push(self._stack, 0, kind, 1e3 * energy, x, y, z, 0.0, ux, uy, uz)
             develop(site, light, self._stack, n, np.random.default_rng(seed))
             n_pe = int(light.count[0])
             if n_pe <= self._capacity:
@@ -289,7 +292,7 @@ class ShowerSimulation:
         n_tel = len(self.array.tel_ids)
         rng = np.random.default_rng(self._seed(number, 2))
         for use in range(self.settings.reuse):
-            readouts = []
+            readouts: list[Any] = []
             for tel in range(n_tel):
                 # Too few telescopes left to come to an event.
                 if len(readouts) + n_tel - tel < self.min_telescopes:

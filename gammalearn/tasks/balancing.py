@@ -47,13 +47,13 @@ class Balancing(nn.Module):
         super().__init__()
         self.initial = dict(initial)
 
-    def weights(self) -> dict[str, float | Tensor]:
+    def weights(self) -> Mapping[str, float | Tensor]:
         """Weight of each task in training, as it is now, without a gradient."""
         return self.initial
 
     def forward(self, losses: Losses) -> Tensor:
         weights = self.weights() if self.training else self.initial
-        return sum(weights[name] * loss for name, (loss, _) in losses.items())
+        return torch.stack([weights[name] * loss for name, (loss, _) in losses.items()]).sum()
 
     def see_gradients(self, products: Tensor, losses: Losses) -> Tensor:
         """Learn how the tasks' gradients stand to each other in this batch.
@@ -93,7 +93,7 @@ class UncertaintyBalancing(Balancing):
             {name: nn.Parameter(-torch.log(torch.tensor(w))) for name, w in initial.items()}
         )
 
-    def weights(self) -> dict[str, float | Tensor]:
+    def weights(self) -> Mapping[str, float | Tensor]:
         return {name: torch.exp(-s.detach()) for name, s in self.log_variance.items()}
 
     def forward(self, losses: Losses) -> Tensor:
@@ -123,7 +123,7 @@ class DynamicWeightAverage(Balancing):
         self.last_losses: Tensor
         self.register_buffer("last_losses", torch.zeros(2, len(initial)))
 
-    def weights(self) -> dict[str, float | Tensor]:
+    def weights(self) -> Mapping[str, float | Tensor]:
         rate = _ratio(*self.last_losses)
         shares = torch.softmax(rate / self.TEMPERATURE, dim=0) * len(rate)
         return {
@@ -167,7 +167,7 @@ class GradNorm(Balancing):
     def _weights(self) -> Tensor:
         return torch.softmax(self.log_weights, dim=0) * sum(self.initial.values())
 
-    def weights(self) -> dict[str, float | Tensor]:
+    def weights(self) -> Mapping[str, float | Tensor]:
         return dict(zip(self.initial, self._weights().detach().unbind(), strict=True))
 
     def see_gradients(self, products: Tensor, losses: Losses) -> Tensor:
@@ -206,7 +206,7 @@ class GradientSurgery(Balancing):
         #: The order of the projections is drawn from it, the same in all processes.
         self.register_buffer("batches_seen", torch.tensor(0))
 
-    def weights(self) -> dict[str, float | Tensor]:
+    def weights(self) -> Mapping[str, float | Tensor]:
         return {
             name: weight * factor
             for (name, weight), factor in zip(self.initial.items(), self.factors, strict=True)

@@ -4,6 +4,7 @@ from ..checkpoint.trained import TrainedNetwork, load_checkpoint
 from .callbacks.stopping import requeued_at_time_limit, slurm_job, was_requeued
 from .fine_tuning import check_initial
 from .fit import TrainingSummary, check_events, fit
+from .processes import is_first_process
 from .range_test import draw_range_test, range_test
 from .trainer import check_machine, check_processes
 
@@ -16,6 +17,7 @@ __all__ = [
     "check_processes",
     "draw_range_test",
     "fit",
+    "is_first_process",
     "load_checkpoint",
     "range_test",
     "requeued_at_time_limit",

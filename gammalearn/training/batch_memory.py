@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..camera import CameraType
 from ..checkpoint.trained import build_network
 from ..data import EventIndex
+from ..nn import ReconstructionNetwork
 from ..settings import Experiment
 from ..tasks import Task
 from .model_summary import dark_images
@@ -80,14 +81,14 @@ def estimate_batch_memory(
 
 
 def _kept_per_image(
-    network: nn.Module, experiment: Experiment, cameras: Sequence[CameraType]
+    network: ReconstructionNetwork, experiment: Experiment, cameras: Sequence[CameraType]
 ) -> float:
     """Bytes that are kept for the gradients for each image more."""
     few, more = (_kept(network, dark_images(network, experiment, cameras, n)) for n in (FEW, MORE))
     return (more - few) / (MORE - FEW)
 
 
-def _kept(network: nn.Module, images: Mapping) -> int:
+def _kept(network: ReconstructionNetwork, images: Mapping) -> int:
     """Bytes that a network keeps of images for the gradients, each place in memory once."""
     own = {tensor.untyped_storage().data_ptr() for tensor in network.state_dict().values()}
     # Held until all are counted, so that no place is used twice.

@@ -1,6 +1,6 @@
 """Model summary: what a network is made of, before it learns."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from ..camera import CameraType
 from ..checkpoint.trained import build_network
 from ..data import CameraImages
+from ..nn import ReconstructionNetwork
 from ..settings import Experiment
 from ..tasks import Task
 
@@ -78,7 +79,10 @@ def summarise(experiment: Experiment, cameras, tasks: Mapping[str, Task]) -> lis
 
 
 def dark_images(
-    network: nn.Module, experiment: Experiment, cameras: Iterable[CameraType], n_events: int
+    network: ReconstructionNetwork,
+    experiment: Experiment,
+    cameras: Iterable[CameraType],
+    n_events: int,
 ) -> dict[str, CameraImages]:
     """Images without light, one of each camera for each event, as the network takes them.
 
@@ -103,11 +107,13 @@ def dark_images(
     }
 
 
-def _parts(network: nn.Module):
+def _parts(network: ReconstructionNetwork) -> Iterator[tuple[str, nn.Module]]:
     """Encoders one by one, and all that stands beside them."""
     for name, part in network.named_children():
         if name == "encoders":
-            yield from ((f"{name}.{camera}", encoder) for camera, encoder in part.items())
+            yield from (
+                (f"{name}.{camera}", encoder) for camera, encoder in network.encoders.items()
+            )
         else:
             yield name, part
 

@@ -88,6 +88,8 @@ class _SeenEvents(Metric):
     """A task's figures over all events of a validation, of all processes."""
 
     full_state_update = False
+    output: list[Tensor]
+    target: list[Tensor]
 
     def __init__(self, task: Task):
         super().__init__()
@@ -144,7 +146,7 @@ class ReconstructionModule(lightning.LightningModule):
 
     def __init__(
         self,
-        network: nn.Module,
+        network: ReconstructionNetwork,
         tasks: Mapping[str, Task],
         settings,
         description: dict,
@@ -212,7 +214,7 @@ class ReconstructionModule(lightning.LightningModule):
 
     def on_train_epoch_start(self):
         # Those of the epoch before, where it is gone on with after its end.
-        for mean in self.means.values():
+        for mean in self._means.values():
             mean.reset()
 
     def on_train_epoch_end(self):
@@ -238,8 +240,8 @@ class ReconstructionModule(lightning.LightningModule):
         n_events, n_processes = batch.n_labelled, self.trainer.world_size
         if n_processes == 1:
             return losses, losses, n_events
-        counts = torch.tensor([count for _, count in losses.values()] + [n_events])
-        counts = self.trainer.strategy.reduce(counts.to(self.device), reduce_op="sum").tolist()
+        mine = torch.tensor([count for _, count in losses.values()] + [n_events])
+        counts = self.trainer.strategy.reduce(mine.to(self.device), reduce_op="sum").tolist()
         shared = {
             name: (loss * (count * n_processes / max(of_all, 1)), of_all)
             for (name, (loss, count)), of_all in zip(losses.items(), counts, strict=False)
@@ -266,9 +268,9 @@ class ReconstructionModule(lightning.LightningModule):
 
     def _log_mean(self, name: str, loss: Tensor, weight) -> None:
         """The mean over the epoch's events, of all processes; NaN where there are none."""
-        self.means[name].update(loss, weight)
+        self._means[name].update(loss, weight)
         is_total = name.endswith("/loss")
-        self.log(name, self.means[name], on_step=False, on_epoch=True, prog_bar=is_total)
+        self.log(name, self._means[name], on_step=False, on_epoch=True, prog_bar=is_total)
 
     def training_step(self, batch: Batch, number: int) -> Tensor:
         if self.rotations is not None:
@@ -286,7 +288,7 @@ class ReconstructionModule(lightning.LightningModule):
             beside.append(self._losses(batch, found.images, found.event)[0])
         if self.settings.image_losses:
             beside += [self._losses(batch, earlier)[0] for earlier in found.earlier]
-        to_learn = 0.0
+        to_learn: Tensor | float = 0.0
         if self.balancing.needs_gradients:
             to_learn = self._see_gradients(_sum_of(shared, beside, self.settings.image_losses))
         total = self.balancing(shared)
@@ -409,7 +411,7 @@ class ReconstructionModule(lightning.LightningModule):
         total = self.balancing(shared)
         for name, (loss, count) in {"loss": (total, n_events), **losses}.items():
             self._log_mean(f"validation/{name}", loss, count)
-        for name, seen in self.seen.items():
+        for name, seen in self._seen.items():
             seen.update(outputs[name], batch.targets[name])
         return outputs
 
@@ -420,7 +422,7 @@ class ReconstructionModule(lightning.LightningModule):
         measure = sum(logarithms) / max(len(logarithms), 1)
         # The same in all processes, as are the figures below.
         self.log("validation/measure", measure, sync_dist=True)
-        for seen in self.seen.values():
+        for seen in self._seen.values():
             for metric, value in seen.compute().items():
                 # The mean of them is what Lightning wants to see.
                 self.log(f"validation/{metric}", value, sync_dist=True)
@@ -443,8 +445,8 @@ class ReconstructionModule(lightning.LightningModule):
         optimizer = build_optimizer(self.settings, groups)
         if self.settings.schedule == "constant":
             return optimizer
-        n_steps = self.trainer.estimated_stepping_batches
-        n_batches = self.trainer.num_training_batches
+        n_steps = int(self.trainer.estimated_stepping_batches)
+        n_batches = int(self.trainer.num_training_batches)
         if self.settings.schedule in PLANNED:
             # The epochs are the same; how many steps they have is known in the processes only.
             if self.planned_steps not in (None, n_steps):
@@ -464,7 +466,7 @@ class ReconstructionModule(lightning.LightningModule):
             name: self.trainer.strategy.reduce(
                 torch.stack([mean.mean_value, mean.weight]), reduce_op="sum"
             ).tolist()
-            for name, mean in self.means.items()
+            for name, mean in self._means.items()
         }
 
     def on_save_checkpoint(self, checkpoint):

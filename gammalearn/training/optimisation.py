@@ -46,11 +46,12 @@ def build_schedule(settings, optimizer: torch.optim.Optimizer, n_steps: int, n_b
     n_batches : int
         Batches of an epoch.
     """
+    schedule: lr_scheduler.LRScheduler
     if settings.schedule == "step":
         schedule = lr_scheduler.StepLR(optimizer, settings.decay_epochs, settings.decay_factor)
         return {"scheduler": schedule, "interval": "epoch"}
     if settings.schedule == "plateau":
-        schedule = lr_scheduler.ReduceLROnPlateau(
+        plateau = lr_scheduler.ReduceLROnPlateau(
             optimizer,
             factor=settings.decay_factor,
             # torch counts the epochs that are tolerated.
@@ -60,7 +61,7 @@ def build_schedule(settings, optimizer: torch.optim.Optimizer, n_steps: int, n_b
         # After each epoch's validation, as its last step: Lightning's "epoch" comes only after the
         # checkpoint is written, and a resumed run would not know of it.
         return {
-            "scheduler": schedule,
+            "scheduler": plateau,
             "interval": "step",
             "frequency": n_batches,
             "monitor": "validation/loss",

@@ -35,7 +35,8 @@ class _Steps(lightning.Callback):
     """
 
     def __init__(self, sizes: np.ndarray):
-        self.sizes, self.losses, self._of_step = sizes, [], 0.0
+        self.sizes, self._of_step = sizes, 0.0
+        self.losses: list[float] = []
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
         (optimizer,) = trainer.optimizers

@@ -10,13 +10,13 @@ import torch
 from lightning.fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
-from torch import nn
 from torch.multiprocessing import ProcessRaisedException
 
 from .. import errors
 from ..errors import SettingsError
 from ..machine.cores import check_workers
 from ..machine.memory import keep_freed_memory
+from ..nn import ReconstructionNetwork
 from .callbacks.checkpointing import WholeFiles
 from .callbacks.threads import FreeCoresOnly
 
@@ -70,13 +70,13 @@ def make_trainer(settings, **options) -> lightning.Trainer:
         ) from error
     if isinstance(trainer.accelerator, CPUAccelerator):
         # Of GPUs Lightning knows how many there are.
-        if trainer.num_devices > os.cpu_count():
+        if trainer.num_devices > (os.cpu_count() or 1):
             raise SettingsError(
                 f"training.devices={settings.devices} is more than the {os.cpu_count()} CPU cores "
                 "of this machine."
             )
         keep_freed_memory()
-        trainer.callbacks.append(FreeCoresOnly())
+        trainer.callbacks.append(FreeCoresOnly())  # type: ignore[attr-defined]  # set as it is made
     return trainer
 
 
@@ -175,7 +175,7 @@ def _strategy(settings) -> str:
     return "ddp_spawn" if count > 1 else "auto"
 
 
-def compile_encoders(network: nn.Module, several_gradients: bool = False) -> None:
+def compile_encoders(network: ReconstructionNetwork, several_gradients: bool = False) -> None:
     """Let torch compile the encoders of a network; what it cannot compile runs as it is.
 
     Parameters
@@ -188,7 +188,7 @@ def compile_encoders(network: nn.Module, several_gradients: bool = False) -> Non
     if several_gradients:
         # Else the first gradient may compute in the memory of what the next one needs.
         torch._functorch.config.donated_buffer = False
-    failures = []
+    failures: list[Exception] = []
 
     def compile_graph(graph, inputs):
         try:

@@ -69,6 +69,8 @@ class EventRotations(nn.Module):
         The angles, in deg: multiples of 60 for hexagonal pixels, of 90 for square ones.
     """
 
+    angles: Tensor
+
     def __init__(self, cameras: list[CameraType], with_pixels: bool = True):
         super().__init__()
         self.with_pixels = with_pixels

@@ -89,7 +89,7 @@ class EventDataset(Dataset):
     def __getitem__(self, item) -> Batch:
         return self.__getitems__(np.atleast_1d(item))
 
-    def __getitems__(self, items: Sequence[int]) -> Batch:
+    def __getitems__(self, items: Sequence[int] | np.ndarray) -> Batch:
         return self.batch(items, lambda camera, images: self.reader.read(images)[camera])
 
     def images(self, items: Sequence[int] | np.ndarray) -> np.ndarray:

@@ -78,7 +78,7 @@ class EventLoader:
         """End the processes that read; collected as garbage, each would be waited for in vain."""
         if self._blocks.num_workers and self._blocks._iterator is not None:
             # torch has no other way; Lightning does the same with torch's own loaders.
-            self._blocks._iterator._shutdown_workers()
+            self._blocks._iterator._shutdown_workers()  # type: ignore[attr-defined]  # with workers
             self._blocks._iterator = None
 
     def state_dict(self) -> dict[str, int]:

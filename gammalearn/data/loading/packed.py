@@ -269,7 +269,7 @@ class PackedImages:
             n_rows = int(rows[stop - 1] - rows[start]) + 1
             target = out[start:stop] if n_rows == stop - start else np.empty((n_rows, width), dtype)
             place = (first + int(rows[start]) * width) * dtype.itemsize
-            n_read = os.preadv(self._files[name], [target.reshape(-1).view(np.uint8)], place)
+            n_read = os.preadv(self._files[name], [target.reshape(-1).view(np.uint8).data], place)
             if n_read < target.nbytes:
                 raise DataError(
                     f"The packed images in '{self._folder}' are damaged; delete that folder."

@@ -80,7 +80,7 @@ class CalibrationRecord:
         table = read_table(file, path)
         # A pixel of either gain: which of them a charge is of, files do not say.
         masks = np.asarray(table["outlier_mask"], dtype=bool)
-        masks = masks.reshape(len(masks), -1, masks.shape[-1]).any(axis=1)
+        masks = np.any(masks.reshape(len(masks), -1, masks.shape[-1]), axis=1)
         if not masks.any():
             return None
         start = table["time"].unix_tai

@@ -311,10 +311,10 @@ class CtapipeDL1Reader:
         keys = rows.keys
         images = Table({"event": rows.event, "obs_id": keys[:, 0], "event_id": keys[:, 1]})
         alt, az = np.full((2, len(images)), np.nan)
-        known = rows.trigger >= 0
-        if np.any(known):
-            triggers = self._tel_trigger[self._trigger_rows(tel_id)[rows.trigger[known]]]
-            alt[known], az[known] = self._pointing(tel_id, triggers)
+        triggered = rows.trigger >= 0
+        if np.any(triggered):
+            triggers = self._tel_trigger[self._trigger_rows(tel_id)[rows.trigger[triggered]]]
+            alt[triggered], az[triggered] = self._pointing(tel_id, triggers)
         images["pointing_alt"], images["pointing_az"] = directions(alt, az)
 
         path = of_telescope(PARAMETERS, tel_id)

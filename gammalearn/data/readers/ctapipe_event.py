@@ -161,7 +161,7 @@ class CtapipeEventReader:
             pixels["charge"] = np.where(self._broken(tel_id), np.nan, pixels["charge"])
         return {name: values[rows] for name, values in pixels.items()}
 
-    def _broken(self, tel_id: int) -> np.ndarray | bool:
+    def _broken(self, tel_id: int) -> np.ndarray | np.bool_ | bool:
         """Pixels that the calibration flags: the file's own, or that ctapipe made the image with.
 
         The latter of observed events only: of simulated ones DL1 files do not tell, and what is
@@ -173,7 +173,7 @@ class CtapipeEventReader:
         flagged = self._event.monitoring.tel[tel_id].camera.coefficients.outlier_mask
         if flagged is None or self._event.simulation is not None:
             return False
-        return np.atleast_2d(flagged).any(axis=0)  # in either gain
+        return np.any(np.atleast_2d(flagged), axis=0)  # in either gain
 
     def close(self) -> None:
         """Nothing: the event stays."""

@@ -305,7 +305,7 @@ def draw_sensitivity(table: QTable, references: Sequence[str] = ()) -> Figure:
     axes.set_title(f"Sensitivity to a point source, {OBS_TIME.to_value(u.h):g} h")
     axes.set_ylabel("E² dN/dE (TeV cm⁻² s⁻¹)")
     low, high = table["reco_energy_low"][0], table["reco_energy_high"][-1]
-    energy = np.geomspace(low, high, 100)
+    energy = u.Quantity(np.geomspace(low, high, 100))
     flux = u.TeV / (u.cm**2 * u.s)
     source = (energy**2 * SOURCE_SPECTRUM(energy)).to_value(flux)
     for fraction, dashes in ((1, (0, (5, 2))), (0.1, (0, (3, 2))), (0.01, (0, (1, 2)))):

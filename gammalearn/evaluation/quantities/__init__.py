@@ -21,4 +21,6 @@ QUANTITIES: dict[str, Quantity] = {
 }
 
 #: Those that an observation of a source needs.
-MAIN_QUANTITIES = {name: quantity for name, quantity in QUANTITIES.items() if quantity.is_main}
+MAIN_QUANTITIES: dict[str, Quantity] = {
+    name: quantity for name, quantity in QUANTITIES.items() if quantity.is_main
+}

@@ -92,13 +92,14 @@ class Impact(Quantity):
 
     def pulls(self, events: QTable) -> np.ndarray:
         """Errors along both axes of the ground in units of the predicted ones."""
-        return np.column_stack(
+        pulls = np.column_stack(
             [
                 (events[f"reco_core_{axis}"] - events[f"true_core_{axis}"])
                 / events[f"core_{axis}_uncertainty"]
                 for axis in "xy"
             ]
-        ).to_value(u.one)
+        )
+        return u.Quantity(pulls).to_value(u.one)
 
 
 def core_distance(events: QTable) -> u.Quantity:

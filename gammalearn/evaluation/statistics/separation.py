@@ -217,8 +217,8 @@ def draw_roc_curves_by_energy(table: QTable) -> Figure:
         others = f"{band['n_other'][0]:,}".replace(",", "\N{NO-BREAK SPACE}")
         numbers = f"{count_events(int(band['n_gamma'][0]), POSITIVE)}, {others} others"
         kept = np.asarray(band["false_positive_rate"])
-        intervals = [np.asarray(band[f"true_positive_rate_{end}"]) for end in ("low", "high")]
-        axes.fill_between(kept, *intervals, color=color, alpha=0.18, linewidth=0)
+        lower, upper = (np.asarray(band[f"true_positive_rate_{end}"]) for end in ("low", "high"))
+        axes.fill_between(kept, lower, upper, color=color, alpha=0.18, linewidth=0)
         label = f"{ends} TeV ({numbers})"
         axes.plot(kept, band["true_positive_rate"], color=color, label=label)
     axes.legend(loc="lower right", fontsize="small")

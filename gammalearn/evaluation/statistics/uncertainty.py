@@ -84,11 +84,11 @@ def coverage(pulls: np.ndarray, nominal: Sequence[float] = NOMINAL) -> QTable:
         One row a probability: ``nominal``, ``n_events``, ``n_within``, ``coverage`` with its 68 %
         binomial (Wilson) interval ``coverage_low`` and ``_high``; NaN without events.
     """
-    nominal = np.asarray(nominal, dtype=float)
-    limits = chi2.ppf(nominal, pulls.shape[1])
+    probability = np.asarray(nominal, dtype=float)
+    limits = chi2.ppf(probability, pulls.shape[1])
     distance = np.sum(pulls**2, axis=1)
     within = np.array([np.sum(distance <= limit) for limit in limits], dtype=int)
-    table = QTable({"nominal": nominal})
+    table = QTable({"nominal": probability})
     table["n_events"], table["n_within"] = len(pulls), within
     if len(pulls) == 0:
         for name in ("coverage", "coverage_low", "coverage_high"):

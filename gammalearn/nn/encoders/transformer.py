@@ -32,8 +32,8 @@ class Places(nn.Module):
 
     def __init__(self, positions: np.ndarray, width: int):
         super().__init__()
-        positions = torch.tensor(positions).to(torch.get_default_dtype())
-        self.register_buffer("positions", positions, persistent=False)
+        places = torch.tensor(positions).to(torch.get_default_dtype())
+        self.register_buffer("positions", places, persistent=False)
         self.waves = nn.Linear(2, width)
         self.mix = nn.Linear(width, width)
         nn.init.normal_(self.waves.weight, std=self.WAVE_NUMBER)

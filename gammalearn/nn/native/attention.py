@@ -5,10 +5,9 @@ import functools
 import numpy as np
 import torch
 from numba import carray, types
-from numba.extending import intrinsic
 from torch import Tensor, library
 
-from .loops import Emitter, compiled, count, fill, numbers, run, vectors
+from .loops import Emitter, compiled, count, fill, intrinsic, numbers, run, vectors
 
 __all__ = ["weigh"]
 
@@ -192,7 +191,8 @@ def _weigh_backward(
         _weighing_gradient(n_channels, x.dtype == torch.float64),
         *(tensor.data_ptr() for tensor in (*inputs, *outputs)), n_cells - 1, n_images,
     )  # fmt: skip
-    return tuple(outputs)
+    by_x, by_pixel, by_channel = outputs
+    return by_x, by_pixel, by_channel
 
 
 @_weigh_backward.register_fake

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from llvmlite import ir
 from numba import carray, types
-from numba.extending import intrinsic
 from torch import Tensor, library
 
 from .loops import (
@@ -22,6 +21,7 @@ from .loops import (
     count,
     fill,
     integers,
+    intrinsic,
     largest_divisor,
     numbers,
     run,

@@ -3,14 +3,14 @@
 import ctypes
 import functools
 import math
+from typing import Any
 
 import llvmlite.binding
 import numpy as np
 import torch
 from llvmlite import ir
-from numba import cfunc, types
+from numba import cfunc, extending, types
 from numba.core import cgutils
-from numba.extending import intrinsic
 from torch import Tensor
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "count",
     "fill",
     "integers",
+    "intrinsic",
     "is_available",
     "largest_divisor",
     "numbers",
@@ -29,6 +30,9 @@ __all__ = [
     "takes",
     "vectors",
 ]
+
+#: By numba's annotations a caller gives the context too, which numba itself does.
+intrinsic: Any = extending.intrinsic
 
 INT = ir.IntType(64)
 INDEX = ir.IntType(32)

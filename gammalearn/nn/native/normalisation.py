@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 from numba import carray, types
-from numba.extending import intrinsic
 from torch import Tensor, library
 
-from .loops import Emitter, compiled, count, fill, numbers, run, vectors
+from .loops import Emitter, compiled, count, fill, intrinsic, numbers, run, vectors
 
 __all__ = ["affine", "normalise"]
 

@@ -79,7 +79,7 @@ class EpochCheckpoint(ModelCheckpoint):
     def load_state_dict(self, state_dict):
         # Of a folder that has moved Lightning would forget which epoch was the best.
         def here(path: str) -> str:
-            return path and os.path.join(self.dirpath, os.path.basename(path))
+            return path and os.path.join(str(self.dirpath), os.path.basename(path))
 
         models = {here(path): score for path, score in state_dict["best_k_models"].items()}
         if all(map(os.path.exists, models)):

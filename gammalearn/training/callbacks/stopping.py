@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from lightning import Trainer
 from lightning.fabric.plugins.environments import SLURMEnvironment
 from lightning.pytorch import callbacks
-from lightning.pytorch.utilities import rank_zero_only
+
+from ..processes import is_first_process
 
 __all__ = [
     "EarlyStopping",
@@ -102,7 +103,7 @@ def _stopped(number: int) -> Stopped:
     """The exception that a signal ends with; the first process has the job queued again."""
     if number != REQUEUE_SIGNAL:
         return Stopped(128 + number)
-    if rank_zero_only.rank != 0:
+    if not is_first_process():
         # Of a failure, srun --kill-on-bad-exit would end the first process at its request.
         return Stopped(0)
     words = ["; its job is queued again and goes on by itself"] if _requeue() else []

@@ -121,6 +121,13 @@ class _EpochMean(MeanMetric):
         self.mean_value += value * weight
         self.weight += weight
 
+    def update(self, value: float | Tensor, weight: float | Tensor | None = 1.0) -> None:
+        """Add the mean of some events, and their number."""
+        # torchmetrics' own takes each weight as 1 where it lets NaN pass.
+        number = 1.0 if weight is None else weight
+        self.mean_value += value * number
+        self.weight += number
+
 
 class ReconstructionModule(lightning.LightningModule):
     """Trains a network on the tasks.

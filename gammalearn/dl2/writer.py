@@ -19,7 +19,7 @@ from ctapipe.reco.utils import add_defaults_and_meta
 
 from .. import __version__
 from ..data.index.events import EventIndex
-from ..data.readers.formats import open_reader
+from ..data.readers.formats import OTHER_HDF5, open_reader
 from ..data.readers.lstchain_dl1 import LstchainDL1Reader
 from ..data.readers.lstchain_to_ctapipe import refuse_repeated
 from ..data.readers.reader import Reader, event_keys, match_rows
@@ -193,7 +193,7 @@ def _copy(source: Path, part: Path, output: OutputSettings, cache: str | None) -
         if output.dl2_format == "lstchain":
             with open_hdf5(source) as dl1, tables.open_file(part, mode="w") as file:
                 lstchain.copy_dl1(dl1, file, images)
-        elif reader.dl1_path is None:
+        elif isinstance(reader, OTHER_HDF5):
             reader.write_ctapipe(part, images)
         else:
             copied = {"dl1_images": images, "true_images": images, "dl2_subarray": True}
@@ -201,7 +201,7 @@ def _copy(source: Path, part: Path, output: OutputSettings, cache: str | None) -
             merge = with_plain_paths(HDF5Merger, "output_path")
             with merge(part, overwrite=True, **copied) as merger:
                 merger(reader.dl1_path)
-            if output.truth == "link":
+            if output.truth == "link" and reader.dl1_path is not None:
                 _link_truth(reader.dl1_path, part)
 
 

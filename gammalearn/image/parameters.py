@@ -42,6 +42,9 @@ IMAGE_PARAMETERS = np.dtype(
     + [(name, np.int64) for name in _full_names(COUNTS)]
 )
 
+#: Their names.
+NAMES: tuple[str, ...] = tuple(PARAMETERS.names or ())
+
 #: Those that are made of the pixels' times.
 TIMES = tuple(name for name in IMAGE_PARAMETERS.names if name.startswith(("timing", "peak_time")))
 
@@ -144,6 +147,8 @@ class ImageParametrizer:
         along = describe_images(rows, start, pixel, charge, self._camera(tel_id), parameters)
         if peak_time is not None:
             times = peak_time[row, pixel].astype(np.float64)
+            if event_id is None:
+                raise ValueError("The fit of the times needs event_id.")
             starts = _random_starts(tel_id, event_id[rows], n_pixels[rows])
             time_images(rows, start, along, times, starts, parameters)
         return parameters, criteria

@@ -95,11 +95,10 @@ class ImageConditioning(nn.Module):
     def __init__(self, conditions: Sequence[str], features: int, channel: int, charge_scale: str):
         super().__init__()
         self.conditions, self.channel, self.charge_scale = list(conditions), channel, charge_scale
-        self.modulation = nn.Sequential(
-            nn.Linear(len(self.conditions), HIDDEN), nn.GELU(), nn.Linear(HIDDEN, 2 * features)
-        )
-        nn.init.zeros_(self.modulation[-1].weight)
-        nn.init.zeros_(self.modulation[-1].bias)
+        last = nn.Linear(HIDDEN, 2 * features)
+        self.modulation = nn.Sequential(nn.Linear(len(self.conditions), HIDDEN), nn.GELU(), last)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
 
     @torch.no_grad()
     def values(self, pixels: Tensor) -> Tensor:

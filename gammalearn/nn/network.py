@@ -266,8 +266,8 @@ class ReconstructionNetwork(nn.Module):
                 estimates.append(estimate + seen_from_event)
             if self.conditioning is not None:
                 encoded = self.conditioning(encoded, camera.pixels)
-            features.append(encoded)
-        features, descriptors, seen = torch.cat(features), None, None
+            of_cameras.append(encoded)
+        features, descriptors, seen = torch.cat(of_cameras), None, None
         if self.norm is not None:
             features = self.norm(features)
         if self.geometry is not None and self.encoders:

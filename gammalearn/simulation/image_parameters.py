@@ -63,10 +63,11 @@ class BlockParametrizer:
         Table
             How many images met the quality criteria, as ctapipe has it.
         """
-        described, passed = {}, [np.zeros((0, len(QUALITY_CRITERIA)), dtype=bool)]
+        described: dict[str, ImageParameters] = {}
+        each = [np.zeros((0, len(QUALITY_CRITERIA)), dtype=bool)]
         for name, images in telescopes.items():
-            described[name] = self._describe_all(images, event_id[images.event], passed)
-        passed = np.concatenate(passed)
+            described[name] = self._describe_all(images, event_id[images.event], each)
+        passed = np.concatenate(each)
         statistics = ImageQualityQuery(quality_criteria=QUALITY_CRITERIA).to_table(functions=True)
         total = [len(passed)]
         statistics["counts"] = np.append(total, passed.sum(axis=0))

@@ -100,15 +100,18 @@ class EventDataModule(lightning.LightningDataModule):
         self._loaders: dict[str, EventLoader | PairedLoader | ChainedLoader] = {}
         self._resumed: dict[str, Any] | None = None
 
-    def _loader(self, dataset, batch_size, in_training) -> EventLoader:
+    def _loader(self, dataset: EventDataset, batch_size: int, in_training: bool) -> EventLoader:
+        trainer = self.trainer
+        if trainer is None:
+            raise RuntimeError("Loaders are those of a trainer.")
         return event_loader(
             dataset,
             batch_size,
             workers=self.settings.workers,
             shuffle_seed=self.settings.seed if in_training else None,
-            rank=self.trainer.global_rank,
-            world_size=self.trainer.world_size,
-            pin_memory=self.trainer.strategy.root_device.type == "cuda",
+            rank=trainer.global_rank,
+            world_size=trainer.world_size,
+            pin_memory=trainer.strategy.root_device.type == "cuda",
             augment=in_training,
         )
 

@@ -123,7 +123,6 @@ class _EpochMean(MeanMetric):
 
     def update(self, value: float | Tensor, weight: float | Tensor | None = 1.0) -> None:
         """Add the mean of some events, and their number."""
-        # torchmetrics' own takes each weight as 1 where it lets NaN pass.
         number = 1.0 if weight is None else weight
         self.mean_value += value * number
         self.weight += number
@@ -175,19 +174,18 @@ class ReconstructionModule(lightning.LightningModule):
         )
         #: Whether there are unlabelled events, and the validation compares embeddings.
         self.with_unlabelled = adaptations is not None
-        self.adaptations = nn.ModuleDict(adaptations or {})
-        self.seen = nn.ModuleDict({name: _SeenEvents(task) for name, task in tasks.items()})
+        # These, and the next two, are there twice: registered, and by their types.
+        self._adaptations = dict(adaptations or {})
+        self.adaptations = nn.ModuleDict(self._adaptations)
+        self._seen = {name: _SeenEvents(task) for name, task in tasks.items()}
+        self.seen = nn.ModuleDict(self._seen)
         self.seen_embeddings = SeenEmbeddings()
         # Not Lightning's means of what is logged: those are not saved in the middle of an epoch,
         # and round the number of events of several processes.
-        self.means = nn.ModuleDict(
-            {
-                f"{stage}/{name}": _EpochMean(nan_strategy="disable")
-                for stage in ("train", "validation")
-                for name in ("loss", *tasks)
-            }
-            | {f"train/{name}": _EpochMean(nan_strategy="disable") for name in self.adaptations}
-        )
+        averaged = [f"{stage}/{n}" for stage in ("train", "validation") for n in ("loss", *tasks)]
+        averaged += [f"train/{name}" for name in self._adaptations]
+        self._means = {name: _EpochMean(nan_strategy="disable") for name in averaged}
+        self.means = nn.ModuleDict(self._means)
         self.in_several_processes = False
         #: Steps left out since the training began, and since the last that was not.
         self.skipped, self.skipped_in_a_row = 0, 0
@@ -314,7 +312,7 @@ class ReconstructionModule(lightning.LightningModule):
         done = self.current_epoch + number / self.trainer.num_training_batches
         return {
             name: adaptation.strength(done, self.settings.epochs)
-            for name, adaptation in self.adaptations.items()
+            for name, adaptation in self._adaptations.items()
         }
 
     def _event_set(self, batch: Batch, found: Estimates) -> EventSet:
@@ -331,7 +329,7 @@ class ReconstructionModule(lightning.LightningModule):
         with torch.autocast(self.device.type, enabled=False):
             events = self._event_set(batch, found)
             sets = events.of(batch.labelled), events.of(~batch.labelled)
-            for name, adaptation in self.adaptations.items():
+            for name, adaptation in self._adaptations.items():
                 added, loss = adaptation(*sets, strengths[name])
                 total = total + added
                 is_finite = torch.isfinite(loss.detach())

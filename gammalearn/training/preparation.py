@@ -139,7 +139,8 @@ def prepare(
     rotations = None
     if experiment.data.augmentation.rotations:
         rotations = EventRotations(index.cameras, with_pixels=bool(experiment.data.channels))
-    words, anew = in_words(summarise(experiment, index.cameras, tasks)), {}
+    words = in_words(summarise(experiment, index.cameras, tasks))
+    anew: dict[str, str] = {}
     if begins and settings.initial is not None:
         learnt, anew = begin_with(network, index.cameras, experiment, settings.initial)
         words[f"trained before ({settings.initial})"] = ", ".join(learnt)

@@ -11,9 +11,10 @@ from .lstchain_dl1 import LstchainDL1Reader
 from .reader import Reader
 from .simtel import SimtelReader
 
-__all__ = ["is_ctapipe", "open_reader"]
+__all__ = ["OTHER_HDF5", "is_ctapipe", "open_reader"]
 
-#: Readers of HDF5 files that are not ctapipe's, each of which knows its own.
+#: Readers of HDF5 files that are not ctapipe's. Each knows its own, and has a method
+#: ``write_ctapipe`` for a DL2 file to begin with.
 OTHER_HDF5 = (LstchainDL1Reader,)
 
 
@@ -42,7 +43,8 @@ def open_reader(path: Path, cache_directory: str | None = None) -> Reader:
             f"'{path}' cannot be read as HDF5 or as a file of sim_telarray: it is truncated, "
             "corrupted or of another format."
         )
-    return _hdf5_reader(path)(path)
+    reader = _hdf5_reader(path)
+    return reader(path)
 
 
 def is_ctapipe(path: Path) -> bool:
@@ -56,6 +58,6 @@ def is_ctapipe(path: Path) -> bool:
     return tables.is_hdf5_file(str(path)) and _hdf5_reader(path) is CtapipeDL1Reader
 
 
-def _hdf5_reader(path: Path) -> type[Reader]:
+def _hdf5_reader(path: Path) -> type[LstchainDL1Reader] | type[CtapipeDL1Reader]:
     with open_hdf5(path) as file, reading(path, "the table of contents"):
         return next((kind for kind in OTHER_HDF5 if kind.is_format_of(file)), CtapipeDL1Reader)

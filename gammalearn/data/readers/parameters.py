@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import Any
 
 import astropy.units as u
 import numpy as np

@@ -72,7 +72,7 @@ class Reader(Protocol):
         The file, as it was given.
     dl1_path : Path or None
         The ctapipe DL1 file that a DL2 file is made from: the file itself, or what it was
-        converted to; None where there is none, and `write_ctapipe` makes one.
+        converted to; None where there is none, see `gammalearn.data.readers.formats.OTHER_HDF5`.
     subarray : SubarrayDescription
         The telescopes, their positions and cameras, with equivalent focal lengths.
     events : Table
@@ -100,19 +100,6 @@ class Reader(Protocol):
 
     @property
     def events(self) -> Table: ...
-
-    def write_ctapipe(self, target: Path, images: bool) -> None:
-        """Write a ctapipe file with all but what is reconstructed, for a DL2 file to begin with.
-
-        Only readers without a ``dl1_path`` need it.
-
-        Parameters
-        ----------
-        target : Path
-            Is replaced where it exists.
-        images : bool
-            Write the images too.
-        """
 
     def is_shower(self) -> np.ndarray:
         """Which events are showers, not calibration; shape (n_events,) of bool."""

@@ -101,7 +101,8 @@ class ConvNeXt(nn.Sequential):
         sky: np.ndarray | None = None,
         backend: str = "auto",
     ):
-        layers, width = [], in_channels
+        layers: list[nn.Module] = []
+        width = in_channels
         for stage, out_channels in enumerate(widths):
             # The image is halved as it is, and normalised after.
             if stage:

@@ -54,16 +54,17 @@ class DomainTask(Adaptation):
 
     def __init__(self, settings: TaskSettings, n_features: int, tasks: Mapping[str, Task]):
         super().__init__(settings, n_features, tasks)
+        last = nn.Linear(HIDDEN, 1)
         self.classifier = nn.Sequential(
             nn.LayerNorm(self.n_features),
             nn.Linear(self.n_features, HIDDEN),
             nn.ReLU(),
             nn.Linear(HIDDEN, HIDDEN),
             nn.ReLU(),
-            nn.Linear(HIDDEN, 1),
+            last,
         )
-        nn.init.zeros_(self.classifier[-1].weight)
-        nn.init.zeros_(self.classifier[-1].bias)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
 
     def logits(self, events: EventSet, strength: float = 0.0) -> Tensor:
         """Logarithm of the odds that events are unlabelled ones, shape (n_events,)."""

@@ -14,7 +14,7 @@ from torchmetrics.utilities import dim_zero_cat
 from ..checkpoint.trained import KEY
 from ..data import Batch, EventRotations
 from ..errors import CheckpointError, SettingsError
-from ..nn.network import Estimates
+from ..nn.network import Estimates, ReconstructionNetwork
 from ..nn.normalisation import synchronise
 from ..tasks import Task
 from ..tasks.adaptation import Adaptation, EventSet, class_probabilities
@@ -116,12 +116,10 @@ class _EpochMean(MeanMetric):
     torchmetrics' own leaves out the weights where it does not look for NaN.
     """
 
-    def update(self, value: float | Tensor, weight: float | Tensor | None = None) -> None:
-        weight = 1 if weight is None else weight
-        self.mean_value += value * weight
-        self.weight += weight
+    mean_value: Tensor
+    weight: Tensor
 
-    def update(self, value: float | Tensor, weight: float | Tensor | None = 1.0) -> None:
+    def update(self, value: float | Tensor, weight: float | Tensor | None = None) -> None:
         """Add the mean of some events, and their number."""
         number = 1.0 if weight is None else weight
         self.mean_value += value * number
@@ -433,9 +431,8 @@ class ReconstructionModule(lightning.LightningModule):
                 self.log(f"validation/{metric}", value, sync_dist=True)
             seen.reset()
         if self.with_unlabelled:
-            for metric, value in distance_figures(
-                self.seen_embeddings, self.adaptations.values()
-            ).items():
+            adaptations = self._adaptations.values()
+            for metric, value in distance_figures(self.seen_embeddings, adaptations).items():
                 self.log(f"validation/{metric}", value, sync_dist=True)
             self.seen_embeddings.reset()
 

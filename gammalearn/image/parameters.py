@@ -15,7 +15,7 @@ from .moments import describe_images
 from .processing import FEW_PIXELS, LITTLE_CHARGE, MIN_PICTURE_NEIGHBORS, thresholds_of
 from .time_gradient import N_STARTS, time_images
 
-__all__ = ["IMAGE_PARAMETERS", "TIMES", "UNITS", "ImageParametrizer"]
+__all__ = ["IMAGE_PARAMETERS", "NAMES", "TIMES", "UNITS", "ImageParametrizer"]
 
 #: Parameters that are numbers, by the prefix of their names in ctapipe's tables.
 NUMBERS = {
@@ -43,10 +43,10 @@ IMAGE_PARAMETERS = np.dtype(
 )
 
 #: Their names.
-NAMES: tuple[str, ...] = tuple(PARAMETERS.names or ())
+NAMES: tuple[str, ...] = tuple(IMAGE_PARAMETERS.names or ())
 
 #: Those that are made of the pixels' times.
-TIMES = tuple(name for name in IMAGE_PARAMETERS.names if name.startswith(("timing", "peak_time")))
+TIMES = tuple(name for name in NAMES if name.startswith(("timing", "peak_time")))
 
 #: What an image has that is not described, as in ctapipe's tables.
 NOT_DESCRIBED = np.zeros((), dtype=IMAGE_PARAMETERS)
@@ -58,9 +58,7 @@ PURE_NUMBERS = {"hillas_intensity", "hillas_skewness", "hillas_kurtosis"}
 
 #: Units of the parameters that have one.
 UNITS = {
-    name: u.deg
-    for name in IMAGE_PARAMETERS.names
-    if name.startswith("hillas") and name not in PURE_NUMBERS
+    name: u.deg for name in NAMES if name.startswith("hillas") and name not in PURE_NUMBERS
 } | {"timing_slope": 1 / u.deg}
 
 

@@ -22,7 +22,7 @@ from ctapipe.io.datawriter import write_reference_metadata_headers
 from ctapipe.io.hdf5tableio import get_column_attrs, get_column_transforms
 from traitlets.config import Config
 
-from ..image.parameters import IMAGE_PARAMETERS, TIMES, UNITS
+from ..image.parameters import NAMES, TIMES, UNITS
 from ..image.processing import image_processing
 from ..io.ctapipe_tables import (
     FIXED_POINTING,
@@ -290,7 +290,7 @@ class _Table:
 def _columns(parameters: np.ndarray, true=False) -> dict:
     """Columns of parameters by their names, with their units; true images have no times."""
     columns = {}
-    for name in IMAGE_PARAMETERS.names:
+    for name in NAMES:
         if true and name in TIMES:
             continue
         values = parameters[name]

@@ -10,7 +10,7 @@ from ctapipe.containers import ArrayEventContainer, DL1CameraContainer
 from ctapipe.instrument import SubarrayDescription
 
 from ...errors import InputFileError
-from ...image.parameters import IMAGE_PARAMETERS, ImageParametrizer
+from ...image.parameters import NAMES, ImageParametrizer
 from ...io.particles import CALIBRATION, particle_names
 from .bad_pixels import CalibrationRecord
 from .ctapipe_dl1 import PIXEL_COLUMNS
@@ -125,7 +125,7 @@ class CtapipeEventReader:
         row |= {"pointing_alt": np.clip(alt, -90, 90), "pointing_az": float(azimuth(az))}
         known = self._parameters(self._dl1[tel_id])
         row |= {name: known[name] for name in parameters if name in known}
-        lacking = sorted((set(parameters) - set(known)) & set(IMAGE_PARAMETERS.names))
+        lacking = sorted((set(parameters) - set(known)) & set(NAMES))
         if lacking and self._parametrizer:
             pixels = self.pixels(tel_id, np.array([0]), ["charge", "peak_time"])
             computed = compute_parameters(self._parametrizer, tel_id, pixels, lacking)

@@ -10,7 +10,7 @@ import tables
 from ctapipe.containers import ImageParametersContainer
 from ctapipe.instrument import FocalLengthKind, SubarrayDescription
 
-from ...image.parameters import IMAGE_PARAMETERS, ImageParametrizer
+from ...image.parameters import NAMES, ImageParametrizer
 from ...io.files import reading
 from ..images.channels import without_impossible
 from .reader import Reader
@@ -90,7 +90,7 @@ class MissingParameters:
         dict of str to ndarray of float64, shape (n_images,)
         """
         reader = self._reader
-        names = sorted(set(names) & set(IMAGE_PARAMETERS.names))
+        names = sorted(set(names) & set(NAMES))
         if not names or not reader.has_pixels:
             return {}
         log.info("'%s': computing %s of telescope %d.", reader.path, ", ".join(names), tel_id)

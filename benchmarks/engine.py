@@ -3,6 +3,7 @@
     python benchmarks/engine.py -o DIR                      # a quarter of an hour on two cores
     python benchmarks/engine.py --figures network latency   # some of the figures
     python benchmarks/engine.py --figures auto -o DIR       # what backend="auto" chooses by
+    python benchmarks/engine.py --figures njit -o DIR       # native loops against plain numba
     python benchmarks/engine.py --device cuda -o DIR        # the same on a GPU
 
 The network is GammaPhysNet on a round camera of 1855 pixels like LSTCam, two channels, blocks
@@ -25,13 +26,14 @@ import statistics
 import time
 from pathlib import Path
 
+import numba
 import numpy as np
 import torch
 from torch import nn
 
 from gammalearn.camera import PixelGrid
 from gammalearn.machine.memory import keep_freed_memory
-from gammalearn.nn import for_inference
+from gammalearn.nn import IndexedConv, for_inference, native
 from gammalearn.nn.encoders.gammaphysnet import GammaPhysNet
 
 #: Pixels on each side of a square image of about as many pixels as LSTCam has.
@@ -62,10 +64,10 @@ CASES = {
     "indexedconv, compiled, bfloat16": ("indexedconv", True, torch.bfloat16),
 }
 
-#: Cases that a device has no use for: the native backend computes as the dense one on a GPU.
+#: Cases and figures that a device has no use for: native computes as dense does on a GPU.
 WITHOUT = {
     "cpu": ("floor, compiled, bfloat16", "indexedconv, compiled, bfloat16"),
-    "cuda": ("native", "native, compiled"),
+    "cuda": ("native", "native, compiled", "njit"),
 }
 
 
@@ -346,7 +348,79 @@ def auto(benchmark):
     return figures
 
 
-FIGURES = {f.__name__: f for f in (network, pixels, batch, latency, auto)}
+@numba.njit(parallel=True, fastmath=True)
+def plain_convolve(x, weight, neighbours, out):
+    """What `native.convolve` computes, as one writes it in numba, of the same arrays."""
+    n_outputs, n_members = neighbours.shape
+    _, n_in, n_out = weight.shape
+    for image in numba.prange(len(x)):
+        sums = np.empty(n_out, x.dtype)
+        for output in range(n_outputs):
+            sums[:] = 0
+            for member in range(n_members):
+                seen = neighbours[output, member]
+                for i in range(n_in):
+                    value = x[image, seen, i]
+                    for o in range(n_out):
+                        sums[o] += value * weight[member, i, o]
+            out[image, output] = sums
+        out[image, n_outputs] = 0
+
+
+def compare_with_njit(n_channels, n_images, n_pixels, device, threads, seed, seconds):
+    """Milliseconds of a convolution by the native loop and by `plain_convolve`, in turn."""
+    torch.manual_seed(seed)
+    torch.set_num_threads(threads)
+    numba.set_num_threads(threads)
+    keep_freed_memory()
+    conv = IndexedConv(n_channels, n_channels, round_camera(n_pixels), backend="native")
+    tables = conv.backend.seen, conv.backend.seen_by, conv.backend.neighbours
+    weight = conv.weight.detach().permute(2, 1, 0).contiguous()
+    x = torch.nn.functional.pad(torch.randn(n_images, n_pixels, n_channels), (0, 0, 0, 1))
+    arrays = [tensor.numpy() for tensor in (x, weight, conv.backend.neighbours)]
+
+    def run_native():
+        return native.convolve(x, weight, None, None, False, *tables)
+
+    def run_njit():
+        out = torch.empty_like(x)
+        plain_convolve(*arrays, out.numpy())
+        return out
+
+    torch.testing.assert_close(run_native(), run_njit(), rtol=0, atol=1e-4)
+    rounds = 5
+    times = [
+        [timed(run, device, seconds / rounds) for run in (run_native, run_njit)]
+        for _ in range(rounds)
+    ]
+    milliseconds = 1e3 * np.median(times, axis=0)
+    ratios = [by_njit / by_native for by_native, by_njit in times]
+    return {
+        "native_ms": milliseconds[0],
+        "njit_ms": milliseconds[1],
+        "njit_over_native": statistics.median(ratios),
+        "njit_over_native_range": [min(ratios), max(ratios)],
+    }
+
+
+def njit(benchmark):
+    """A convolution of 64 images of 1855 hexagonal pixels: the native loop and plain numba."""
+    figures = {}
+    for n_channels in (16, 32, 64):
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            arguments = n_channels, 64, 1855, *benchmark.common
+            figures[n_channels] = figure = pool.apply(compare_with_njit, arguments)
+        least, most = figure["njit_over_native_range"]
+        print(
+            f"{n_channels:3d} channels: native {figure['native_ms']:6.1f} ms, "
+            f"njit {figure['njit_ms']:6.1f} ms, ratio {figure['njit_over_native']:.1f} "
+            f"({least:.1f} to {most:.1f})",
+            flush=True,
+        )
+    return figures
+
+
+FIGURES = {f.__name__: f for f in (network, pixels, batch, latency, auto, njit)}
 
 
 def machine(device):
@@ -367,13 +441,14 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("-o", "--output", type=Path, default=Path("."))
-    parser.add_argument("--figures", nargs="+", choices=FIGURES, default=list(FIGURES))
+    parser.add_argument("--figures", nargs="+", choices=FIGURES)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=SECONDS)
     parser.add_argument("--cases", nargs="+", choices=CASES, help="of the figure network")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
+    figures = [name for name in options.figures or FIGURES if name not in WITHOUT[options.device]]
 
     benchmark = Benchmark(
         options.device, options.threads, options.seed, options.seconds, options.cases
@@ -381,7 +456,7 @@ def main():
     options.output.mkdir(parents=True, exist_ok=True)
     path = options.output / ("engine.json" if options.device == "cpu" else "engine_cuda.json")
     results = json.loads(path.read_text()) if path.exists() else {}
-    for name in options.figures:
+    for name in figures:
         print(f"--- {FIGURES[name].__doc__}")
         results[name] = {
             "figures": FIGURES[name](benchmark),

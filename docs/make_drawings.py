@@ -1,8 +1,8 @@
-"""Draw the schematic pictures of the site: pipeline, network, DL2 layout and shuffle.
+"""Draw the schematic pictures of the site: pipeline, network, native tile, DL2 layout and shuffle.
 
     python docs/make_drawings.py
 
-writes docs/pictures/{pipeline,network,dl2_layout,shuffle}.png.
+writes docs/pictures/{pipeline,network,native_tile,dl2_layout,shuffle}.png.
 """
 
 import io
@@ -116,6 +116,52 @@ def network() -> Figure:
     return figure
 
 
+def native_tile() -> Figure:
+    """A tile of the native convolution: six pixels and one member of the kernel."""
+    figure, axes = new_axes(7.2, 3.7)
+    seen = [(8, 3, 2), (9, 4, 3), (10, 5, 4), (11, 6, 5), (12, 7, 6), (13, None, 7)]
+    n_pixels, top, step = 9, 2.65, 0.25
+
+    def cell(x, y, width, text="", color=GREY, alpha=0.25):
+        axes.add_patch(Rectangle((x, y), width, 0.2, fc=color, alpha=alpha, ec="none"))
+        axes.text(x + width / 2, y + 0.09, text, ha="center", va="center", fontsize=8)
+
+    for pixel in range(n_pixels + 1):
+        y, last = top - step * pixel, pixel == n_pixels
+        label = "n, absent" if last else f"pixel {pixel}" if pixel < n_pixels - 1 else "..."
+        axes.text(0.72, y + 0.09, label, ha="right", va="center", fontsize=8)
+        for channel in range(5):
+            read = channel == 1 and (last or 3 <= pixel <= 7)
+            text = "0" if last else ""
+            cell(
+                0.8 + 0.2 * channel, y, 0.17, text, ORANGE if read else GREY, 0.9 if read else 0.25
+            )
+    for p, (output, member, other) in enumerate(seen):
+        y, absent = top - 0.5 - step * p, member is None
+        axes.text(2.92, y + 0.09, f"output {output}", ha="right", va="center", fontsize=8)
+        cell(3.0, y, 0.32, "n" if absent else member, ORANGE, 0.6)
+        cell(3.36, y, 0.32, other)
+        cell(3.72, y, 0.32, "...")
+        source = n_pixels if absent else member
+        arrow(axes, (2.2, y + 0.1), (1.85, top - step * source + 0.1), ORANGE)
+        for vector in range(2):
+            cell(5.1 + 0.95 * vector, y, 0.9, f"sum {output}, {'ab'[vector]}", BLUE)
+        arrow(axes, (4.15, y + 0.1), (4.98, y + 0.1))
+    for vector in range(2):
+        x = 5.1 + 0.95 * vector
+        cell(x, top + 0.02, 0.9, f"weights {'ab'[vector]}", GREEN, 0.4)
+        arrow(axes, (x + 0.45, top - 0.02), (x + 0.45, top - 0.26), GREEN)
+    for x, words in (
+        (1.2, "features of an image:\none row per pixel,\nchannels next to each other"),
+        (3.45, "table: for each output,\nthe pixels that it sees"),
+        (6.0, "registers: two vectors of\nchannels for each output"),
+    ):
+        axes.text(x, 3.3, words, ha="center", va="center", fontsize=9)
+    words = "one value is multiplied with both vectors\nof weights, and added to two sums"
+    axes.text(5.6, 0.55, words, ha="center", va="center", fontsize=9, color=GREY)
+    return figure
+
+
 def dl2_layout() -> Figure:
     """Groups of a DL2 file, those of the DL1 file and those that are new."""
     figure, axes = new_axes(7.2, 3.7)
@@ -187,7 +233,7 @@ def shuffle() -> Figure:
 def main():
     """Draw all pictures."""
     with picture_style():
-        for draw in (pipeline, network, dl2_layout, shuffle):
+        for draw in (pipeline, network, native_tile, dl2_layout, shuffle):
             drawn = io.BytesIO()
             draw().savefig(drawn, dpi=DPI, facecolor="white")
             picture = Image.open(drawn).convert("RGB").quantize(COLOURS)

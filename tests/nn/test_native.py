@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from numba import carray
 from torch import library
 
 from gammalearn.camera import PixelGrid
@@ -18,6 +19,7 @@ from gammalearn.nn.encoders import build_encoder
 from gammalearn.nn.encoders.gammaphysnet import GammaPhysNet
 from gammalearn.nn.indexed import IndexedAveragePool, IndexedConv, IndexedMaxPool
 from gammalearn.nn.layout import CellsToPixels, PixelsToRow, on_row
+from gammalearn.nn.native.loops import Loop, count, integers
 from gammalearn.nn.normalisation import IndexedBatchNorm
 from gammalearn.settings import NetworkSettings
 
@@ -173,6 +175,29 @@ def test_each_thread_count_gives_the_same():
         torch.set_num_threads(n)
         assert_all_same(with_gradients(conv, images, torch.ones_like), expected, torch.float32)
     torch.set_num_threads(n_threads)
+
+
+def difference(pointer):
+    """A loop of one unit: the number of a pixel less that of another."""
+    job = carray(pointer, 1)[0]
+    if count(pointer) == 0:
+        carray(integers(job.out), 1)[0] = job.pixel - job.other
+
+
+@pytest.mark.parametrize("names", [("pixel", "other", "out"), ("out", "other", "pixel")])
+def test_loops_read_their_job_by_name(names):
+    """In any order, also where numba has kept the function compiled for another one."""
+    out = torch.zeros(1, dtype=torch.int32)
+    for _ in range(2):
+        Loop(difference, names).run(out=out.zero_(), pixel=7, other=2)
+        assert out.item() == 5
+
+
+@pytest.mark.parametrize("arguments", [{"pixel": 7}, {"pixel": 7, "other": 2, "others": 3}])
+def test_a_job_has_each_name_of_its_loop_and_no_other(arguments):
+    loop = Loop(difference, ("pixel", "other", "out"))
+    with pytest.raises(TypeError, match=r"takes .*'pixel', 'other', 'out'.*not .*'pixel'"):
+        loop.run(out=torch.zeros(1, dtype=torch.int32), **arguments)
 
 
 def test_operators_keep_the_rules_of_torch():

@@ -2,12 +2,11 @@
 
 import functools
 
-import numpy as np
 import torch
 from numba import carray, types
 from torch import Tensor, library
 
-from .loops import Emitter, compiled, count, fill, intrinsic, numbers, run, vectors
+from .loops import Emitter, Loop, compiled, count, fill, intrinsic, numbers, vectors
 
 __all__ = ["weigh"]
 
@@ -90,62 +89,73 @@ def _weigh_gradient_tile(
 
 
 @functools.cache
-def _weighing(n_channels: int, double: bool):
-    """Compiled weighing of images, a function of the address of its arguments."""
+def _weighing(n_channels: int, double: bool) -> Loop:
+    """Compiled weighing; a unit of the job is an image."""
     size = 8 if double else 4
     lanes, n_vectors = vectors(n_channels, double)
     n_blocks = n_channels // (lanes * n_vectors)
 
+    @compiled("x", "of_pixel", "of_channel", "out", "n_pixels", "n_images")
     def work(pointer):
-        arguments = carray(pointer, 7, np.int64)
-        x, of_pixel, of_channel, out, n_pixels, n_images = arguments[1:7]
+        job = carray(pointer, 1)[0]
         while True:
             image = count(pointer)
-            if image >= n_images:
+            if image >= job.n_images:
                 break
-            shift = image * (n_pixels + 1) * n_channels * size
-            of_image = of_channel + image * n_channels * size
+            shift = image * (job.n_pixels + 1) * n_channels * size
+            pixels = image * (job.n_pixels + 1) * size
             for block in range(n_blocks):
                 place = block * n_vectors * lanes * size
                 _weigh_tile(
-                    x + shift + place, of_pixel + image * (n_pixels + 1) * size,
-                    of_image + place, out + shift + place, n_pixels,
-                    double, lanes, n_vectors, n_channels,
+                    x=job.x + shift + place,
+                    of_pixel=job.of_pixel + pixels,
+                    of_channel=job.of_channel + image * n_channels * size + place,
+                    out=job.out + shift + place,
+                    n_pixels=job.n_pixels,
+                    double=double, lanes=lanes, n_vectors=n_vectors, n_channels=n_channels,
                 )  # fmt: skip
-            fill(out + shift + n_pixels * n_channels * size, n_channels * size)
+            fill(job.out + shift + job.n_pixels * n_channels * size, n_channels * size)
 
-    return compiled(work)
+    return work
 
 
 @functools.cache
-def _weighing_gradient(n_channels: int, double: bool):
-    """Compiled gradient of a weighing, a function of the address of its arguments."""
+def _weighing_gradient(n_channels: int, double: bool) -> Loop:
+    """Compiled gradient of a weighing; a unit of the job is an image."""
     size = 8 if double else 4
     lanes, n_vectors = vectors(n_channels, double)
     n_blocks = n_channels // (lanes * n_vectors)
 
+    @compiled(
+        "x", "gradient", "of_pixel", "of_channel", "by_x", "by_pixel", "by_channel",
+        "n_pixels", "n_images",
+    )  # fmt: skip
     def work(pointer):
-        arguments = carray(pointer, 10, np.int64)
-        x, gradient, of_pixel, of_channel, by_x, by_pixel, by_channel = arguments[1:8]
-        n_pixels, n_images = arguments[8:10]
+        job = carray(pointer, 1)[0]
         while True:
             image = count(pointer)
-            if image >= n_images:
+            if image >= job.n_images:
                 break
-            shift = image * (n_pixels + 1) * n_channels * size
-            pixels = image * (n_pixels + 1) * size
-            fill(by_pixel + pixels, (n_pixels + 1) * size)
+            shift = image * (job.n_pixels + 1) * n_channels * size
+            pixels = image * (job.n_pixels + 1) * size
+            fill(job.by_pixel + pixels, (job.n_pixels + 1) * size)
             for block in range(n_blocks):
                 place = block * n_vectors * lanes * size
                 of_image = image * n_channels * size + place
                 _weigh_gradient_tile(
-                    x + shift + place, gradient + shift + place, of_pixel + pixels,
-                    of_channel + of_image, by_x + shift + place, by_pixel + pixels,
-                    by_channel + of_image, n_pixels, double, lanes, n_vectors, n_channels,
+                    x=job.x + shift + place,
+                    gradient=job.gradient + shift + place,
+                    of_pixel=job.of_pixel + pixels,
+                    of_channel=job.of_channel + of_image,
+                    by_x=job.by_x + shift + place,
+                    by_pixel=job.by_pixel + pixels,
+                    by_channel=job.by_channel + of_image,
+                    n_pixels=job.n_pixels,
+                    double=double, lanes=lanes, n_vectors=n_vectors, n_channels=n_channels,
                 )  # fmt: skip
-            fill(by_x + shift + n_pixels * n_channels * size, n_channels * size)
+            fill(job.by_x + shift + job.n_pixels * n_channels * size, n_channels * size)
 
-    return compiled(work)
+    return work
 
 
 @library.custom_op("gammalearn::weigh", mutates_args=(), device_types="cpu")
@@ -167,10 +177,9 @@ def weigh(x: Tensor, of_pixel: Tensor, of_channel: Tensor) -> Tensor:
     x, of_pixel, of_channel = x.contiguous(), of_pixel.contiguous(), of_channel.contiguous()
     n_images, n_cells, n_channels = x.shape
     out = torch.empty_like(x)
-    run(
-        _weighing(n_channels, x.dtype == torch.float64),
-        x.data_ptr(), of_pixel.data_ptr(), of_channel.data_ptr(), out.data_ptr(),
-        n_cells - 1, n_images,
+    _weighing(n_channels, x.dtype == torch.float64).run(
+        x=x, of_pixel=of_pixel, of_channel=of_channel, out=out,
+        n_pixels=n_cells - 1, n_images=n_images,
     )  # fmt: skip
     return out
 
@@ -184,14 +193,14 @@ def _(x, of_pixel, of_channel):
 def _weigh_backward(
     gradient: Tensor, x: Tensor, of_pixel: Tensor, of_channel: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    inputs = [x.contiguous(), gradient.contiguous(), of_pixel.contiguous(), of_channel.contiguous()]
+    x, of_pixel, of_channel = x.contiguous(), of_pixel.contiguous(), of_channel.contiguous()
+    by_x, by_pixel, by_channel = map(torch.empty_like, (x, of_pixel, of_channel))
     n_images, n_cells, n_channels = x.shape
-    outputs = [torch.empty_like(inputs[number]) for number in (0, 2, 3)]
-    run(
-        _weighing_gradient(n_channels, x.dtype == torch.float64),
-        *(tensor.data_ptr() for tensor in (*inputs, *outputs)), n_cells - 1, n_images,
+    _weighing_gradient(n_channels, x.dtype == torch.float64).run(
+        x=x, gradient=gradient.contiguous(), of_pixel=of_pixel, of_channel=of_channel,
+        by_x=by_x, by_pixel=by_pixel, by_channel=by_channel,
+        n_pixels=n_cells - 1, n_images=n_images,
     )  # fmt: skip
-    by_x, by_pixel, by_channel = outputs
     return by_x, by_pixel, by_channel
 
 

@@ -17,6 +17,7 @@ from .loops import (
     INT,
     N_REGISTERS,
     Emitter,
+    Loop,
     compiled,
     count,
     fill,
@@ -24,7 +25,6 @@ from .loops import (
     intrinsic,
     largest_divisor,
     numbers,
-    run,
     vectors,
 )
 
@@ -220,66 +220,73 @@ def _outer_tile(
 
 
 @functools.cache
-def _convolution(n_kernel: int, n_in: int, n_out: int, double: bool, adds: bool, relu: bool):
-    """Compiled convolution, a function of the address of its arguments."""
+def _convolution(
+    n_kernel: int, n_in: int, n_out: int, double: bool, adds: bool, relu: bool
+) -> Loop:
+    """Compiled convolution; a unit of the job is one of ``n_parts`` parts of an image."""
     size = 8 if double else 4
     lanes, n_vectors = vectors(n_out, double)
     n_tile = min(12, (N_REGISTERS - 1 - n_vectors) // n_vectors)
     n_blocks = n_out // (lanes * n_vectors)
 
+    @compiled("x", "weight", "bias", "plus", "out", "table", "n_inputs", "n_images", "n_parts")
     def work(pointer):
-        arguments = carray(pointer, 10, np.int64)
-        x, weight, bias, plus, out, place = arguments[1:7]
-        n_inputs, n_images, n_parts = arguments[7:10]
-        head = carray(integers(place), 2)
+        job = carray(pointer, 1)[0]
+        head = carray(integers(job.table), 2)
         n_groups, n_outputs = head[0], head[1]
-        table = carray(integers(place), 2 + (2 + n_kernel) * n_groups)
+        sizes = carray(integers(job.table), 2 + 2 * n_groups)
         while True:
             unit = count(pointer)
-            if unit >= n_images * n_parts:
+            if unit >= job.n_images * job.n_parts:
                 break
-            image, part = unit // n_parts, unit % n_parts
-            of_image = x + image * (n_inputs + 1) * n_in * size
+            image, part = unit // job.n_parts, unit % job.n_parts
+            of_image = job.x + image * (job.n_inputs + 1) * n_in * size
             of_outputs = image * (n_outputs + 1) * n_out * size
-            added, result = plus + of_outputs, out + of_outputs
-            members = place + 4 * (2 + 2 * n_groups)
+            plus, out = job.plus + of_outputs, job.out + of_outputs
+            members = job.table + 4 * (2 + 2 * n_groups)
             outputs = members + 4 * n_groups * n_kernel
             seen = outputs + 4 * n_outputs
             for group in range(n_groups):
-                n_pixels, n_members = table[2 + group], table[2 + n_groups + group]
-                start, stop = n_pixels * part // n_parts, n_pixels * (part + 1) // n_parts
+                n_pixels, n_members = sizes[2 + group], sizes[2 + n_groups + group]
+                start = n_pixels * part // job.n_parts
+                stop = n_pixels * (part + 1) // job.n_parts
                 for block in range(n_blocks):
                     shift = block * n_vectors * lanes * size
+                    weight, bias = job.weight + shift, job.bias + shift
                     if stop - start >= n_tile:
                         for pixel in range(start, stop, n_tile):
                             # The last tile overlaps the one before.
                             first = min(pixel, stop - n_tile)
                             _convolve_tile(
-                                of_image, seen + 4 * n_kernel * first, members, n_members,
-                                weight + shift, bias + shift, added + shift,
-                                result + shift, outputs + 4 * first, double, lanes,
-                                n_tile, n_vectors, n_kernel, n_in, n_out, adds, relu,
+                                x=of_image, seen=seen + 4 * n_kernel * first,
+                                members=members, n_members=n_members,
+                                weight=weight, bias=bias, plus=plus + shift,
+                                out=out + shift, outputs=outputs + 4 * first,
+                                double=double, lanes=lanes, n_tile=n_tile, n_vectors=n_vectors,
+                                n_kernel=n_kernel, n_in=n_in, n_out=n_out, adds=adds, relu=relu,
                             )  # fmt: skip
                     else:
                         for first in range(start, stop):
                             _convolve_tile(
-                                of_image, seen + 4 * n_kernel * first, members, n_members,
-                                weight + shift, bias + shift, added + shift,
-                                result + shift, outputs + 4 * first, double, lanes,
-                                1, n_vectors, n_kernel, n_in, n_out, adds, relu,
+                                x=of_image, seen=seen + 4 * n_kernel * first,
+                                members=members, n_members=n_members,
+                                weight=weight, bias=bias, plus=plus + shift,
+                                out=out + shift, outputs=outputs + 4 * first,
+                                double=double, lanes=lanes, n_tile=1, n_vectors=n_vectors,
+                                n_kernel=n_kernel, n_in=n_in, n_out=n_out, adds=adds, relu=relu,
                             )  # fmt: skip
                 members += 4 * n_kernel
                 outputs += 4 * n_pixels
                 seen += 4 * n_kernel * n_pixels
             if part == 0:
-                fill(result + n_outputs * n_out * size, n_out * size)
+                fill(out + n_outputs * n_out * size, n_out * size)
 
-    return compiled(work)
+    return work
 
 
 @functools.cache
-def _outer_product(n_kernel: int, n_in: int, n_out: int, double: bool):
-    """Compiled gradient of weights, a function of the address of its arguments."""
+def _outer_product(n_kernel: int, n_in: int, n_out: int, double: bool) -> Loop:
+    """Compiled gradient of weights; a unit of the job is one of ``n_parts`` parts of the images."""
     size = 8 if double else 4
     lanes, n_vectors = vectors(n_out, double)
     n_sums = 3 * N_REGISTERS // 4
@@ -287,31 +294,35 @@ def _outer_product(n_kernel: int, n_in: int, n_out: int, double: bool):
     n_members = largest_divisor(n_kernel, n_sums // n_vectors // n_in)
     n_blocks = n_out // (lanes * n_vectors)
 
+    @compiled("x", "gradient", "out", "seen", "n_inputs", "n_outputs", "n_images", "n_parts")
     def work(pointer):
-        arguments = carray(pointer, 9, np.int64)
-        x, gradient, out, seen = arguments[1:5]
-        n_inputs, n_outputs, n_images, n_parts = arguments[5:9]
+        job = carray(pointer, 1)[0]
         while True:
             part = count(pointer)
-            if part >= n_parts:
+            if part >= job.n_parts:
                 break
-            own = out + part * n_kernel * n_in * n_out * size
+            own = job.out + part * n_kernel * n_in * n_out * size
             fill(own, n_kernel * n_in * n_out * size)
-            for image in range(n_images * part // n_parts, n_images * (part + 1) // n_parts):
-                of_image = x + image * (n_inputs + 1) * n_in * size
-                of_output = gradient + image * (n_outputs + 1) * n_out * size
+            start = job.n_images * part // job.n_parts
+            stop = job.n_images * (part + 1) // job.n_parts
+            for image in range(start, stop):
+                of_image = job.x + image * (job.n_inputs + 1) * n_in * size
+                of_output = job.gradient + image * (job.n_outputs + 1) * n_out * size
                 for member in range(0, n_kernel, n_members):
                     for row in range(0, n_in, n_rows):
                         for block in range(n_blocks):
                             shift = block * n_vectors * lanes * size
                             _outer_tile(
-                                of_image + row * size, seen + 4 * member, of_output + shift,
-                                n_outputs, own + (member * n_in + row) * n_out * size + shift,
-                                double, lanes, n_rows, n_members, n_vectors,
-                                n_kernel, n_in, n_out,
+                                x=of_image + row * size,
+                                seen=job.seen + 4 * member,
+                                gradient=of_output + shift,
+                                n_pixels=job.n_outputs,
+                                out=own + (member * n_in + row) * n_out * size + shift,
+                                double=double, lanes=lanes, n_rows=n_rows, n_members=n_members,
+                                n_vectors=n_vectors, n_kernel=n_kernel, n_in=n_in, n_out=n_out,
                             )  # fmt: skip
 
-    return compiled(work)
+    return work
 
 
 @library.custom_op("gammalearn::convolve", mutates_args=(), device_types="cpu")
@@ -374,10 +385,10 @@ def _by_weight(x: Tensor, gradient: Tensor, neighbours: Tensor) -> Tensor:
     n_images, n_in, n_out, n_kernel = len(x), x.shape[2], gradient.shape[2], neighbours.shape[1]
     n_parts = min(max(1, n_images), 2 * torch.get_num_threads())
     sums = x.new_empty(n_parts, n_kernel, n_in, n_out)
-    run(
-        _outer_product(n_kernel, n_in, n_out, x.dtype == torch.float64),
-        x.data_ptr(), gradient.data_ptr(), sums.data_ptr(), neighbours.data_ptr(),
-        x.shape[1] - 1, gradient.shape[1] - 1, n_images, n_parts,
+    _outer_product(n_kernel, n_in, n_out, x.dtype == torch.float64).run(
+        x=x, gradient=gradient, out=sums, seen=neighbours,
+        n_inputs=x.shape[1] - 1, n_outputs=gradient.shape[1] - 1,
+        n_images=n_images, n_parts=n_parts,
     )  # fmt: skip
     return sums.sum(0)
 
@@ -418,9 +429,8 @@ def _convolved(x, weight, bias, plus, relu, seen, n_outputs):
     out = x.new_empty(len(x), n_outputs + 1, n_out)
     # Parts of an image, so that there is work for all threads.
     n_parts = max(1, 2 * torch.get_num_threads() // max(1, len(x)))
-    run(
-        _convolution(n_kernel, n_in, n_out, x.dtype == torch.float64, plus is not None, relu),
-        x.data_ptr(), weight.data_ptr(), bias.data_ptr(), 0 if plus is None else plus.data_ptr(),
-        out.data_ptr(), seen.data_ptr(), x.shape[1] - 1, len(x), n_parts,
+    _convolution(n_kernel, n_in, n_out, x.dtype == torch.float64, plus is not None, relu).run(
+        x=x, weight=weight, bias=bias, plus=plus, out=out, table=seen,
+        n_inputs=x.shape[1] - 1, n_images=len(x), n_parts=n_parts,
     )  # fmt: skip
     return out

@@ -3,13 +3,14 @@
 import ctypes
 import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import llvmlite.binding
 import numpy as np
 import torch
 from llvmlite import ir
-from numba import cfunc, extending, types
+from numba import cfunc, extending, from_dtype, types
 from numba.core import cgutils
 from torch import Tensor
 
@@ -18,6 +19,7 @@ __all__ = [
     "INT",
     "N_REGISTERS",
     "Emitter",
+    "Loop",
     "compiled",
     "count",
     "fill",
@@ -26,7 +28,6 @@ __all__ = [
     "is_available",
     "largest_divisor",
     "numbers",
-    "run",
     "takes",
     "vectors",
 ]
@@ -163,13 +164,13 @@ def numbers(arguments):
 
 @intrinsic
 def count(context, pointer):
-    """Add one to the number at an address and return what it was, whatever other threads do."""
+    """Take the next unit of a job: its number, which no other thread gets."""
 
     def generate(context, builder, signature, arguments):
         number = builder.bitcast(arguments[0], INT.as_pointer())
         return builder.atomic_rmw("add", number, ir.Constant(INT, 1), "monotonic")
 
-    return types.int64(types.voidptr), generate
+    return types.int64(pointer), generate
 
 
 @intrinsic
@@ -206,15 +207,56 @@ def vectors(n_channels: int, double: bool) -> tuple[int, int]:
     return lanes, largest_divisor(n_channels // lanes, N_REGISTERS // 8)
 
 
-def compiled(function):
-    return cfunc(types.void(types.voidptr), cache=True)(function)
+class Loop:
+    """A compiled loop over the units of a job, which the threads of torch share.
+
+    Parameters
+    ----------
+    function : callable
+        From a pointer to the job to nothing. It takes units with `count` until none is left.
+    names : tuple of str
+        Addresses and numbers that the loop reads of the job.
+    """
+
+    def __init__(self, function: Callable, names: tuple[str, ...]):
+        self.names = names
+        # The counter of `count` comes first.
+        self._layout = np.dtype([(name, np.int64) for name in ("n_taken", *names)], align=True)
+        # The layout is a part of the signature: numba compiles again what it kept for another one.
+        signature = types.void(types.CPointer(from_dtype(self._layout)))
+        self._function = cfunc(signature, cache=True)(function)
+
+    def run(self, **arguments: Tensor | int | None) -> None:
+        """Work on a job with all threads of torch, and return when it is done.
+
+        Parameters
+        ----------
+        **arguments
+            Each of the names. The loop gets the address of a tensor, which must be contiguous, and
+            zero for None.
+
+        Raises
+        ------
+        TypeError
+            If a name is missing, or one is given that the loop has not.
+        """
+        if arguments.keys() != set(self.names):
+            raise TypeError(f"The loop takes {self.names}, not {tuple(arguments)}.")
+        values = (_number(arguments[name]) for name in self.names)
+        job = np.array((0, *values), dtype=self._layout)
+        n_threads = torch.get_num_threads()
+        if n_threads == 1 or _openmp() is None:
+            self._function.ctypes(job.ctypes.data)
+        else:
+            _openmp().GOMP_parallel(self._function.address, job.ctypes.data, n_threads, 0)
 
 
-def run(function, *arguments) -> None:
-    """Let the threads of torch work on what a function counts off."""
-    counted = np.array([0, *arguments], dtype=np.int64)
-    n_threads = torch.get_num_threads()
-    if n_threads == 1 or _openmp() is None:
-        function.ctypes(counted.ctypes.data)
-    else:
-        _openmp().GOMP_parallel(function.address, counted.ctypes.data, n_threads, 0)
+def _number(argument: Tensor | int | None) -> int:
+    if isinstance(argument, Tensor):
+        return argument.data_ptr()
+    return 0 if argument is None else argument
+
+
+def compiled(*names: str) -> Callable[[Callable], Loop]:
+    """Decorator that makes a `Loop` of a function; it reads ``carray(pointer, 1)[0]`` by names."""
+    return lambda function: Loop(function, names)

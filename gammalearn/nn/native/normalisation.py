@@ -6,12 +6,11 @@ An image at a time is read for the statistics and stays in the cache meanwhile.
 import functools
 from typing import Any
 
-import numpy as np
 import torch
 from numba import carray, types
 from torch import Tensor, library
 
-from .loops import Emitter, compiled, count, fill, intrinsic, numbers, run, vectors
+from .loops import Emitter, Loop, compiled, count, fill, intrinsic, numbers, vectors
 
 __all__ = ["affine", "normalise"]
 
@@ -152,58 +151,63 @@ def _pass_tile(
 
 
 @functools.cache
-def _moments(n_channels: int, double: bool):
-    """Compiled moments of images, a function of the address of its arguments."""
+def _moments(n_channels: int, double: bool) -> Loop:
+    """Compiled moments; a unit of the job is an image."""
     size = 8 if double else 4
     lanes, n_vectors = vectors(n_channels, double)
     n_blocks = n_channels // (lanes * n_vectors)
 
+    @compiled("x", "out", "n_pixels", "n_images")
     def work(pointer):
-        arguments = carray(pointer, 5, np.int64)
-        x, out, n_pixels, n_images = arguments[1:5]
+        job = carray(pointer, 1)[0]
         while True:
             image = count(pointer)
-            if image >= n_images:
+            if image >= job.n_images:
                 break
             for block in range(n_blocks):
                 place = block * n_vectors * lanes * size
                 _moments_tile(
-                    x + image * (n_pixels + 1) * n_channels * size + place,
-                    out + image * 2 * n_channels * size + place,
-                    n_pixels, double, lanes, n_vectors, n_channels,
+                    x=job.x + image * (job.n_pixels + 1) * n_channels * size + place,
+                    out=job.out + image * 2 * n_channels * size + place,
+                    n_pixels=job.n_pixels,
+                    double=double, lanes=lanes, n_vectors=n_vectors, n_channels=n_channels,
                 )  # fmt: skip
 
-    return compiled(work)
+    return work
 
 
 @functools.cache
-def _pass(kind: str, n_channels: int, double: bool):
-    """Compiled pass over images, a function of the address of its arguments."""
+def _pass(kind: str, n_channels: int, double: bool) -> Loop:
+    """Compiled pass over the pixels; a unit of the job is an image."""
     size = 8 if double else 4
     lanes, n_vectors = vectors(n_channels, double)
     n_blocks = n_channels // (lanes * n_vectors)
     n_sums, writes = _PASSES[kind][2:4]
 
+    @compiled("x", "second", "third", "parameters", "out", "sums", "n_pixels", "n_images")
     def work(pointer):
-        arguments = carray(pointer, 9, np.int64)
-        x, second, third, parameters, out, sums, n_pixels, n_images = arguments[1:9]
+        job = carray(pointer, 1)[0]
         while True:
             image = count(pointer)
-            if image >= n_images:
+            if image >= job.n_images:
                 break
-            shift = image * (n_pixels + 1) * n_channels * size
-            of_sums = sums + image * n_sums * n_channels * size
+            shift = image * (job.n_pixels + 1) * n_channels * size
             for block in range(n_blocks):
                 place = block * n_vectors * lanes * size
                 _pass_tile(
-                    x + shift + place, second + shift + place, third + shift + place,
-                    parameters + place, out + shift + place, of_sums + place, n_pixels,
-                    double, lanes, n_vectors, n_channels, kind,
+                    x=job.x + shift + place,
+                    second=job.second + shift + place,
+                    third=job.third + shift + place,
+                    parameters=job.parameters + place,
+                    out=job.out + shift + place,
+                    sums=job.sums + image * n_sums * n_channels * size + place,
+                    n_pixels=job.n_pixels, kind=kind,
+                    double=double, lanes=lanes, n_vectors=n_vectors, n_channels=n_channels,
                 )  # fmt: skip
             if writes:
-                fill(out + shift + n_pixels * n_channels * size, n_channels * size)
+                fill(job.out + shift + job.n_pixels * n_channels * size, n_channels * size)
 
-    return compiled(work)
+    return work
 
 
 @library.custom_op("gammalearn::affine", mutates_args=(), device_types="cpu")
@@ -266,10 +270,9 @@ def _normalise(
     x = x.contiguous()
     n_images, n_cells, n_channels = x.shape
     moments = x.new_empty(n_images, 2, n_channels)
-    run(
-        _moments(n_channels, x.dtype == torch.float64),
-        x.data_ptr(), moments.data_ptr(), n_cells - 1, n_images,
-    )  # fmt: skip
+    _moments(n_channels, x.dtype == torch.float64).run(
+        x=x, out=moments, n_pixels=n_cells - 1, n_images=n_images
+    )
     # Those of images make those of the batch (Chan, Golub & LeVeque 1983).
     means, squares = moments.double().unbind(dim=1)
     within = squares.sum(dim=0) / (n_images * (n_cells - 1))
@@ -351,11 +354,9 @@ def _passed(kind, streams, parameters):
     n_sums, writes = _PASSES[kind][2:4]
     out = torch.empty_like(x) if writes else x
     sums = x.new_empty(n_images, n_sums, n_channels)
-    addresses = [stream.data_ptr() for stream in (x, *streams[1:])]
-    parameters = parameters.to(x.dtype).contiguous()
-    run(
-        _pass(kind, n_channels, x.dtype == torch.float64),
-        *addresses, *[0] * (3 - len(addresses)), parameters.data_ptr(), out.data_ptr(),
-        sums.data_ptr(), n_cells - 1, n_images,
+    _, second, third = (*streams, None, None)[:3]
+    _pass(kind, n_channels, x.dtype == torch.float64).run(
+        x=x, second=second, third=third, parameters=parameters.to(x.dtype).contiguous(),
+        out=out, sums=sums, n_pixels=n_cells - 1, n_images=n_images,
     )  # fmt: skip
     return out if writes else sums.sum(0, dtype=torch.float64).to(x.dtype)

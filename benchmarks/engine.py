@@ -354,17 +354,13 @@ def plain_convolve(x, weight, neighbours, out):
     n_outputs, n_members = neighbours.shape
     _, n_in, n_out = weight.shape
     for image in numba.prange(len(x)):
-        sums = np.empty(n_out, x.dtype)
+        out[image] = 0
         for output in range(n_outputs):
-            sums[:] = 0
             for member in range(n_members):
                 seen = neighbours[output, member]
                 for i in range(n_in):
-                    value = x[image, seen, i]
                     for o in range(n_out):
-                        sums[o] += value * weight[member, i, o]
-            out[image, output] = sums
-        out[image, n_outputs] = 0
+                        out[image, output, o] += x[image, seen, i] * weight[member, i, o]
 
 
 def compare_with_njit(n_channels, n_images, n_pixels, device, threads, seed, seconds):

@@ -219,12 +219,14 @@ class Loop:
     """
 
     def __init__(self, function: Callable, names: tuple[str, ...]):
-        self.names = names
+        self.names, self._known = names, frozenset(names)
         # The counter of `count` comes first.
-        self._layout = np.dtype([(name, np.int64) for name in ("n_taken", *names)], align=True)
+        layout = np.dtype([(name, np.int64) for name in ("n_taken", *names)], align=True)
+        self._job = ctypes.c_int64 * len(layout)
         # The layout is a part of the signature: numba compiles again what it kept for another one.
-        signature = types.void(types.CPointer(from_dtype(self._layout)))
+        signature = types.void(types.CPointer(from_dtype(layout)))
         self._function = cfunc(signature, cache=True)(function)
+        self._on_one_thread = self._function.ctypes
 
     def run(self, **arguments: Tensor | int | None) -> None:
         """Work on a job with all threads of torch, and return when it is done.
@@ -240,15 +242,14 @@ class Loop:
         TypeError
             If a name is missing, or one is given that the loop has not.
         """
-        if arguments.keys() != set(self.names):
+        if arguments.keys() != self._known:
             raise TypeError(f"The loop takes {self.names}, not {tuple(arguments)}.")
-        values = (_number(arguments[name]) for name in self.names)
-        job = np.array((0, *values), dtype=self._layout)
-        n_threads = torch.get_num_threads()
+        job = self._job(0, *[_number(arguments[name]) for name in self.names])
+        address, n_threads = ctypes.addressof(job), torch.get_num_threads()
         if n_threads == 1 or _openmp() is None:
-            self._function.ctypes(job.ctypes.data)
+            self._on_one_thread(address)
         else:
-            _openmp().GOMP_parallel(self._function.address, job.ctypes.data, n_threads, 0)
+            _openmp().GOMP_parallel(self._function.address, address, n_threads, 0)
 
 
 def _number(argument: Tensor | int | None) -> int:

@@ -222,7 +222,7 @@ class Loop:
         self.names, self._known = names, frozenset(names)
         # The counter of `count` comes first.
         layout = np.dtype([(name, np.int64) for name in ("n_taken", *names)], align=True)
-        self._job = ctypes.c_int64 * len(layout)
+        self._job = ctypes.c_int64 * (1 + len(names))
         # The layout is a part of the signature: numba compiles again what it kept for another one.
         signature = types.void(types.CPointer(from_dtype(layout)))
         self._function = cfunc(signature, cache=True)(function)

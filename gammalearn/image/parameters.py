@@ -32,7 +32,7 @@ NUMBERS = {
 COUNTS = {"morphology": "n_pixels n_islands n_small_islands n_medium_islands n_large_islands"}
 
 
-def _full_names(groups):
+def _full_names(groups: dict[str, str]) -> list[str]:
     return [f"{prefix}_{name}" for prefix, names in groups.items() for name in names.split()]
 
 

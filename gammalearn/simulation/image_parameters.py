@@ -74,7 +74,9 @@ class BlockParametrizer:
         statistics["cumulative_counts"] = np.append(total, passed.cumprod(axis=1).sum(axis=0))
         return described, statistics
 
-    def _describe_all(self, images: TelescopeImages, event_id, passed) -> ImageParameters:
+    def _describe_all(
+        self, images: TelescopeImages, event_id: np.ndarray, passed: list[np.ndarray]
+    ) -> ImageParameters:
         """Describe images; which criteria each meets is added to `passed`."""
         n_images = len(images.image)
         result = ImageParameters(

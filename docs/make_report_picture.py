@@ -17,11 +17,11 @@ from PIL import Image
 PICTURE = Path(__file__).parent / "pictures" / "report.png"
 
 #: Pixels: of the window, which is higher than what is shown in it, and of the picture.
-WINDOW, WIDTH = (1100, 6000), 880
+WINDOW, WIDTH = (1280, 6000), 960
 MARGIN, COLOURS = 20, 128
 
 #: The page ends after some pairs of figures.
-ENDS = "<style>figure:nth-of-type(n+9), .figures ~ * { display: none }</style></head>"
+ENDS = "<style>figure:nth-of-type(n+7), .figures ~ * { display: none }</style></head>"
 
 
 def screenshot(report: Path) -> Image.Image:

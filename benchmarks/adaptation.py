@@ -326,16 +326,21 @@ def cell(values: list[float]) -> str:
     return f"{np.mean(values):.3f}" + ("" if error is None else f" ± {error:.3f}")
 
 
+def seeds_of(found: dict) -> set[str]:
+    """Seeds that any method was trained with."""
+    return {seed for of_target in found.values() for m in of_target.values() for seed in m}
+
+
 def page(results: dict) -> str:
     """The page, in Markdown."""
     setup, found = results["setup"], results["figures"]
-    seeds = {seed for of_target in found.values() for m in of_target.values() for seed in m}
+    seeds = seeds_of(found)
     errors = (
         f"Errors are those of the mean over {len(seeds)} seeds of the training. The events are the "
         "same."
         if len(seeds) > 1
-        else "Each method was trained once. How much another seed changes was not measured: only "
-        "large differences count."
+        else "Each method was trained once. How much another seed changes was not measured, so "
+        "only large differences count."
     )
     lines = [HEAD.format(**setup, errors=errors)]
     for target, of_target in found.items():
@@ -393,7 +398,7 @@ def main() -> None:
             own = files(options.data, TARGETS["the training's own"], "train", options.showers)
             results["setup"] = {
                 "command": f"python benchmarks/adaptation.py -o docs/results --seeds "
-                f"{' '.join(map(str, options.seeds))} --showers {options.showers} "
+                f"{' '.join(sorted(seeds_of(found)))} --showers {options.showers} "
                 f"--epochs {options.epochs}",
                 "machine": machine("cpu"),
                 "n_train": len(EventIndex.build([Path(p) for p in own], MONO)),

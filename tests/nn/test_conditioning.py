@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from gammalearn.data.images.augmentation import augment
 from gammalearn.nn.conditioning import ImageConditioning, bad_pixel_fraction, noise_level
+from gammalearn.settings import AugmentationSettings
 
 SCALES = {
     "linear": lambda x: x,
@@ -53,6 +55,17 @@ def test_twice_the_night_sky_is_seen():
         for rate in (50.0, 200.0)
     ]
     np.testing.assert_allclose(levels[1] / levels[0], 2, rtol=0.1)
+
+
+@pytest.mark.parametrize("nsb", [4.0, 20.0])
+def test_augmented_night_sky_is_seen(nsb):
+    """Variances of the noise and of the Poisson distribution add up."""
+    charge = noise(2.0, 3, 9000)
+    varied = augment(
+        {"charge": charge}, np.arange(3), AugmentationSettings(nsb=nsb), seed=1, epoch=0
+    )["charge"]
+    found = noise_level(torch.from_numpy(np.arcsinh(varied)), "asinh")
+    np.testing.assert_allclose(found, np.sqrt(2.0**2 + nsb), rtol=0.06)
 
 
 def test_the_beginning_changes_nothing():

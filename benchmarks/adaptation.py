@@ -109,6 +109,7 @@ WITHOUT_TARGET = ("nothing", "several skies", "several skies, condition")
 METHODS = (
     *WITHOUT_TARGET,
     "augmentation",
+    "unlabelled",
     *ADAPTATIONS,
     "augmentation and domain",
     "target's labels",
@@ -138,7 +139,9 @@ conditions. It is small: four convolutional layers of eight features, {n_train} 
 - *several skies, condition*: the same, with `network.condition=[nsb, bad_pixels]`.
 - *augmentation*: `data.augmentation` with the conditions of the target. There is none for the
   mirrors.
-- *domain*, *coral*, *mmd*, *deepjdot*: unlabelled events of the target, a quarter of each batch.
+- *unlabelled*: unlabelled events of the target, a quarter of each batch, without an adaptation
+  task. They change the statistics of the batch normalisations only.
+- *domain*, *coral*, *mmd*, *deepjdot*: the same events with an adaptation task.
 - *augmentation and domain*: both together.
 - *target's labels*: trained on the target's events with their truth. This is the bound.
 
@@ -252,7 +255,7 @@ def experiment(method: str, target: Target, seed: int, options) -> Experiment:
     if method == "target's labels":
         train = files(options.data, target, "target", options.showers)
     adaptations = ADAPTATIONS.get(method, DOMAIN if method.endswith("and domain") else {})
-    if adaptations:
+    if adaptations or method == "unlabelled":
         data["unlabelled"] = files(options.data, target, "target", options.showers)
     return Experiment.model_validate(
         {

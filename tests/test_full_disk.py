@@ -2,7 +2,10 @@
 and does its work when it is repeated with room."""
 
 import json
+import os
 import resource
+import subprocess
+import sys
 from contextlib import contextmanager
 
 import pytest
@@ -97,3 +100,19 @@ def test_a_full_disk(name, room, command, tmp_path, capfd):
     assert "cannot be written" in last and "File too large" in last or "disk full" in last, last
     assert main(again) == 0
     assert damaged(tmp_path) == []
+
+
+def test_compiled_code_that_has_no_room(tmp_path):
+    """numba keeps what it compiles, on a disk that may be another one."""
+    words = ["simulate", "--particle", "gamma", "--n-showers", "4", "--energy", "1 TeV", "2 TeV"]
+    with full_disk(min(ROOM)):
+        done = subprocess.run(
+            [sys.executable, "-m", "gammalearn", *words, "-o", str(tmp_path / "gamma.dl1.h5")],
+            env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "compiled")},
+            capture_output=True,
+            text=True,
+        )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "cannot be written (File too large)" in done.stderr.splitlines()[-1]
+    assert str(tmp_path / "compiled") in done.stderr.splitlines()[-1]

@@ -69,7 +69,9 @@ def slim(
     # Not to the file, whose name would be part of the content and so of the digest.
     content = io.BytesIO()
     torch.save(state, content)
-    write_whole(path, lambda part: part.write_bytes(content.getbuffer()))
+    # A copy: on a full disk, Python 3.12.1 crashes when it collects a view of the buffer.
+    written = content.getvalue()
+    write_whole(path, lambda part: part.write_bytes(written))
     return path
 
 

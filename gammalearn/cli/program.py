@@ -4,10 +4,12 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from .. import __version__
-from ..errors import GammaLearnError
+from ..errors import GammaLearnError, OutputError
 from ..io.printable import tell
+from ..io.writing import CANNOT_GROW, reason
 from .baseline import BASELINE
 from .check import CHECK
 from .command import BROKEN_PIPE, INTERRUPTED, USER_ERROR, Command
@@ -104,12 +106,29 @@ def _run(argv: Sequence[str] | None) -> int:
     except GammaLearnError as error:
         tell_error(error, arguments.verbose)
         return USER_ERROR
+    except OSError as error:
+        if error.errno not in CANNOT_GROW:
+            raise
+        tell_error(_full_disk(error), arguments.verbose)
+        return USER_ERROR
     except KeyboardInterrupt as interrupt:
         hint = str(interrupt) or command.interrupted
         tell(f"gammalearn: interrupted{hint}.", sys.stderr)
         # Another signal than Ctrl-C has a status of its own.
         return getattr(interrupt, "status", INTERRUPTED)
     return status or 0
+
+
+def _full_disk(error: OSError) -> OutputError:
+    """What a library could not write, such as numba, which keeps what it has compiled."""
+    compiled = os.environ.get("NUMBA_CACHE_DIR") or Path(__file__).parents[1]
+    full = OutputError(
+        f"A file cannot be written ({reason(error)}); make room on the disks of the output, "
+        f"of your home folder and of '{compiled}' (compiled code, see NUMBA_CACHE_DIR), then repeat the "
+        "command."
+    )
+    full.__cause__ = error
+    return full
 
 
 def make_parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:

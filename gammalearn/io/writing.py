@@ -1,5 +1,6 @@
 """Files that have their name only when they are complete, and that one process writes at a time."""
 
+import errno
 import fcntl
 import os
 import sys
@@ -10,7 +11,18 @@ from pathlib import Path
 
 from ..errors import OutputError
 
-__all__ = ["claimed", "make_folder", "names_beside", "reason", "whole_file", "write_whole"]
+__all__ = [
+    "CANNOT_GROW",
+    "claimed",
+    "make_folder",
+    "names_beside",
+    "reason",
+    "whole_file",
+    "write_whole",
+]
+
+#: What the operating system says where a file cannot grow.
+CANNOT_GROW = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 #: Seconds that a process waits for another one to end which writes the same. A process that was
 #: killed may take a moment to be gone.

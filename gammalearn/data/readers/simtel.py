@@ -1,6 +1,5 @@
 """Reader of sim_telarray files: ctapipe makes DL1 of them once, into the cache."""
 
-import errno
 import logging
 import sys
 import warnings
@@ -24,7 +23,7 @@ from ...image.processing import by_type, image_processing
 from ...io.files import exclusive, reading, sha256
 from ...io.plain_path import with_plain_paths
 from ...io.printable import tell
-from ...io.writing import reason, whole_file
+from ...io.writing import CANNOT_GROW, reason, whole_file
 from ..loading.cache import cache_entry, cache_folder
 from .ctapipe_dl1 import CtapipeDL1Reader
 
@@ -34,9 +33,6 @@ log = logging.getLogger(__name__)
 
 #: Changes when what is made of a file does.
 FORMAT = 1
-
-#: Of what the operating system says where a file cannot grow.
-CANNOT_GROW = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 DL1 = "events.dl1.h5"
 

@@ -124,8 +124,8 @@ def _full_disk(error: OSError) -> OutputError:
     compiled = os.environ.get("NUMBA_CACHE_DIR") or Path(__file__).parents[1]
     full = OutputError(
         f"A file cannot be written ({reason(error)}); make room on the disks of the output, "
-        f"of your home folder and of '{compiled}' (compiled code, see NUMBA_CACHE_DIR), then repeat the "
-        "command."
+        f"of your home folder and of '{compiled}' (compiled code, see NUMBA_CACHE_DIR), then "
+        "repeat the command."
     )
     full.__cause__ = error
     return full

@@ -9,6 +9,7 @@ from pathlib import Path
 import tables
 
 from .files import open_hdf5, reading
+from .finding import check_file
 from .isolated import read_isolated
 
 __all__ = ["Origin", "read_origin"]
@@ -62,7 +63,14 @@ class Origin:
     def from_input(
         cls, path: Path, checkpoint: str, selection: str = "", layout: str = CTAPIPE
     ) -> "Origin":
-        """The origin of the DL2 file that is made from an input file, see the attributes."""
+        """The origin of the DL2 file that is made from an input file, see the attributes.
+
+        Raises
+        ------
+        InputFileError
+            If the input is no file, or no longer there.
+        """
+        check_file(path)
         return cls(checkpoint, path.name, path.stat().st_size, selection, layout)
 
     @classmethod

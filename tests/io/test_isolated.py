@@ -80,7 +80,7 @@ def test_errors_of_ours_are_answers_and_others_are_raised():
         read_isolated(refuse, Path("x.h5"))
     with pytest.raises(ZeroDivisionError) as raised:
         read_isolated(lambda path: 1 / 0, Path("x.h5"))
-    assert "test_expendable.py" in raised.value.__notes__[0]
+    assert "test_isolated.py" in raised.value.__notes__[0]
 
 
 def test_no_child_is_left_behind():

@@ -10,7 +10,7 @@ STEPS = """
 import resource
 import torch
 from torch import nn
-from gammalearn.memory import keep_freed_memory
+from gammalearn.machine.memory import keep_freed_memory
 
 def step():
     network(features).sum().backward()

@@ -610,9 +610,9 @@ import json, sys
 from pathlib import Path
 import torch
 from gammalearn.data import EventIndex, columns_of
-from gammalearn.data.descriptors import ALL_DESCRIPTORS
+from gammalearn.data.images.descriptors import ALL_DESCRIPTORS
 from gammalearn.settings import Experiment
-from gammalearn.settings_reading import override
+from gammalearn.settings.reading import override
 from gammalearn.tasks import build_tasks
 from gammalearn.training import fit
 from gammalearn.training.module import ReconstructionModule

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from gammalearn.checkpoint.trained import TrainedOn
 from gammalearn.data import EventIndex, count_repeated
 from gammalearn.data.index import file_index
 from gammalearn.data.readers.formats import open_reader
@@ -25,6 +26,7 @@ from gammalearn.run.reconstruction import index_inputs
 from gammalearn.run.report import report_sections
 from gammalearn.settings import DataSettings, Experiment
 from gammalearn.tasks import build_tasks
+from gammalearn.training.fit import TrainingSummary
 
 RUN202, RUN201, GAMMAS = "proton_run202_prod5", "proton_run201_prod5", "gamma_lsts_run7_7.0.0"
 
@@ -270,8 +272,8 @@ def test_what_is_left_out_of_the_test_files_is_reported(dl1, altered, tmp_path):
     files = [dl1(RUN202), empty, dl1("protons_prod5_merged")]
     tests, skipped = index_inputs(files, Experiment(data=settings), None)
     assert [path for path, _ in skipped] == [empty]
-    summary = {"training_events": 1, "validation_events": 0, "events": {}, "events_by_task": {},
-               "skipped_steps": 0, "network": {}, "weights": {}}  # fmt: skip
+    trained_on = TrainedOn(training_events=1, validation_events=0)
+    summary = TrainingSummary(tmp_path / "best.ckpt", trained_on, 1, {}, {}, skipped_steps=0)
     learnt = EventIndex.build([empty, dl1(RUN202)], settings)
     told = report_sections(Experiment(data=settings), tmp_path, summary, learnt, tests, skipped)
     sections = {section.title: section for section in told}

@@ -48,7 +48,8 @@ def pad_events(x: Tensor, event: Tensor, n_events: int) -> tuple[Tensor, Tensor,
     order = torch.argsort(event * event.shape[0] + row)
     first = torch.cumsum(count, 0) - count
     place = torch.empty_like(row).index_put((order,), row - first[event[order]])
-    most = int(count.max().item())
+    # No int() about it: an exported network is of any number of telescopes.
+    most: int = count.max().item()  # type: ignore[assignment]
     if torch.compiler.is_exporting():
         torch._check(most >= 2)
     shape = (n_events, most)

@@ -26,10 +26,10 @@ def available_tasks() -> dict[str, type[Task]]:
 
 
 def _subclasses() -> Iterator[type[Task]]:
-    """Those of `Task`, and theirs."""
+    """Those of `Task`, and theirs, the newest last: a class that is defined again counts."""
     found = Task.__subclasses__()
     while found:
-        task = found.pop()
+        task = found.pop(0)
         found += task.__subclasses__()
         yield task
 

@@ -10,6 +10,7 @@ from gammalearn.cli import main
 from gammalearn.run.sweep import Sweep, slurm_script
 from gammalearn.settings import own_modules
 from gammalearn.settings.reading import load_experiment
+from gammalearn.tasks import available_tasks
 
 pytestmark = pytest.mark.usefixtures("blank_pictures")
 
@@ -86,10 +87,15 @@ def folder(tmp_path_factory, file):
 
 @pytest.fixture(autouse=True)
 def _another_process(monkeypatch):
-    """Nothing has been named yet, as where a command begins."""
+    """Nothing has been named yet, as where a command begins, and nothing is left at the end."""
     monkeypatch.setattr(own_modules, "_named", {})
     for name in ("my_module", "experiment"):
         monkeypatch.delitem(sys.modules, name, raising=False)
+    yield
+    # Something may still refer to the classes of a test.
+    while own := [t for t in available_tasks().values() if not t.__module__.startswith("gamma")]:
+        for task in own:
+            del task.name
 
 
 @pytest.fixture

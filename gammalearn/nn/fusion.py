@@ -48,8 +48,8 @@ def pad_events(x: Tensor, event: Tensor, n_events: int) -> tuple[Tensor, Tensor,
     order = torch.argsort(event * event.shape[0] + row)
     first = torch.cumsum(count, 0) - count
     place = torch.empty_like(row).index_put((order,), row - first[event[order]])
-    # No int() about it: an exported network is of any number of telescopes.
-    most: int = count.max().item()  # type: ignore[assignment]
+    # No int() about it, which would fix the number of telescopes of an exported network.
+    most: int = count.max().item()  # type: ignore[assignment]  # item() of integers is an int
     if torch.compiler.is_exporting():
         torch._check(most >= 2)
     shape = (n_events, most)

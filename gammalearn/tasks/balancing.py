@@ -53,8 +53,8 @@ class Balancing(nn.Module):
 
     def forward(self, losses: Losses) -> Tensor:
         weights = self.weights() if self.training else self.initial
-        weighted = [weights[name] * loss for name, (loss, _) in losses.items()]
-        return sum(weighted, weighted[0].new_zeros(()))
+        # Images may have no outputs of their own, and then no losses.
+        return sum((weights[name] * loss for name, (loss, _) in losses.items()), torch.zeros(()))
 
     def see_gradients(self, products: Tensor, losses: Losses) -> Tensor:
         """Learn how the tasks' gradients stand to each other in this batch.

@@ -30,6 +30,13 @@ def test_fixed_weights():
     assert not list(balancing.parameters())
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_no_losses_are_zero(training):
+    """Those of images, where no task has outputs of them."""
+    total = build_balancing("fixed", {"energy": 1.0}).train(training)({})
+    assert total.shape == () and total == 0
+
+
 def test_uncertainty_begins_at_the_weights():
     """Σ w L − log(w) / 2."""
     balancing = build_balancing("uncertainty", {"energy": 2.0, "direction": 0.5})

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..data import Rotation
 from ..settings import TaskSettings
 
-__all__ = ["Columns", "Task"]
+__all__ = ["Task"]
 
 #: Columns of a DL2 file by name, without the algorithm's; with unit if they have one (`Quantity`),
 #: shape (n_events,).

@@ -12,8 +12,8 @@ from ..settings import TaskSettings
 
 __all__ = ["Task"]
 
-#: Columns of a DL2 file by name, without the algorithm's; with unit if they have one (`Quantity`),
-#: shape (n_events,).
+# Columns of a DL2 file by name, without the algorithm's; with unit if they have one (`Quantity`),
+# shape (n_events,).
 Columns = dict[str, np.ndarray]
 
 

@@ -1,7 +1,6 @@
 """What files hold: events, reconstructed events or checkpoint, in a few lines."""
 
 import re
-import textwrap
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,8 +27,9 @@ from ..io.data_model import check_is_readable, check_is_table
 from ..io.files import open_hdf5, reading
 from ..io.isolated import read_isolated
 from ..io.particles import CALIBRATION, are_showers, particle_names
-from ..models import ModelCard, card_of, is_shipped, names_network
-from ..settings import SimulationSettings
+from ..models import card_of, is_shipped, names_network
+from .lines import number_ranges, titled_lines
+from .networks import describe_card, describe_checkpoint
 
 __all__ = ["describe", "describe_file", "describe_files"]
 
@@ -38,9 +38,6 @@ IMAGES_OF_NOISE = 100
 
 #: Of a normal distribution, one standard deviation to either side of its mean.
 ONE_SIGMA = (NORM_LOWER_SIGMA, NORM_UPPER_SIGMA)
-
-#: Letters in a line of a model card.
-CARD_WIDTH = 100
 
 #: Columns of the table of files.
 COLUMNS = (
@@ -108,9 +105,9 @@ def describe_file(path: Path) -> str:
     """
     path = Path(path)
     if is_shipped(path):
-        return f"{_describe_card(str(path), card_of(str(path)))}\n{_describe_checkpoint(path)}"
+        return f"{describe_card(str(path), card_of(str(path)))}\n{describe_checkpoint(path)}"
     if names_network(path) or _is_zip(path):
-        return _describe_checkpoint(path)
+        return describe_checkpoint(path)
     return read_isolated(_describe_events, path)
 
 
@@ -186,9 +183,9 @@ def _table(summaries: Sequence[_Summary]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     learnable = _learnable(particles, cameras, images, several)
-    lines += ["", *_lines("Can be learned", learnable)]
+    lines += ["", *titled_lines("Can be learned", learnable)]
     if faults:
-        lines += ["", *_lines("Faults, whose events or images do not count", faults)]
+        lines += ["", *titled_lines("Faults, whose events or images do not count", faults)]
     return "\n".join(lines)
 
 
@@ -310,88 +307,11 @@ def _is_zip(path: Path) -> bool:
         return file.read(2) == b"PK"
 
 
-def _lines(title: str, values: dict) -> list[str]:
-    width = max(map(len, values), default=0) + 2
-    return [title, *(f"  {name:<{width}}{value}" for name, value in values.items())]
-
-
-def _describe_card(name: str, card: ModelCard) -> str:
-    numbers = ", ".join(f"{n} {particle}" for particle, n in card.events.n_events.items())
-    values = {
-        "purpose": card.purpose,
-        "telescopes": card.telescopes,
-        "trained on": f"{numbers} events: {card.events.description}",
-        **_simulations(card.events.simulation),
-        "training": f"{card.training.hours:g} h on {card.training.machine}, seed "
-        f"{card.training.seed}, {card.training.date}",
-    }
-    for number, measurement in enumerate(card.measured, start=1):
-        values[f"measured {number}"] = measurement.events
-        for what, figure in measurement.figures.items():
-            values[f"  {number}: {what}"] = str(figure)
-    values |= {f"limit {number}": limit for number, limit in enumerate(card.limits, start=1)}
-    values["licence"] = card.licence
-    indent = " " * (max(map(len, values)) + 4)
-    return "\n".join(
-        textwrap.fill(line, CARD_WIDTH, subsequent_indent=indent)
-        for line in _lines(f"{name}: {card.title}", values)
-    )
-
-
-def _simulations(files: Sequence[SimulationSettings]) -> dict:
-    """Simulated files in words, those together that differ in their random numbers only."""
-    seeds: dict[str, list[int]] = {}
-    runs: dict[str, set[int]] = {}
-    for file in files:
-        said = {"output", "particle", "array", "seed", "run"}
-        settings = file.model_dump(mode="json", exclude=said, exclude_defaults=True)
-        words = ", ".join(f"{name}={value}" for name, value in settings.items())
-        recipe = f"{file.particle} over {file.array}, {words}"
-        seeds.setdefault(recipe, []).append(file.seed)
-        runs.setdefault(recipe, set()).add(file.run)
-    return {
-        f"  simulation {number}": f"{len(seeds[recipe])} × {recipe}; seeds "
-        f"{_ranges(seeds[recipe])}, runs {_ranges(list(runs[recipe]))}"
-        for number, recipe in enumerate(seeds, start=1)
-    }
-
-
-def _describe_checkpoint(path: Path) -> str:
-    # torch takes seconds to import, which no other file needs.
-    from ..checkpoint.trained import load_checkpoint
-
-    trained = load_checkpoint(path)
-    n_parameters = sum(parameter.numel() for parameter in trained.network.parameters())
-    experiment = trained.experiment
-    cameras = ", ".join(f"{c.name} ({c.n_pixels} pixels)" for c in trained.cameras)
-    events = ", ".join(f"{n} {name}" for name, n in trained.trained_on.events.items())
-    return "\n".join(
-        _lines(
-            f"{path}: checkpoint of GammaLearn {trained.versions['gammalearn']}",
-            {
-                "network": f"{experiment.network.encoder}, {n_parameters} parameters",
-                "grouping": experiment.data.grouping,
-                "tasks": ", ".join(trained.tasks),
-                "channels": ", ".join(experiment.data.channels),
-                "cameras": cameras,
-                "epochs": trained.epoch,
-                "trained on": f"{events} events of {len(trained.trained_on.files)} file(s)",
-                **{
-                    f"  file {number}": file
-                    for number, file in enumerate(trained.trained_on.files, start=1)
-                },
-                "made with": ", ".join(f"{k} {v}" for k, v in trained.versions.items()),
-                "seed": experiment.training.seed,
-            },
-        )
-    )
-
-
 def _describe_hdf5(path: Path) -> str:
     with open_hdf5(path) as file, reading(path, "its contents"):
         check_is_table(file, path, lstchain_tables.DL2_EVENTS)
         if lstchain_tables.DL2_EVENTS in file:
-            return "\n".join(_lines(f"{path}: lstchain DL2", _lstchain_events(file)))
+            return "\n".join(titled_lines(f"{path}: lstchain DL2", _lstchain_events(file)))
         check_is_readable(file, path, "DL1 or DL2")
         if TRIGGER not in file:
             raise EmptySelectionError(f"'{path}' holds no events; leave it out.")
@@ -402,7 +322,7 @@ def _describe_hdf5(path: Path) -> str:
         is_dl1 = DL2 not in file and (IMAGES in file or PARAMETERS in file)
     if is_dl1:
         values |= {f"fault {n}": fault for n, fault in enumerate(_faults(path), 1)}
-    return "\n".join(_lines(f"{path}: {levels}, data model {version}", values))
+    return "\n".join(titled_lines(f"{path}: {levels}, data model {version}", values))
 
 
 def _faults(path: Path) -> list[str]:
@@ -421,7 +341,7 @@ def _faults(path: Path) -> list[str]:
 def _lstchain_events(file: tables.File) -> dict[str, object]:
     table = file.get_node(lstchain_tables.DL2_EVENTS)
     tel_ids = sorted(set(table.col("tel_id").tolist())) if "tel_id" in table.colnames else []
-    values: dict[str, object] = {"telescopes": _ranges(tel_ids), "images": len(table)}
+    values: dict[str, object] = {"telescopes": number_ranges(tel_ids), "images": len(table)}
     if "mc_type" not in table.colnames:
         values["  truth"] = "none (observation)"
     else:
@@ -443,7 +363,7 @@ def _telescopes(file: tables.File) -> dict[str, object]:
     for telescope in subarray.telescope_types:
         ids = [int(i) for i in subarray.get_tel_ids_for_type(telescope)]
         # Different types may have one name; their telescopes tell them apart.
-        values[f"  {telescope} {_ranges(ids)}"] = (
+        values[f"  {telescope} {number_ranges(ids)}"] = (
             f"{len(ids)} telescope{'s' if len(ids) > 1 else ''}, "
             f"{telescope.camera.geometry.n_pixels} pixels, "
             f"{sum(images[i] for i in ids)} images, "
@@ -491,15 +411,3 @@ def _rows(file: tables.File, group: str) -> Counter[int]:
         re.fullmatch(r"tel_(\d+)", t._v_name): t.nrows for t in file.iter_nodes(group, "Table")
     }
     return Counter({int(name[1]): int(n_rows) for name, n_rows in found.items() if name})
-
-
-def _ranges(ids: list[int]) -> str:
-    """``[1, 2, 3, 7]`` as ``1-3, 7``."""
-    parts, start = [], None
-    for i, number in enumerate(sorted(ids)):
-        if start is None:
-            start = number
-        if i + 1 == len(ids) or ids[i + 1] != number + 1:
-            parts.append(f"{start}" if start == number else f"{start}-{number}")
-            start = None
-    return ", ".join(parts)

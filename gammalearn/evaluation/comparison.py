@@ -284,7 +284,17 @@ def _compare_quantity(
     warnings = [f"{label} has no reconstructed {words}." for label in lacking]
     if lacking and lacking[0] == reconstructions[0].label:
         warnings.append(f"The {words} is compared with that of {having[0].label} instead.")
+    return _compare_those_having(having, quantity, signal, settings, warnings)
 
+
+def _compare_those_having(
+    having: Sequence[Reconstruction],
+    quantity: Quantity,
+    signal: str,
+    settings: EvaluationSettings,
+    warnings: Sequence[str],
+) -> Compared:
+    words = quantity.words
     common = in_common(having, quantity.name)
     particle = signal if quantity.of_signal else ""
     if particle:
@@ -299,7 +309,7 @@ def _compare_quantity(
             for label, runs in zip(labels, common, strict=True)
         },
         n_runs={reconstruction.label: len(reconstruction.runs) for reconstruction in having},
-        warnings=warnings,
+        warnings=list(warnings),
     )
     n_showers = totals["n_showers"][0]
     if np.all(np.isnan(totals["error"])):

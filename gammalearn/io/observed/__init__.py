@@ -1,0 +1,1 @@
+"""What files of observations have, and files of simulations do not."""

@@ -228,7 +228,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         os.environ["XDG_CACHE_HOME"] = str(folder / "cache")
-        # The number of threads would follow what other programs do, and with it how sums are rounded.
+        # The number of threads would follow the free cores, and with it how sums are rounded.
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         data = folder / "data"
         for particle, low, high in (("gamma", "100 GeV", "2 TeV"), ("proton", "300 GeV", "5 TeV")):

@@ -17,6 +17,7 @@ from .compare import COMPARE
 from .completion import OPTION, SHELLS, PrintCompletion
 from .doctor import DOCTOR
 from .evaluate import EVALUATE
+from .explain import EXPLAIN
 from .export import EXPORT
 from .info import INFO
 from .init import INIT
@@ -48,6 +49,7 @@ COMMANDS = (
     SIMULATE,
     INFO,
     SHOW,
+    EXPLAIN,
     EXPORT,
     MODELS,
     SLIM,
@@ -70,6 +72,7 @@ examples:
   gammalearn lr-range experiment_settings/lst_stereo.py -o lr_range
   gammalearn info my/*.dl1.h5
   gammalearn show my/gamma.dl1.h5 --event 1203 -o event.png
+  gammalearn explain lst4-stereo my/gamma.dl1.h5 --event 1203 -o explanation.png
 """
 
 

@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 
 from ..data.readers.formats import open_reader
 from ..data.readers.reader import Reader, event_keys
-from ..errors import DataError, OutputError
+from ..errors import DataError
 from ..io.finding import check_file
 from ..io.isolated import read_isolated
-from ..io.writing import write_whole
+from .pictures import picture_path, write_picture
 
 __all__ = ["plot_event", "show_event"]
 
@@ -61,16 +61,8 @@ def show_event(
     OutputError
         If the picture exists or cannot be written.
     """
-    output = Path(output)
-    if not output.suffix:
-        output = output.with_name(f"{output.name}.png")
-    if output.exists() and not overwrite:
-        raise OutputError(f"'{output}' exists; give another name, or --overwrite to replace it.")
-    figure = plot_event(path, event_id, obs_id, cache_directory)
-    try:
-        write_whole(output, partial(figure.savefig, dpi=120))
-    except ValueError as error:  # of a format that matplotlib does not know
-        raise OutputError(f"'{output}' cannot be written: {error}.") from error
+    output = picture_path(output, overwrite)
+    write_picture(plot_event(path, event_id, obs_id, cache_directory), output)
     return output
 
 

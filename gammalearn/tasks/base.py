@@ -116,6 +116,23 @@ class Task(ABC):
         Tensor, shape (n_events,)
         """
 
+    #: What `explained` is, in words.
+    explained_as: ClassVar[str] = "first output"
+
+    def explained(self, output: Tensor) -> Tensor:
+        """The one number of each event that an explanation is about; by default the first output.
+
+        Parameters
+        ----------
+        output : Tensor, shape (n_events, n_outputs)
+
+        Returns
+        -------
+        Tensor, shape (n_events,)
+            With a gradient.
+        """
+        return output[:, 0]
+
     @abstractmethod
     def decode(self, output: np.ndarray, events: Table) -> Columns:
         """From outputs to quantities with unit, the columns of the DL2 file without prefix.

@@ -22,6 +22,11 @@ class DepthOfMaximumTask(Regression):
     n_values = 1
     kind = "depth_of_maximum"
     learns_from = ("gamma",)
+    explained_as = "depth of maximum (g/cm²)"
+
+    def explained(self, output: Tensor) -> Tensor:
+        """Depth of maximum (g/cm²)."""
+        return output[:, 0] * SCALE
 
     def truth(self, events: Table) -> np.ndarray:
         depth = np.asarray(events["true_x_max"], dtype=np.float64)

@@ -35,6 +35,11 @@ class DirectionTask(Regression):
     kind = "geometry"
     learns_from = ("gamma",)
     in_the_sky = True
+    explained_as = "distance of the direction from the pointing (deg)"
+
+    def explained(self, output: Tensor) -> Tensor:
+        """Distance (deg) of the direction from the pointing, in the plane of the offsets."""
+        return torch.linalg.vector_norm(output[:, :2], dim=1)
 
     def truth(self, events: Table) -> np.ndarray:
         true = AltAz(

@@ -34,6 +34,7 @@ class EnergyTask(Regression):
     kind = "energy"
     learns_from = ("gamma",)
     options = ("uncertainty", "distribution")
+    explained_as = "log10(E/TeV)"
 
     def __init__(self, settings: TaskSettings):
         super().__init__(settings)
@@ -52,6 +53,13 @@ class EnergyTask(Regression):
 
     def value(self, output: Tensor) -> Tensor:
         return self._quantile(output, 0.5) if self.is_distribution else super().value(output)
+
+    def explained(self, output: Tensor) -> Tensor:
+        """log10(E/TeV); of a distribution its mean, as its median has no smooth gradient."""
+        if not self.is_distribution:
+            return super().explained(output)
+        centres = torch.from_numpy((EDGES[1:] + EDGES[:-1]) / 2).to(output)
+        return output.softmax(dim=1) @ centres
 
     @staticmethod
     def _quantile(output: Tensor, share: float) -> Tensor:

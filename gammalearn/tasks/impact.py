@@ -2,6 +2,7 @@
 
 import astropy.units as u
 import numpy as np
+import torch
 from astropy.table import Table
 from torch import Tensor
 
@@ -36,6 +37,11 @@ class ImpactTask(Regression):
     kind = "geometry"
     learns_from = ("gamma",)
     on_the_ground = True
+    explained_as = "distance of the core from the mean of the telescopes (m)"
+
+    def explained(self, output: Tensor) -> Tensor:
+        """Distance (m) of the core from the ground reference, perpendicular to the pointing."""
+        return torch.linalg.vector_norm(output[:, :2], dim=1) * SCALE_M
 
     def truth(self, events: Table) -> np.ndarray:
         # Cores are given at the height 0 of the ground frame.

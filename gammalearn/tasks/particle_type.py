@@ -28,6 +28,7 @@ class ParticleTypeTask(Task):
     kind = "particle_type"
     learns_from = None
     options = ("classes",)
+    explained_as = "logit of the gammaness"
 
     def __init__(self, settings: TaskSettings):
         super().__init__(settings)
@@ -49,6 +50,12 @@ class ParticleTypeTask(Task):
             gamma = torch.sigmoid(output)
             return torch.cat([gamma, 1 - gamma], dim=1)
         return output.softmax(dim=1)
+
+    def explained(self, output: Tensor) -> Tensor:
+        """log(p / (1 - p)) of the gammaness p."""
+        if self.is_binary:
+            return output[:, 0]
+        return output[:, 0] - output[:, 1:].logsumexp(dim=1)
 
     def truth(self, events: Table) -> np.ndarray:
         particle = np.asarray(events["particle"])
@@ -77,12 +84,11 @@ class ParticleTypeTask(Task):
         from torchmetrics.functional.classification import binary_auroc
 
         if self.is_binary:
-            gamma, logit = target.squeeze(1).to(torch.int64), output.squeeze(1)
+            gamma = target.squeeze(1).to(torch.int64)
         else:
             gamma = (target.squeeze(1) == 0).to(torch.int64)
-            logit = output[:, 0] - output[:, 1:].logsumexp(dim=1)
         if len(gamma.unique()) < 2:
             return {"auc": np.nan}
         # The order is all that counts, and the outputs' rank keeps it where gammaness is 1.
-        rank = logit.unique(return_inverse=True)[1].double()
+        rank = self.explained(output).unique(return_inverse=True)[1].double()
         return {"auc": float(binary_auroc(rank / rank.max().clamp(min=1), gamma))}

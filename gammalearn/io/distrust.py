@@ -17,9 +17,10 @@ import ctypes
 import functools
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
+from typing import Any
 
 import tables
 from tables import atom, attributeset, hdf5extension
@@ -76,18 +77,20 @@ def distrust_files() -> None:
     Node.__del__ = _forgiven(Node.__del__)
 
 
-def _loads_attribute(data: bytes, **options):
+def _loads_attribute(data: bytes, **options: Any) -> Any:
     try:
         return plain_pickle.loads(data, **options)
     except NotPlainError as error:
         raise _Refused(str(error)) from error
 
 
-def _checked_attribute(get):
+def _checked_attribute(
+    get: Callable[[AttributeSet, str], Any],
+) -> Callable[[AttributeSet, str], Any]:
     """Have pickles refused by the names of file, node and attribute."""
 
     @functools.wraps(get)
-    def checked(self, name):
+    def checked(self: AttributeSet, name: str) -> Any:
         try:
             return get(self, name)
         except _Refused as refused:
@@ -106,14 +109,14 @@ def _place(attributes: AttributeSet, name: str) -> str:
     return f"'{node._v_file.filename}': the attribute {name!r} of {node._v_pathname}"
 
 
-def _closed_on_failure(open_file):
+def _closed_on_failure(open_file: Callable[..., None]) -> Callable[..., None]:
     """Have files closed that turn out to be damaged as they are opened.
 
     PyTables keeps them among the open ones and stumbles over them as the process ends.
     """
 
     @functools.wraps(open_file)
-    def closed_on_failure(self, *arguments, **options):
+    def closed_on_failure(self: File, *arguments: Any, **options: Any) -> None:
         try:
             open_file(self, *arguments, **options)
         except BaseException:
@@ -126,25 +129,25 @@ def _closed_on_failure(open_file):
     return closed_on_failure
 
 
-def _forgiven(delete):
+def _forgiven(delete: Callable[[Node], None]) -> Callable[[Node], None]:
     """Have nodes of damaged files dropped without the traceback that Python prints at that.
 
     The error by which the file was found damaged has told it.
     """
 
     @functools.wraps(delete)
-    def forgiven(self):
+    def forgiven(self: Node) -> None:
         with contextlib.suppress(tables.HDF5ExtError):
             delete(self)
 
     return forgiven
 
 
-def _checked_node(load):
+def _checked_node(load: Callable[[RootGroup, str], Node]) -> Callable[[RootGroup, str], Node]:
     """Have nodes refused whose data lie elsewhere or are larger than their file can hold."""
 
     @functools.wraps(load)
-    def checked(self, path):
+    def checked(self: RootGroup, path: str) -> Node:
         node = load(self, path)
         if isinstance(node, tables.UnImplemented):
             # PyTables does not say why; it may be one of the attributes.
@@ -195,14 +198,14 @@ def _check_size(leaf: tables.Leaf) -> None:
             )
 
 
-def _checked_path(find):
+def _checked_path(find: Callable[[Group, str], Any]) -> Callable[[Group, str], Any]:
     """Have links refused that lead elsewhere than to regular HDF5 files.
 
     HDF5 opens what is linked as it goes along a path: a pipe would never answer.
     """
 
     @functools.wraps(find)
-    def checked(self, path):
+    def checked(self: Group, path: str) -> Any:
         _check_links(self._v_file, PurePosixPath(self._v_pathname, path).parts[1:])
         return find(self, path)
 

@@ -69,7 +69,7 @@ def exclusive(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def reading(path: Path, what: str):
+def reading(path: Path, what: str) -> Iterator[None]:
     """Blame a file for what goes wrong while it is read.
 
     Whatever the damage, HDF5, PyTables or ctapipe stumble over it in their own ways.

@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,7 @@ def read_isolated(function: Callable[[Path], Any], path: Path) -> Any:
     return answer
 
 
-def _start(function) -> tuple[Any, Connection]:
+def _start(function: Callable[[Path], Any]) -> tuple[Any, Connection]:
     ours, theirs = CONTEXT.Pipe()
     child = CONTEXT.Process(target=_serve, args=(function, theirs, ours), daemon=True)
     with warnings.catch_warnings():
@@ -124,7 +125,12 @@ def _start(function) -> tuple[Any, Connection]:
     return child, ours
 
 
-def _give(waiting, working, child, connection: Connection) -> None:
+def _give(
+    waiting: list[tuple[int, Path]],
+    working: dict[Connection, tuple[Any, int]],
+    child: BaseProcess,
+    connection: Connection,
+) -> None:
     number, path = waiting.pop()
     working[connection] = child, number
     # To one that has died meanwhile: its end is noticed next.
@@ -132,14 +138,14 @@ def _give(waiting, working, child, connection: Connection) -> None:
         connection.send(path)
 
 
-def _end(child, connection: Connection) -> None:
+def _end(child: BaseProcess, connection: Connection) -> None:
     with suppress(BrokenPipeError):
         connection.send(None)
     child.join()
     connection.close()
 
 
-def _serve(function, connection: Connection, other_end: Connection) -> None:
+def _serve(function: Callable[[Path], Any], connection: Connection, other_end: Connection) -> None:
     """What a child does: answer until nobody asks."""
     # What the parent had open and no longer needs is not closed here, in the midst of reading.
     gc.freeze()

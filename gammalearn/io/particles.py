@@ -2,6 +2,7 @@
 
 import numpy as np
 from ctapipe.containers import EventType
+from numpy.typing import ArrayLike
 
 __all__ = ["CALIBRATION", "PARTICLES", "are_showers", "particle_names", "plural"]
 
@@ -33,7 +34,7 @@ PARTICLES = {
 NUCLEI = ("helium", "nitrogen", "silicon", "iron")
 
 
-def particle_names(primary_ids) -> np.ndarray:
+def particle_names(primary_ids: ArrayLike) -> np.ndarray:
     """Names of the particles with these primary ids.
 
     Parameters

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ctapipe.core import Component
 from ctapipe.core.traits import Path as PathOrUrl
+from traitlets import HasTraits
 
 __all__ = ["with_plain_paths"]
 
@@ -16,7 +17,7 @@ __all__ = ["with_plain_paths"]
 class _PlainPath(PathOrUrl):
     """A path whose characters all belong to the names of folders and files."""
 
-    def validate(self, obj, value):
+    def validate(self, obj: HasTraits, value: str | Path | None) -> Path | None:
         return value if value is None else self._check_path(Path(value))
 
 

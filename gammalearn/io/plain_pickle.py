@@ -11,6 +11,7 @@ import io
 import pickle
 import re
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ class NotPlainError(pickle.UnpicklingError):
     """A pickle holds other things than plain values."""
 
 
-def loads(data: bytes, **options):
+def loads(data: bytes, **options: Any) -> Any:
     """The plain value in a pickle.
 
     Parameters
@@ -64,12 +65,12 @@ class _Dtype:
 
     __slots__ = ("dtype",)
 
-    def __init__(self, name, *_):
+    def __init__(self, name: object, *_: object) -> None:
         if not isinstance(name, str) or not PLAIN_DTYPE.fullmatch(name):
             raise NotPlainError(f"an array of type {name!r:.40}")
         self.dtype = np.dtype(name)
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: tuple) -> None:
         # The version of the state, the byte order, and what only composite types have.
         if any(part is not None for part in state[2:5]):
             raise NotPlainError("an array of a composite type")
@@ -81,23 +82,23 @@ class _Array:
 
     __slots__ = ("values",)
 
-    def __init__(self, *_):
+    def __init__(self, *_: object) -> None:
         self.values = np.empty(0)
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: tuple) -> None:
         _, shape, dtype, in_columns, data = state
         values = np.frombuffer(data, dtype=dtype.dtype)
         self.values = values.reshape(shape, order="F" if in_columns else "C").copy()
 
 
-def _scalar(dtype, data):
+def _scalar(dtype: _Dtype, data: bytes) -> _Array:
     """Stands for NumPy's function of this name."""
     array = _Array()
     array.values = np.frombuffer(data, dtype=dtype.dtype)[0]
     return array
 
 
-def _encode(text, encoding="latin1"):
+def _encode(text: str, encoding: str = "latin1") -> bytes:
     """Bytes, as protocols without them write them."""
     if encoding != "latin1":
         raise NotPlainError(f"bytes encoded in {encoding!r:.40}")
@@ -131,7 +132,7 @@ class _Unpickler(pickle._Unpickler):
         )
     }
 
-    def find_class(self, module, name):
+    def find_class(self, module: str, name: str) -> Any:
         full_name = f"{module}.{name}"
         if full_name in STAND_INS:
             return STAND_INS[full_name]
@@ -143,7 +144,7 @@ class _Unpickler(pickle._Unpickler):
             raise pickle.UnpicklingError("no pickle, but a text")
         raise NotPlainError(f"a Python object ({full_name:.100})")
 
-    def load_build(self):
+    def load_build(self) -> None:
         # What follows is of pickle's own Unpickler in Python, of which typeshed knows a part.
         if not isinstance(self.stack[-2], _Array | _Dtype):  # type: ignore[attr-defined]  # see above
             raise NotPlainError("a Python object")
@@ -157,10 +158,10 @@ class _Enumeration:
 
     __slots__ = ("kind",)
 
-    def __init__(self, kind):
+    def __init__(self, kind: Any) -> None:
         self.kind = kind
 
-    def __call__(self, value):
+    def __call__(self, value: object) -> "_Enumeration":
         """One of its members."""
         return _Enumeration(self.kind(value))
 
@@ -168,10 +169,10 @@ class _Enumeration:
 class _Plain:
     """Puts values in the place of stand-ins, and counts them."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.left = MOST
 
-    def of(self, value, depth=0):
+    def of(self, value: Any, depth: int = 0) -> Any:
         self.left -= 1
         if depth > DEEPEST or self.left < 0:
             raise NotPlainError("too many values in each other")

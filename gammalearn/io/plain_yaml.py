@@ -1,6 +1,7 @@
 """YAML of plain values, and not more of them than a file of settings has."""
 
 import math
+from typing import Any
 
 import yaml
 
@@ -14,12 +15,13 @@ LONGEST, DEEPEST, MOST = 10_000_000, 50, 100_000
 class _Loader(yaml.SafeLoader):
     """Counts as it composes."""
 
-    def __init__(self, text):
+    def __init__(self, text: str) -> None:
         super().__init__(text)
-        self.depth = self.count = 0
-        self.counts = {}
+        self.depth = 0
+        self.count: float = 0
+        self.counts: dict[int, float] = {}
 
-    def compose_node(self, parent, index):
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         before, is_alias = self.count, self.check_event(yaml.AliasEvent)
         self.depth += 1
         self.count += 1
@@ -33,12 +35,12 @@ class _Loader(yaml.SafeLoader):
         self.counts[id(node)] = self.count - before
         return node
 
-    def _check(self):
+    def _check(self) -> None:
         if self.depth > DEEPEST or self.count > MOST:
             raise yaml.YAMLError("too many values, or too deep in each other")
 
 
-def load(text: str):
+def load(text: str) -> Any:
     """The plain values of a YAML text.
 
     Parameters

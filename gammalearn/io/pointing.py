@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 import tables
-from astropy.table import Table
+from astropy.table import Column, Table
+from astropy.time import Time
 from ctapipe.containers import CoordinateFrameType
 from ctapipe.io import read_table
 
@@ -23,7 +24,7 @@ def monitored_path(file: tables.File, tel_id: int) -> str | None:
     return next((path for path in paths if path in file), None)
 
 
-def by_time(monitored: Table, time) -> tuple[np.ndarray, np.ndarray]:
+def by_time(monitored: Table, time: Time) -> tuple[np.ndarray, np.ndarray]:
     """Altitude and azimuth (deg), interpolated in time; NaN where none is known.
 
     Parameters
@@ -92,7 +93,9 @@ def by_observation(
     return alt, az, np.isfinite(alt) & np.isfinite(az)
 
 
-def _of(wanted: np.ndarray, obs_id, alt: np.ndarray, az: np.ndarray):
+def _of(
+    wanted: np.ndarray, obs_id: np.ndarray, alt: np.ndarray, az: np.ndarray
+) -> tuple[np.ndarray, ...]:
     """Those of the wanted observations, NaN where there is none."""
     rows = {int(number): row for row, number in enumerate(obs_id)}
     numbers, where = np.unique(wanted, return_inverse=True)
@@ -101,7 +104,7 @@ def _of(wanted: np.ndarray, obs_id, alt: np.ndarray, az: np.ndarray):
     return tuple(np.append(angle, np.nan)[found] for angle in (alt, az))
 
 
-def _of_blocks(read) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _of_blocks(read: Callable[..., Table]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Observations and their altitude and azimuth (deg), where they are said in that frame."""
     names = "subarray_pointing_lat", "subarray_pointing_lon"
     table = read(OBSERVATION, "obs_id", "subarray_pointing_frame", *names)
@@ -110,7 +113,7 @@ def _of_blocks(read) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.asarray(table["obs_id"]), alt, az
 
 
-def _of_settings(read) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _of_settings(read: Callable[..., Table]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Observations and their altitude and azimuth (deg), where simulations had one pointing."""
     lowest, highest = ([f"{end}_{angle}" for angle in ("alt", "az")] for end in ("min", "max"))
     table = read(RUNS, "obs_id", *lowest, *highest)
@@ -120,7 +123,7 @@ def _of_settings(read) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.asarray(table["obs_id"]), alt, az
 
 
-def _degrees(column) -> np.ndarray:
+def _degrees(column: Column) -> np.ndarray:
     """Angles of a table's column, in double precision."""
     if column.ndim != 1:
         raise ValueError(f"several angles in a row of {column.name}")

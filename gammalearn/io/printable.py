@@ -4,7 +4,7 @@ import logging
 import re
 import sys
 import warnings
-from typing import TextIO
+from typing import Any, TextIO
 
 __all__ = ["PrintableFormatter", "format_warning", "printable", "tell"]
 
@@ -46,6 +46,6 @@ class PrintableFormatter(logging.Formatter):
         return printable(super().format(record))
 
 
-def format_warning(*warning, **line) -> str:
+def format_warning(*warning: Any, **line: Any) -> str:
     """As ``warnings.formatwarning``, with control characters written out."""
     return printable(_format_warning(*warning, **line))

@@ -111,7 +111,7 @@ EVALUATION = ("report", "statistics", "quantities", "events", "performance")
 
 #: Whom a room may know nevertheless.
 ALLOWED = {
-    "image": {"gammalearn.camera", "gammalearn.io"},
+    "image": {"gammalearn.camera", "gammalearn.io", "gammalearn.settings"},
     "models": {"gammalearn.settings", "gammalearn.io"},
     "plotting": {"gammalearn.io.particles"},
     "settings": {"gammalearn.io.plain_yaml"},

@@ -8,6 +8,7 @@ from ctapipe.image import cleaning as ctapipe_cleaning
 
 from ..camera import CameraType
 from ..errors import SettingsError
+from ..settings import CleaningSettings, DataSettings
 
 __all__ = ["Cleaning", "cleanings", "uses_mask", "uses_time"]
 
@@ -22,7 +23,7 @@ OF_AN_IMAGE = ("geom", "image", "arrival_times", "pedestal_std")
 OTHERS = "*"
 
 
-def uses_mask(settings) -> bool:
+def uses_mask(settings: DataSettings) -> bool:
     """Whether the channels of these ``data`` settings need a cleaning mask."""
     return "cleaning_mask" in settings.channels or bool(settings.cleaning.applied_to)
 
@@ -36,7 +37,7 @@ def _arguments(method: str) -> list[str]:
     return list(inspect.signature(getattr(ctapipe_cleaning, method)).parameters)
 
 
-def cleanings(settings, cameras: Sequence[CameraType]) -> list["Cleaning"]:
+def cleanings(settings: DataSettings, cameras: Sequence[CameraType]) -> list["Cleaning"]:
     """The cleaning of each camera; none where no mask is needed, or it is the file's.
 
     Parameters
@@ -85,7 +86,7 @@ class Cleaning:
         If a parameter has no value for the camera.
     """
 
-    def __init__(self, settings, camera: CameraType):
+    def __init__(self, settings: CleaningSettings, camera: CameraType) -> None:
         self.method, self.camera = settings.method, camera
         self.parameters = {
             name: _of_camera(name, value, camera.name)
@@ -123,7 +124,9 @@ class Cleaning:
         return np.array(images, dtype=bool).reshape(charge.shape)
 
 
-def _of_camera(parameter: str, value, camera: str):
+def _of_camera(
+    parameter: str, value: float | dict[str, float | None] | None, camera: str
+) -> float | None:
     """A parameter's value for a camera."""
     if not isinstance(value, dict):
         return value

@@ -19,7 +19,14 @@ SMALL_ISLAND, MEDIUM_ISLAND = 2, 50
 
 
 @njit(cache=True, error_model="numpy")
-def describe_images(rows, start, pixel, charge, camera, out):
+def describe_images(
+    rows: np.ndarray,
+    start: np.ndarray,
+    pixel: np.ndarray,
+    charge: np.ndarray,
+    camera: tuple[np.ndarray, ...],
+    out: np.ndarray,
+) -> np.ndarray:
     """Fill in the parameters of some images, but for their times.
 
     The pixels that the cleaning left are given one image after the other.
@@ -65,7 +72,7 @@ def describe_images(rows, start, pixel, charge, camera, out):
 
 
 @njit(cache=True, error_model="numpy")
-def spread(values):
+def spread(values: np.ndarray) -> tuple[float, float, float, float]:
     """Mean, standard deviation, skewness and excess kurtosis."""
     mean = values.mean()
     std = values.std()
@@ -74,7 +81,14 @@ def spread(values):
 
 
 @njit(cache=True, error_model="numpy")
-def _hillas(charge, x, y, area, width_of_pixel, record):
+def _hillas(
+    charge: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    area: np.ndarray,
+    width_of_pixel: np.ndarray,
+    record: np.record,
+) -> np.ndarray:
     """Fill in the ellipse, its uncertainties and the concentrations; return where along it."""
     size = charge.sum()
     lon, lat = np.sum(charge * x) / size, np.sum(charge * y) / size
@@ -136,7 +150,9 @@ def _hillas(charge, x, y, area, width_of_pixel, record):
 
 
 @njit(cache=True, error_model="numpy")
-def _leakage(charge, border, border_2, record):
+def _leakage(
+    charge: np.ndarray, border: np.ndarray, border_2: np.ndarray, record: np.record
+) -> None:
     """Fill in the share of pixels and of light in the outermost rows."""
     size, n_pixels = charge.sum(), len(charge)
     record.leakage_pixels_width_1 = border.sum() / n_pixels
@@ -146,7 +162,9 @@ def _leakage(charge, border, border_2, record):
 
 
 @njit(cache=True)
-def _islands(chosen, n_pixels, start, near, record):
+def _islands(
+    chosen: np.ndarray, n_pixels: int, start: np.ndarray, near: np.ndarray, record: np.record
+) -> None:
     """Count the groups of neighbouring pixels, by size."""
     waiting = np.zeros(n_pixels, dtype=np.bool_)
     waiting[chosen] = True

@@ -71,7 +71,7 @@ class ImageParametrizer:
         Angles are computed with the focal lengths of its cameras.
     """
 
-    def __init__(self, subarray: SubarrayDescription):
+    def __init__(self, subarray: SubarrayDescription) -> None:
         self._telescopes = subarray.tel
         self._arrays: dict[tuple, tuple] = {}
 

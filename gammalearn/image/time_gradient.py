@@ -24,7 +24,14 @@ SINGULAR = 2 * np.finfo(np.float64).eps
 
 
 @njit(cache=True, error_model="numpy")
-def time_images(rows, start, along, peak_time, starts, out):
+def time_images(
+    rows: np.ndarray,
+    start: np.ndarray,
+    along: np.ndarray,
+    peak_time: np.ndarray,
+    starts: np.ndarray,
+    out: np.ndarray,
+) -> None:
     """Fill in the time gradient and the spread of the times (ns) of some images.
 
     Parameters
@@ -53,7 +60,7 @@ def time_images(rows, start, along, peak_time, starts, out):
 
 
 @njit(cache=True, error_model="numpy")
-def _time_gradient(x, y, starts):
+def _time_gradient(x: np.ndarray, y: np.ndarray, starts: np.ndarray) -> tuple[float, float]:
     """Slope and intercept of the line.
 
     Starts from pairs of points, again and again keeps those that are nearest to the line, and fits
@@ -80,7 +87,7 @@ def _time_gradient(x, y, starts):
 
 
 @njit(cache=True, error_model="numpy")
-def _line(x, y, chosen):
+def _line(x: np.ndarray, y: np.ndarray, chosen: np.ndarray) -> tuple[float, float, float]:
     """Slope, intercept and sum of squared residuals of the line through some points."""
     n = len(chosen)
     sx = sy = sxx = sxy = 0.0

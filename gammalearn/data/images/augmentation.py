@@ -4,13 +4,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ...settings import AugmentationSettings
+
 __all__ = ["augment", "chances", "kept_images", "varies_pixels"]
 
 #: Tells the numbers that decide on whole images from all others of the seed and epoch.
 OF_TELESCOPES = 0x7E1E
 
 
-def varies_pixels(settings) -> bool:
+def varies_pixels(settings: AugmentationSettings) -> bool:
     """Whether pixels change, not only events.
 
     Parameters
@@ -21,7 +23,11 @@ def varies_pixels(settings) -> bool:
 
 
 def augment(
-    pixels: Mapping[str, np.ndarray], images: np.ndarray, settings, seed: int, epoch: int
+    pixels: Mapping[str, np.ndarray],
+    images: np.ndarray,
+    settings: AugmentationSettings,
+    seed: int,
+    epoch: int,
 ) -> dict[str, np.ndarray]:
     """Vary images at random, each in its own way in each epoch.
 

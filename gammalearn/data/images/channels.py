@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...image.cleaning import uses_mask, uses_time
+from ...settings import DataSettings
 
 __all__ = ["image_channels", "pixel_columns", "without_impossible"]
 
@@ -19,7 +20,7 @@ LARGEST = {"charge": 1e7, "peak_time": 1e6}
 TIMES = ("peak_time", "absolute_peak_time")
 
 
-def pixel_columns(settings) -> list[str]:
+def pixel_columns(settings: DataSettings) -> list[str]:
     """What must be read of each pixel to make the channels.
 
     Parameters
@@ -63,7 +64,7 @@ def without_impossible(
     return found, counts
 
 
-def image_channels(pixels: Mapping[str, np.ndarray], settings) -> np.ndarray:
+def image_channels(pixels: Mapping[str, np.ndarray], settings: DataSettings) -> np.ndarray:
     """The channels of images.
 
     Parameters

@@ -55,7 +55,7 @@ def _plain(*columns: str) -> Descriptor:
 def _counts(columns: Mapping[str, float]) -> Descriptor:
     """Counts over units; ctapipe writes −1 where there is none."""
 
-    def values(c):
+    def values(c: Columns) -> list[np.ndarray]:
         return [_log(np.where(c[name] < 0, np.nan, c[name]), columns[name]) for name in columns]
 
     return Descriptor(tuple(columns), values)
@@ -127,7 +127,7 @@ def describe_images(columns: Columns, names: Sequence[str]) -> tuple[np.ndarray,
     n_images = len(columns[needed[0]]) if needed else 0
     used = {name: np.asarray(columns[name], dtype=np.float32) for name in needed}
 
-    def stacked(kinds):
+    def stacked(kinds: Mapping[str, Descriptor]) -> np.ndarray:
         values = [v for name, kind in kinds.items() if name in names for v in kind.values(used)]
         table = np.stack(values, axis=1) if values else np.zeros((n_images, 0))
         table = table.astype(np.float32)

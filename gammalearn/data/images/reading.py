@@ -2,8 +2,9 @@
 
 import logging
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch.utils.data import Dataset
 
 from ...errors import GammaLearnError, InputFileError
 from ...image.cleaning import cleanings
+from ...settings import DataSettings
 from ..index.events import EventIndex
 from ..loading.packed import PackedImages
 from ..readers.formats import open_reader
@@ -43,10 +45,10 @@ class ImageReader(Dataset):
     def __init__(
         self,
         index: EventIndex,
-        settings,
+        settings: DataSettings,
         packed: Sequence[Path] | None = None,
         readers: Sequence[Reader] = (),
-    ):
+    ) -> None:
         images = index.images
         self.files = index.files
         self.packed = packed
@@ -154,17 +156,17 @@ class ImageReader(Dataset):
         )
         return self._readers[file]
 
-    def close(self):
+    def close(self) -> None:
         """Close the files."""
         while self._readers:
             self._readers.popitem()[1].close()
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         # Open files do not travel to other processes; each opens its own.
         return {**self.__dict__, "_readers": OrderedDict()}
 
 
-def groups(keys: np.ndarray):
+def groups(keys: np.ndarray) -> Iterator[tuple[Any, np.ndarray]]:
     """Pairs of a key and the rows that hold it."""
     unique, number = np.unique(keys, axis=0, return_inverse=True)
     number = number.reshape(-1)

@@ -6,7 +6,9 @@ true than the event that was simulated, the more so the lower the array points. 
 out: the cameras of one event need not be mirrored at one line.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -54,6 +56,12 @@ class Rotation:
         return torch.cat([rotated, vector[..., 2:]], dim=-1)
 
 
+class _Task(Protocol):
+    """What knows how its targets turn."""
+
+    def rotated(self, target: Tensor, turn: Rotation) -> Tensor: ...
+
+
 class EventRotations(nn.Module):
     """Turns each event of a batch by a random angle that all its cameras allow.
 
@@ -71,7 +79,7 @@ class EventRotations(nn.Module):
 
     angles: Tensor
 
-    def __init__(self, cameras: list[CameraType], with_pixels: bool = True):
+    def __init__(self, cameras: list[CameraType], with_pixels: bool = True) -> None:
         super().__init__()
         self.with_pixels = with_pixels
         turns = [
@@ -89,7 +97,7 @@ class EventRotations(nn.Module):
             table = torch.where(table < 0, table.shape[1], table)
             self.register_buffer(f"table_{n}", table, persistent=False)
 
-    def forward(self, batch: Batch, tasks) -> Batch:
+    def forward(self, batch: Batch, tasks: Mapping[str, _Task]) -> Batch:
         """Turn a batch at random.
 
         Parameters
@@ -101,7 +109,7 @@ class EventRotations(nn.Module):
         number = torch.randint(len(self.angles), (batch.n_events,), device=batch.index.device)
         return self.rotated(batch, number, tasks)
 
-    def rotated(self, batch: Batch, number: Tensor, tasks) -> Batch:
+    def rotated(self, batch: Batch, number: Tensor, tasks: Mapping[str, _Task]) -> Batch:
         """Turn each event by the angle of some number.
 
         Parameters

@@ -18,6 +18,7 @@ from ...camera import CameraType, LatticeError
 from ...errors import CameraError, DataError, EmptySelectionError, GammaLearnError
 from ...image.cleaning import cleanings
 from ...io.isolated import isolated
+from ...settings import DataSettings
 from ..readers.reader import Reader
 from .file_index import EVENT_COLUMNS, IMAGE_COLUMNS, FileIndex, image_columns
 from .selection import CutStep
@@ -69,20 +70,20 @@ class EventIndex:
     faults: list[tuple[Path, str]] = field(default_factory=list)
     pixel_orders: dict[tuple[int, int], np.ndarray] = field(default_factory=dict)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.events)
 
     @classmethod
     def build(
         cls,
         files: Sequence[Path],
-        settings,
+        settings: DataSettings,
         cameras: Sequence[CameraType] | None = None,
         allow_empty: bool = False,
         processes: int = 0,
         parameters: Sequence[str] = (),
         errors: list[GammaLearnError] | None = None,
-    ):
+    ) -> "EventIndex":
         """Index files.
 
         Parameters
@@ -140,7 +141,7 @@ class EventIndex:
     def of_reader(
         cls,
         reader: Reader,
-        settings,
+        settings: DataSettings,
         cameras: Sequence[CameraType],
         parameters: Sequence[str] = (),
     ) -> "EventIndex":
@@ -239,7 +240,9 @@ def _key(events: Table) -> np.ndarray:
     return key
 
 
-def _indices(files, settings, processes: int, parameters) -> Iterator[FileIndex | GammaLearnError]:
+def _indices(
+    files: Sequence[Path], settings: DataSettings, processes: int, parameters: Sequence[str]
+) -> Iterator[FileIndex | GammaLearnError]:
     """The index of each file; an error is an answer, for others may go on."""
     index = partial(FileIndex.of, settings=settings, parameters=parameters)
     missing = [path for path in files if FileIndex.cached(path, settings, parameters) is None]
@@ -251,7 +254,7 @@ def _indices(files, settings, processes: int, parameters) -> Iterator[FileIndex 
 class _Merged:
     """The indices of files, one after the other."""
 
-    def __init__(self, cameras: Sequence[CameraType] | None, parameters: Sequence[str]):
+    def __init__(self, cameras: Sequence[CameraType] | None, parameters: Sequence[str]) -> None:
         self.parameters = sorted(parameters)
         self.fixed_cameras = cameras is not None
         self.cameras = list(cameras or [])
@@ -288,7 +291,7 @@ class _Merged:
             self.flow[label, "events"] += n_events
             self.flow[label, "images"] += n_images
 
-    def finish(self, skipped, allow_empty: bool) -> EventIndex:
+    def finish(self, skipped: list[tuple[Path, str]], allow_empty: bool) -> EventIndex:
         flow = [
             CutStep(label, self.flow[label, "events"], self.flow[label, "images"])
             for label in self.labels
@@ -394,7 +397,7 @@ def _columns(dtypes: dict, n_rows: int) -> dict[str, np.ndarray]:
     return {name: np.empty(n_rows, dtype=dtype) for name, dtype in dtypes.items()}
 
 
-def _first_images(multiplicity) -> np.ndarray:
+def _first_images(multiplicity: np.ndarray) -> np.ndarray:
     """Row of each event's first image, where the images of events lie side by side."""
     last = np.cumsum(multiplicity, dtype=np.int32)
     return last - np.asarray(multiplicity, dtype=np.int32)

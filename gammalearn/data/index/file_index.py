@@ -15,6 +15,7 @@ from ...camera import CameraType
 from ...errors import InputFileError, OutputError
 from ...io.files import sha256
 from ...io.writing import whole_file
+from ...settings import DataSettings
 from ..loading.cache import cache_entry, cache_folder
 from ..readers.formats import open_reader
 from ..readers.reader import TRUTH_UNITS, Reader
@@ -110,7 +111,7 @@ class FileIndex:
     tables: dict[str, np.ndarray] | Path
 
     @classmethod
-    def of(cls, path: Path, settings, parameters: Sequence[str] = ()) -> "FileIndex":
+    def of(cls, path: Path, settings: DataSettings, parameters: Sequence[str] = ()) -> "FileIndex":
         """The index of a file as it is now, from the cache if it was made before.
 
         Parameters
@@ -136,7 +137,9 @@ class FileIndex:
         return made
 
     @classmethod
-    def cached(cls, path: Path, settings, parameters: Sequence[str] = ()) -> "FileIndex | None":
+    def cached(
+        cls, path: Path, settings: DataSettings, parameters: Sequence[str] = ()
+    ) -> "FileIndex | None":
         """The index of a file as it is now if it was made before."""
         folder = _folder(path, settings, parameters)
         if folder is None:
@@ -148,7 +151,9 @@ class FileIndex:
             return None
 
     @classmethod
-    def of_reader(cls, reader: Reader, settings, parameters: Sequence[str] = ()) -> "FileIndex":
+    def of_reader(
+        cls, reader: Reader, settings: DataSettings, parameters: Sequence[str] = ()
+    ) -> "FileIndex":
         """The index of what a reader has, made anew; as :meth:`of`."""
         selection = Selection(reader, settings, parameters)
         images, events, faults = selection.select()
@@ -223,7 +228,7 @@ def _digest_of(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _folder(path: Path, settings, parameters: Sequence[str]) -> Path | None:
+def _folder(path: Path, settings: DataSettings, parameters: Sequence[str]) -> Path | None:
     """Where the index of a file is kept; nowhere where there is no cache folder."""
     deciding = settings.model_dump(
         mode="json", include={"telescopes", "grouping", "min_multiplicity", "cuts", "on_error"}

@@ -9,6 +9,7 @@ from astropy.table import Table, vstack
 
 from ...camera import CameraType
 from ...errors import InputFileError
+from ...settings import DataSettings
 from ..readers.faults import Fault, faults_of, refuse_incomplete, repeated_images
 from ..readers.reader import Reader, event_keys
 from .cuts import names_in, passes
@@ -53,7 +54,7 @@ class Selection:
         What was left after each step.
     """
 
-    def __init__(self, reader: Reader, settings, parameters: Sequence[str]):
+    def __init__(self, reader: Reader, settings: DataSettings, parameters: Sequence[str]) -> None:
         self.reader, self.settings, self.parameters = reader, settings, sorted(parameters)
         self.cameras: list[CameraType] = []
         self.telescopes: list[str] = []
@@ -171,7 +172,7 @@ class Selection:
             raise InputFileError(f"'{reader.path}' holds no DL1 image of any telescope.")
         return selected
 
-    def _images(self, tel_ids, events) -> tuple[Table, list[Fault]]:
+    def _images(self, tel_ids: Sequence[int], events: Table) -> tuple[Table, list[Fault]]:
         """The images that can be used, and what is wrong with others."""
         reader = self.reader
         wanted = names_in(self._image_cuts()) | set(self.parameters)
@@ -258,7 +259,7 @@ def _shower_ids(events: Table) -> np.ndarray:
     return ids
 
 
-def _keep_events(images: Table, events: Table, keep) -> tuple[Table, Table]:
+def _keep_events(images: Table, events: Table, keep: np.ndarray) -> tuple[Table, Table]:
     """Only the events to keep, with their images renumbered."""
     keep = np.asarray(keep, dtype=bool)
     images = images[keep[images["event"]]]
@@ -270,7 +271,7 @@ def _add_references(images: Table, events: Table) -> None:
     """Add each event's mean pointing and mean telescope position."""
     n_events = len(events)
 
-    def mean(values):
+    def mean(values: np.ndarray) -> np.ndarray:
         return np.bincount(images["event"], values, n_events) / np.maximum(
             events["multiplicity"], 1
         )

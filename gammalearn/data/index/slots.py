@@ -5,12 +5,13 @@ from collections.abc import Iterable
 import numpy as np
 
 from ...errors import DataError
+from ...settings import NetworkSettings
 from .events import EventIndex
 
 __all__ = ["check_slots"]
 
 
-def check_slots(settings, indices: Iterable[EventIndex]) -> None:
+def check_slots(settings: NetworkSettings, indices: Iterable[EventIndex]) -> None:
     """Refuse events with a telescope that has no slot, where the network has those of fixed ones.
 
     Parameters
@@ -24,7 +25,7 @@ def check_slots(settings, indices: Iterable[EventIndex]) -> None:
         If an event has such a telescope.
     """
     for index in indices if settings.telescopes else []:
-        others = ~np.isin(index.images["tel_id"], settings.telescopes)
+        others = ~np.isin(index.images["tel_id"], settings.telescopes or ())
         if others.any():
             image = index.images[np.argmax(others)]
             file = index.files[index.events["file"][image["event"]]]

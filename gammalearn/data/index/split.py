@@ -42,6 +42,6 @@ def split_by_shower(events: Table, fraction: float, seed: int) -> tuple[np.ndarr
     return np.flatnonzero(~validation[number]), np.flatnonzero(validation[number])
 
 
-def random_rank(*key) -> bytes:
+def random_rank(*key: object) -> bytes:
     """What to sort by for a random order that depends on the keys alone."""
     return hashlib.blake2b(":".join(map(str, key)).encode(), digest_size=8).digest()

@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 
+from ctapipe.instrument import SubarrayDescription
+
 from ...errors import DataError
 
 __all__ = ["chosen_telescopes", "telescopes_matching"]
 
 
-def chosen_telescopes(subarray, selectors: Sequence | None, source) -> set[int]:
+def chosen_telescopes(
+    subarray: SubarrayDescription, selectors: Sequence | None, source: object
+) -> set[int]:
     """Ids of the telescopes that ``data.telescopes`` chooses, of all if it is None.
 
     Parameters
@@ -36,7 +40,7 @@ def chosen_telescopes(subarray, selectors: Sequence | None, source) -> set[int]:
     return chosen
 
 
-def telescopes_matching(subarray, selector) -> list[int]:
+def telescopes_matching(subarray: SubarrayDescription, selector: int | str) -> list[int]:
     """Telescopes with this id, type (LST), name, camera name or description."""
     if isinstance(selector, int):
         return [selector] if selector in subarray.tel else []

@@ -7,12 +7,13 @@ import numpy as np
 from pyirf.spectral import POINT_SOURCE_FLUX_UNIT, PowerLaw, calculate_event_weights
 
 from ...errors import DataError
+from ...settings import WeightSettings
 from .events import EventIndex
 
 __all__ = ["check_weights", "describe_weights", "event_weights"]
 
 
-def check_weights(index: EventIndex, settings) -> None:
+def check_weights(index: EventIndex, settings: WeightSettings) -> None:
     """Refuse a reweighting of spectra that are not known.
 
     Parameters
@@ -36,19 +37,20 @@ def check_weights(index: EventIndex, settings) -> None:
         )
 
 
-def _target_indices(index: EventIndex, settings) -> np.ndarray:
+def _target_indices(index: EventIndex, settings: WeightSettings) -> np.ndarray:
     """The spectral index that each event is weighed to, NaN where it stays as it is."""
     wanted = settings.spectral_index
     particle = np.asarray(index.events["particle"])
     target = np.full(len(particle), np.nan)
     for name in np.unique(particle):
-        value = wanted.get(str(name)) if isinstance(wanted, Mapping) else wanted
+        # There are other particles than those that the settings know.
+        value = wanted.get(str(name)) if isinstance(wanted, Mapping) else wanted  # type: ignore[call-overload]
         if name and value is not None:
             target[particle == name] = value
     return target
 
 
-def _spectral_weights(index: EventIndex, settings) -> np.ndarray:
+def _spectral_weights(index: EventIndex, settings: WeightSettings) -> np.ndarray:
     """Target over simulated spectrum at each event's energy, up to one factor for each particle."""
     events = index.events
     energy = np.asarray(events["true_energy"], dtype=np.float64)
@@ -62,7 +64,7 @@ def _spectral_weights(index: EventIndex, settings) -> np.ndarray:
 
 
 def event_weights(
-    index: EventIndex, settings, learnt: np.ndarray, training: np.ndarray
+    index: EventIndex, settings: WeightSettings, learnt: np.ndarray, training: np.ndarray
 ) -> np.ndarray:
     """Weight of each event in the loss of one task.
 

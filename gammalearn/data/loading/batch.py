@@ -1,7 +1,8 @@
 """Batch: events with ragged images, as the network takes them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -76,7 +77,7 @@ class CameraImages:
             None if n_scalars is None else torch.zeros(n_images, n_vectors, 2),
         )
 
-    def map(self, function) -> "CameraImages":
+    def map(self, function: Callable[[Tensor], Tensor]) -> "CameraImages":
         """Images whose tensors are what a function makes of these."""
         tensors = {name: t for name, t in vars(self).items() if t is not None}
         return CameraImages(**{name: function(t) for name, t in tensors.items()})
@@ -96,7 +97,7 @@ class CameraImages:
             **{name: torch.cat([t, getattr(others, name)]) for name, t in tensors.items()}
         )
 
-    def to(self, *args, **kwargs) -> "CameraImages":
+    def to(self, *args: Any, **kwargs: Any) -> "CameraImages":
         """All tensors on another device."""
         return self.map(lambda tensor: tensor.to(*args, **kwargs))
 
@@ -190,7 +191,7 @@ class Batch:
         }
         return replace(self, images=images)
 
-    def _map(self, function) -> "Batch":
+    def _map(self, function: Callable[[Any], Any]) -> "Batch":
         return Batch(
             {name: function(images) for name, images in self.images.items()},
             function(self.index),
@@ -199,7 +200,7 @@ class Batch:
             None if self.labelled is None else function(self.labelled),
         )
 
-    def to(self, *args, **kwargs) -> "Batch":
+    def to(self, *args: Any, **kwargs: Any) -> "Batch":
         """The batch on another device."""
         return self._map(lambda part: part.to(*args, **kwargs))
 

@@ -48,7 +48,7 @@ def cache_folder(directory: str | None) -> Path:
     return Path(home).expanduser() / "gammalearn"
 
 
-def cache_entry(folder: Path, kind: str, path: Path, content) -> Path:
+def cache_entry(folder: Path, kind: str, path: Path, content: object) -> Path:
     """The folder of one entry, made if it is not there.
 
     Parameters
@@ -114,7 +114,7 @@ def _make_own(folder: Path) -> None:
         folder.chmod(0o700)
 
 
-def _digest(content) -> str:
+def _digest(content: object) -> str:
     text = json.dumps(content, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 

@@ -7,11 +7,13 @@ import astropy.units as u
 import numpy as np
 import torch
 from astropy.coordinates import AltAz
+from astropy.table import Table
 from ctapipe.coordinates import TelescopeFrame
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from ...camera import plane_axes, to_plane
+from ...settings import DataSettings
 from ..images.descriptors import describe_images
 from ..images.reading import ImageReader
 from ..index.events import EventIndex
@@ -56,7 +58,7 @@ class EventDataset(Dataset):
     def __init__(
         self,
         index: EventIndex,
-        settings,
+        settings: DataSettings,
         targets: Mapping[str, np.ndarray] | None = None,
         rows: np.ndarray | None = None,
         packed: Sequence[Path] | None = None,
@@ -64,7 +66,7 @@ class EventDataset(Dataset):
         weights: Mapping[str, np.ndarray] | None = None,
         parameters: Sequence[str] = (),
         readers: Sequence[Reader] = (),
-    ):
+    ) -> None:
         self.index = index
         self.tasks = tasks or {}
         self.settings = settings
@@ -83,10 +85,10 @@ class EventDataset(Dataset):
         if parameters:
             self._scalars, self._vectors = describe_images(images, parameters)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, item) -> Batch:
+    def __getitem__(self, item: int | np.ndarray) -> Batch:
         return self.__getitems__(np.atleast_1d(item))
 
     def __getitems__(self, items: Sequence[int] | np.ndarray) -> Batch:
@@ -150,7 +152,7 @@ class EventDataset(Dataset):
         weights = {name: values[rows] for name, values in self.weights.items()}
         return Batch(images, rows, targets, weights)
 
-    def close(self):
+    def close(self) -> None:
         """Close the files."""
         self.reader.close()
 
@@ -162,7 +164,7 @@ def _mean_of_events(position: np.ndarray, event: np.ndarray, n_events: int) -> n
     return (np.stack(total, axis=1) / count[:, None]).astype(np.float32)
 
 
-def _positions(images, events) -> np.ndarray:
+def _positions(images: Table, events: Table) -> np.ndarray:
     """Positions relative to the event's reference, see `CameraImages`; shape (n_images, 3)."""
     event = np.asarray(images["event"])
     relative = [
@@ -179,7 +181,7 @@ def _positions(images, events) -> np.ndarray:
     return positions
 
 
-def _relative_pointing(images, events) -> np.ndarray:
+def _relative_pointing(images: Table, events: Table) -> np.ndarray:
     """Pointing of each image relative to its event's, (fov_lon, fov_lat) in deg."""
     offsets = np.empty((len(images), 2), dtype=np.float32)
     # astropy holds a frame many times over.
@@ -193,6 +195,6 @@ def _relative_pointing(images, events) -> np.ndarray:
     return offsets
 
 
-def _altaz(table, rows) -> AltAz:
+def _altaz(table: Table, rows: np.ndarray | slice) -> AltAz:
     alt, az = (np.asarray(table[f"pointing_{angle}"])[rows] for angle in ("alt", "az"))
     return AltAz(alt=alt * u.deg, az=az * u.deg)

@@ -3,7 +3,7 @@
 import atexit
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -48,7 +48,7 @@ class EventLoader:
         workers: int = 0,
         pin_memory: bool = False,
         augment: bool = False,
-    ):
+    ) -> None:
         self.dataset = dataset
         # Named as Lightning looks for them, to set the epoch.
         self.sampler = self.batch_sampler = order
@@ -58,9 +58,10 @@ class EventLoader:
         self._tasks = _Tasks(dataset, order, augment and varies_pixels(augmentation))
         self._blocks = DataLoader(
             dataset.reader,
-            batch_sampler=self._tasks,
+            # By their annotations a batch is a list; here it is what `ImageReader` takes and gives.
+            batch_sampler=self._tasks,  # type: ignore[arg-type]
             num_workers=workers,
-            collate_fn=_as_it_is,
+            collate_fn=_as_it_is,  # type: ignore[arg-type]
             persistent_workers=workers > 0,
             prefetch_factor=PREFETCH_BLOCKS if workers else None,
             # Files are opened in the worker; a forked HDF5 library is not safe.
@@ -71,7 +72,7 @@ class EventLoader:
         self._next = {"epoch": 0, "batch": 0}
         self._start: dict[str, int] | None = None
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.sampler)
 
     def close(self) -> None:
@@ -127,7 +128,9 @@ class EventLoader:
         minimum = self.dataset.settings.min_multiplicity
         return kept_images(chance[self.dataset.images(items)], multiplicity, self._dropout, minimum)
 
-    def _make_room(self, plan: EpochPlan, start: int, blocks, block_of_item) -> None:
+    def _make_room(
+        self, plan: EpochPlan, start: int, blocks: Sequence[np.ndarray], block_of_item: np.ndarray
+    ) -> None:
         """Memory for as many images of each camera as will wait at a time."""
         most = np.zeros(len(self.dataset.index.cameras), dtype=int)
         waiting, n_read = most.copy(), 0
@@ -169,7 +172,13 @@ class EventLoader:
                 "training.workers or a smaller data.shuffle_window, and go on with --resume."
             ) from error
 
-    def _keep(self, items: np.ndarray, block: dict[int, Tensor], batch_of_item, chance) -> None:
+    def _keep(
+        self,
+        items: np.ndarray,
+        block: dict[int, Tensor],
+        batch_of_item: np.ndarray,
+        chance: np.ndarray | None,
+    ) -> None:
         """Keep those images of a block that are still to come out."""
         images = self.dataset.images(items)
         count = self.dataset.multiplicity[self.dataset.rows[items]]
@@ -191,15 +200,15 @@ class EventLoader:
 class _Tasks:
     """What is to be read for each block of the epoch: arguments of the reader."""
 
-    def __init__(self, dataset: EventDataset, order: EventOrder, augment: bool):
+    def __init__(self, dataset: EventDataset, order: EventOrder, augment: bool) -> None:
         self._dataset, self._order, self._augment = dataset, order, augment
         self.blocks: list[np.ndarray] = []
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[tuple]:
         how = (self._order.seed or 0, self._order.epoch) if self._augment else ()
         return ((self._dataset.images(block), *how) for block in self.blocks)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.blocks)
 
 
@@ -214,7 +223,7 @@ class _WaitingImages:
         Images of the index.
     """
 
-    def __init__(self, shape: tuple[int, int, int], n_images: int):
+    def __init__(self, shape: tuple[int, int, int], n_images: int) -> None:
         self.pixels = torch.empty(shape, dtype=torch.float32)
         self._place = np.full(n_images, -1, dtype=np.int32)
         self._free = np.arange(shape[0])
@@ -275,7 +284,7 @@ def _empty(shape: tuple[int, ...]) -> Tensor:
     return torch.from_numpy(np.empty(shape, dtype=np.float32))
 
 
-def _as_it_is(block):
+def _as_it_is(block: dict[int, Tensor]) -> dict[int, Tensor]:
     return block
 
 

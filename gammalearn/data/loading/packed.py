@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from multiprocessing import get_context
@@ -24,10 +24,11 @@ from ...errors import DataError, OutputError
 from ...io.files import exclusive, sha256
 from ...io.printable import tell
 from ...io.writing import whole_file
+from ...settings import DataSettings
 from ..images.channels import pixel_columns, without_impossible
 from ..index.events import EventIndex
 from ..readers.formats import open_reader
-from ..readers.reader import KEYS, event_keys
+from ..readers.reader import KEYS, Reader, event_keys
 from .cache import cache_entry, cache_folder
 
 __all__ = ["PackedImages", "pack_images"]
@@ -64,7 +65,7 @@ GAP = 16
 
 
 def pack_images(
-    index: EventIndex, settings, processes: int = 0, progress: bool = True
+    index: EventIndex, settings: DataSettings, processes: int = 0, progress: bool = True
 ) -> list[Path]:
     """Pack the images of an index, as far as they are not packed yet.
 
@@ -126,7 +127,7 @@ def pack_images(
     return [entry for _, entry, *_ in tasks]
 
 
-def _run(tasks, processes: int):
+def _run(tasks: Sequence[tuple], processes: int) -> Iterator[int]:
     if processes == 0 or len(tasks) == 1:
         yield from (_pack(*task) for task in tasks)
         return
@@ -153,7 +154,7 @@ def _digests(entry: Path) -> dict:
     return digests if isinstance(digests, dict) else {}
 
 
-def _layout(reader, tel_ids) -> dict[str, list[int]]:
+def _layout(reader: Reader, tel_ids: Iterable[int]) -> dict[str, list[int]]:
     """Rows and pixels of each telescope's images."""
     return {
         str(tel_id): [
@@ -164,7 +165,13 @@ def _layout(reader, tel_ids) -> dict[str, list[int]]:
     }
 
 
-def _bytes_needed(path: Path, entry: Path, tel_ids, columns, cache_directory) -> int:
+def _bytes_needed(
+    path: Path,
+    entry: Path,
+    tel_ids: Iterable[int],
+    columns: Sequence[str],
+    cache_directory: str | None,
+) -> int:
     missing = [name for name in _missing(entry, columns) if name != LAYOUT]
     with open_reader(path, cache_directory) as reader:
         return sum(
@@ -174,7 +181,13 @@ def _bytes_needed(path: Path, entry: Path, tel_ids, columns, cache_directory) ->
         )
 
 
-def _pack(path: Path, entry: Path, tel_ids, columns, cache_directory) -> int:
+def _pack(
+    path: Path,
+    entry: Path,
+    tel_ids: Iterable[int],
+    columns: Sequence[str],
+    cache_directory: str | None,
+) -> int:
     """Pack what is missing of one file; returns the number of charges that were too large."""
     n_clipped = 0
     try:
@@ -201,7 +214,7 @@ def _pack(path: Path, entry: Path, tel_ids, columns, cache_directory) -> int:
     return n_clipped
 
 
-def _pack_rows(reader, tel_id: int, rows: np.ndarray, files: dict) -> int:
+def _pack_rows(reader: Reader, tel_id: int, rows: np.ndarray, files: dict) -> int:
     """Append rows to the file of each column; returns the number of charges too large for it."""
     n_clipped = 0
     columns = reader.pixels(tel_id, rows, [name for name in files if name != KEYS_FILE])
@@ -235,7 +248,7 @@ class PackedImages:
     folder : Path
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path) -> None:
         self._folder = Path(folder)
         layout = json.loads((self._folder / LAYOUT).read_text(encoding="utf-8"))
         self._tables: dict[int, tuple[int, int, int]] = {}
@@ -278,7 +291,7 @@ class PackedImages:
                 out[start:stop] = target[rows[start:stop] - rows[start]]
         return out
 
-    def close(self):
+    def close(self) -> None:
         """Close the files."""
         while self._files:
             os.close(self._files.popitem()[1])

@@ -78,7 +78,7 @@ class EventOrder:
         window: int = 8192,
         rank: int = 0,
         world_size: int = 1,
-    ):
+    ) -> None:
         self.multiplicity = multiplicity
         self.batch_size = batch_size
         self.seed = seed
@@ -94,7 +94,7 @@ class EventOrder:
         """Choose the epoch; Lightning does."""
         self.epoch = epoch
 
-    def __len__(self):
+    def __len__(self) -> int:
         """Number of batches, the same for all processes and epochs."""
         fewest, more = divmod(len(self.multiplicity), self.world_size)
         n_batches = -(-(fewest + (more > 0)) // self.batch_size)
@@ -143,7 +143,9 @@ class EventOrder:
         return items[in_lane][np.lexsort((lane, turn))]
 
 
-def _first_of_blocks(multiplicity, file, images_of_a_block) -> np.ndarray:
+def _first_of_blocks(
+    multiplicity: np.ndarray, file: np.ndarray, images_of_a_block: np.ndarray
+) -> np.ndarray:
     """The first event of each block."""
     new_file = np.diff(file, prepend=-1) != 0
     before = np.cumsum(multiplicity) - multiplicity

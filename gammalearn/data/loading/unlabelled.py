@@ -38,12 +38,12 @@ class PairedLoader:
     labelled, unlabelled : EventLoader
     """
 
-    def __init__(self, labelled: EventLoader, unlabelled: EventLoader):
+    def __init__(self, labelled: EventLoader, unlabelled: EventLoader) -> None:
         self.labelled, self.unlabelled = labelled, unlabelled
         # Named as Lightning looks for them, to set the epoch.
         self.sampler = self.batch_sampler = labelled.sampler
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.labelled)
 
     def __iter__(self) -> Iterator[Batch]:
@@ -86,10 +86,10 @@ class ChainedLoader:
     labelled, unlabelled : EventLoader
     """
 
-    def __init__(self, labelled: EventLoader, unlabelled: EventLoader):
+    def __init__(self, labelled: EventLoader, unlabelled: EventLoader) -> None:
         self.labelled, self.unlabelled = labelled, unlabelled
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.labelled) + len(self.unlabelled)
 
     def __iter__(self) -> Iterator[Batch]:

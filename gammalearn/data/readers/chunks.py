@@ -37,7 +37,7 @@ class TableChunks:
     table : tables.Table
     """
 
-    def __init__(self, table: tables.Table):
+    def __init__(self, table: tables.Table) -> None:
         self._table = table
         self._rows = int(table.chunkshape[0])
         filters = get_filters(table._v_parent._v_objectid, table.name) or {}
@@ -109,13 +109,13 @@ class TableChunks:
         return rows.view(self._stored_dtype)
 
 
-def _check(data, checksum, first: int):
+def _check(data: bytes | memoryview | np.ndarray, checksum: bytes | memoryview, first: int) -> None:
     """Refuse the rows from ``first`` where a checksum is not theirs."""
     if not _is_checksum(data, checksum):
         raise ValueError(f"the checksum of the rows from {first} is wrong")
 
 
-def _is_checksum(data, checksum) -> bool:
+def _is_checksum(data: bytes | memoryview | np.ndarray, checksum: bytes | memoryview) -> bool:
     """Whether HDF5's variant of Fletcher's checksum belongs to the data.
 
     Two sums of 16-bit words, of the words and of the sums so far, modulo 2¹⁶ − 1.

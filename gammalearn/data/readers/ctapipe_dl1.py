@@ -1,9 +1,10 @@
 """Reader of ctapipe DL1 HDF5 files."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from astropy.table import Table
@@ -75,7 +76,7 @@ class CtapipeDL1Reader:
 
     format = "ctapipe DL1"
 
-    def __init__(self, path: Path, dl1_path: Path | None = None):
+    def __init__(self, path: Path, dl1_path: Path | None = None) -> None:
         # What is wrong with a file is wrong with the one that it was made from.
         self.path = Path(path)
         self.dl1_path = Path(dl1_path or path)
@@ -92,7 +93,7 @@ class CtapipeDL1Reader:
             self.close()
             raise
 
-    def _check_kind(self):
+    def _check_kind(self) -> None:
         file = self._file
         check_is_readable(file, self.path, "DL1")
         if TRIGGER not in file or file.get_node(TRIGGER).nrows == 0:
@@ -103,17 +104,17 @@ class CtapipeDL1Reader:
                 "ctapipe-process --write-images --write-parameters."
             )
 
-    def close(self):
+    def close(self) -> None:
         """Close the file."""
         self._file.close()
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _reading(self, what: str):
+    def _reading(self, what: str) -> AbstractContextManager[None]:
         return reading(self.path, what)
 
     def _read(self, path: str, *needed: str) -> Table:
@@ -132,7 +133,7 @@ class CtapipeDL1Reader:
         with self._reading(path):
             return path in self._file
 
-    def _check_columns(self, path, columns, needed):
+    def _check_columns(self, path: str, columns: Sequence[str], needed: Iterable[str]) -> None:
         missing = [name for name in needed if name not in columns]
         if missing:
             raise InputFileError(f"'{self.path}': {path} has no column {', '.join(missing)}.")

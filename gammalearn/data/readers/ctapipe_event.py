@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from astropy.table import Table
@@ -53,7 +54,7 @@ class CtapipeEventReader:
         telescopes: Sequence[int] | None = None,
         parametrizer: ImageParametrizer | None = None,
         calibration: Mapping[int, CalibrationRecord] | None = None,
-    ):
+    ) -> None:
         self.subarray = subarray
         self.path = Path(f"event {event.index.event_id} of observation {event.index.obs_id}")
         self._event, self._parametrizer = event, parametrizer
@@ -178,8 +179,8 @@ class CtapipeEventReader:
     def close(self) -> None:
         """Nothing: the event stays."""
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.close()

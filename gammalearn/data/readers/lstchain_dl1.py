@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import tables
@@ -82,7 +83,7 @@ class LstchainDL1Reader:
     #: There is no ctapipe file of it: `write_ctapipe` makes tables for DL2 when they are needed.
     dl1_path = None
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path) -> None:
         self.path = Path(path)
         self._file = open_hdf5(self.path)
         self._compute = MissingParameters(self, self._file)
@@ -119,7 +120,7 @@ class LstchainDL1Reader:
 
         write_ctapipe(self, self._file, target, images)
 
-    def _check_kind(self):
+    def _check_kind(self) -> None:
         for node in (PARAMETERS, IMAGES):
             check_is_table(self._file, self.path, node)
         if self.n_rows == 0:
@@ -137,14 +138,14 @@ class LstchainDL1Reader:
         n_images = int(self._file.get_node(IMAGES).nrows) if self.has_pixels else n_parameters
         return n_parameters, n_images
 
-    def close(self):
+    def close(self) -> None:
         """Close the file."""
         self._file.close()
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @cached_property

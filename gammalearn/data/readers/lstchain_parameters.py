@@ -12,6 +12,7 @@ import astropy.units as u
 import numpy as np
 from astropy.table import Table
 from ctapipe.instrument import OpticsDescription
+from numpy.typing import ArrayLike
 
 __all__ = ["CTAPIPE_PARAMETERS", "CtapipeParameter", "ctapipe_names", "focal_lengths"]
 
@@ -48,13 +49,13 @@ def _same(column: str) -> CtapipeParameter:
     return CtapipeParameter((column,), lambda table, _: np.asarray(table[column]))
 
 
-def _sky(metres, lengths: FocalLengths) -> np.ndarray:
+def _sky(metres: ArrayLike, lengths: FocalLengths) -> np.ndarray:
     """Lengths in the camera as angles, as ctapipe's frames have them."""
     return np.rad2deg(np.asarray(metres, dtype=np.float64) / lengths.effective)
 
 
 def _extent(column: str) -> CtapipeParameter:
-    def values(table, lengths):
+    def values(table: Table, lengths: FocalLengths) -> np.ndarray:
         # lstchain divides by the equivalent focal length and takes the arc tangent.
         metres = np.tan(np.deg2rad(np.asarray(table[column]))) * lengths.equivalent
         return _sky(metres, lengths)
@@ -62,17 +63,17 @@ def _extent(column: str) -> CtapipeParameter:
     return CtapipeParameter((column,), values, u.deg)
 
 
-def _is_reversed(table) -> np.ndarray:
+def _is_reversed(table: Table) -> np.ndarray:
     """Whether ctapipe has the axis of an image in the other direction: its psi is in ±90 deg."""
     return np.sin(np.asarray(table["psi"], dtype=np.float64)) < 0
 
 
-def _psi(table, _) -> np.ndarray:
+def _psi(table: Table, _: FocalLengths) -> np.ndarray:
     psi = 90 - np.rad2deg(np.asarray(table["psi"], dtype=np.float64))
     return np.where(_is_reversed(table), psi - 180, psi)
 
 
-def _along_axis(table, column: str) -> np.ndarray:
+def _along_axis(table: Table, column: str) -> np.ndarray:
     """What changes its sign with the direction of the axis."""
     values = np.asarray(table[column], dtype=np.float64)
     return np.where(_is_reversed(table), -values, values)

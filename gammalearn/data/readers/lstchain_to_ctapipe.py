@@ -152,7 +152,7 @@ def write_ctapipe(reader: LstchainDL1Reader, dl1: tables.File, target: Path, ima
 class _Source:
     """What the file holds, by image and by event."""
 
-    def __init__(self, reader: LstchainDL1Reader, dl1: tables.File):
+    def __init__(self, reader: LstchainDL1Reader, dl1: tables.File) -> None:
         self.path = reader.path
         self.dl1 = dl1
         self.subarray: SubarrayDescription = reader.subarray

@@ -32,7 +32,7 @@ def flat_parameters(parameters: ImageParametersContainer) -> dict[str, float]:
     }
 
 
-def _number(value, unit) -> float:
+def _number(value: float | u.Quantity, unit: u.UnitBase | None) -> float:
     """A value in the unit that its column has."""
     return value.to_value(unit) if isinstance(value, u.Quantity) else value
 
@@ -79,7 +79,7 @@ class MissingParameters:
         What it reads, open; it describes the telescopes as ctapipe does.
     """
 
-    def __init__(self, reader: Reader, file: tables.File):
+    def __init__(self, reader: Reader, file: tables.File) -> None:
         self._reader, self._file = reader, file
 
     def __call__(self, tel_id: int, names: Iterable[str]) -> dict[str, np.ndarray]:

@@ -1,6 +1,6 @@
 """What a reader is: one file's instrument, events and images, whatever its format."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -158,7 +158,7 @@ class Reader(Protocol):
 
     def __enter__(self) -> "Reader": ...
 
-    def __exit__(self, *_) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
 
 
 def without_calibration(events: Table) -> Table:
@@ -296,7 +296,7 @@ def match_rows(wanted: np.ndarray, keys: np.ndarray) -> np.ndarray:
     return row[number[: len(wanted)]]
 
 
-def event_keys(table) -> np.ndarray:
+def event_keys(table: Table | Mapping[str, np.ndarray]) -> np.ndarray:
     """What tells the events of a file apart.
 
     Parameters

@@ -14,6 +14,7 @@ from ctapipe.core import Provenance
 from ctapipe.image import ImageProcessor
 from ctapipe.io import DataWriter, EventSource, SimTelEventSource
 from eventio import EventIOFile
+from eventio.base import EventIOObject
 from eventio.file_types import is_eventio
 from eventio.histograms import Histograms
 from traitlets.config import Config
@@ -67,7 +68,7 @@ class SimtelReader(CtapipeDL1Reader):
 
     format = "sim_telarray"
 
-    def __init__(self, path: Path, cache_directory: str | None = None):
+    def __init__(self, path: Path, cache_directory: str | None = None) -> None:
         super().__init__(path, _converted(Path(path), cache_directory))
 
     @staticmethod
@@ -93,7 +94,7 @@ class SimtelReader(CtapipeDL1Reader):
         return True
 
 
-def _tells(block) -> bool:
+def _tells(block: EventIOObject) -> bool:
     """Whether a block is of one program alone, not of any, as the history is."""
     return block.header.type in SIMTEL_BLOCKS or block.header.type in CORSIKA_BLOCKS
 
@@ -193,7 +194,7 @@ def _histograms_that_can_be_decoded(path: Path) -> Iterator[None]:
     """Read no histograms where ctapipe cannot: the event before them would be lost with them."""
     parse = Histograms.parse
 
-    def parse_or_leave(block):
+    def parse_or_leave(block: EventIOObject) -> list[dict]:
         try:
             return parse(block)
         except UnicodeDecodeError as error:

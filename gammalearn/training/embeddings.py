@@ -26,7 +26,7 @@ class SeenEmbeddings(Metric):
 
     full_state_update = False
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         for name in ("embedding", "classes", "labelled", "key"):
             self.add_state(name, default=[], dist_reduce_fx="cat")

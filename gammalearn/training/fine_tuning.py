@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from ..camera import CameraType
 from ..checkpoint.trained import TrainedNetwork, build_network, load_checkpoint
 from ..errors import CheckpointError, SettingsError
 from ..settings import Experiment
@@ -27,7 +28,7 @@ MEANING = ("channels", "charge_scale")
 
 
 def begin_with(
-    network: nn.Module, cameras, experiment: Experiment, path: str | Path
+    network: nn.Module, cameras: Sequence[CameraType], experiment: Experiment, path: str | Path
 ) -> tuple[list[str], dict[str, str]]:
     """Give a network the weights of a checkpoint, part by part where they fit.
 
@@ -151,7 +152,9 @@ def freeze(network: nn.Module, names: Sequence[str], anew: Sequence[str] = ()) -
     return frozen
 
 
-def check_initial(experiment: Experiment, cameras, tasks: Mapping[str, Task]) -> None:
+def check_initial(
+    experiment: Experiment, cameras: Sequence[CameraType], tasks: Mapping[str, Task]
+) -> None:
     """Refuse weights to begin with that do not fit, before anything is written.
 
     Raises
@@ -179,7 +182,7 @@ def _by_part(values: Mapping[str, Tensor], network: nn.Module) -> dict[str, dict
     return parts
 
 
-def _renamed(trained: TrainedNetwork, cameras) -> dict[str, Tensor]:
+def _renamed(trained: TrainedNetwork, cameras: Sequence[CameraType]) -> dict[str, Tensor]:
     """The state_dict of a network, its encoders by the names that these cameras have."""
     values = trained.network.state_dict()
     encoders = {name: values.pop(name) for name in list(values) if name.startswith("encoders.")}

@@ -91,9 +91,9 @@ class EventDataModule(lightning.LightningDataModule):
         self,
         training: EventDataset,
         validation: EventDataset,
-        settings,
+        settings: TrainingSettings,
         unlabelled: UnlabelledEvents | None = None,
-    ):
+    ) -> None:
         super().__init__()
         self.training, self.validation, self.settings = training, validation, settings
         self.unlabelled = unlabelled
@@ -125,7 +125,7 @@ class EventDataModule(lightning.LightningDataModule):
             self._loader(self.unlabelled.training, n_unlabelled, in_training=True),
         )
 
-    def train_dataloader(self):
+    def train_dataloader(self) -> EventLoader | PairedLoader:
         loader = self._loaders["training"] = self._training_loader()
         place, n_batches = self._resumed, len(loader)
         if place is not None:
@@ -138,7 +138,7 @@ class EventDataModule(lightning.LightningDataModule):
             loader.load_state_dict({name: place[name] for name in ("epoch", "batch")})
         return loader
 
-    def val_dataloader(self):
+    def val_dataloader(self) -> EventLoader | ChainedLoader | list:
         if not len(self.validation):
             return []
         size = self.settings.batch_size
@@ -152,14 +152,14 @@ class EventDataModule(lightning.LightningDataModule):
     # Lightning saves the loader's state too, but restores it only where no schedule has asked for
     # the number of batches before.
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         loader = self._loaders["training"]
         return {**loader.state_dict(), "of_batches": len(loader)}
 
-    def load_state_dict(self, state_dict):
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._resumed = state_dict
 
-    def teardown(self, stage=None):
+    def teardown(self, stage: str | None = None) -> None:
         for loader in self._loaders.values():
             loader.close()
         self.training.close()
@@ -168,18 +168,18 @@ class EventDataModule(lightning.LightningDataModule):
             self.unlabelled.training.close()
             self.unlabelled.validation.close()
 
-    def on_exception(self, exception):
+    def on_exception(self, exception: BaseException) -> None:
         self.teardown()
 
 
 class _ProgressBar(TQDMProgressBar):
     """Lightning's bar with events/s, without the number of the logger's version, here a folder."""
 
-    def __init__(self, steps: StepLog):
+    def __init__(self, steps: StepLog) -> None:
         super().__init__()
         self.steps = steps
 
-    def get_metrics(self, *args):
+    def get_metrics(self, *args: Any) -> dict[str, Any]:
         metrics = {k: v for k, v in super().get_metrics(*args).items() if k != "v_num"}
         if self.steps.events_per_s is not None:
             metrics["events/s"] = round(self.steps.events_per_s)

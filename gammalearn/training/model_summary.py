@@ -1,6 +1,6 @@
 """Model summary: what a network is made of, before it learns."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -38,7 +38,9 @@ class Part:
     multiply_adds: int
 
 
-def summarise(experiment: Experiment, cameras, tasks: Mapping[str, Task]) -> list[Part]:
+def summarise(
+    experiment: Experiment, cameras: Sequence[CameraType], tasks: Mapping[str, Task]
+) -> list[Part]:
     """The parts of a network, and what they compute for an event of one image of each camera.
 
     An indexed convolution counts K · in · out multiply-adds for each output pixel (absent

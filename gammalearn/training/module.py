@@ -3,11 +3,13 @@
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import lightning
 import torch
+from lightning.pytorch.utilities.types import LRSchedulerConfigType
 from torch import Tensor, nn
+from torch.optim import Optimizer
 from torchmetrics import MeanMetric, Metric
 from torchmetrics.utilities import dim_zero_cat
 
@@ -16,6 +18,7 @@ from ..data import Batch, EventRotations
 from ..errors import CheckpointError, SettingsError
 from ..nn.network import Estimates, ReconstructionNetwork
 from ..nn.normalisation import synchronise
+from ..settings import TrainingSettings
 from ..tasks import Task
 from ..tasks.adaptation import Adaptation, EventSet, class_probabilities
 from ..tasks.balancing import Losses, build_balancing, gradient_products
@@ -91,7 +94,7 @@ class _SeenEvents(Metric):
     output: list[Tensor]
     target: list[Tensor]
 
-    def __init__(self, task: Task):
+    def __init__(self, task: Task) -> None:
         super().__init__()
         self.task = task
         self.add_state("output", default=[], dist_reduce_fx="cat")
@@ -152,13 +155,13 @@ class ReconstructionModule(lightning.LightningModule):
         self,
         network: ReconstructionNetwork,
         tasks: Mapping[str, Task],
-        settings,
+        settings: TrainingSettings,
         description: dict,
         rotations: EventRotations | None = None,
         frozen: Sequence[nn.Module] = (),
         image_losses: float = 0.0,
         adaptations: Mapping[str, Adaptation] | None = None,
-    ):
+    ) -> None:
         super().__init__()
         self.frozen = list(frozen)
         self.image_losses = image_losses
@@ -195,18 +198,18 @@ class ReconstructionModule(lightning.LightningModule):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         return self.network(batch.images, batch.n_events)
 
-    def train(self, mode: bool = True):
+    def train(self, mode: bool = True) -> Self:
         super().train(mode)
         for part in self.frozen:
             part.eval()
         return self
 
-    def on_fit_start(self):
+    def on_fit_start(self) -> None:
         # Here and not where it was built: what is compiled does not travel between processes.
         if self.settings.compile:
             compile_encoders(self.network, self.balancing.needs_gradients)
 
-    def on_train_start(self):
+    def on_train_start(self) -> None:
         self.in_several_processes = self.trainer.world_size > 1
         if self.in_several_processes:
             synchronise(self.network)
@@ -215,12 +218,12 @@ class ReconstructionModule(lightning.LightningModule):
         self._statistics = [v for v in saved if not isinstance(v, nn.Parameter)]
         self._statistics_before = [v.clone() for v in self._statistics]
 
-    def on_train_epoch_start(self):
+    def on_train_epoch_start(self) -> None:
         # Those of the epoch before, where it is gone on with after its end.
         for mean in self._means.values():
             mean.reset()
 
-    def on_train_epoch_end(self):
+    def on_train_epoch_end(self) -> None:
         sums = self._epoch_sums()
         losses = {name: sums[f"train/{name}"] for name in self.tasks}
         self.balancing.see_epoch(
@@ -232,7 +235,9 @@ class ReconstructionModule(lightning.LightningModule):
         step = self.current_epoch * self.trainer.num_training_batches + number
         torch.manual_seed((self.settings.seed * 1_000_003 + step) * 1_009 + self.global_rank)
 
-    def _losses(self, batch: Batch, outputs, event=None) -> tuple[Losses, Losses, float]:
+    def _losses(
+        self, batch: Batch, outputs: Mapping[str, Tensor], event: Tensor | None = None
+    ) -> tuple[Losses, Losses, float]:
         """Mean loss and number of events of each task, twice, and the weight of their total.
 
         Several processes together do the step that one would do with all their events: the first
@@ -269,7 +274,7 @@ class ReconstructionModule(lightning.LightningModule):
         }
         return self.balancing.see_gradients(products, of_all)
 
-    def _log_mean(self, name: str, loss: Tensor, weight) -> None:
+    def _log_mean(self, name: str, loss: Tensor, weight: float | Tensor) -> None:
         """The mean over the epoch's events, of all processes; NaN where there are none."""
         self._means[name].update(loss, weight)
         is_total = name.endswith("/loss")
@@ -356,7 +361,7 @@ class ReconstructionModule(lightning.LightningModule):
 
     # -- steps that are left out -------------------------------------------------------------------
 
-    def configure_gradient_clipping(self, optimizer, *_, **__) -> None:
+    def configure_gradient_clipping(self, optimizer: Optimizer, *_: Any, **__: Any) -> None:
         """Clip the gradient; without a finite one, the step leaves all as it was before."""
         if self.in_several_processes:
             self._leave_unseen_cameras()
@@ -400,7 +405,7 @@ class ReconstructionModule(lightning.LightningModule):
                 f"{self.settings.learning_rate:g}, or with training.gradient_clipping."
             )
 
-    def validation_step(self, batch: Batch, _) -> dict[str, Tensor]:
+    def validation_step(self, batch: Batch, _: int) -> dict[str, Tensor]:
         found = self.network.estimates(batch.images, batch.n_events)
         outputs = found.events
         if self.with_unlabelled:
@@ -418,7 +423,7 @@ class ReconstructionModule(lightning.LightningModule):
             seen.update(outputs[name], batch.targets[name])
         return outputs
 
-    def on_validation_epoch_end(self):
+    def on_validation_epoch_end(self) -> None:
         sums = self._epoch_sums()
         losses = [sums[f"validation/{name}"] for name in self.tasks]
         logarithms = [math.log(max(total / n, 1e-12)) for total, n in losses if n]
@@ -436,7 +441,10 @@ class ReconstructionModule(lightning.LightningModule):
                 self.log(f"validation/{metric}", value, sync_dist=True)
             self.seen_embeddings.reset()
 
-    def configure_optimizers(self):
+    # Lightning takes such dictionaries in lists too, but its annotation does not say it.
+    def configure_optimizers(  # type: ignore[override]
+        self,
+    ) -> Optimizer | tuple[list[Optimizer], list[LRSchedulerConfigType]]:
         learnt = [p for p in self.network.parameters() if p.requires_grad]
         groups: list[dict[str, Any]] = [{"params": learnt}]
         if adaptations := list(self.adaptations.parameters()):
@@ -471,7 +479,7 @@ class ReconstructionModule(lightning.LightningModule):
             for name, mean in self._means.items()
         }
 
-    def on_save_checkpoint(self, checkpoint):
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[KEY] = {
             **self.description,
             "epoch_sums": self._epoch_sums(),
@@ -480,7 +488,7 @@ class ReconstructionModule(lightning.LightningModule):
             "planned_steps": self.planned_steps,
         }
 
-    def on_load_checkpoint(self, checkpoint):
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         ours = checkpoint[KEY]
         self.skipped = ours["skipped_steps"]
         self.skipped_in_a_row = ours["skipped_steps_in_a_row"]

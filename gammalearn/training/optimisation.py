@@ -1,11 +1,17 @@
 """Optimisation: optimisers, schedules of the step size, and the average of the weights."""
 
 import math
+from collections.abc import Iterable
 from functools import partial
+from typing import Any
 
 import torch
 from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch.utilities.types import LRSchedulerConfigType
+from torch import Tensor, nn
 from torch.optim import lr_scheduler
+
+from ..settings import TrainingSettings
 
 __all__ = ["PLANNED", "average_weights", "build_optimizer", "build_schedule"]
 
@@ -13,7 +19,9 @@ __all__ = ["PLANNED", "average_weights", "build_optimizer", "build_schedule"]
 PLANNED = ("one_cycle", "cosine")
 
 
-def build_optimizer(settings, parameters) -> torch.optim.Optimizer:
+def build_optimizer(
+    settings: TrainingSettings, parameters: Iterable[nn.Parameter] | Iterable[dict[str, Any]]
+) -> torch.optim.Optimizer:
     """The optimiser of the settings.
 
     Parameters
@@ -22,7 +30,7 @@ def build_optimizer(settings, parameters) -> torch.optim.Optimizer:
     parameters : iterable of torch.nn.Parameter, or of dict
         Or groups of them, as torch's optimisers take them.
     """
-    options = {
+    options: dict[str, Any] = {
         "lr": settings.learning_rate,
         "weight_decay": settings.weight_decay,
         # One pass over all moments. Scaled gradients it would unscale itself, after their clipping.
@@ -33,7 +41,9 @@ def build_optimizer(settings, parameters) -> torch.optim.Optimizer:
     return torch.optim.AdamW(parameters, **options)
 
 
-def build_schedule(settings, optimizer: torch.optim.Optimizer, n_steps: int, n_batches: int):
+def build_schedule(
+    settings: TrainingSettings, optimizer: torch.optim.Optimizer, n_steps: int, n_batches: int
+) -> LRSchedulerConfigType:
     """The schedule of the settings, as Lightning wants it.
 
     Parameters
@@ -100,7 +110,9 @@ def average_weights(decay: float) -> WeightAveraging:
     return WeightAveraging(use_buffers=True, multi_avg_fn=partial(_average, decay))
 
 
-def _average(decay: float, averages, weights, n_averaged) -> None:
+def _average(
+    decay: float, averages: list[Tensor], weights: list[Tensor], n_averaged: Tensor | int
+) -> None:
     if torch.is_floating_point(averages[0]):
         n = int(n_averaged)
         torch._foreach_lerp_(averages, weights, 1 - min(decay, (1 + n) / (10 + n)))

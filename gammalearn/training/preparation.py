@@ -19,7 +19,7 @@ from ..data import (
     pack_images,
     split_by_shower,
 )
-from ..settings import Experiment
+from ..settings import Experiment, WeightSettings
 from ..tasks import Task
 from ..tasks.adaptation import build_adaptations
 from .fine_tuning import begin_with, freeze
@@ -202,7 +202,12 @@ def _with_unlabelled(
     )
 
 
-def _weigh_events(index, settings, targets, training) -> tuple[dict, dict[str, str]]:
+def _weigh_events(
+    index: EventIndex,
+    settings: WeightSettings,
+    targets: Mapping[str, np.ndarray],
+    training: np.ndarray,
+) -> tuple[dict, dict[str, str]]:
     """Weights of the events by task, none where all are 1; and in words."""
     weights: dict[str, np.ndarray] = {}
     words: dict[str, str] = {}

@@ -1,18 +1,22 @@
 """Range test of the step size: how the loss goes while the step size grows (Smith 2017)."""
 
 import warnings
+from collections.abc import Mapping, Sequence
 
 import lightning
 import numpy as np
 from astropy.table import QTable
 from lightning.pytorch.callbacks import TQDMProgressBar
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+from torch import Tensor
 
-from ..data import EventIndex
+from ..data import Batch, EventIndex
 from ..errors import SettingsError
 from ..settings import Experiment
 from ..tasks import Task
 from .fit import EventDataModule
+from .module import ReconstructionModule
 from .preparation import prepare
 from .quiet import silence
 from .trainer import interruptible, make_trainer
@@ -34,16 +38,29 @@ class _Steps(lightning.Callback):
     sizes : ndarray, shape (n_steps,)
     """
 
-    def __init__(self, sizes: np.ndarray):
+    def __init__(self, sizes: np.ndarray) -> None:
         self.sizes, self._of_step = sizes, 0.0
         self.losses: list[float] = []
 
-    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+    def on_train_batch_start(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        batch: Batch,
+        batch_idx: int,
+    ) -> None:
         (optimizer,) = trainer.optimizers
         for group in optimizer.param_groups:
             group["lr"] = self.sizes[trainer.global_step]
 
-    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: ReconstructionModule,  # type: ignore[override]  # it is always ours
+        outputs: Mapping[str, Tensor],  # type: ignore[override]  # of our module
+        batch: Batch,
+        batch_idx: int,
+    ) -> None:
         # Each batch of a step is divided by their number.
         self._of_step += float(outputs["loss"])
         if trainer.global_step == len(self.losses):
@@ -139,7 +156,7 @@ def range_test(
     return table
 
 
-def smoothed(losses) -> np.ndarray:
+def smoothed(losses: Sequence[float]) -> np.ndarray:
     """Mean of the values so far, older ones weighing less from value to value.
 
     Parameters
@@ -158,7 +175,7 @@ def smoothed(losses) -> np.ndarray:
     return np.array(means)
 
 
-def suggest_learning_rate(sizes, means) -> float | None:
+def suggest_learning_rate(sizes: np.ndarray, means: ArrayLike) -> float | None:
     """The step size at which the loss falls fastest over the size's logarithm.
 
     Parameters

@@ -3,13 +3,16 @@
 import logging
 import os
 import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import lightning
 import torch
 from lightning.fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from torch import Tensor
 from torch.multiprocessing import ProcessRaisedException
 
 from .. import errors
@@ -17,6 +20,7 @@ from ..errors import SettingsError
 from ..machine.cores import check_workers
 from ..machine.memory import keep_freed_memory
 from ..nn import ReconstructionNetwork
+from ..settings import TrainingSettings
 from .callbacks.checkpointing import WholeFiles
 from .callbacks.threads import FreeCoresOnly
 
@@ -31,7 +35,7 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 
-def make_trainer(settings, **options) -> lightning.Trainer:
+def make_trainer(settings: TrainingSettings, **options: Any) -> lightning.Trainer:
     """Lightning's trainer.
 
     Parameters
@@ -80,7 +84,7 @@ def make_trainer(settings, **options) -> lightning.Trainer:
     return trainer
 
 
-def check_machine(settings) -> int:
+def check_machine(settings: TrainingSettings) -> int:
     """Refuse settings that this machine cannot serve, before anything is written.
 
     Returns
@@ -104,7 +108,7 @@ def check_machine(settings) -> int:
     return trainer.num_devices * trainer.num_nodes
 
 
-def check_processes(settings, n_processes: int) -> None:
+def check_processes(settings: TrainingSettings, n_processes: int) -> None:
     """Refuse a run that was started in other than its number of processes.
 
     Each of too many would train by itself and write the same files; too few would wait for the
@@ -159,7 +163,7 @@ def _tasks_of_srun() -> int:
     return 1 if is_shell else int(os.environ.get("SLURM_STEP_NUM_TASKS", 1))
 
 
-def _strategy(settings) -> str:
+def _strategy(settings: TrainingSettings) -> str:
     """How processes share the training, in Lightning's words.
 
     On one machine, only the training runs in several processes, and what called it goes on in
@@ -169,7 +173,7 @@ def _strategy(settings) -> str:
     if settings.nodes > 1 or (started_outside and settings.devices != 1):
         return "ddp"
     devices = settings.devices
-    if devices in ("auto", -1):
+    if devices == "auto" or devices == -1:
         devices = torch.cuda.device_count()
     count = len(devices) if isinstance(devices, list) else devices
     return "ddp_spawn" if count > 1 else "auto"
@@ -190,7 +194,7 @@ def compile_encoders(network: ReconstructionNetwork, several_gradients: bool = F
         torch._functorch.config.donated_buffer = False
     failures: list[Exception] = []
 
-    def compile_graph(graph, inputs):
+    def compile_graph(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> Callable:
         try:
             return torch._dynamo.lookup_backend("inductor")(graph, inputs)
         except torch._dynamo.exc.RestartAnalysis:
@@ -208,7 +212,7 @@ def compile_encoders(network: ReconstructionNetwork, several_gradients: bool = F
 
 
 @contextmanager
-def interruptible():
+def interruptible() -> Iterator[None]:
     """Let through what ends a training: Lightning turns Ctrl-C into the end of the process, and
     torch what a process that it has started raises into text."""
     try:

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
@@ -27,7 +27,7 @@ class Board(TensorBoardLogger):
         Of the run; the files lie in its folder ``tensorboard``.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path) -> None:
         super().__init__(folder, name="", version="tensorboard")
         self._lost = False
 
@@ -37,7 +37,7 @@ class Board(TensorBoardLogger):
         """What figures and pictures are sent to, TensorBoard's writer."""
         return _Forgiving(self)
 
-    def forgive(self, call, *arguments, **options) -> None:
+    def forgive(self, call: Callable[..., object], *arguments: Any, **options: Any) -> None:
         """Call what writes, unless writing has failed before."""
         if self._lost:
             return
@@ -54,19 +54,19 @@ class Board(TensorBoardLogger):
         """TensorBoard's own writer, made when something is written for the first time."""
         return super().experiment
 
-    def save(self):
+    def save(self) -> None:
         self.forgive(super().save)
 
 
 class _Forgiving:
     """The methods of TensorBoard's writer, whose failures are told and no more."""
 
-    def __init__(self, board: Board):
+    def __init__(self, board: Board) -> None:
         self._board = board
 
-    def __getattr__(self, name: str):
-        def call(*arguments, **options):
-            def write():
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        def call(*arguments: Any, **options: Any) -> None:
+            def write() -> None:
                 getattr(self._board.writer(), name)(*arguments, **options)
 
             self._board.forgive(write)
@@ -81,7 +81,7 @@ def quiet_board() -> Iterator[None]:
     before = threading.excepthook
 
     @wraps(before)
-    def print_others(failure):
+    def print_others(failure: threading.ExceptHookArgs) -> None:
         if not type(failure.thread).__module__.startswith("tensorboard."):
             before(failure)
 

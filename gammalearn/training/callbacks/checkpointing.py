@@ -3,15 +3,22 @@
 import os
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import lightning
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.utilities.types import STEP_OUTPUT
 
 from ...checkpoint.trained import KEY
+from ...data import Batch
 from ...errors import CheckpointError, OutputError
 from ...io.writing import make_folder, write_whole
 from .stopping import StopSignals
+
+if TYPE_CHECKING:
+    from ..module import ReconstructionModule
 
 __all__ = ["EpochCheckpoint", "MidEpochCheckpoint", "WholeFiles"]
 
@@ -23,7 +30,9 @@ class WholeFiles(TorchCheckpointIO):
     be interrupted.
     """
 
-    def save_checkpoint(self, checkpoint, path, storage_options=None):
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
+    ) -> None:
         path = Path(path)
         try:
             make_folder(path.parent)
@@ -38,7 +47,7 @@ class WholeFiles(TorchCheckpointIO):
             kept = "the one before is kept" if path.exists() else "there is none before it"
             raise OutputError(f"{why}; {kept}: make room, and go on with --resume.") from error
 
-    def load_checkpoint(self, path, *others, **options):
+    def load_checkpoint(self, path: str | Path, *others: Any, **options: Any) -> dict[str, Any]:
         checkpoint = super().load_checkpoint(path, *others, **options)
         # What processes hand to each other at their end has neither.
         if KEY in checkpoint and "optimizer_states" not in checkpoint:
@@ -60,7 +69,7 @@ class EpochCheckpoint(ModelCheckpoint):
     monitor : str, optional
     """
 
-    def __init__(self, folder: Path, name: str, monitor: str | None = None, **when):
+    def __init__(self, folder: Path, name: str, monitor: str | None = None, **when: Any) -> None:
         super().__init__(
             dirpath=str(folder / "checkpoints"),
             filename=name,
@@ -76,7 +85,7 @@ class EpochCheckpoint(ModelCheckpoint):
         # Lightning's is the same for two that watch nothing.
         return f"{super().state_key}{self.filename}"
 
-    def load_state_dict(self, state_dict):
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         # Of a folder that has moved Lightning would forget which epoch was the best.
         def here(path: str) -> str:
             return path and os.path.join(str(self.dirpath), os.path.basename(path))
@@ -100,16 +109,25 @@ class MidEpochCheckpoint(EpochCheckpoint):
         Time between two of them.
     """
 
-    def __init__(self, folder: Path, minutes: float):
+    def __init__(self, folder: Path, minutes: float) -> None:
         super().__init__(folder, "last", train_time_interval=timedelta(minutes=minutes))
         self.path = folder / "checkpoints" / "last.ckpt"
         self.signals = StopSignals()
 
-    def on_train_start(self, trainer, pl_module):
+    def on_train_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
         super().on_train_start(trainer, pl_module)
         self.signals.listen(trainer)
 
-    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: "ReconstructionModule",  # type: ignore[override]  # it is always ours
+        outputs: STEP_OUTPUT,
+        batch: Batch,
+        batch_idx: int,
+    ) -> None:
         if trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
             # What is saved here would go on without this epoch's validation, whose end may be far.
             self._stop_if_told(trainer)
@@ -125,19 +143,25 @@ class MidEpochCheckpoint(EpochCheckpoint):
         pl_module.refuse_divergence()
         super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
-    def on_train_epoch_end(self, trainer, pl_module):
+    def on_train_epoch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: "ReconstructionModule",  # type: ignore[override]  # it is always ours
+    ) -> None:
         # The checkpoints of the epoch are written.
         self._stop_if_told(trainer)
         pl_module.refuse_divergence()
 
-    def on_train_end(self, trainer, pl_module):
+    def on_train_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
         self._stop_if_told(trainer)
 
-    def _is_told(self, trainer) -> bool:
+    def _is_told(self, trainer: lightning.Trainer) -> bool:
         """Whether any process was told to stop: all must know it at the same step."""
         told = self.signals.received is not None
         return trainer.strategy.reduce_boolean_decision(told, all=False)
 
-    def _stop_if_told(self, trainer):
+    def _stop_if_told(self, trainer: lightning.Trainer) -> None:
         if self._is_told(trainer):
             raise self.signals.stop()

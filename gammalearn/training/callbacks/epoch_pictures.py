@@ -1,18 +1,25 @@
 """Epoch pictures: what the network makes of the validation events, in TensorBoard."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import lightning
 import matplotlib
 import numpy as np
+from astropy.table import Column
 from ctapipe.visualization import CameraDisplay
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
+from torch import Tensor
 
 from ...camera import CameraType
 from ...data import Batch, EventIndex
 from ...tasks import Task
+
+if TYPE_CHECKING:
+    from ..module import ReconstructionModule
 
 __all__ = ["EpochPictures", "draw_direction_migration", "draw_energy_migration", "draw_events"]
 
@@ -47,17 +54,23 @@ class EpochPictures(lightning.Callback):
         Of the images.
     """
 
-    def __init__(self, epochs: int, index: EventIndex, channels):
+    def __init__(self, epochs: int, index: EventIndex, channels: Sequence[str]) -> None:
         self.epochs, self.index = epochs, index
         self.channels = list(channels)
         self.channel = self.channels.index("charge") if "charge" in channels else 0
 
-    def _is_due(self, trainer) -> bool:
+    def _is_due(self, trainer: lightning.Trainer) -> bool:
         return trainer.is_global_zero and (trainer.current_epoch + 1) % self.epochs == 0
 
     def on_validation_batch_end(
-        self, trainer, pl_module, outputs, batch, batch_idx, dataloader_idx=0
-    ):
+        self,
+        trainer: lightning.Trainer,
+        pl_module: "ReconstructionModule",  # type: ignore[override]  # it is always ours
+        outputs: Mapping[str, Tensor],  # type: ignore[override]  # of our module
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
         # The order of the validation is that of the index: the same events each time.
         if batch_idx == 0 and self.channels and self._is_due(trainer):
             outputs = {name: output.float().cpu() for name, output in outputs.items()}
@@ -71,26 +84,31 @@ class EpochPictures(lightning.Callback):
             )
             self._send(trainer, "validation/events", figure)
 
-    def on_validation_epoch_end(self, trainer, pl_module):
+    def on_validation_epoch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: "ReconstructionModule",  # type: ignore[override]  # it is always ours
+    ) -> None:
         if not self._is_due(trainer):
             return
+        # A ModuleDict does not know the types of what it holds.
         if "energy" in pl_module.seen:
-            true, reco = pl_module.seen["energy"].values()
-            reco = pl_module.tasks["energy"].value(reco)
+            true, reco = pl_module.seen["energy"].values()  # type: ignore[operator]
+            reco = pl_module.tasks["energy"].value(reco)  # type: ignore[attr-defined]  # as an Energy
             figure = draw_energy_migration(true[:, 0].numpy(), reco[:, 0].numpy())
             self._send(trainer, "validation/energy_migration", figure)
         for name, task in pl_module.tasks.items():
             if task.in_the_sky:
-                true, reco = pl_module.seen[name].values()
+                true, reco = pl_module.seen[name].values()  # type: ignore[operator]
                 figure = draw_direction_migration(true.numpy(), reco[:, :2].numpy())
                 self._send(trainer, f"validation/{name}_migration", figure)
 
-    def _send(self, trainer, name: str, figure: Figure) -> None:
+    def _send(self, trainer: lightning.Trainer, name: str, figure: Figure) -> None:
         figure.suptitle(f"epoch {trainer.current_epoch + 1}", fontsize=9)
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
         pixels = np.asarray(canvas.buffer_rgba())[..., :3]
-        trainer.logger.experiment.add_image(
+        trainer.logger.experiment.add_image(  # type: ignore[union-attr]  # it is the `Board`
             name, pixels, trainer.current_epoch + 1, dataformats="HWC"
         )
 
@@ -239,7 +257,13 @@ def _images_of(batch: Batch, event: int) -> list[tuple[str, int]]:
     ]
 
 
-def _in_words(batch: Batch, outputs, tasks, index: EventIndex, event: int) -> str:
+def _in_words(
+    batch: Batch,
+    outputs: Mapping[str, Tensor],
+    tasks: Mapping[str, Task],
+    index: EventIndex,
+    event: int,
+) -> str:
     """Truth and prediction, as the columns of a DL2 file have them."""
     table = index.events[[int(batch.index[event])]]
     lines = [f"{table['particle'][0] or 'event'} {table['event_id'][0]} of {table['obs_id'][0]}"]
@@ -253,16 +277,16 @@ def _in_words(batch: Batch, outputs, tasks, index: EventIndex, event: int) -> st
     return "\n".join(lines)
 
 
-def _number(column) -> str:
+def _number(column: Column | np.ndarray) -> str:
     value = column[0]
     unit = getattr(value, "unit", None)
     return f"{getattr(value, 'value', value):.3g}" + (f" {unit}" if unit else "")
 
 
-def _mark(axes, camera: CameraType, offset: np.ndarray, marker: str) -> None:
+def _mark(axes: Axes, camera: CameraType, offset: np.ndarray, marker: str) -> None:
     """Mark an offset in the sky, (fov_lon, fov_lat) in deg from the telescope's pointing."""
     # ctapipe's camera frame has x along fov_lat and y along fov_lon.
     y, x = np.deg2rad(offset) * camera.effective_focal_length
     if np.hypot(x, y) <= np.hypot(camera.pix_x, camera.pix_y).max():
-        style = {"markerfacecolor": "none"} if marker == "o" else {}
+        style: dict[str, Any] = {"markerfacecolor": "none"} if marker == "o" else {}
         axes.plot(x, y, marker, color="#56B4E9", markersize=8, **style)

@@ -3,7 +3,9 @@
 import logging
 import math
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import lightning
 import numpy as np
@@ -30,12 +32,14 @@ class LearningCurves(lightning.Callback):
         Where the picture goes, renewed during the training and at its end.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path) -> None:
         self.path = Path(path)
         self.history: dict[str, list[tuple[int, float]]] = {}
         self._drawn_at = time.monotonic()
 
-    def on_train_epoch_end(self, trainer, pl_module):
+    def on_train_epoch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
         # Lightning calls this after the epoch's validation.
         for name, value in trainer.callback_metrics.items():
             if "/" in name and math.isfinite(value):
@@ -45,13 +49,18 @@ class LearningCurves(lightning.Callback):
         if time.monotonic() - self._drawn_at > DRAWING_INTERVAL_S:
             self._draw(trainer)
 
-    def on_fit_end(self, trainer, pl_module):
+    def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self._draw(trainer)
 
-    def on_exception(self, trainer, pl_module, exception):
+    def on_exception(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        exception: BaseException,
+    ) -> None:
         self._draw(trainer)
 
-    def _draw(self, trainer):
+    def _draw(self, trainer: lightning.Trainer) -> None:
         # What called several processes knows nothing of their training.
         if trainer.is_global_zero and self.history:
             try:
@@ -61,10 +70,10 @@ class LearningCurves(lightning.Callback):
                 log.warning("%s", error)
             self._drawn_at = time.monotonic()
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         return {"history": self.history}
 
-    def load_state_dict(self, state_dict):
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.history = state_dict["history"]
 
 
@@ -72,7 +81,7 @@ class LearningCurves(lightning.Callback):
 MAX_COLUMNS = 5
 
 
-def draw_learning_curves(history, path: Path) -> None:
+def draw_learning_curves(history: Mapping[str, Sequence[tuple[int, float]]], path: Path) -> None:
     """Draw losses of training and validation and the validation figures against the epoch.
 
     Parameters

@@ -1,8 +1,15 @@
 """Step log: what TensorBoard shows of single steps."""
 
 import time
+from typing import TYPE_CHECKING
 
 import lightning
+from lightning.pytorch.utilities.types import STEP_OUTPUT
+
+from ...data import Batch
+
+if TYPE_CHECKING:
+    from ..module import ReconstructionModule
 
 __all__ = ["StepLog"]
 
@@ -21,29 +28,43 @@ class StepLog(lightning.Callback):
     #: Steps between two points.
     EVERY = 10
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.events_per_s: float | None = None
 
-    def on_train_epoch_start(self, trainer, pl_module):
+    def on_train_epoch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
         # The validation between two epochs does not count.
         self._begin(trainer)
 
-    def on_train_start(self, trainer, pl_module):
+    def on_train_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
         # No epoch starts where one is gone on with.
         self._begin(trainer)
 
-    def _begin(self, trainer):
+    def _begin(self, trainer: lightning.Trainer) -> None:
         self._since, self._n_events, self._step = time.monotonic(), 0, trainer.global_step
 
-    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: "ReconstructionModule",  # type: ignore[override]  # it is always ours
+        outputs: STEP_OUTPUT,
+        batch: Batch,
+        batch_idx: int,
+    ) -> None:
         self._n_events += batch.n_events
         step = trainer.global_step
         if step == self._step or (step - 1) % self.EVERY:
             return
         seconds = time.monotonic() - self._since
         self.events_per_s = trainer.world_size * self._n_events / max(seconds, 1e-9)
-        weights = pl_module.balancing.weights() | pl_module.adaptation_strengths(batch_idx)
-        trainer.logger.log_metrics(
+        weights = {
+            **pl_module.balancing.weights(),
+            **pl_module.adaptation_strengths(batch_idx),
+        }
+        trainer.logger.log_metrics(  # type: ignore[union-attr]  # `fit` gives it one
             {
                 "step/learning_rate": pl_module.step_size,
                 "step/gradient_norm": pl_module.gradient_norm,

@@ -5,9 +5,11 @@ import os
 import signal
 import subprocess
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
-from lightning import Trainer
+from lightning import LightningModule, Trainer
 from lightning.fabric.plugins.environments import SLURMEnvironment
 from lightning.pytorch import callbacks
 
@@ -37,7 +39,7 @@ class Stopped(KeyboardInterrupt):
         Exit status: as shells have it, 128 and the signal's number.
     """
 
-    def __init__(self, status: int, *words: str):
+    def __init__(self, status: int, *words: str) -> None:
         super().__init__(*words)
         self.status = status
 
@@ -54,7 +56,7 @@ class StopSignals:
         The signal that waits.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.received: int | None = None
 
     def listen(self, trainer: Trainer) -> None:
@@ -68,7 +70,7 @@ class StopSignals:
             for number in numbers:
                 signal.signal(number, self._handle)
 
-    def _handle(self, number, _frame):
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
         again = self.received is not None
         self.received = number
         if again or not self._trainer.training:
@@ -80,7 +82,7 @@ class StopSignals:
 
 
 @contextmanager
-def requeued_at_time_limit():
+def requeued_at_time_limit() -> Iterator[None]:
     """Have a job of SLURM stop and be queued again before its time limit, whatever it does.
 
     At once where it does not train; in a training `StopSignals` takes over.
@@ -89,7 +91,7 @@ def requeued_at_time_limit():
         yield
         return
 
-    def stop(number, _frame):
+    def stop(number: int, _frame: FrameType | None) -> None:
         raise _stopped(number)
 
     before = signal.signal(REQUEUE_SIGNAL, stop)
@@ -143,11 +145,11 @@ class EarlyStopping(callbacks.EarlyStopping):
         So many.
     """
 
-    def __init__(self, epochs: int):
+    def __init__(self, epochs: int) -> None:
         # A loss that is not finite is no lower one; there is a guard of its own against it.
         super().__init__("validation/loss", patience=epochs, check_finite=False)
 
-    def on_train_start(self, trainer, pl_module):
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         # What had ended before it was resumed has still ended.
         if self.wait_count >= self.patience:
             trainer.should_stop = True

@@ -27,7 +27,7 @@ class PointwiseConv(nn.Conv1d):
     bias : bool
     """
 
-    def __init__(self, in_channels: int, out_channels: int, bias: bool = True):
+    def __init__(self, in_channels: int, out_channels: int, bias: bool = True) -> None:
         super().__init__(in_channels, out_channels, 1, bias=bias)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -49,7 +49,7 @@ class SqueezeExcitation(nn.Module):
         Channels for each hidden feature.
     """
 
-    def __init__(self, channels: int, grid: PixelGrid, ratio: int = 4):
+    def __init__(self, channels: int, grid: PixelGrid, ratio: int = 4) -> None:
         super().__init__()
         self.n_pixels, self.row = grid.n_pixels, row_shape(grid)
         hidden = max(1, channels // ratio)
@@ -80,7 +80,7 @@ class SpatialAttention(nn.Sequential):
         Number of channels.
     """
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int) -> None:
         hidden = max(1, channels // 2)
         super().__init__(
             PointwiseConv(channels, hidden),
@@ -110,7 +110,7 @@ class DualAttention(nn.Module):
         Channels for each hidden feature of the channel attention.
     """
 
-    def __init__(self, channels: int, grid: PixelGrid, ratio: int = 4):
+    def __init__(self, channels: int, grid: PixelGrid, ratio: int = 4) -> None:
         super().__init__()
         self.channel = SqueezeExcitation(channels, grid, ratio)
         self.spatial = SpatialAttention(channels)

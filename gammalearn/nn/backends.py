@@ -16,6 +16,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -34,6 +35,9 @@ from .layout import (
     pixels_to_row,
     row_shape,
 )
+
+if TYPE_CHECKING:
+    from .indexed import _Indexed
 
 __all__ = ["BACKENDS", "chosen_backend", "make_backend"]
 
@@ -79,7 +83,7 @@ def chosen_backend(backend: str, grid: PixelGrid, channels: int) -> str:
     return backend
 
 
-def make_backend(backend: str, layer, channels: int) -> "Backend":
+def make_backend(backend: str, layer: "_Indexed", channels: int) -> "Backend":
     """The backend of a layer, see `chosen_backend`; ``layer`` tells grid, out_grid and kernel."""
     return BACKENDS[chosen_backend(backend, layer.grid, channels)](layer)
 
@@ -120,7 +124,7 @@ class GatherBackend(Backend):
 
     neighbours: Tensor
 
-    def __init__(self, layer):
+    def __init__(self, layer: "_Indexed") -> None:
         super().__init__()
         neighbours = torch.from_numpy(
             layer.grid.neighbours(layer.radius, layer.stride, layer.dilation, layer.kernel)
@@ -137,17 +141,25 @@ class GatherBackend(Backend):
             -1, self.neighbours.shape
         )
 
-    def convolve(self, images, weight, bias, groups, plus, relu):
+    def convolve(
+        self,
+        images: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        groups: int,
+        plus: Tensor | None,
+        relu: bool,
+    ) -> Tensor:
         seen = self.seen(images).unflatten(1, (groups, -1)).flatten(2, 3)
         # (groups, out, in · K) @ (n_images, groups, in · K, n_out)
         convolved = (weight.flatten(1).unflatten(0, (groups, -1)) @ seen).flatten(1, 2)
         convolved = convolved if bias is None else convolved + bias[:, None]
         return _finished(convolved, plus, relu)
 
-    def largest(self, images):
+    def largest(self, images: Tensor) -> Tensor:
         return self.seen(images).max(dim=2).values
 
-    def mean(self, images):
+    def mean(self, images: Tensor) -> Tensor:
         return self.seen(images).mean(dim=2)
 
 
@@ -157,7 +169,7 @@ class PackageBackend(Backend):
     indices: Tensor
     mask: Tensor
 
-    def __init__(self, layer):
+    def __init__(self, layer: "_Indexed") -> None:
         super().__init__()
         try:
             import indexedconv.engine
@@ -179,7 +191,7 @@ class PackageBackend(Backend):
         self.register_buffer("indices", indices, persistent=False)
         self.register_buffer("mask", mask.to(torch.get_default_dtype()), persistent=False)
 
-    def _layer(self, **parameters):
+    def _layer(self, **parameters: Any) -> SimpleNamespace:
         """What the package's layers know of themselves."""
         return SimpleNamespace(
             indices_=self.indices,
@@ -189,16 +201,24 @@ class PackageBackend(Backend):
             **parameters,
         )
 
-    def convolve(self, images, weight, bias, groups, plus, relu):
+    def convolve(
+        self,
+        images: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        groups: int,
+        plus: Tensor | None,
+        relu: bool,
+    ) -> Tensor:
         if groups > 1:
             raise ValueError("The IndexedConv package has no convolution in groups.")
         layer = self._layer(weight=weight, bias=bias, out_channels=weight.shape[0])
         return _finished(self._convolution(layer, images), plus, relu)
 
-    def largest(self, images):
+    def largest(self, images: Tensor) -> Tensor:
         return self._largest(self._layer(), images)
 
-    def mean(self, images):
+    def mean(self, images: Tensor) -> Tensor:
         return self._mean(self._layer(), images)
 
 
@@ -209,7 +229,7 @@ class DenseBackend(Backend):
     members: Tensor
     occupied: Tensor
 
-    def __init__(self, layer):
+    def __init__(self, layer: "_Indexed") -> None:
         super().__init__()
         self.radius, self.stride, self.dilation = layer.radius, layer.stride, layer.dilation
         self.is_pool = layer.kernel == "pool"
@@ -228,18 +248,18 @@ class DenseBackend(Backend):
         self.register_buffer("occupied", occupied_cells(layer.out_grid), persistent=False)
         self.to_cells, self.to_pixels = PixelsToCells(layer.grid), CellsToPixels(layer.out_grid)
 
-    def takes(self, cells):
+    def takes(self, cells: Tensor) -> bool:
         """Whether features on cells are of this camera."""
         return cells.shape[2:] == self.to_cells.shape
 
-    def _like(self, images, compute):
+    def _like(self, images: Tensor, compute: Callable[[Tensor], Tensor]) -> Tensor:
         """Compute on cells, and return pixels where pixels came."""
         computed = compute(images if on_cells(images) else self.to_cells(images))
         # In place: convolutions and sums do not need their result again for the gradient.
         computed = computed.mul_(self.occupied)
         return computed if on_cells(images) else self.to_pixels(computed)
 
-    def _conv2d(self, cells, kernel, bias, groups):
+    def _conv2d(self, cells: Tensor, kernel: Tensor, bias: Tensor | None, groups: int) -> Tensor:
         stride = self.stride
         if self.size == 1 and stride > 1:
             # The pixel alone is not centred on the last row and column; a copy, as torch 2.13
@@ -248,22 +268,30 @@ class DenseBackend(Backend):
             cells, stride = cells.contiguous(memory_format=torch.channels_last), 1
         return F.conv2d(cells, kernel, bias, stride, self.padding, self.dilation, groups)
 
-    def convolve(self, images, weight, bias, groups, plus, relu):
+    def convolve(
+        self,
+        images: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        groups: int,
+        plus: Tensor | None,
+        relu: bool,
+    ) -> Tensor:
         if self.n_members < self.size**2:
             weight = F.pad(weight, (0, 1)).index_select(2, self.places)
         kernel = weight.unflatten(2, (self.size, self.size))
         convolved = self._like(images, lambda cells: self._conv2d(cells, kernel, bias, groups))
         return _finished(convolved, plus, relu)
 
-    def mean(self, images):
+    def mean(self, images: Tensor) -> Tensor:
         channels = images.shape[1]
         kernel = (self.members.to(images.dtype) / self.n_members).expand(channels, 1, -1, -1)
         return self._like(images, lambda cells: self._conv2d(cells, kernel, None, channels))
 
-    def largest(self, images):
+    def largest(self, images: Tensor) -> Tensor:
         return self._like(images, self._largest)
 
-    def _largest(self, cells):
+    def _largest(self, cells: Tensor) -> Tensor:
         n_rows, n_cols = self.occupied.shape[2:]
         padded = F.pad(cells, [self.padding] * 4)
         seen = [
@@ -280,7 +308,7 @@ class DenseBackend(Backend):
 class NativeBackend(DenseBackend):
     """Compiled loops over neighbours; dense for other devices and types, groups and maxima."""
 
-    def __init__(self, layer):
+    def __init__(self, layer: "_Indexed") -> None:
         super().__init__(layer)
         seen = layer.grid.neighbours(layer.radius, layer.stride, layer.dilation, layer.kernel)
         n_inputs, n_outputs = layer.grid.n_pixels, seen.shape[1]
@@ -291,10 +319,18 @@ class NativeBackend(DenseBackend):
         self.register_buffer("seen_by", seen_by, persistent=False)
         self.row, self.out_row = row_shape(layer.grid), row_shape(layer.out_grid)
 
-    def takes(self, cells):
+    def takes(self, cells: Tensor) -> bool:
         return on_row(cells, self.row) or super().takes(cells)
 
-    def convolve(self, images, weight, bias, groups, plus, relu):
+    def convolve(
+        self,
+        images: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        groups: int,
+        plus: Tensor | None,
+        relu: bool,
+    ) -> Tensor:
         if groups == 1 and self._is_native(images, weight):
             return self._native(images, weight.permute(2, 1, 0), bias, plus, relu)
         dense = super().convolve
@@ -303,22 +339,29 @@ class NativeBackend(DenseBackend):
         )
         return _finished(convolved, plus, relu)
 
-    def mean(self, images):
+    def mean(self, images: Tensor) -> Tensor:
         if self._is_native(images, images):
             weight = torch.eye(images.shape[1], dtype=images.dtype) / self.n_members
             return self._native(images, weight.expand(self.n_members, -1, -1), None)
         return self._dense(images, super().mean)
 
-    def largest(self, images):
+    def largest(self, images: Tensor) -> Tensor:
         return self._dense(images, super().largest)
 
-    def _is_native(self, images, weight):
+    def _is_native(self, images: Tensor, weight: Tensor) -> bool:
         if torch.compiler.is_exporting() or torch.onnx.is_in_onnx_export():
             return False
         in_place = not on_cells(images) or on_row(images, self.row)
         return in_place and native.takes(images, weight)
 
-    def _native(self, images, weight, bias, plus=None, relu=False):
+    def _native(
+        self,
+        images: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        plus: Tensor | None = None,
+        relu: bool = False,
+    ) -> Tensor:
         """Convolve pixels or a row with a weight of shape (K, in_channels, out_channels)."""
         row = images if on_cells(images) else pixels_to_row(images, self.row)
         if plus is not None:
@@ -332,7 +375,7 @@ class NativeBackend(DenseBackend):
             return convolved.unflatten(2, self.out_row)
         return convolved[..., :-1].contiguous()
 
-    def _dense(self, images, compute):
+    def _dense(self, images: Tensor, compute: Callable[[Tensor], Tensor]) -> Tensor:
         """Compute on cells of the index matrix what came in a row."""
         if not on_row(images, self.row):
             return compute(images)

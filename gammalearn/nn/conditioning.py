@@ -92,7 +92,9 @@ class ImageConditioning(nn.Module):
         ``data.charge_scale``.
     """
 
-    def __init__(self, conditions: Sequence[str], features: int, channel: int, charge_scale: str):
+    def __init__(
+        self, conditions: Sequence[str], features: int, channel: int, charge_scale: str
+    ) -> None:
         super().__init__()
         self.conditions, self.channel, self.charge_scale = list(conditions), channel, charge_scale
         last = nn.Linear(HIDDEN, 2 * features)

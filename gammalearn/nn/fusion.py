@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from ..settings import NetworkSettings
 from .means import images_of_events, mean_over_images
 
 __all__ = [
@@ -68,7 +69,7 @@ class MeanFusion(nn.Module):
         Features of an image and of an event.
     """
 
-    def __init__(self, features: int):
+    def __init__(self, features: int) -> None:
         super().__init__()
         self.image = nn.Sequential(nn.LayerNorm(features), nn.Linear(features, features), nn.ReLU())
 
@@ -107,7 +108,7 @@ class TelescopeAttention(nn.Module):
         Dropout within the layers.
     """
 
-    def __init__(self, features: int, layers: int = 1, dropout: float = 0.0):
+    def __init__(self, features: int, layers: int = 1, dropout: float = 0.0) -> None:
         super().__init__()
         self.among = _transformer(features, layers, dropout)
 
@@ -129,7 +130,7 @@ class AttentionFusion(nn.Module):
         Dropout within the layers.
     """
 
-    def __init__(self, features: int, layers: int = 1, dropout: float = 0.0):
+    def __init__(self, features: int, layers: int = 1, dropout: float = 0.0) -> None:
         super().__init__()
         self.among = _transformer(features, layers, dropout)
         self.query = nn.Parameter(torch.randn(1, 1, features) * features**-0.5)
@@ -162,7 +163,7 @@ class ConcatenationFusion(nn.Module):
 
     telescopes: Tensor
 
-    def __init__(self, features: int, telescopes: Sequence[int]):
+    def __init__(self, features: int, telescopes: Sequence[int]) -> None:
         super().__init__()
         self.register_buffer("telescopes", torch.tensor(telescopes), persistent=False)
         self.join = nn.Sequential(nn.Linear(len(telescopes) * features, features), nn.ReLU())
@@ -179,10 +180,11 @@ class ConcatenationFusion(nn.Module):
         return self.join(slots.index_put((event, slot), x).flatten(1))  # (n_events, features)
 
 
-def build_fusion(settings) -> nn.Module:
+def build_fusion(settings: NetworkSettings) -> nn.Module:
     """The fusion that the settings (:class:`gammalearn.settings.NetworkSettings`) ask for."""
     if settings.fusion == "mean":
         return MeanFusion(settings.embedding)
     if settings.fusion == "concatenation":
-        return ConcatenationFusion(settings.embedding, settings.telescopes)
+        # The settings see to it that there are telescopes.
+        return ConcatenationFusion(settings.embedding, settings.telescopes or ())
     return AttentionFusion(settings.embedding, settings.fusion_layers, settings.dropout)

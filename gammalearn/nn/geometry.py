@@ -154,6 +154,10 @@ def _in_frame(precision: Tensor, unit: Tensor) -> Tensor:
     return torch.stack([along.log(), across.log(), mixed / torch.sqrt(along * across)], dim=1)
 
 
+#: Of each image: its centroid, how far the direction is from it, and the unit vector from there.
+_Frame = tuple[Tensor, Tensor, Tensor]
+
+
 class _FirstDirection(nn.Module):
     """A place in the sky by each image's axis and shape, before it knows of the others.
 
@@ -161,7 +165,7 @@ class _FirstDirection(nn.Module):
     and time slope, and the precisions are even.
     """
 
-    def __init__(self, embedding: int, vectors: Sequence[str]):
+    def __init__(self, embedding: int, vectors: Sequence[str]) -> None:
         super().__init__()
         self.odd = [name for name in vectors if name != "axis"]
         self.decide = _mlp(embedding + 2 * len(self.odd), 4)
@@ -189,7 +193,7 @@ class _Look(nn.Module):
 
     N_SEEN = 13
 
-    def __init__(self, embedding: int, vectors: Sequence[str]):
+    def __init__(self, embedding: int, vectors: Sequence[str]) -> None:
         super().__init__()
         self.others = [name for name in vectors if name not in ("axis", "centroid")]
         n_seen = self.N_SEEN + 2 * len(self.others)
@@ -198,7 +202,9 @@ class _Look(nn.Module):
             nn.Linear(embedding + n_seen + 8, embedding), nn.GELU(), nn.Linear(embedding, embedding)
         )
 
-    def forward(self, tokens: Tokens, direction: Tensor, n_events: int):
+    def forward(
+        self, tokens: Tokens, direction: Tensor, n_events: int
+    ) -> tuple[Tensor, Tensor, Tensor, _Frame]:
         """The core, what each image gives for it, tokens that know it, and the images' frames."""
         event, descriptors = tokens.event, tokens.described()
         centroid = descriptors.vectors["centroid"] + tokens.pointing
@@ -244,7 +250,7 @@ class _Look(nn.Module):
 class _Refine(nn.Module):
     """A better place in the sky from each image, in the frame of the direction so far."""
 
-    def __init__(self, embedding: int, with_sky: bool):
+    def __init__(self, embedding: int, with_sky: bool) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(embedding)
         self.decide = _mlp(embedding + 5 * with_sky, 5 if with_sky else 4)
@@ -253,7 +259,7 @@ class _Refine(nn.Module):
             last = self.decide.get_parameter("2.bias")
             nn.init.constant_(last[4:], -3.0)
 
-    def forward(self, tokens: Tokens, frame) -> list[Tensor]:
+    def forward(self, tokens: Tokens, frame: _Frame) -> list[Tensor]:
         centroid, r, u = frame
         descriptors = tokens.described()
         axis = descriptors.vectors["axis"]
@@ -308,7 +314,7 @@ class StereoGeometry(nn.Module):
         rounds: int = 1,
         layers: int = 1,
         dropout: float = 0.0,
-    ):
+    ) -> None:
         super().__init__()
         self.first = _FirstDirection(embedding, vectors)
         self.looks = nn.ModuleList(_Look(embedding, vectors) for _ in range(rounds + 1))

@@ -37,7 +37,7 @@ class Keypoints(nn.Module):
     #: Mean of both coordinates, their variances and covariance.
     N_MOMENTS = 5
 
-    def __init__(self, channels: int, n_keypoints: int, positions: np.ndarray):
+    def __init__(self, channels: int, n_keypoints: int, positions: np.ndarray) -> None:
         super().__init__()
         self.maps = PointwiseConv(channels, n_keypoints)
         x, y = positions.T
@@ -70,7 +70,7 @@ class SkyEstimate(nn.Module):
     #: variance in deg² of a point.
     ROUND, POINT = 0.02, 1e-3
 
-    def __init__(self, channels: int, n_keypoints: int, hidden: int = 64):
+    def __init__(self, channels: int, n_keypoints: int, hidden: int = 64) -> None:
         super().__init__()
         n_features = channels + Keypoints.N_MOMENTS * n_keypoints - 2
         self.decide = nn.Sequential(
@@ -147,7 +147,7 @@ class ImageHead(nn.Module):
         embedding: int,
         n_keypoints: int = 0,
         sky: np.ndarray | None = None,
-    ):
+    ) -> None:
         super().__init__()
         self.to_pixels = CellsToPixels(grid)
         n_features = channels * grid.n_pixels + Keypoints.N_MOMENTS * n_keypoints

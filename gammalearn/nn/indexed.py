@@ -9,8 +9,9 @@ Features come and go as pixels or, where the backend is dense or native, laid ou
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from ..camera import PixelGrid
 from .backends import DenseBackend, make_backend
 from .layout import on_cells
 
@@ -47,8 +48,15 @@ class _Indexed(nn.Module):
     """
 
     def __init__(
-        self, grid, radius=1, stride=1, dilation=1, kernel=None, backend="auto", channels=1
-    ):
+        self,
+        grid: PixelGrid,
+        radius: int = 1,
+        stride: int = 1,
+        dilation: int = 1,
+        kernel: str | None = None,
+        backend: str = "auto",
+        channels: int = 1,
+    ) -> None:
         super().__init__()
         self.grid = grid
         self.n_pixels = grid.n_pixels
@@ -58,7 +66,7 @@ class _Indexed(nn.Module):
         self.kernel_size = int(grid.kernel_members(radius, kernel).sum())
         self.backend = make_backend(backend, self, channels)
 
-    def _check(self, images):
+    def _check(self, images: Tensor) -> None:
         """Refuse images of another camera."""
         if on_cells(images) and isinstance(self.backend, DenseBackend):
             fits = self.backend.takes(images)
@@ -70,11 +78,11 @@ class _Indexed(nn.Module):
                 f"{self.n_pixels}), got {tuple(images.shape)}."
             )
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         # In one line: how it is computed is no part of what it is.
         return f"{type(self).__name__}({self.extra_repr()})"
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         kernel = "" if self.kernel is None else f", kernel={self.kernel!r}"
         return (
             f"{self.grid.n_pixels} -> {self.out_grid.n_pixels} pixels, radius={self.radius}, "
@@ -113,18 +121,18 @@ class IndexedConv(_Indexed):
 
     def __init__(
         self,
-        in_channels,
-        out_channels,
-        grid,
-        radius=1,
-        stride=1,
-        dilation=1,
-        bias=True,
-        kernel=None,
-        groups=1,
-        backend="auto",
-        relu=False,
-    ):
+        in_channels: int,
+        out_channels: int,
+        grid: PixelGrid,
+        radius: int = 1,
+        stride: int = 1,
+        dilation: int = 1,
+        bias: bool = True,
+        kernel: str | None = None,
+        groups: int = 1,
+        backend: str = "auto",
+        relu: bool = False,
+    ) -> None:
         widest = max(in_channels, out_channels)
         super().__init__(grid, radius, stride, dilation, kernel, backend, widest)
         if groups < 1 or in_channels % groups or out_channels % groups:
@@ -139,13 +147,13 @@ class IndexedConv(_Indexed):
         self.bias = nn.Parameter(torch.empty(out_channels)) if bias else None
         self.reset_parameters()
 
-    def reset_parameters(self):
+    def reset_parameters(self) -> None:
         """Draw weights and bias uniformly within 1 / sqrt(in_channels / groups * K) of zero."""
         bound = 1 / math.sqrt(self.in_channels // self.groups * self.kernel_size)
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -bound, bound)
 
-    def forward(self, images, plus=None):
+    def forward(self, images: Tensor, plus: Tensor | None = None) -> Tensor:
         """Convolve images (n_images, in_channels, n_pixels) to (n_images, out_channels, n_out).
 
         Features on cells, (n_images, in_channels, n_rows, n_cols), become such. ``plus``, of the
@@ -159,7 +167,7 @@ class IndexedConv(_Indexed):
         self._check(images)
         return self.backend.convolve(images, self.weight, self.bias, self.groups, plus, self.relu)
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         bias = "" if self.bias is not None else ", bias=False"
         groups = "" if self.groups == 1 else f", groups={self.groups}"
         relu = ", relu=True" if self.relu else ""
@@ -169,7 +177,15 @@ class IndexedConv(_Indexed):
 
 
 class _IndexedPool(_Indexed):
-    def __init__(self, grid, radius=1, stride=2, dilation=1, kernel=None, backend="auto"):
+    def __init__(
+        self,
+        grid: PixelGrid,
+        radius: int = 1,
+        stride: int = 2,
+        dilation: int = 1,
+        kernel: str | None = None,
+        backend: str = "auto",
+    ) -> None:
         super().__init__(grid, radius, stride, dilation, kernel, backend)
 
 
@@ -180,7 +196,7 @@ class IndexedMaxPool(_IndexedPool):
     stride is 2 unless told otherwise.
     """
 
-    def forward(self, images):
+    def forward(self, images: Tensor) -> Tensor:
         """Pool images (n_images, n_channels, n_pixels) to (n_images, n_channels, n_out)."""
         self._check(images)
         return self.backend.largest(images)
@@ -193,7 +209,7 @@ class IndexedAveragePool(_IndexedPool):
     stride is 2 unless told otherwise.
     """
 
-    def forward(self, images):
+    def forward(self, images: Tensor) -> Tensor:
         """Pool images (n_images, n_channels, n_pixels) to (n_images, n_channels, n_out)."""
         self._check(images)
         return self.backend.mean(images)

@@ -73,7 +73,7 @@ class PixelsToCells(nn.Module):
 
     pixels: Tensor
 
-    def __init__(self, grid: PixelGrid):
+    def __init__(self, grid: PixelGrid) -> None:
         super().__init__()
         self.n_pixels = grid.n_pixels
         # Numbers, not the grid itself: torch.compile takes no arrays that cannot be written.
@@ -104,7 +104,7 @@ class PixelsToRow(PixelsToCells):
     grid : gammalearn.camera.PixelGrid
     """
 
-    def __init__(self, grid: PixelGrid):
+    def __init__(self, grid: PixelGrid) -> None:
         super().__init__(grid)
         self.row = row_shape(grid)
 
@@ -144,7 +144,7 @@ class CellsToPixels(nn.Module):
 
     cells: Tensor
 
-    def __init__(self, grid: PixelGrid):
+    def __init__(self, grid: PixelGrid) -> None:
         super().__init__()
         cells = grid.rows * grid.index_matrix.shape[1] + grid.cols
         self.row = row_shape(grid)

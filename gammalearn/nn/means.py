@@ -81,7 +81,9 @@ def most_likely_mean(estimates: Tensor, event: Tensor, n_events: int) -> Tensor:
     return torch.cat([mean, -precision.log() / 2], dim=1)
 
 
-def _mean_and_weight(values, weight, event, n_events) -> tuple[Tensor, Tensor]:
+def _mean_and_weight(
+    values: Tensor, weight: Tensor, event: Tensor, n_events: int
+) -> tuple[Tensor, Tensor]:
     """Weighted mean of the values of each event's images, and the sum of their weights."""
     terms = torch.cat([values * weight, weight], dim=1)
     total = terms.new_zeros(n_events, terms.shape[1]).index_add(0, event, terms)

@@ -19,9 +19,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from ..camera import CameraType
+from ..settings import NetworkSettings
 from .encoders import build_encoder
 from .fusion import ConcatenationFusion, build_fusion
-from .geometry import StereoGeometry
+from .geometry import Sighting, StereoGeometry
 from .image_head import N_SKY
 from .means import most_likely_mean, place_and_log_sigma, weighted_mean, weighted_sky_mean
 from .tokens import Descriptors, Tokens
@@ -93,17 +95,17 @@ class ReconstructionNetwork(nn.Module):
 
     def __init__(
         self,
-        cameras,
+        cameras: Sequence[CameraType],
         n_channels: int,
         outputs: Mapping[str, int],
-        settings,
+        settings: NetworkSettings,
         sky_task: str | None = None,
         with_uncertainty: Collection[str] = (),
         ground_task: str | None = None,
         n_scalars: int = 0,
         vectors: Sequence[str] = (),
         conditioning: nn.Module | None = None,
-    ):
+    ) -> None:
         super().__init__()
         self.with_uncertainty = frozenset(with_uncertainty)
         with_sky = bool(settings.keypoints) and (sky_task is not None or settings.geometry)
@@ -223,7 +225,9 @@ class ReconstructionNetwork(nn.Module):
             earlier.append(self._earlier(weighted_sky_mean(tokens.sky, event, n_events)))
         return Estimates(outputs, of_images, event, fused, earlier)
 
-    def _places(self, name: str, tokens: Tokens, sightings, n_events: int) -> tuple[Tensor, Tensor]:
+    def _places(
+        self, name: str, tokens: Tokens, sightings: Sequence[Sighting], n_events: int
+    ) -> tuple[Tensor, Tensor]:
         """Places and precisions in the sky or on the ground, of images and of events."""
         if not sightings:
             if tokens.sky is None:
@@ -245,7 +249,7 @@ class ReconstructionNetwork(nn.Module):
     def _tokens(self, images: Mapping) -> Tokens:
         """What is known of each image, of all cameras."""
 
-        def joined(name):
+        def joined(name: str) -> Tensor:
             return torch.cat([getattr(camera, name) for camera in images.values()])
 
         position, pointing = joined("position") / POSITION_SCALE_M, joined("pointing")
@@ -294,7 +298,7 @@ class ReconstructionNetwork(nn.Module):
 LAST = 4
 
 
-def _head(settings, n_outputs: int) -> nn.Sequential:
+def _head(settings: NetworkSettings, n_outputs: int) -> nn.Sequential:
     """From the description of an image or an event to outputs."""
     return nn.Sequential(
         # Else a step too long can leave ReLUs without a single event that they let through.

@@ -1,5 +1,7 @@
 """Batch normalisation that counts real pixels only, wherever the features lie."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, distributed, library, nn
 
@@ -40,7 +42,7 @@ class IndexedBatchNorm(nn.BatchNorm1d):
     num_batches_tracked: Tensor
     momentum: float
 
-    def __init__(self, channels: int, grid: PixelGrid, relu: bool = False):
+    def __init__(self, channels: int, grid: PixelGrid, relu: bool = False) -> None:
         super().__init__(channels)
         self.n_pixels, self.relu = grid.n_pixels, relu
         self.register_buffer("occupied", occupied_cells(grid), persistent=False)
@@ -114,7 +116,7 @@ class IndexedBatchNorm(nn.BatchNorm1d):
         scale = self.weight * torch.rsqrt(self.running_var + self.eps)
         return scale, self.bias - self.running_mean * scale
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         return f"{super().extra_repr()}, relu={self.relu}"
 
 
@@ -138,7 +140,7 @@ def sum_over_processes(values: Tensor) -> Tensor:
 
 
 @sum_over_processes.register_fake
-def _(values):
+def _(values: Tensor) -> Tensor:
     return torch.empty_like(values)
 
 
@@ -147,7 +149,9 @@ def _channels(values: Tensor) -> Tensor:
     return values[:, None, None]
 
 
-def _affine(features, scale, offset, occupied, relu):
+def _affine(
+    features: Tensor, scale: Tensor, offset: Tensor, occupied: Tensor, relu: bool
+) -> Tensor:
     """``scale`` times features plus ``offset`` where there is a pixel, in the features' type."""
     # The offset is small enough with its zeros to stay in the cache: one pass over the features.
     offset = (_channels(offset) * occupied).contiguous(memory_format=torch.channels_last)
@@ -167,13 +171,24 @@ class _OccupiedNorm(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, features, weight, bias, occupied, n_values, eps, relu, synchronised):
+    def forward(
+        ctx: Any,
+        features: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        occupied: Tensor,
+        n_values: int | Tensor,
+        eps: float,
+        relu: bool,
+        synchronised: bool,
+    ) -> tuple[Tensor, Tensor, Tensor, int | Tensor]:
         of_all = sum_over_processes if synchronised else _of_one_process
         precision = torch.promote_types(features.dtype, torch.float32)
         total = features.sum(ALL_BUT_CHANNELS, dtype=precision)
         if synchronised:
             # One sum waits for the other: compiled or not, processes add up in the same order.
-            sums = of_all(torch.cat([total, total.new_full((1,), n_values)]))
+            # Until here the number is none of torch's.
+            sums = of_all(torch.cat([total, total.new_full((1,), n_values)]))  # type: ignore[arg-type]
             total, n_values = sums[:-1], sums[-1].clamp(min=1)
         mean = total / n_values
         shift = (_channels(mean) * occupied).contiguous(memory_format=torch.channels_last)
@@ -188,7 +203,7 @@ class _OccupiedNorm(torch.autograd.Function):
         return normalised, mean, variance, n_values
 
     @staticmethod
-    def backward(ctx, gradient, *_):
+    def backward(ctx: Any, gradient: Tensor, *_: Tensor | None) -> tuple[Tensor | None, ...]:
         centred, weight, inverse, occupied, rectified = ctx.saved_tensors
         if rectified is None:
             gradient = gradient * occupied.to(gradient.dtype)

@@ -15,6 +15,7 @@ import numpy as np
 from torch import nn
 
 from ...camera import PixelGrid
+from ...settings import NetworkSettings
 from .own import own_encoder
 from .registry import ENCODERS, NamedEncoder
 
@@ -29,7 +30,7 @@ def available_encoders() -> dict[str, NamedEncoder]:
 
 
 def build_encoder(
-    settings, grid: PixelGrid, in_channels: int, sky: np.ndarray | None = None
+    settings: NetworkSettings, grid: PixelGrid, in_channels: int, sky: np.ndarray | None = None
 ) -> nn.Module:
     """The encoder that the settings ask for.
 

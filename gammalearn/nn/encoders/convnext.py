@@ -1,5 +1,7 @@
 """ConvNeXt on the pixels of a camera."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from torch import Tensor, nn
 
@@ -40,7 +42,7 @@ class ConvNeXtBlock(nn.Module):
     #: How much wider the small network is.
     EXPANSION = 4
 
-    def __init__(self, channels: int, grid: PixelGrid, backend: str = "auto"):
+    def __init__(self, channels: int, grid: PixelGrid, backend: str = "auto") -> None:
         super().__init__()
         self.conv = IndexedConv(
             channels, channels, grid, radius=self.RADIUS, groups=channels, backend=backend
@@ -95,12 +97,12 @@ class ConvNeXt(nn.Sequential):
         grid: PixelGrid,
         in_channels: int,
         embedding: int,
-        widths=(32, 64),
+        widths: Sequence[int] = (32, 64),
         blocks: int = 3,
         keypoints: int = 0,
         sky: np.ndarray | None = None,
         backend: str = "auto",
-    ):
+    ) -> None:
         layers: list[nn.Module] = []
         width = in_channels
         for stage, out_channels in enumerate(widths):

@@ -1,5 +1,8 @@
 """GammaPhysNet: residual blocks with attention."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from torch import Tensor, nn
 
@@ -45,9 +48,9 @@ class PreActivationBlock(nn.Module):
         grid: PixelGrid,
         stride: int = 1,
         backend: str = "auto",
-    ):
+    ) -> None:
         super().__init__()
-        options = {"bias": False, "backend": backend}
+        options: dict[str, Any] = {"bias": False, "backend": backend}
         self.norm1 = IndexedBatchNorm(in_channels, grid, relu=True)
         self.conv1 = IndexedConv(in_channels, out_channels, grid, stride=stride, **options)
         self.out_grid = self.conv1.out_grid
@@ -106,13 +109,13 @@ class GammaPhysNet(nn.Sequential):
         grid: PixelGrid,
         in_channels: int,
         embedding: int,
-        widths=(16, 32, 64),
+        widths: Sequence[int] = (16, 32, 64),
         blocks: int = 3,
         attention: str = "dual",
         keypoints: int = 0,
         sky: np.ndarray | None = None,
         backend: str = "auto",
-    ):
+    ) -> None:
         backend = chosen_backend(backend, grid, max(widths))
         width = widths[0]
         layers = [

@@ -1,5 +1,7 @@
 """Plain convolutional networks."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from torch import nn
 
@@ -47,11 +49,11 @@ class PlainConvNet(nn.Sequential):
         grid: PixelGrid,
         in_channels: int,
         embedding: int,
-        widths,
+        widths: Sequence[int],
         keypoints: int = 0,
         sky: np.ndarray | None = None,
         backend: str = "auto",
-    ):
+    ) -> None:
         backend = chosen_backend(backend, grid, max(widths))
         layers = [layout_for(backend, grid)]
         for out_channels in widths:

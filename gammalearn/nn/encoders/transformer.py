@@ -1,5 +1,7 @@
 """A transformer on the pixels of a camera."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -30,7 +32,7 @@ class Places(nn.Module):
     #: Standard deviation of the first wave numbers: some radians from the centre to the edge.
     WAVE_NUMBER = 4.0
 
-    def __init__(self, positions: np.ndarray, width: int):
+    def __init__(self, positions: np.ndarray, width: int) -> None:
         super().__init__()
         places = torch.tensor(positions).to(torch.get_default_dtype())
         self.register_buffer("positions", places, persistent=False)
@@ -74,7 +76,7 @@ class TransformerBlock(nn.Module):
     #: How much wider the small network is.
     EXPANSION = 2
 
-    def __init__(self, width: int, grid: PixelGrid):
+    def __init__(self, width: int, grid: PixelGrid) -> None:
         super().__init__()
         self.norm1 = PatchNorm(width, grid)
         self.query_key_value = nn.Linear(width, 3 * width)
@@ -131,12 +133,12 @@ class PixelTransformer(nn.Module):
         grid: PixelGrid,
         in_channels: int,
         embedding: int,
-        widths=(64,),
+        widths: Sequence[int] = (64,),
         blocks: int = 4,
         keypoints: int = 0,
         sky: np.ndarray | None = None,
         backend: str = "auto",
-    ):
+    ) -> None:
         super().__init__()
         (width,) = widths
         first = IndexedConv(in_channels, width // 2, grid, stride=2, backend=backend)

@@ -1,34 +1,66 @@
 """Features weighed by one number a pixel and one a channel."""
 
+import ctypes
 import functools
+from collections.abc import Sequence
+from typing import Any
 
 import torch
+from llvmlite import ir
 from numba import carray, types
+from numba.core.base import BaseContext
+from numba.core.typing import BaseContext as TypingContext
+from numba.core.typing import Signature
 from torch import Tensor, library
 
-from .loops import Emitter, Loop, compiled, count, fill, intrinsic, numbers, vectors
+from .loops import (
+    Constant,
+    Emitter,
+    Intrinsic,
+    Loop,
+    compiled,
+    count,
+    fill,
+    intrinsic,
+    numbers,
+    vectors,
+)
 
 __all__ = ["weigh"]
 
 
 @intrinsic(prefer_literal=True)
 def _weigh_tile(
-    context, x, of_pixel, of_channel, out, n_pixels, double, lanes, n_vectors, n_channels
-):
+    context: TypingContext,
+    x: types.Type,
+    of_pixel: types.Type,
+    of_channel: types.Type,
+    out: types.Type,
+    n_pixels: types.Type,
+    double: Constant,
+    lanes: Constant,
+    n_vectors: Constant,
+    n_channels: Constant,
+) -> Intrinsic | None:
     """Values of an image times one number a pixel and one a channel."""
     constants = (double, lanes, n_vectors, n_channels)
     if not all(isinstance(constant, types.Literal) for constant in constants):
         return None
     double, lanes, n_vectors, n_channels = numbers(constants)
 
-    def generate(context, builder, signature, arguments):
+    def generate(
+        context: BaseContext,
+        builder: ir.IRBuilder,
+        signature: Signature,
+        arguments: Sequence[ir.Value],
+    ) -> ir.Value:
         x, of_pixel, of_channel, out, n_pixels = arguments[:5]
         emit = Emitter(builder, double, lanes)
         step = n_channels * emit.size
         places = [vector * lanes * emit.size for vector in range(n_vectors)]
         factors = [emit.load(emit.plus(of_channel, place), emit.vector) for place in places]
 
-        def pixel(p):
+        def pixel(p: ir.Value) -> None:
             number = emit.broadcast(builder.add(of_pixel, emit.times(p, emit.size)))
             shift = emit.times(p, step)
             for place, factor in zip(places, factors, strict=True):
@@ -44,16 +76,23 @@ def _weigh_tile(
 
 @intrinsic(prefer_literal=True)
 def _weigh_gradient_tile(
-    context, x, gradient, of_pixel, of_channel, by_x, by_pixel, by_channel, n_pixels,
-    double, lanes, n_vectors, n_channels,
-):  # fmt: skip
+    context: TypingContext,
+    x: types.Type, gradient: types.Type, of_pixel: types.Type, of_channel: types.Type,
+    by_x: types.Type, by_pixel: types.Type, by_channel: types.Type, n_pixels: types.Type,
+    double: Constant, lanes: Constant, n_vectors: Constant, n_channels: Constant,
+) -> Intrinsic | None:  # fmt: skip
     """Gradients of what `_weigh_tile` does; that of the pixels' numbers is added up."""
     constants = (double, lanes, n_vectors, n_channels)
     if not all(isinstance(constant, types.Literal) for constant in constants):
         return None
     double, lanes, n_vectors, n_channels = numbers(constants)
 
-    def generate(context, builder, signature, arguments):
+    def generate(
+        context: BaseContext,
+        builder: ir.IRBuilder,
+        signature: Signature,
+        arguments: Sequence[ir.Value],
+    ) -> ir.Value:
         x, gradient, of_pixel, of_channel, by_x, by_pixel, by_channel, n_pixels = arguments[:8]
         emit = Emitter(builder, double, lanes)
         step = n_channels * emit.size
@@ -63,7 +102,7 @@ def _weigh_gradient_tile(
         for variable in totals:
             builder.store(emit.zeros, variable)
 
-        def pixel(p):
+        def pixel(p: ir.Value) -> None:
             number = emit.broadcast(builder.add(of_pixel, emit.times(p, emit.size)))
             shift = emit.times(p, step)
             products = emit.zeros
@@ -96,7 +135,7 @@ def _weighing(n_channels: int, double: bool) -> Loop:
     n_blocks = n_channels // (lanes * n_vectors)
 
     @compiled("x", "of_pixel", "of_channel", "out", "n_pixels", "n_images")
-    def work(pointer):
+    def work(pointer: "ctypes._Pointer") -> None:
         job = carray(pointer, 1)[0]
         while True:
             image = count(pointer)
@@ -130,7 +169,7 @@ def _weighing_gradient(n_channels: int, double: bool) -> Loop:
         "x", "gradient", "of_pixel", "of_channel", "by_x", "by_pixel", "by_channel",
         "n_pixels", "n_images",
     )  # fmt: skip
-    def work(pointer):
+    def work(pointer: "ctypes._Pointer") -> None:
         job = carray(pointer, 1)[0]
         while True:
             image = count(pointer)
@@ -185,7 +224,7 @@ def weigh(x: Tensor, of_pixel: Tensor, of_channel: Tensor) -> Tensor:
 
 
 @weigh.register_fake
-def _(x, of_pixel, of_channel):
+def _(x: Tensor, of_pixel: Tensor, of_channel: Tensor) -> Tensor:
     return torch.empty_like(x, memory_format=torch.contiguous_format)
 
 
@@ -205,18 +244,18 @@ def _weigh_backward(
 
 
 @_weigh_backward.register_fake
-def _(gradient, x, of_pixel, of_channel):
+def _(gradient: Tensor, x: Tensor, of_pixel: Tensor, of_channel: Tensor) -> tuple[Tensor, ...]:
     return tuple(
         torch.empty_like(tensor, memory_format=torch.contiguous_format)
         for tensor in (x, of_pixel, of_channel)
     )
 
 
-def _setup_weigh(ctx, inputs, output):
+def _setup_weigh(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
     ctx.save_for_backward(*inputs)
 
 
-def _backward_weigh(ctx, gradient):
+def _backward_weigh(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
     return _weigh_backward(gradient, *ctx.saved_tensors)
 
 

@@ -4,19 +4,27 @@ The inner loop multiplies the inputs of a few pixels with weights loaded once fo
 staying in registers (Goto & van de Geijn 2008), as libraries of dense convolutions do.
 """
 
+import ctypes
 import functools
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from llvmlite import ir
 from numba import carray, types
+from numba.core.base import BaseContext
+from numba.core.typing import BaseContext as TypingContext
+from numba.core.typing import Signature
 from torch import Tensor, library
 
 from .loops import (
     INT,
     N_REGISTERS,
+    Constant,
     Emitter,
+    Intrinsic,
     Loop,
     compiled,
     count,
@@ -101,16 +109,24 @@ def lookup(seen: np.ndarray, n_inputs: int) -> Tensor:
 
 @intrinsic(prefer_literal=True)
 def _convolve_tile(
-    context, x, seen, members, n_members, weight, bias, plus, out, outputs,
-    double, lanes, n_tile, n_vectors, n_kernel, n_in, n_out, adds, relu,
-):  # fmt: skip
+    context: TypingContext,
+    x: types.Type, seen: types.Type, members: types.Type, n_members: types.Type,
+    weight: types.Type, bias: types.Type, plus: types.Type, out: types.Type, outputs: types.Type,
+    double: Constant, lanes: Constant, n_tile: Constant, n_vectors: Constant, n_kernel: Constant,
+    n_in: Constant, n_out: Constant, adds: Constant, relu: Constant,
+) -> Intrinsic | None:  # fmt: skip
     """Outputs of ``n_tile`` pixels in ``n_vectors`` vectors of channels, all addresses in bytes."""
     constants = (double, lanes, n_tile, n_vectors, n_kernel, n_in, n_out, adds, relu)
     if not all(isinstance(constant, types.Literal) for constant in constants):
         return None
     double, lanes, n_tile, n_vectors, n_kernel, n_in, n_out, adds, relu = numbers(constants)
 
-    def generate(context, builder, signature, arguments):
+    def generate(
+        context: BaseContext,
+        builder: ir.IRBuilder,
+        signature: Signature,
+        arguments: Sequence[ir.Value],
+    ) -> ir.Value:
         x, seen, members, n_members, weight, bias, plus, out, outputs = arguments[:9]
         emit = Emitter(builder, double, lanes)
         size = emit.size
@@ -128,7 +144,7 @@ def _convolve_tile(
                 builder.store(start, variable)
         n_unrolled = math.gcd(n_in, 8)
 
-        def member(k):
+        def member(k: ir.Value) -> None:
             column = builder.add(seen, emit.times(k, 4))
             inputs = [
                 builder.add(
@@ -139,7 +155,7 @@ def _convolve_tile(
             of_member = emit.index(builder.add(members, emit.times(k, 4)))
             weights = builder.add(weight, emit.times(of_member, n_in * n_out * size))
 
-            def channels(c):
+            def channels(c: ir.Value) -> None:
                 place = emit.times(c, n_unrolled * size)
                 row = builder.add(weights, emit.times(c, n_unrolled * n_out * size))
                 values = [[builder.load(variable) for variable in row] for row in sums]
@@ -173,16 +189,23 @@ def _convolve_tile(
 
 @intrinsic(prefer_literal=True)
 def _outer_tile(
-    context, x, seen, gradient, n_pixels, out,
-    double, lanes, n_rows, n_members, n_vectors, n_kernel, n_in, n_out,
-):  # fmt: skip
+    context: TypingContext,
+    x: types.Type, seen: types.Type, gradient: types.Type, n_pixels: types.Type, out: types.Type,
+    double: Constant, lanes: Constant, n_rows: Constant, n_members: Constant, n_vectors: Constant,
+    n_kernel: Constant, n_in: Constant, n_out: Constant,
+) -> Intrinsic | None:  # fmt: skip
     """Add the gradient of some weights: ``n_members`` of the kernel, ``n_rows`` of its inputs."""
     constants = (double, lanes, n_rows, n_members, n_vectors, n_kernel, n_in, n_out)
     if not all(isinstance(constant, types.Literal) for constant in constants):
         return None
     double, lanes, n_rows, n_members, n_vectors, n_kernel, n_in, n_out = numbers(constants)
 
-    def generate(context, builder, signature, arguments):
+    def generate(
+        context: BaseContext,
+        builder: ir.IRBuilder,
+        signature: Signature,
+        arguments: Sequence[ir.Value],
+    ) -> ir.Value:
         x, seen, gradient, n_pixels, out = arguments[:5]
         emit = Emitter(builder, double, lanes)
         size = emit.size
@@ -192,7 +215,7 @@ def _outer_tile(
             for variable in row:
                 builder.store(emit.zeros, variable)
 
-        def pixel(p):
+        def pixel(p: ir.Value) -> None:
             address = builder.add(gradient, emit.times(p, n_out * size))
             factors = [
                 emit.load(emit.plus(address, vector * lanes * size), emit.vector)
@@ -230,7 +253,7 @@ def _convolution(
     n_blocks = n_out // (lanes * n_vectors)
 
     @compiled("x", "weight", "bias", "plus", "out", "table", "n_inputs", "n_images", "n_parts")
-    def work(pointer):
+    def work(pointer: "ctypes._Pointer") -> None:
         job = carray(pointer, 1)[0]
         head = carray(integers(job.table), 2)
         n_groups, n_outputs = head[0], head[1]
@@ -295,7 +318,7 @@ def _outer_product(n_kernel: int, n_in: int, n_out: int, double: bool) -> Loop:
     n_blocks = n_out // (lanes * n_vectors)
 
     @compiled("x", "gradient", "out", "seen", "n_inputs", "n_outputs", "n_images", "n_parts")
-    def work(pointer):
+    def work(pointer: "ctypes._Pointer") -> None:
         job = carray(pointer, 1)[0]
         while True:
             part = count(pointer)
@@ -362,7 +385,16 @@ def convolve(
 
 
 @convolve.register_fake
-def _(x, weight, bias, plus, relu, seen, seen_by, neighbours):
+def _(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    plus: Tensor | None,
+    relu: bool,
+    seen: Tensor,
+    seen_by: Tensor,
+    neighbours: Tensor,
+) -> Tensor:
     return x.new_empty(x.shape[0], neighbours.shape[0] + 1, weight.shape[2])
 
 
@@ -375,7 +407,7 @@ def _by_input(gradient: Tensor, weight: Tensor, seen_by: Tensor, n_inputs: int) 
 
 
 @_by_input.register_fake
-def _(gradient, weight, seen_by, n_inputs):
+def _(gradient: Tensor, weight: Tensor, seen_by: Tensor, n_inputs: int) -> Tensor:
     return gradient.new_empty(gradient.shape[0], n_inputs + 1, weight.shape[1])
 
 
@@ -394,16 +426,16 @@ def _by_weight(x: Tensor, gradient: Tensor, neighbours: Tensor) -> Tensor:
 
 
 @_by_weight.register_fake
-def _(x, gradient, neighbours):
+def _(x: Tensor, gradient: Tensor, neighbours: Tensor) -> Tensor:
     return x.new_empty(neighbours.shape[1], x.shape[2], gradient.shape[2])
 
 
-def _setup(ctx, inputs, output):
+def _setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     x, weight, _, _, relu, _, seen_by, neighbours = inputs
     ctx.save_for_backward(x, weight, seen_by, neighbours, output if relu else None)
 
 
-def _backward(ctx, gradient):
+def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
     x, weight, seen_by, neighbours, rectified = ctx.saved_tensors
     if rectified is not None:
         gradient = torch.ops.aten.threshold_backward(gradient, rectified, 0)
@@ -421,7 +453,15 @@ def _backward(ctx, gradient):
 convolve.register_autograd(_backward, setup_context=_setup)
 
 
-def _convolved(x, weight, bias, plus, relu, seen, n_outputs):
+def _convolved(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    plus: Tensor | None,
+    relu: bool,
+    seen: Tensor,
+    n_outputs: int,
+) -> Tensor:
     x, weight = x.contiguous(), weight.contiguous()
     n_kernel, n_in, n_out = weight.shape
     bias = x.new_zeros(n_out) if bias is None else bias.contiguous()

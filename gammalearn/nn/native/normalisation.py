@@ -3,29 +3,58 @@
 An image at a time is read for the statistics and stays in the cache meanwhile.
 """
 
+import ctypes
 import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from llvmlite import ir
 from numba import carray, types
+from numba.core.base import BaseContext
+from numba.core.typing import BaseContext as TypingContext
+from numba.core.typing import Signature
 from torch import Tensor, library
 
-from .loops import Emitter, Loop, compiled, count, fill, intrinsic, numbers, vectors
+from .loops import (
+    Constant,
+    Emitter,
+    Intrinsic,
+    Loop,
+    compiled,
+    count,
+    fill,
+    intrinsic,
+    numbers,
+    vectors,
+)
 
 __all__ = ["affine", "normalise"]
 
 
-def _scaled(relu, emit, x, scale, offset):
+def _scaled(
+    relu: bool, emit: Emitter, x: ir.Value, scale: ir.Value, offset: ir.Value
+) -> tuple[ir.Value, tuple[()]]:
     value = emit.fma(x, scale, offset)
     return emit.where_positive(value, value) if relu else value, ()
 
 
-def _rectified(emit, x, gradient, scale, offset):
+def _rectified(
+    emit: Emitter, x: ir.Value, gradient: ir.Value, scale: ir.Value, offset: ir.Value
+) -> ir.Value:
     """A gradient where the ReLU behind ``_scaled`` let pass what the same operation gives again."""
     return emit.where_positive(emit.fma(x, scale, offset), gradient)
 
 
-def _sums_of_gradient(relu, emit, x, gradient, mean, scale, offset):
+def _sums_of_gradient(
+    relu: bool,
+    emit: Emitter,
+    x: ir.Value,
+    gradient: ir.Value,
+    mean: ir.Value,
+    scale: ir.Value,
+    offset: ir.Value,
+) -> tuple[None, tuple[ir.Value, ir.Value]]:
     """Sums of a gradient, and of it times what it is the gradient of."""
     if relu:
         gradient = _rectified(emit, x, gradient, scale, offset)
@@ -33,7 +62,9 @@ def _sums_of_gradient(relu, emit, x, gradient, mean, scale, offset):
     return None, (gradient, emit.builder.fmul(gradient, centred))
 
 
-def _gradient_of_input(relu, emit, x, gradient, *rest):
+def _gradient_of_input(
+    relu: bool, emit: Emitter, x: ir.Value, gradient: ir.Value, *rest: ir.Value
+) -> tuple[ir.Value, tuple[()]]:
     """What comes on another way to the input, if anything, is added."""
     *other, mean, scale, offset, slope, shift = rest
     if relu:
@@ -58,26 +89,40 @@ _PASSES: dict[str, tuple[Any, ...]] = {
 
 
 @intrinsic(prefer_literal=True)
-def _moments_tile(context, x, out, n_pixels, double, lanes, n_vectors, n_channels):
+def _moments_tile(
+    context: TypingContext,
+    x: types.Type,
+    out: types.Type,
+    n_pixels: types.Type,
+    double: Constant,
+    lanes: Constant,
+    n_vectors: Constant,
+    n_channels: Constant,
+) -> Intrinsic | None:
     """Mean of an image's pixels and sum of the squared differences from it."""
     constants = (double, lanes, n_vectors, n_channels)
     if not all(isinstance(constant, types.Literal) for constant in constants):
         return None
     double, lanes, n_vectors, n_channels = numbers(constants)
 
-    def generate(context, builder, signature, arguments):
+    def generate(
+        context: BaseContext,
+        builder: ir.IRBuilder,
+        signature: Signature,
+        arguments: Sequence[ir.Value],
+    ) -> ir.Value:
         x, out, n_pixels = arguments[:3]
         emit = Emitter(builder, double, lanes)
         step = n_channels * emit.size
         places = [vector * lanes * emit.size for vector in range(n_vectors)]
 
-        def total_of(term):
+        def total_of(term: Callable[[int, ir.Value], ir.Value]) -> list[ir.Value]:
             """Loop over the pixels and add up what ``term`` makes of the values of each."""
             (totals,) = emit.sums(1, n_vectors)
             for variable in totals:
                 builder.store(emit.zeros, variable)
 
-            def pixel(p):
+            def pixel(p: ir.Value) -> None:
                 address = builder.add(x, emit.times(p, step))
                 for vector, (place, variable) in enumerate(zip(places, totals, strict=True)):
                     value = emit.load(emit.plus(address, place), emit.vector)
@@ -87,7 +132,7 @@ def _moments_tile(context, x, out, n_pixels, double, lanes, n_vectors, n_channel
             emit.loop(n_pixels, pixel)
             return [builder.load(variable) for variable in totals]
 
-        def squared(vector, value):
+        def squared(vector: int, value: ir.Value) -> ir.Value:
             difference = builder.fsub(value, means[vector])
             return builder.fmul(difference, difference)
 
@@ -104,9 +149,11 @@ def _moments_tile(context, x, out, n_pixels, double, lanes, n_vectors, n_channel
 
 @intrinsic(prefer_literal=True)
 def _pass_tile(
-    context, x, second, third, parameters, out, sums, n_pixels,
-    double, lanes, n_vectors, n_channels, kind,
-):  # fmt: skip
+    context: TypingContext,
+    x: types.Type, second: types.Type, third: types.Type, parameters: types.Type,
+    out: types.Type, sums: types.Type, n_pixels: types.Type,
+    double: Constant, lanes: Constant, n_vectors: Constant, n_channels: Constant, kind: Constant,
+) -> Intrinsic | None:  # fmt: skip
     """One of the passes over the pixels of an image, for ``n_vectors`` vectors of channels."""
     constants = (double, lanes, n_vectors, n_channels, kind)
     if not all(isinstance(constant, types.Literal) for constant in constants):
@@ -114,7 +161,12 @@ def _pass_tile(
     double, lanes, n_vectors, n_channels, kind = numbers(constants)
     n_streams, n_parameters, n_sums, writes, function = _PASSES[kind]
 
-    def generate(context, builder, signature, arguments):
+    def generate(
+        context: BaseContext,
+        builder: ir.IRBuilder,
+        signature: Signature,
+        arguments: Sequence[ir.Value],
+    ) -> ir.Value:
         *streams, parameters, out, sums, n_pixels = arguments[:7]
         emit = Emitter(builder, double, lanes)
         step = n_channels * emit.size
@@ -129,7 +181,7 @@ def _pass_tile(
             for variable in row:
                 builder.store(emit.zeros, variable)
 
-        def pixel(p):
+        def pixel(p: ir.Value) -> None:
             shift = emit.times(p, step)
             for place, of_channel, row in zip(places, values, totals, strict=True):
                 addresses = [builder.add(stream, shift) for stream in streams[:n_streams]]
@@ -158,7 +210,7 @@ def _moments(n_channels: int, double: bool) -> Loop:
     n_blocks = n_channels // (lanes * n_vectors)
 
     @compiled("x", "out", "n_pixels", "n_images")
-    def work(pointer):
+    def work(pointer: "ctypes._Pointer") -> None:
         job = carray(pointer, 1)[0]
         while True:
             image = count(pointer)
@@ -185,7 +237,7 @@ def _pass(kind: str, n_channels: int, double: bool) -> Loop:
     n_sums, writes = _PASSES[kind][2:4]
 
     @compiled("x", "second", "third", "parameters", "out", "sums", "n_pixels", "n_images")
-    def work(pointer):
+    def work(pointer: "ctypes._Pointer") -> None:
         job = carray(pointer, 1)[0]
         while True:
             image = count(pointer)
@@ -232,7 +284,7 @@ def affine(x: Tensor, scale: Tensor, offset: Tensor, relu: bool) -> Tensor:
 
 
 @affine.register_fake
-def _(x, scale, offset, relu):
+def _(x: Tensor, scale: Tensor, offset: Tensor, relu: bool) -> Tensor:
     return torch.empty_like(x, memory_format=torch.contiguous_format)
 
 
@@ -284,7 +336,9 @@ def _normalise(
 
 
 @_normalise.register_fake
-def _(x, weight, bias, eps, relu):
+def _(
+    x: Tensor, weight: Tensor, bias: Tensor, eps: float, relu: bool
+) -> tuple[Tensor, Tensor, Tensor]:
     normalised = torch.empty_like(x, memory_format=torch.contiguous_format)
     return normalised, torch.empty_like(weight), torch.empty_like(weight)
 
@@ -319,14 +373,26 @@ def _normalise_backward(
 
 
 @_normalise_backward.register_fake
-def _(gradient, other, x, weight, bias, mean, variance, eps, relu):
+def _(
+    gradient: Tensor,
+    other: Tensor | None,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    eps: float,
+    relu: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
     by_x = torch.empty_like(x, memory_format=torch.contiguous_format)
     return by_x, torch.empty_like(weight), torch.empty_like(weight)
 
 
 class _Normalisation(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x, weight, bias, eps, relu):
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float, relu: bool
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         normalised, mean, variance = _normalise(x, weight, bias, eps, relu)
         ctx.save_for_backward(x, weight, bias, mean, variance)
         ctx.eps, ctx.relu = eps, relu
@@ -335,19 +401,27 @@ class _Normalisation(torch.autograd.Function):
         return normalised, mean, variance, x
 
     @staticmethod
-    def backward(ctx, gradient, _mean, _variance, other):
+    def backward(
+        ctx: Any,
+        gradient: Tensor | None,
+        _mean: Tensor | None,
+        _variance: Tensor | None,
+        other: Tensor | None,
+    ) -> tuple[Tensor | None, ...]:
         if gradient is None:
             return other, None, None, None, None
         by_input = _normalise_backward(gradient, other, *ctx.saved_tensors, ctx.eps, ctx.relu)
         return *by_input, None, None
 
 
-def _scale_and_offset(weight, bias, mean, variance, eps):
+def _scale_and_offset(
+    weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, eps: float
+) -> tuple[Tensor, Tensor]:
     scale = weight * torch.rsqrt(variance + eps)
     return scale, bias - mean * scale
 
 
-def _passed(kind, streams, parameters):
+def _passed(kind: str, streams: Sequence[Tensor], parameters: Tensor) -> Tensor:
     """The output of a pass, or its sums over images and pixels, shape (n_sums, channels)."""
     x = streams[0].contiguous()
     n_images, n_cells, n_channels = x.shape

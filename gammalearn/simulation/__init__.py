@@ -1,9 +1,11 @@
 """Simulation of air showers and of the telescopes that see them."""
 
+from collections.abc import Callable
+
 __all__ = ["simulate"]
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Callable:
     # ctapipe imports this package to look for event sources: what compiles and writes comes later.
     if name == "simulate":
         from .production import simulate

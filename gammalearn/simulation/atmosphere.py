@@ -53,20 +53,20 @@ OZONE_SCALE = 12_000.0
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def _layer(height):
+def _layer(height: float) -> int:
     if height < 10_000.0:
         return 0 if height < 4_000.0 else 1
     return 2 if height < 40_000.0 else 3
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def scale_height(height):
+def scale_height(height: float) -> float:
     """Return the way (m) over which the air at a height (m) gets thinner by e."""
     return LAYER_C[_layer(height)]
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def thickness(height):
+def thickness(height: float) -> float:
     """Return the mass of air above a height (m), in g/cm²."""
     if height >= TOP:
         return 0.0
@@ -75,21 +75,21 @@ def thickness(height):
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def density(height):
+def density(height: float) -> float:
     """Return the density at a height (m), in g/cm² per metre."""
     i = _layer(height)
     return LAYER_B[i] / LAYER_C[i] * math.exp(-height / LAYER_C[i])
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def thickness_from_density(height, density):
+def thickness_from_density(height: float, density: float) -> float:
     """Return the mass above a height (m) of which the density is known already."""
     i = _layer(height)
     return LAYER_A[i] + LAYER_C[i] * density
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def height_at(thickness):
+def height_at(thickness: float) -> float:
     """Return the height (m) with so much mass (g/cm²) above it; below zero underground."""
     if thickness > LAYER_THICKNESS[1]:
         i = 0
@@ -105,12 +105,17 @@ def height_at(thickness):
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def refractivity(density):
+def refractivity(density: float) -> float:
     """Return n - 1 of air of a density (g/cm² per metre)."""
     return REFRACTIVITY_AT_SEA_LEVEL / DENSITY_AT_SEA_LEVEL * density
 
 
-def transmission(wavelength, height, observation_height, zenith=0.0):
+def transmission(
+    wavelength: float | np.ndarray,
+    height: float | np.ndarray,
+    observation_height: float,
+    zenith: float = 0.0,
+) -> np.ndarray:
     """Return the fraction of light that reaches the observer.
 
     Rayleigh scattering (PHYSICS: exp[-(ΔX / 1645 g/cm²) (350 nm / λ)⁴]), aerosols and ozone.
@@ -136,7 +141,7 @@ def transmission(wavelength, height, observation_height, zenith=0.0):
     crossed = np.array([[thickness(observation_height) - thickness(h)] for h in height[:, 0]])
     depth = crossed / RAYLEIGH_THICKNESS * (RAYLEIGH_WAVELENGTH / wavelength) ** 4
 
-    def column(scale):
+    def column(scale: float) -> np.ndarray:
         """Share of an exponential component's whole column between observer and emission."""
         return np.exp(-observation_height / scale) - np.exp(-height / scale)
 

@@ -103,7 +103,9 @@ def _modules_of_seven() -> np.ndarray:
     return np.add.outer(centres, np.insert(around, 3, 0.0))
 
 
-def _geometry(name, pixels, rotation, focal_length) -> CameraGeometry:
+def _geometry(
+    name: str, pixels: np.ndarray, rotation: float, focal_length: float
+) -> CameraGeometry:
     return CameraGeometry(
         name=name,
         pix_id=np.arange(len(pixels)),

@@ -39,14 +39,24 @@ DROPPED[st.NEUTRON :] = 1.0
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def _momentum(mass, first, second):
+def _momentum(mass: float, first: float, second: float) -> float:
     """Momentum of the two particles that another decays into, in its rest frame (GeV)."""
     energy = (mass * mass + first * first - second * second) / (2.0 * mass)
     return math.sqrt(max(energy * energy - first * first, 0.0))
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def boost(energy, mass, ux, uy, uz, rest_energy, rest_momentum, cosine, phi):
+def boost(
+    energy: float,
+    mass: float,
+    ux: float,
+    uy: float,
+    uz: float,
+    rest_energy: float,
+    rest_momentum: float,
+    cosine: float,
+    phi: float,
+) -> tuple[float, float, float, float]:
     """Return the energy and direction in the laboratory of a product of a moving particle.
 
     Parameters
@@ -67,7 +77,16 @@ def boost(energy, mass, ux, uy, uz, rest_energy, rest_momentum, cosine, phi):
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def two_body(energy, mass, first, second, ux, uy, uz, rng):
+def two_body(
+    energy: float,
+    mass: float,
+    first: float,
+    second: float,
+    ux: float,
+    uy: float,
+    uz: float,
+    rng: np.random.Generator,
+) -> tuple[float, float, float, float, float, float, float, float]:
     """Decay a moving particle into two of given masses, isotropically in its rest frame.
 
     Returns
@@ -87,7 +106,20 @@ def two_body(energy, mass, first, second, ux, uy, uz, rng):
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def release(stack, n, kind, energy, x, y, z, t, ux, uy, uz, rng):
+def release(
+    stack: np.ndarray,
+    n: int,
+    kind: int,
+    energy: float,
+    x: float,
+    y: float,
+    z: float,
+    t: float,
+    ux: float,
+    uy: float,
+    uz: float,
+    rng: np.random.Generator,
+) -> tuple[int, float]:
     """Put a new particle on the stack, or the photons of a neutral pion, if fast enough.
 
     Returns
@@ -119,7 +151,22 @@ def release(stack, n, kind, energy, x, y, z, t, ux, uy, uz, rng):
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def _into_two(stack, n, parent, energy, x, y, z, t, ux, uy, uz, first, second, rng):
+def _into_two(
+    stack: np.ndarray,
+    n: int,
+    parent: int,
+    energy: float,
+    x: float,
+    y: float,
+    z: float,
+    t: float,
+    ux: float,
+    uy: float,
+    uz: float,
+    first: int,
+    second: int,
+    rng: np.random.Generator,
+) -> tuple[int, float]:
     """Release two products of a decay."""
     e1, x1, y1, z1, e2, x2, y2, z2 = two_body(
         energy, MASS[parent], MASS[first], MASS[second], ux, uy, uz, rng
@@ -130,7 +177,23 @@ def _into_two(stack, n, parent, energy, x, y, z, t, ux, uy, uz, first, second, r
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def _into_three(stack, n, parent, energy, x, y, z, t, ux, uy, uz, first, second, third, rng):
+def _into_three(
+    stack: np.ndarray,
+    n: int,
+    parent: int,
+    energy: float,
+    x: float,
+    y: float,
+    z: float,
+    t: float,
+    ux: float,
+    uy: float,
+    uz: float,
+    first: int,
+    second: int,
+    third: int,
+    rng: np.random.Generator,
+) -> tuple[int, float]:
     """Release three products of a decay, evenly over phase space.
 
     With m the invariant mass of the first two, dN/dm is proportional to their momentum in their
@@ -154,7 +217,20 @@ def _into_three(stack, n, parent, energy, x, y, z, t, ux, uy, uz, first, second,
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def _muon_decay(stack, n, kind, energy, x, y, z, t, ux, uy, uz, rng):
+def _muon_decay(
+    stack: np.ndarray,
+    n: int,
+    kind: int,
+    energy: float,
+    x: float,
+    y: float,
+    z: float,
+    t: float,
+    ux: float,
+    uy: float,
+    uz: float,
+    rng: np.random.Generator,
+) -> tuple[int, float]:
     """Release the electron of a muon: Michel's spectrum dN/ds = 2 s² (3 - 2 s), 2 E / m = s."""
     while True:
         share = rng.random()
@@ -171,7 +247,20 @@ def _muon_decay(stack, n, kind, energy, x, y, z, t, ux, uy, uz, rng):
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def decay(stack, n, kind, energy, x, y, z, t, ux, uy, uz, rng):
+def decay(
+    stack: np.ndarray,
+    n: int,
+    kind: int,
+    energy: float,
+    x: float,
+    y: float,
+    z: float,
+    t: float,
+    ux: float,
+    uy: float,
+    uz: float,
+    rng: np.random.Generator,
+) -> tuple[int, float]:
     """Replace a muon, pion or kaon (K short included) by what it decays into.
 
     Parameters

@@ -17,7 +17,7 @@ from numba import njit
 
 from . import stack as st
 from .atmosphere import TOP, density, height_at, scale_height, thickness, thickness_from_density
-from .light import SPEED_OF_LIGHT, emit_scattered
+from .light import SPEED_OF_LIGHT, Light, emit_scattered
 
 __all__ = ["CUTOFF", "Site", "follow_electron", "follow_photon", "new_site"]
 
@@ -68,7 +68,7 @@ Site = namedtuple("Site", "observation_height bx by bz profile first")
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def _screening(delta):
+def _screening(delta: float) -> tuple[float, float]:
     """Screening functions Phi1 and Phi2 less the Coulomb term, as shares of full screening."""
     if delta <= 1.0:
         phi1 = 20.867 + delta * (-3.242 + 0.625 * delta)
@@ -83,7 +83,9 @@ def _screening(delta):
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def _turn(ux, uy, uz, px, py, pz):
+def _turn(
+    ux: float, uy: float, uz: float, px: float, py: float, pz: float
+) -> tuple[float, float, float]:
     """Return the vector with components px, py across u and pz along it."""
     across = math.sqrt(ux * ux + uy * uy)
     if across < 1e-8:
@@ -96,20 +98,22 @@ def _turn(ux, uy, uz, px, py, pz):
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def turn(ux, uy, uz, sine, cosine, phi):
+def turn(
+    ux: float, uy: float, uz: float, sine: float, cosine: float, phi: float
+) -> tuple[float, float, float]:
     """Return a unit vector at an angle to another (by sine and cosine), turned by phi about it."""
     return _turn(ux, uy, uz, sine * math.cos(phi), sine * math.sin(phi), cosine)
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def note_first(site, z):
+def note_first(site: Site, z: float) -> None:
     """Keep the height of the shower's first interaction."""
     if site.first[0] < 0.0:
         site.first[0] = z + site.observation_height
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def advance(height, uz, grams):
+def advance(height: float, uz: float, grams: float) -> float:
     """Return the length (m) in which a particle at a height crosses some g/cm²."""
     if uz < -0.05:
         depth = thickness(height) - grams * uz
@@ -118,7 +122,7 @@ def advance(height, uz, grams):
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def follow_photon(site, stack, n, rng):
+def follow_photon(site: Site, stack: np.ndarray, n: int, rng: np.random.Generator) -> int:
     """Follow the photon on top of the stack until it makes electrons or is gone.
 
     It is replaced by what it makes, if that is above the cut-off.
@@ -169,7 +173,19 @@ def follow_photon(site, stack, n, rng):
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def _compton(stack, n, energy, x, y, z, t, ux, uy, uz, rng):
+def _compton(
+    stack: np.ndarray,
+    n: int,
+    energy: float,
+    x: float,
+    y: float,
+    z: float,
+    t: float,
+    ux: float,
+    uy: float,
+    uz: float,
+    rng: np.random.Generator,
+) -> int:
     """Klein and Nishina: a photon hits an electron at rest."""
     least = 1.0 / (1.0 + 2.0 * energy / ELECTRON_MASS)
     inverse = -math.log(least)
@@ -199,7 +215,9 @@ def _compton(stack, n, energy, x, y, z, t, ux, uy, uz, rng):
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def follow_electron(site, light, stack, n, rng):
+def follow_electron(
+    site: Site, light: Light, stack: np.ndarray, n: int, rng: np.random.Generator
+) -> int:
     """Follow the electron or positron on top of the stack to the cut-off or the ground.
 
     The photons it radiates above the cut-off are put on the stack, those below are part of the
@@ -312,14 +330,16 @@ def follow_electron(site, light, stack, n, rng):
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def _turn_towards(ux, uy, uz, cos_phi, sin_phi, angle):
+def _turn_towards(
+    ux: float, uy: float, uz: float, cos_phi: float, sin_phi: float, angle: float
+) -> tuple[float, float, float]:
     """Turn a unit vector by an angle in the plane given by cos and sin of an azimuth."""
     sine = math.sin(angle)
     return _turn(ux, uy, uz, sine * cos_phi, sine * sin_phi, math.cos(angle))
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def _count(profile, start, end):
+def _count(profile: np.ndarray, start: float, end: float) -> None:
     """Count an electron that goes from one vertical depth (g/cm²) to another."""
     first = int(math.ceil(start / PROFILE_STEP))
     last = int(math.ceil(end / PROFILE_STEP))
@@ -327,7 +347,7 @@ def _count(profile, start, end):
         profile[i] += 1.0
 
 
-def new_site(observation_height: float, magnetic_field) -> Site:
+def new_site(observation_height: float, magnetic_field: np.ndarray) -> Site:
     """Return a site without a shower yet; height in m, field (3,) in tesla."""
     north, west, up = map(float, magnetic_field)
     return Site(

@@ -17,9 +17,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from ctapipe.instrument import CameraGeometry
 from numba import njit
 from scipy.sparse import eye_array
 from scipy.stats import gamma
+from scipy.stats.distributions import rv_frozen
 
 from .extraction import FlashCamExtraction, extraction
 from .telescopes import TelescopeModel
@@ -83,7 +85,7 @@ class CameraElectronics:
     model : TelescopeModel
     """
 
-    def __init__(self, model: TelescopeModel):
+    def __init__(self, model: TelescopeModel) -> None:
         self.model = model
         self.extract = extraction(model.description, model.window_width, model.window_shift)
         self._step = 1.0 / model.sampling
@@ -130,7 +132,7 @@ class CameraElectronics:
         self._noisy = np.empty(groups.shape[0], np.bool_)
         self._window = np.empty((groups.shape[0], model.n_samples), np.float32)
 
-    def _trigger_weights(self):
+    def _trigger_weights(self) -> np.ndarray:
         """Weights of the present sample and of those before it in the trigger's sum."""
         weights = np.ones(max(1, round(self.model.trigger_window * self.model.sampling)))
         if isinstance(self.extract, FlashCamExtraction):
@@ -138,7 +140,9 @@ class CameraElectronics:
             weights = np.convolve(weights, [1.0, -pole_zero]) / (1.0 - pole_zero)
         return weights
 
-    def read_out(self, pixel, time, weight, rng) -> Readout | None:
+    def read_out(
+        self, pixel: np.ndarray, time: np.ndarray, weight: float, rng: np.random.Generator
+    ) -> Readout | None:
         """Read a telescope out if it triggers.
 
         Parameters
@@ -163,7 +167,9 @@ class CameraElectronics:
         image, peak_time = self.extract(waveforms)
         return Readout(image, peak_time, true_image, trigger_time)
 
-    def digitise(self, pixel, time, weight, rng):
+    def digitise(
+        self, pixel: np.ndarray, time: np.ndarray, weight: float, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, float] | None:
         """Waveforms, true image and trigger time of a telescope if it triggers; as `read_out`.
 
         Returns
@@ -200,17 +206,17 @@ class CameraElectronics:
         )
         return self._window, true_image, origin + (trigger - self._latency) * self._step
 
-    def noise(self, rng) -> np.ndarray:
+    def noise(self, rng: np.random.Generator) -> np.ndarray:
         """Waveforms of one readout window without light, float32 (n_pixels, n_samples)."""
         waveforms = np.zeros((len(self._noisy), self.model.n_samples), np.float32)
         _add_noise_everywhere(self._circuit.record, self._circuit.unit, waveforms, _key(rng))
         return waveforms
 
-    def pedestals(self, n: int, rng) -> np.ndarray:
+    def pedestals(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """Charges of `n` readouts without light, float32 of shape (n, n_pixels)."""
         return np.stack([self.extract(self.noise(rng))[0] for _ in range(n)])
 
-    def noise_level(self, n: int, rng) -> np.ndarray:
+    def noise_level(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """Largest sum of any group of pixels in `n` readout windows without light.
 
         In p.e., shape (n,): the part of them above the trigger's threshold is the probability
@@ -254,7 +260,7 @@ class _Circuit(NamedTuple):
     n_samples: int
 
 
-def _pulses(model):
+def _pulses(model: TelescopeModel) -> tuple[np.ndarray, int]:
     """Samples of the pulse of a photoelectron, and how many samples after it they begin.
 
     Returns
@@ -271,7 +277,7 @@ def _pulses(model):
     return pulses[:, begin : end + 1].astype(np.float32), int(begin) + 1
 
 
-def _groups(geometry, rings):
+def _groups(geometry: CameraGeometry, rings: int) -> np.ndarray:
     """Each pixel with the `rings` around it, int32 (n_pixels, n_group), padded with -1."""
     # Sparse, as a product of full matrices of 1855 pixels takes seconds.
     near = geometry.neighbor_matrix_sparse.astype(np.int32) + eye_array(
@@ -287,14 +293,16 @@ def _groups(geometry, rings):
     return groups
 
 
-def _quantiles(distribution, mean):
+def _quantiles(distribution: rv_frozen, mean: float) -> np.ndarray:
     """Equally probable values of a distribution, with its standard deviation and the given mean."""
     values = distribution.ppf((np.arange(QUANTILES) + 0.5) / QUANTILES)
     values = (values - values.mean()) * (distribution.std() / values.std()) + mean
     return values.astype(np.float32)
 
 
-def _record(nsb, noise, pulses, charges, room):
+def _record(
+    nsb: float, noise: float, pulses: np.ndarray, charges: np.ndarray, room: int
+) -> tuple[np.ndarray, np.float32]:
     """Samples of half the night sky and half the (variance of the) noise, the same each time.
 
     Parameters
@@ -327,13 +335,13 @@ def _record(nsb, noise, pulses, charges, room):
     return np.rint(np.append(record, record[:room]) / unit).astype(np.int16), unit
 
 
-def _key(rng):
+def _key(rng: np.random.Generator) -> np.uint64:
     """Key of the random numbers of one readout."""
     return np.uint64(rng.integers(2**63))
 
 
 @njit(cache=True, error_model="numpy")
-def _mix(state):
+def _mix(state: np.uint64) -> np.uint64:
     """Random bits of a state, as SplitMix64 has them (Steele et al., doi:10.1145/2660193.2660195).
 
     A stream is a state that grows by GOLDEN. Ten times as fast as calling a generator, and any
@@ -345,7 +353,7 @@ def _mix(state):
 
 
 @njit(cache=True, error_model="numpy")
-def _add_noise(record, unit, wave, state):
+def _add_noise(record: np.ndarray, unit: np.float32, wave: np.ndarray, state: np.uint64) -> None:
     """Add night sky and electronic noise to the waveform of one pixel.
 
     Parameters
@@ -366,13 +374,26 @@ def _add_noise(record, unit, wave, state):
 
 
 @njit(cache=True, error_model="numpy")
-def _add_noise_everywhere(record, unit, waveforms, key):
+def _add_noise_everywhere(
+    record: np.ndarray, unit: np.float32, waveforms: np.ndarray, key: np.uint64
+) -> None:
     for pixel in range(waveforms.shape[0]):
         _add_noise(record, unit, waveforms[pixel], key + np.uint64(pixel) * GOLDEN)
 
 
 @njit(cache=True, error_model="numpy")
-def _read_window(c, pixel, place, weight, waves, noisy, trigger, base, key, out):
+def _read_window(
+    c: _Circuit,
+    pixel: np.ndarray,
+    place: np.ndarray,
+    weight: float,
+    waves: np.ndarray,
+    noisy: np.ndarray,
+    trigger: int,
+    base: int,
+    key: np.uint64,
+    out: np.ndarray,
+) -> np.ndarray:
     """Read out what `_find_trigger` has found; parameters as there.
 
     `out` becomes the waveforms of the readout window, with noise in all pixels.
@@ -399,7 +420,7 @@ def _read_window(c, pixel, place, weight, waves, noisy, trigger, base, key, out)
 
 
 @njit(cache=True, error_model="numpy")
-def _noise_level(c, waves):
+def _noise_level(c: _Circuit, waves: np.ndarray) -> float:
     highest = -np.inf
     total = np.empty(waves.shape[1])
     for group in c.groups:
@@ -416,7 +437,15 @@ def _noise_level(c, waves):
 
 
 @njit(cache=True, error_model="numpy")
-def _add_light(c, pixel, place, entries, weight, waves, state):
+def _add_light(
+    c: _Circuit,
+    pixel: np.ndarray,
+    place: np.ndarray,
+    entries: np.ndarray,
+    weight: float,
+    waves: np.ndarray,
+    state: np.uint64,
+) -> None:
     """Add the pulses of some photoelectrons at places (in samples) that may lie outside."""
     n_taps = c.pulses.shape[1]
     for entry in entries:
@@ -433,7 +462,7 @@ def _add_light(c, pixel, place, entries, weight, waves, state):
 
 
 @njit(cache=True, error_model="numpy")
-def _group_level(weights, group, waves, i):
+def _group_level(weights: np.ndarray, group: np.ndarray, waves: np.ndarray, i: int) -> float:
     """The trigger's sum for one group of pixels at sample i of the waveforms."""
     level = 0.0
     for pixel in group:
@@ -445,7 +474,7 @@ def _group_level(weights, group, waves, i):
 
 
 @njit(cache=True, error_model="numpy")
-def _sort_by_sample(sample):
+def _sort_by_sample(sample: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Counting sort: order of the entries, and where those of each sample begin in it."""
     first = np.zeros(sample.max() + 2, np.int64)
     for s in sample:
@@ -461,7 +490,15 @@ def _sort_by_sample(sample):
 
 
 @njit(cache=True, error_model="numpy")
-def _find_trigger(c, pixel, place, weight, waves, noisy, key):
+def _find_trigger(
+    c: _Circuit,
+    pixel: np.ndarray,
+    place: np.ndarray,
+    weight: float,
+    waves: np.ndarray,
+    noisy: np.ndarray,
+    key: np.uint64,
+) -> tuple[int, int, np.uint64]:
     """Find the first sample that triggers.
 
     Walks along the samples and keeps count of the light of each group of pixels. Groups with enough

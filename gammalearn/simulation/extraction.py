@@ -7,7 +7,7 @@ the calibrations and defaults of ctapipe itself.
 
 import numpy as np
 from ctapipe.image.extractor import deconvolution_parameters, integration_correction
-from ctapipe.instrument import TelescopeDescription
+from ctapipe.instrument import CameraGeometry, TelescopeDescription
 from numba import njit
 from scipy.stats import norm
 
@@ -20,7 +20,9 @@ DESCEND = 0.05  # fraction of the peak down to which the leading edge's centroid
 TIME_PROFILE = 2.0  # ns, standard deviation of the Cherenkov light in time that the gain assumes
 
 
-def extraction(description: TelescopeDescription, window_width: int, window_shift: int):
+def extraction(
+    description: TelescopeDescription, window_width: int, window_shift: int
+) -> "NeighborPeakExtraction | FlashCamExtraction":
     """The extraction that ctapipe-process would be given for a camera.
 
     Parameters
@@ -43,7 +45,9 @@ def extraction(description: TelescopeDescription, window_width: int, window_shif
 class _Extraction:
     """What both kinds know: the window and the neighbours of each pixel."""
 
-    def __init__(self, description, window_width, window_shift):
+    def __init__(
+        self, description: TelescopeDescription, window_width: int, window_shift: int
+    ) -> None:
         self.camera = description.camera
         self._neighbours = _neighbours(self.camera.geometry)
         self._width = window_width
@@ -59,7 +63,9 @@ class NeighborPeakExtraction(_Extraction):
     the charge is corrected for what the window misses of the reference pulse.
     """
 
-    def __init__(self, description, window_width, window_shift):
+    def __init__(
+        self, description: TelescopeDescription, window_width: int, window_shift: int
+    ) -> None:
         super().__init__(description, window_width, window_shift)
         readout = self.camera.readout
         self._correction = integration_correction(
@@ -70,7 +76,7 @@ class NeighborPeakExtraction(_Extraction):
             window_shift,
         )[0]
 
-    def __call__(self, waveforms):
+    def __call__(self, waveforms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return _neighbor_peak(
             waveforms,
             self._neighbours,
@@ -90,7 +96,9 @@ class FlashCamExtraction(_Extraction):
     it. The time is the centroid of the upsampled difference of successive samples around its peak.
     """
 
-    def __init__(self, description, window_width, window_shift):
+    def __init__(
+        self, description: TelescopeDescription, window_width: int, window_shift: int
+    ) -> None:
         super().__init__(description, window_width, window_shift)
         pole_zeros, gains, shifts, leads = deconvolution_parameters(
             self.camera,
@@ -106,7 +114,7 @@ class FlashCamExtraction(_Extraction):
         n_fine = self.camera.readout.n_samples * UPSAMPLING
         self._clipped = np.empty((self.camera.geometry.n_pixels, n_fine))  # room to work in
 
-    def __call__(self, waveforms):
+    def __call__(self, waveforms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return _leading_edge(
             waveforms,
             self._neighbours,
@@ -121,7 +129,7 @@ class FlashCamExtraction(_Extraction):
         )
 
 
-def _neighbours(geometry):
+def _neighbours(geometry: CameraGeometry) -> np.ndarray:
     """Neighbours of each pixel in ascending order, int32 (n_pixels, 6), padded with -1."""
     sparse = geometry.neighbor_matrix_sparse
     table = np.full((geometry.n_pixels, 6), -1, dtype=np.int32)
@@ -132,7 +140,7 @@ def _neighbours(geometry):
 
 
 @njit(cache=True, error_model="numpy", fastmath={"nnan", "nsz"})
-def _peaks(waveforms, neighbours):
+def _peaks(waveforms: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
     """Sample of the maximum of the sum of the neighbours' waveforms, (n_pixels,).
 
     In double precision and in the order of the neighbours, as ctapipe does, so that ties agree.
@@ -159,7 +167,14 @@ def _peaks(waveforms, neighbours):
 
 
 @njit(cache=True, error_model="numpy")
-def _neighbor_peak(waveforms, neighbours, width, shift, sampling, correction):
+def _neighbor_peak(
+    waveforms: np.ndarray,
+    neighbours: np.ndarray,
+    width: int,
+    shift: int,
+    sampling: float,
+    correction: float,
+) -> tuple[np.ndarray, np.ndarray]:
     n_pixels, n_samples = waveforms.shape
     image = np.empty(n_pixels, np.float32)
     peak_time = np.empty(n_pixels, np.float32)
@@ -178,7 +193,7 @@ def _neighbor_peak(waveforms, neighbours, width, shift, sampling, correction):
     return image, peak_time
 
 
-def _upsampling_weights(n):
+def _upsampling_weights(n: int) -> np.ndarray:
     """What each of `n` finer samples takes from the samples before, at and after it, shape (3, n).
 
     Repeating each sample n times and smoothing twice with a mean of n, once forwards, once
@@ -195,7 +210,7 @@ WEIGHTS = _upsampling_weights(UPSAMPLING)
 
 
 @njit(cache=True, error_model="numpy")
-def _sharpen(waveform, pole_zero, steps, fine):
+def _sharpen(waveform: np.ndarray, pole_zero: float, steps: np.ndarray, fine: np.ndarray) -> None:
     """Deconvolve and upsample; the first sample, of which nobody knows the past, becomes 0.
 
     `steps` has room for the deconvolved samples and one more at each end.
@@ -215,7 +230,7 @@ def _sharpen(waveform, pole_zero, steps, fine):
 
 
 @njit(cache=True, error_model="numpy")
-def _centroid(waveform, peak):
+def _centroid(waveform: np.ndarray, peak: int) -> float:
     """Mean sample around `peak`, on both sides down to the fraction DESCEND of its amplitude."""
     amplitude = waveform[peak]
     if amplitude < 0:
@@ -237,8 +252,17 @@ def _centroid(waveform, peak):
 
 @njit(cache=True, error_model="numpy")
 def _leading_edge(
-    waveforms, neighbours, width, shift, sampling, pole_zero, lead, gain, time_shift, clipped
-):
+    waveforms: np.ndarray,
+    neighbours: np.ndarray,
+    width: int,
+    shift: int,
+    sampling: float,
+    pole_zero: float,
+    lead: float,
+    gain: float,
+    time_shift: float,
+    clipped: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
     n_pixels, n_samples = waveforms.shape
     n_fine = n_samples * UPSAMPLING
     steps = np.empty(n_samples + 2)

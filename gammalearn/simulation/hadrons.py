@@ -21,8 +21,15 @@ from numba import njit
 from . import stack as st
 from .atmosphere import TOP, density, refractivity
 from .decays import DROPPED, KAON_SHORT, LIFETIME, MASS, PION_ZERO, decay, release
-from .electromagnetic import ELECTRON_MASS, RADIATION_LENGTH, SCATTERING_ENERGY, note_first, turn
-from .light import SPEED_OF_LIGHT, emit
+from .electromagnetic import (
+    ELECTRON_MASS,
+    RADIATION_LENGTH,
+    SCATTERING_ENERGY,
+    Site,
+    note_first,
+    turn,
+)
+from .light import SPEED_OF_LIGHT, Light, emit
 
 __all__ = ["fly", "follow_hadron", "hadron_interaction", "interaction_length", "ionisation"]
 
@@ -96,7 +103,7 @@ DENSITY_CONSTANT, DENSITY_FACTOR, DENSITY_POWER = 10.5961, 0.10914, 3.3994
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def _family(kind):
+def _family(kind: int) -> int:
     """Row in the tables of pions, kaons and nucleons."""
     if kind == st.NEUTRON or kind == st.PROTON:
         return 2
@@ -104,7 +111,7 @@ def _family(kind):
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def interaction_length(kind, energy):
+def interaction_length(kind: int, energy: float) -> float:
     """Return the mean free path (g/cm²) in air of a hadron of some energy (GeV)."""
     family = _family(kind)
     growth = math.log(max(energy / SLOW, 1.0))
@@ -112,7 +119,7 @@ def interaction_length(kind, energy):
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def ionisation(momentum, mass):
+def ionisation(momentum: float, mass: float) -> float:
     """Return what a charged particle heavier than an electron loses in air (GeV cm²/g).
 
     Bethe's formula with the density effect, for a momentum and a mass in GeV.
@@ -133,14 +140,14 @@ def ionisation(momentum, mass):
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def _leading_share(family, kinetic, rng):
+def _leading_share(family: int, kinetic: float, rng: np.random.Generator) -> float:
     """Draw the share of its kinetic energy (GeV) that a projectile keeps."""
     power = LEADING_B[family] * kinetic / (kinetic + LEADING_ENERGY[family])
     return (1.0 - (1.0 - rng.random()) ** (1.0 / power)) ** (1.0 / LEADING_A[family])
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def mean_multiplicity(available):
+def mean_multiplicity(available: float) -> float:
     """Return the mean number of charged secondaries on air for an energy (GeV) to make them.
 
     0.88 + 0.44 ln s + 0.118 ln² s of two colliding protons, s in GeV², less its value where the
@@ -153,7 +160,7 @@ def mean_multiplicity(available):
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def _multiplicity(available, rng):
+def _multiplicity(available: float, rng: np.random.Generator) -> int:
     """Draw the number of secondaries, neutral ones included, for an energy (GeV) to make them.
 
     Negative binomial with 1 / k = -0.104 + 0.058 ln(root of s) of two protons, more on air.
@@ -175,7 +182,15 @@ def _multiplicity(available, rng):
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def _tilt(ux, uy, uz, energy, mass, transverse, rng):
+def _tilt(
+    ux: float,
+    uy: float,
+    uz: float,
+    energy: float,
+    mass: float,
+    transverse: float,
+    rng: np.random.Generator,
+) -> tuple[float, float, float]:
     """Turn a direction aside, by a transverse momentum (GeV) of twice this mean."""
     momentum = math.sqrt(max(energy * energy - mass * mass, 0.0))
     across = -transverse * math.log((1.0 - rng.random()) * (1.0 - rng.random()))
@@ -187,7 +202,7 @@ def _tilt(ux, uy, uz, energy, mass, transverse, rng):
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def _exchanged(kind, rng):
+def _exchanged(kind: int, rng: np.random.Generator) -> int:
     """Return the kind of a projectile that has changed its charge."""
     if kind >= st.NEUTRON:
         return st.NEUTRON if kind == st.PROTON else st.PROTON
@@ -199,7 +214,7 @@ def _exchanged(kind, rng):
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def _secondary(energy, rng):
+def _secondary(energy: float, rng: np.random.Generator) -> int:
     """Draw the kind of a secondary of a projectile of some energy (GeV)."""
     nucleons = NUCLEONS * energy / (energy + NUCLEON_ENERGY)
     kaons = KAONS * energy / (energy + KAON_ENERGY)
@@ -219,7 +234,20 @@ def _secondary(energy, rng):
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def hadron_interaction(kind, energy, x, y, z, t, ux, uy, uz, stack, n, rng):
+def hadron_interaction(
+    kind: int,
+    energy: float,
+    x: float,
+    y: float,
+    z: float,
+    t: float,
+    ux: float,
+    uy: float,
+    uz: float,
+    stack: np.ndarray,
+    n: int,
+    rng: np.random.Generator,
+) -> tuple[int, float]:
     """Let a hadron interact with a nucleus of the air.
 
     Parameters
@@ -279,7 +307,20 @@ def hadron_interaction(kind, energy, x, y, z, t, ux, uy, uz, stack, n, rng):
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def _release(stack, n, kind, energy, x, y, z, t, ux, uy, uz, rng):
+def _release(
+    stack: np.ndarray,
+    n: int,
+    kind: int,
+    energy: float,
+    x: float,
+    y: float,
+    z: float,
+    t: float,
+    ux: float,
+    uy: float,
+    uz: float,
+    rng: np.random.Generator,
+) -> tuple[int, float]:
     """Put a product on the stack, or what it decays into if that is at once."""
     if kind == KAON_SHORT:
         if energy <= MASS[kind]:
@@ -289,7 +330,7 @@ def _release(stack, n, kind, energy, x, y, z, t, ux, uy, uz, rng):
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def fly(site, light, row, rng):
+def fly(site: Site, light: Light, row: np.ndarray, rng: np.random.Generator) -> int:
     """Let a hadron or muon fly until it interacts, decays, or need not be followed any more.
 
     If charged, it loses energy, scatters and bends on its way, and its Cherenkov light is
@@ -381,7 +422,9 @@ def fly(site, light, row, rng):
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def follow_hadron(site, light, stack, n, rng):
+def follow_hadron(
+    site: Site, light: Light, stack: np.ndarray, n: int, rng: np.random.Generator
+) -> int:
     """Follow the hadron or muon on top of the stack, and replace it by what it makes.
 
     Parameters

@@ -43,7 +43,7 @@ class BlockParametrizer:
     subarray : ctapipe.instrument.SubarrayDescription
     """
 
-    def __init__(self, subarray: SubarrayDescription):
+    def __init__(self, subarray: SubarrayDescription) -> None:
         self._parametrizer = ImageParametrizer(subarray)
 
     def __call__(

@@ -7,10 +7,11 @@ on Earth and its magnetic field are those of La Palma unless given.
 
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from itertools import combinations
 from pathlib import Path
 from textwrap import shorten
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import astropy.units as u
 import numpy as np
@@ -124,7 +125,7 @@ class _Layout(_Values):
     telescopes: list[_Place] = pydantic.Field(min_length=1, max_length=MOST_TELESCOPES)
 
     @pydantic.model_validator(mode="after")
-    def _possible(self):
+    def _possible(self) -> Self:
         for number, place in enumerate(self.telescopes, start=1):
             if place.z < 0:
                 raise ValueError(f"telescope {number} stands {-place.z:g} m below the ground")
@@ -141,14 +142,14 @@ class _Layout(_Values):
         return self
 
 
-def _layout_files():
+def _layout_files() -> list[Traversable]:
     folder = files("gammalearn.simulation.layouts")
     return sorted(
         (file for file in folder.iterdir() if file.name.endswith(".yaml")), key=lambda f: f.name
     )
 
 
-def _read(source, given) -> _Layout:
+def _read(source: Path | Traversable, given: str | Path) -> _Layout:
     """The layout in a file; errors name it as the user did."""
     try:
         return _Layout.model_validate(plain_yaml.load(source.read_text(encoding="utf-8")))
@@ -182,7 +183,7 @@ def _explain(error: pydantic.ValidationError) -> str:
             return f"'{where}': {message}, got {given}"
 
 
-def _build(name, layout: _Layout) -> Array:
+def _build(name: str, layout: _Layout) -> Array:
     models = tuple(telescope_model(place.type) for place in layout.telescopes)
     positions = np.array([(place.x, place.y, place.z) for place in layout.telescopes])
     tel_ids = np.arange(1, len(models) + 1)

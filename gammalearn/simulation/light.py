@@ -66,7 +66,7 @@ Light = namedtuple(
 
 
 @njit(cache=True, fastmath=True, error_model="numpy", inline="always")
-def yield_at(light, kind, height):
+def yield_at(light: Light, kind: int, height: float) -> float:
     """Photoelectrons per metre and sin²(angle) of emission at a height, interpolated."""
     position = height / HEIGHT_STEP
     i = min(int(position), light.yields.shape[1] - 2)
@@ -75,7 +75,7 @@ def yield_at(light, kind, height):
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def _scaled_bessel_i0(x):
+def _scaled_bessel_i0(x: float) -> float:
     """exp(-x) I0(x) for x >= 0; Abramowitz and Stegun 9.8.1 and 9.8.2, to 1e-5."""
     if x < 3.75:
         t = (x / 3.75) ** 2
@@ -89,7 +89,7 @@ def _scaled_bessel_i0(x):
 
 
 @njit(cache=True, fastmath=True, error_model="numpy", inline="always")
-def _count(light, expected, rng):
+def _count(light: Light, expected: float, rng: np.random.Generator) -> int:
     """A Poisson number of the expectation.
 
     All expectations of a shower are laid end to end, and photoelectrons lie on that line as
@@ -106,7 +106,18 @@ def _count(light, expected, rng):
 
 
 @njit(cache=True, fastmath=True, error_model="numpy", inline="always")
-def _arrive(light, i, hit_x, hit_y, px, py, pz, time, crossed, rng):
+def _arrive(
+    light: Light,
+    i: int,
+    hit_x: float,
+    hit_y: float,
+    px: float,
+    py: float,
+    pz: float,
+    time: float,
+    crossed: float,
+    rng: np.random.Generator,
+) -> None:
     """One photoelectron of light from (px, py, pz) that hits mirror i at (hit_x, hit_y).
 
     hit_x and hit_y (m) are along the axes of growing altitude and azimuth.
@@ -159,7 +170,20 @@ def _arrive(light, i, hit_x, hit_y, px, py, pz, time, crossed, rng):
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def emit_scattered(light, x, y, z, t, ux, uy, uz, length, beta, spread, rng):
+def emit_scattered(
+    light: Light,
+    x: float,
+    y: float,
+    z: float,
+    t: float,
+    ux: float,
+    uy: float,
+    uz: float,
+    length: float,
+    beta: float,
+    spread: float,
+    rng: np.random.Generator,
+) -> None:
     """Light of a piece of track whose direction has a Gaussian spread.
 
     The photons' angle to the mean direction follows a ring at the Cherenkov angle convolved with
@@ -251,7 +275,19 @@ def emit_scattered(light, x, y, z, t, ux, uy, uz, length, beta, spread, rng):
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def emit(light, x, y, z, t, ux, uy, uz, length, beta, rng):
+def emit(
+    light: Light,
+    x: float,
+    y: float,
+    z: float,
+    t: float,
+    ux: float,
+    uy: float,
+    uz: float,
+    length: float,
+    beta: float,
+    rng: np.random.Generator,
+) -> None:
     """Light of a straight piece of track, with the exact geometry of cone and mirror.
 
     Parameters
@@ -344,7 +380,7 @@ def emit(light, x, y, z, t, ux, uy, uz, length, beta, rng):
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def _perpendicular(ux, uy, uz):
+def _perpendicular(ux: float, uy: float, uz: float) -> tuple[float, float, float]:
     """Some unit vector across a unit vector."""
     if abs(uz) < 0.9:
         norm = math.sqrt(ux * ux + uy * uy)
@@ -426,7 +462,14 @@ class Optics:
             observation_height=observation_height,
         )
 
-    def light(self, positions, radius, kind, weight: float, capacity: int) -> Light:
+    def light(
+        self,
+        positions: np.ndarray,
+        radius: np.ndarray,
+        kind: np.ndarray,
+        weight: float,
+        capacity: int,
+    ) -> Light:
         """Mirrors without light yet: positions (n, 3) and radius (n,) in m, kind (n,)."""
         positions = np.asarray(positions, dtype=float)
         n = len(positions)
@@ -455,7 +498,7 @@ class Optics:
         )
 
 
-def direction(alt, az) -> np.ndarray:
+def direction(alt: float | np.ndarray, az: float | np.ndarray) -> np.ndarray:
     """Return the unit vector towards (alt, az) (rad): north, west, up; shape (..., 3)."""
     return np.stack([np.cos(alt) * np.cos(az), -np.cos(alt) * np.sin(az), np.sin(alt)], axis=-1)
 

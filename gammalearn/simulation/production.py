@@ -13,6 +13,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tqdm.auto import tqdm
 
@@ -23,6 +24,9 @@ from ..settings import SimulationSettings
 from .image_parameters import BlockParametrizer
 from .run import FIRST_SHOWER, SimulatedRun
 from .writer import DescribedBlock, DL1Writer
+
+if TYPE_CHECKING:
+    from .showers import ShowerSimulation
 
 __all__ = ["compile_simulation", "simulate"]
 
@@ -123,7 +127,7 @@ def compile_simulation(progress: bool = True) -> None:
     """
     from .showers import ShowerSimulation
 
-    def say():
+    def say() -> None:
         tell(
             "Compiling the simulation for this machine: the first time takes a minute or two.",
             sys.stderr,
@@ -149,7 +153,9 @@ def _check_output(path: Path, overwrite: bool) -> None:
         )
 
 
-def _write(writer: DL1Writer, made: Iterator[DescribedBlock], n_showers, progress) -> int:
+def _write(
+    writer: DL1Writer, made: Iterator[DescribedBlock], n_showers: int, progress: bool
+) -> int:
     """Write blocks as they come; returns the number of events."""
     n_events, start = 0, time.monotonic()
     with tqdm(total=n_showers, unit="shower", disable=not progress) as bar:
@@ -166,7 +172,7 @@ def _write(writer: DL1Writer, made: Iterator[DescribedBlock], n_showers, progres
 class _BlockMaker:
     """Makes blocks of events with the parameters of their images."""
 
-    def __init__(self, source):
+    def __init__(self, source: "ShowerSimulation") -> None:
         self._source = source
         self._parametrize = BlockParametrizer(source.array.subarray)
 
@@ -178,11 +184,11 @@ class _BlockMaker:
 class _Pieces:
     """Cuts a run into pieces of about the same number of events."""
 
-    def __init__(self, n_showers: int):
+    def __init__(self, n_showers: int) -> None:
         self._next, self._end = FIRST_SHOWER, FIRST_SHOWER + n_showers
         self._size = FIRST_BLOCK
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         return self._next < self._end
 
     def take(self) -> tuple[int, int]:
@@ -267,7 +273,7 @@ def _made_elsewhere(
 
 
 @contextmanager
-def _uninterrupted():
+def _uninterrupted() -> Iterator[None]:
     """Start processes without Ctrl-C and SLURM's signal before the time limit, which are for the
     one process that then ends them."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGUSR1})
@@ -278,13 +284,13 @@ def _uninterrupted():
 
 
 @contextmanager
-def _terminable():
+def _terminable() -> Iterator[None]:
     """Let SIGTERM end the simulation as an error does, with nothing left behind."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def stop(*_):
+    def stop(*_: object) -> None:
         raise SystemExit(TERMINATED)
 
     before = signal.signal(signal.SIGTERM, stop)

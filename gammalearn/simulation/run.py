@@ -35,7 +35,7 @@ from ctapipe.containers import (
 
 from ..camera import impact_distance
 from .atmosphere import LAYER_A, LAYER_B, LAYER_C, LAYER_HEIGHT, TOP
-from .block import EventBlock
+from .block import EventBlock, TelescopeImages
 
 if TYPE_CHECKING:
     from ..settings import SimulationSettings
@@ -79,7 +79,7 @@ class SimulatedRun:
 
     is_simulation = True
 
-    def __init__(self, settings: "SimulationSettings", array: "Array"):
+    def __init__(self, settings: "SimulationSettings", array: "Array") -> None:
         self.settings = settings
         self.array = array
         self.subarray = array.subarray
@@ -181,7 +181,7 @@ class SimulatedRun:
         return {self.obs_id: distribution}
 
     @property
-    def _distance_edges(self):
+    def _distance_edges(self) -> np.ndarray:
         return np.linspace(0, self.settings.scatter, N_DISTANCES + 1)
 
     def count(self, block: EventBlock) -> None:
@@ -194,7 +194,7 @@ class SimulatedRun:
         )
         self._thrown += thrown.astype(self._thrown.dtype)
 
-    def event_time(self, event_id) -> Time:
+    def event_time(self, event_id: int | np.ndarray) -> Time:
         """When the light front of an event reaches the centre of the array."""
         return START + event_id * EVENT_STEP
 
@@ -203,7 +203,7 @@ class SimulatedRun:
         for row, event in enumerate(block.events):
             yield self._event(block, row, event)
 
-    def _event(self, block, row, event) -> ArrayEventContainer:
+    def _event(self, block: EventBlock, row: int, event: np.void) -> ArrayEventContainer:
         shower = block.showers[event["row"]]
         distance = distance_of_telescopes(event, shower, self.array.positions)
         time = self.event_time(event["event_id"])
@@ -249,7 +249,7 @@ class SimulatedRun:
         return result
 
 
-def _images_of(block: EventBlock, row: int):
+def _images_of(block: EventBlock, row: int) -> list[tuple[int, TelescopeImages, int]]:
     """Telescope, images and row therein of all images of an event, by telescope."""
     found = []
     for images in block.telescopes.values():
@@ -258,7 +258,9 @@ def _images_of(block: EventBlock, row: int):
     return sorted(found, key=lambda image: image[0])
 
 
-def distance_of_telescopes(event, shower, positions) -> np.ndarray:
+def distance_of_telescopes(
+    event: np.void | np.ndarray, shower: np.void | np.ndarray, positions: np.ndarray
+) -> np.ndarray:
     """How far (m) telescopes are from the axis of a shower.
 
     Parameters

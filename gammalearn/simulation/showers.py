@@ -1,5 +1,6 @@
 """Showers over an array: from settings to triggered events."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +12,11 @@ from ..settings import SimulationSettings
 from . import stack as st
 from .atmosphere import TOP
 from .block import DIGIT, EVENT, SHOWER, EventBlock, TelescopeImages
-from .electromagnetic import PROFILE_STEP, follow_electron, follow_photon, new_site
-from .electronics import CameraElectronics
+from .electromagnetic import PROFILE_STEP, Site, follow_electron, follow_photon, new_site
+from .electronics import CameraElectronics, Readout
 from .hadrons import follow_hadron
 from .instrument import array
-from .light import SPEED_OF_LIGHT, Optics, direction
+from .light import SPEED_OF_LIGHT, Light, Optics, direction
 
 __all__ = ["Shower", "ShowerSimulation", "develop"]
 
@@ -35,7 +36,7 @@ ENERGY_OF_BUNCHES = 100.0
 
 
 @njit(cache=True)
-def develop(site, light, stack, n, rng):
+def develop(site: Site, light: Light, stack: np.ndarray, n: int, rng: np.random.Generator) -> None:
     """Follow all particles on the stack, and what they make, to their ends."""
     light.wait[0] = rng.exponential()
     while n > 0:
@@ -49,7 +50,7 @@ def develop(site, light, stack, n, rng):
 
 
 @njit(cache=True)
-def _by_mirror(mirror, n_mirrors):
+def _by_mirror(mirror: np.ndarray, n_mirrors: int) -> tuple[np.ndarray, np.ndarray]:
     """Counting sort: the order that brings entries together by mirror, and where each begins."""
     first = np.zeros(n_mirrors + 1, dtype=np.int64)
     for i in mirror:
@@ -137,7 +138,7 @@ class ShowerSimulation:
         If the array is unknown or impossible, or has too few telescopes for the trigger.
     """
 
-    def __init__(self, settings: SimulationSettings, absorption: bool = True):
+    def __init__(self, settings: SimulationSettings, absorption: bool = True) -> None:
         self.settings = settings
         self.array = array(settings.array)
         self.alt = np.radians(90.0 - settings.zenith)
@@ -256,13 +257,13 @@ class ShowerSimulation:
             total=light.total.reshape(settings.reuse, n_tel),
         )
 
-    def _delay(self, cores, axis, distance):
+    def _delay(self, cores: np.ndarray, axis: np.ndarray, distance: float) -> np.ndarray:
         """When light along the axis, started with the shower, meets the array's centre; (n,)."""
         centre = np.column_stack([-cores, np.zeros(len(cores))])
         time = (distance - centre @ axis) / SPEED_OF_LIGHT
         return np.repeat(time, len(self.array.tel_ids))
 
-    def _direction(self, rng) -> tuple[float, float]:
+    def _direction(self, rng: np.random.Generator) -> tuple[float, float]:
         """Draw where a shower comes from: (alt, az) in rad."""
         settings = self.settings
         # Uniform in solid angle within the view cone; a point source keeps its offset, at any
@@ -275,7 +276,7 @@ class ShowerSimulation:
         vector = np.cos(theta) * pointing + np.sin(theta) * (np.cos(phi) * up + np.sin(phi) * side)
         return float(np.arcsin(vector[2])), float(np.arctan2(-vector[1], vector[0]) % (2 * np.pi))
 
-    def _cores(self, alt: float, az: float, rng) -> np.ndarray:
+    def _cores(self, alt: float, az: float, rng: np.random.Generator) -> np.ndarray:
         """Draw impact points, uniform on a disc across the shower, where they meet the ground."""
         n = self.settings.reuse
         radius = self.settings.scatter * np.sqrt(rng.random(n))
@@ -287,7 +288,9 @@ class ShowerSimulation:
         along = radius * np.cos(phi) / axis[2]
         return along[:, np.newaxis] * away + (radius * np.sin(phi))[:, np.newaxis] * side
 
-    def _triggered(self, shower: Shower, number: int):
+    def _triggered(
+        self, shower: Shower, number: int
+    ) -> Iterator[tuple[int, list[tuple[int, Readout]]]]:
         """Yield the uses that trigger the array, each with its telescopes' readouts."""
         n_tel = len(self.array.tel_ids)
         rng = np.random.default_rng(self._seed(number, 2))
@@ -308,7 +311,7 @@ class ShowerSimulation:
                 yield use, readouts
 
 
-def _power_law(low: float, high: float, index: float, rng) -> float:
+def _power_law(low: float, high: float, index: float, rng: np.random.Generator) -> float:
     """Draw from E^index between two energies."""
     u = rng.random()
     if abs(index + 1.0) < 1e-9:
@@ -317,12 +320,12 @@ def _power_law(low: float, high: float, index: float, rng) -> float:
     return float((low**power + u * (high**power - low**power)) ** (1.0 / power))
 
 
-def _digits(values) -> np.ndarray:
+def _digits(values: Sequence[np.ndarray]) -> np.ndarray:
     """Stack arrays of charge (p.e.) or time (ns), in the digits that carry information."""
     return np.round(np.stack(values) / DIGIT) * np.float32(DIGIT)
 
 
-def _join(images) -> TelescopeImages:
+def _join(images: Iterable[tuple[int, int, Readout]]) -> TelescopeImages:
     """Stack the images of one type of telescope."""
     event, tel_id, readouts = zip(*images, strict=True)
     return TelescopeImages(

@@ -1,13 +1,24 @@
 """ctapipe's event source of simulated showers: ``ctapipe-process -i gamma.simulation.yaml``."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import yaml
-from ctapipe.containers import ArrayEventContainer
-from ctapipe.core import Provenance
+from ctapipe.atmosphere import FiveLayerAtmosphereDensityProfile
+from ctapipe.containers import (
+    ArrayEventContainer,
+    ObservationBlockContainer,
+    SchedulingBlockContainer,
+    SimulatedShowerDistribution,
+    SimulationConfigContainer,
+)
+from ctapipe.core import Component, Provenance
+from ctapipe.instrument import SubarrayDescription
 from ctapipe.io import DataLevel, EventSource
+from traitlets.config import Config
 
 from ..io import plain_yaml
 from ..io.distrust import distrust_files
@@ -33,7 +44,7 @@ class GammaLearnEventSource(EventSource):
     """
 
     @staticmethod
-    def is_compatible(file_path) -> bool:
+    def is_compatible(file_path: str | Path) -> bool:
         """Whether the file holds the settings of a simulation."""
         path = Path(file_path).expanduser()
         if path.suffix not in {".yaml", ".yml"} or not path.is_file():
@@ -44,7 +55,13 @@ class GammaLearnEventSource(EventSource):
             return False
         return isinstance(values, dict) and values.keys() >= NEEDED
 
-    def __init__(self, input_url=None, config=None, parent=None, **kwargs):
+    def __init__(
+        self,
+        input_url: str | Path | None = None,
+        config: Config | None = None,
+        parent: Component | None = None,
+        **kwargs: Any,
+    ) -> None:
         # Who only asks for compatibility does without the compiled simulation.
         from ..settings.reading import load_simulation
         from .showers import ShowerSimulation
@@ -67,33 +84,33 @@ class GammaLearnEventSource(EventSource):
         return (DataLevel.DL1_IMAGES,)
 
     @cached_property
-    def subarray(self):
+    def subarray(self) -> SubarrayDescription:
         """The telescopes; those of ``allowed_tels`` where that is given."""
         subarray = self._run.subarray
         return subarray.select_subarray(self.allowed_tels) if self.allowed_tels else subarray
 
     @property
-    def simulation_config(self):
+    def simulation_config(self) -> dict[np.int32, SimulationConfigContainer]:
         """What was thrown."""
         return self._run.simulation_config
 
     @property
-    def observation_blocks(self):
+    def observation_blocks(self) -> dict[np.int32, ObservationBlockContainer]:
         """The run's only observation."""
         return self._run.observation_blocks
 
     @property
-    def scheduling_blocks(self):
+    def scheduling_blocks(self) -> dict[np.int32, SchedulingBlockContainer]:
         """The run's only scheduling block."""
         return self._run.scheduling_blocks
 
     @property
-    def atmosphere_density_profile(self):
+    def atmosphere_density_profile(self) -> FiveLayerAtmosphereDensityProfile:
         """The atmosphere of the simulation."""
         return self._run.atmosphere_density_profile
 
     @property
-    def simulated_shower_distributions(self):
+    def simulated_shower_distributions(self) -> dict[np.int32, SimulatedShowerDistribution]:
         """What was thrown by energy and distance; empty before the last event was read."""
         return self._run.simulated_shower_distributions if self._is_complete else {}
 
@@ -114,7 +131,7 @@ class GammaLearnEventSource(EventSource):
         self._is_complete = True
 
 
-def _keep(event: ArrayEventContainer, tel_ids) -> bool:
+def _keep(event: ArrayEventContainer, tel_ids: Collection[int]) -> bool:
     """Take other telescopes out of an event; whether any is left."""
     for by_telescope in (
         event.trigger.tel,

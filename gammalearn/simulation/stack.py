@@ -52,7 +52,19 @@ def new_stack(capacity: int = CAPACITY) -> np.ndarray:
 
 
 @njit(cache=True)
-def push(stack, n, kind, energy, x, y, z, t, ux, uy, uz):
+def push(
+    stack: np.ndarray,
+    n: int,
+    kind: int,
+    energy: float,
+    x: float,
+    y: float,
+    z: float,
+    t: float,
+    ux: float,
+    uy: float,
+    uz: float,
+) -> int:
     """Put a particle on top and return the new number of rows.
 
     Raises

@@ -10,6 +10,7 @@ differs by from another, or in a year.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -22,6 +23,7 @@ from ctapipe.instrument import (
     SizeType,
     TelescopeDescription,
 )
+from numpy.typing import ArrayLike
 
 from .cameras import flashcam, lstcam, nectarcam
 
@@ -149,11 +151,11 @@ class TelescopeModel:
     window_width: int
     window_shift: int
 
-    def psf(self, theta):
+    def psf(self, theta: ArrayLike) -> np.ndarray:
         """Sigma (rad) of the point spread at an angle theta (rad) off axis."""
         return np.hypot(self.psf_on_axis, self.psf_off_axis * np.asarray(theta))
 
-    def delay(self, radius):
+    def delay(self, radius: ArrayLike) -> np.ndarray:
         """Delay (ns) of light from `radius` (m) on the mirror against that from its centre.
 
         Light along the axis reaches a tile that stands higher by z earlier, and has the way
@@ -220,7 +222,7 @@ def _lst() -> TelescopeModel:
     )
 
 
-def _mst(name, **figures) -> TelescopeModel:
+def _mst(name: str, **figures: Any) -> TelescopeModel:
     # Point spread: a circle of 0.06 deg holds 80 % of a star on axis; off axis it is the coma of
     # tiles that stand on a sphere of 19.2 m, which makes a modified Davies-Cotton mirror (Pühlhofer
     # 2016, arXiv:1610.02899). NectarCam's own trigger asks for three neighbouring pixels,
@@ -304,18 +306,18 @@ TELESCOPE_TYPES = tuple(_MODELS)
 
 
 def _build(
-    name,
+    name: str,
     *,
-    camera,
-    optics,
-    shadow,
-    ageing,
-    photon_detection,
-    pulse_width,
-    pulse_decay,
-    n_gains,
-    noise,
-    **figures,
+    camera: Callable[[float], CameraGeometry],
+    optics: dict[str, Any],
+    shadow: float,
+    ageing: float,
+    photon_detection: float,
+    pulse_width: float,
+    pulse_decay: float,
+    n_gains: int,
+    noise: float,
+    **figures: Any,
 ) -> TelescopeModel:
     """Put a model together.
 
@@ -324,23 +326,23 @@ def _build(
     `noise` is in amplitudes of one photoelectron, `pulse_width` and `pulse_decay` are those of
     `_pulse` (ns).
     """
-    optics = OpticsDescription(n_mirrors=1, **optics)
-    focal_length = optics.effective_focal_length.to_value(u.m)
+    mirror = OpticsDescription(n_mirrors=1, **optics)
+    focal_length = mirror.effective_focal_length.to_value(u.m)
     geometry = camera(focal_length)
     pulse = _pulse(pulse_width, pulse_decay)
     factors = shadow * ageing * LIGHT_GUIDE * photon_detection
     return TelescopeModel(
         name=name,
         description=TelescopeDescription(
-            name=optics.name,
-            optics=optics,
+            name=mirror.name,
+            optics=mirror,
             camera=CameraDescription(
                 geometry.name,
                 geometry,
                 _readout(geometry, pulse, n_gains, figures["sampling"], figures["n_samples"]),
             ),
         ),
-        mirror_radius=np.sqrt(optics.mirror_area.to_value(u.m**2) / np.pi),
+        mirror_radius=np.sqrt(mirror.mirror_area.to_value(u.m**2) / np.pi),
         focal_length=focal_length,
         wavelength=WAVELENGTH,
         efficiency=factors * np.prod([np.interp(WAVELENGTH, *curve) for curve in CURVES], axis=0),
@@ -353,7 +355,7 @@ def _build(
     )
 
 
-def _pulse(width, decay) -> np.ndarray:
+def _pulse(width: float, decay: float) -> np.ndarray:
     """Pulse of one photoelectron: a Gaussian of standard deviation `width` (ns), as of the
     photomultiplier, through electronics that decay exponentially in `decay` (ns)."""
     time = np.arange(0.0, 8 * width + 10 * decay, PULSE_STEP)
@@ -362,7 +364,9 @@ def _pulse(width, decay) -> np.ndarray:
     return pulse / (pulse.sum() * PULSE_STEP)
 
 
-def _readout(geometry: CameraGeometry, pulse, n_gains, sampling, n_samples) -> CameraReadout:
+def _readout(
+    geometry: CameraGeometry, pulse: np.ndarray, n_gains: int, sampling: float, n_samples: int
+) -> CameraReadout:
     return CameraReadout(
         name=geometry.name,
         sampling_rate=sampling * u.GHz,

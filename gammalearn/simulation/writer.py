@@ -10,6 +10,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, Self
 
 import astropy.units as u
 import numpy as np
@@ -94,12 +95,12 @@ class DL1Writer:
     run : SimulatedRun
     """
 
-    def __init__(self, path: Path, run: SimulatedRun):
+    def __init__(self, path: Path, run: SimulatedRun) -> None:
         self._path = Path(path)
         self._run = run
         self._statistics = None
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         Provenance().start_activity(ACTIVITY)
         try:
             self._header = self._write_template()
@@ -113,7 +114,7 @@ class DL1Writer:
         self._tables = {node._v_pathname: _Table(node) for node in nodes}
         return self
 
-    def __exit__(self, error, *_):
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         try:
             if error is None:
                 self._finish()
@@ -157,10 +158,10 @@ class DL1Writer:
                 rows = np.flatnonzero(images.tel_id == tel_id)
                 self._write_images(block, tel_id, images, parameters, rows)
 
-    def _keys(self, events, **others):
+    def _keys(self, events: np.ndarray, **others: Any) -> dict[str, Any]:
         return {"obs_id": self._run.obs_id, "event_id": events["event_id"], **others}
 
-    def _write_showers(self, block):
+    def _write_showers(self, block: EventBlock) -> None:
         events, showers = block.events, block.showers[block.events["row"]]
         columns = {
             "true_energy": showers["energy"] * u.TeV,
@@ -175,7 +176,7 @@ class DL1Writer:
         }
         self._tables[SHOWER_TABLE].append(self._keys(events), columns)
 
-    def _write_triggers(self, block):
+    def _write_triggers(self, block: EventBlock) -> None:
         events, telescopes = block.events, list(block.telescopes.values())
         event = np.concatenate([images.event for images in telescopes])
         tel_id = np.concatenate([images.tel_id for images in telescopes])
@@ -190,7 +191,14 @@ class DL1Writer:
         columns = {"time": time[event] + after * u.ns}
         self._tables[TEL_TRIGGER].append(self._keys(events[event], tel_id=tel_id), columns)
 
-    def _write_images(self, block, tel_id, images: TelescopeImages, parameters, rows):
+    def _write_images(
+        self,
+        block: EventBlock,
+        tel_id: int,
+        images: TelescopeImages,
+        parameters: ImageParameters,
+        rows: np.ndarray,
+    ) -> None:
         events = block.events[images.event[rows]]
         showers = block.showers[events["row"]]
         position = self._run.array.positions[self._run.subarray.tel_index_array[tel_id]]
@@ -219,14 +227,14 @@ class DL1Writer:
                 where=described.get(group, slice(None)),
             )
 
-    def _add_statistics(self, statistics):
+    def _add_statistics(self, statistics: Table) -> None:
         if self._statistics is None:
             self._statistics = statistics.copy()
             return
         for name in ("counts", "cumulative_counts"):
             self._statistics[name] += statistics[name]
 
-    def _finish(self):
+    def _finish(self) -> None:
         """What is known at the end only, and nothing of telescopes that saw nothing."""
         for tel_id in self._run.subarray.tel:
             paths = [of_telescope(group, tel_id) for group in (*BY_TELESCOPE, FIXED_POINTING)]
@@ -260,13 +268,13 @@ class DL1Writer:
 class _Table:
     """A table of ctapipe's making, emptied; its last row fills columns that are not given."""
 
-    def __init__(self, node: tables.Table):
+    def __init__(self, node: tables.Table) -> None:
         self._node = node
         self._row = node[-1:]
         self._transforms = get_column_transforms(get_column_attrs(node))
         node.truncate(0)
 
-    def append(self, keys: dict, columns: dict, where=slice(None)) -> None:
+    def append(self, keys: dict, columns: dict, where: np.ndarray | slice = slice(None)) -> None:
         """Append rows; values with a unit, and times, are written in the column's own way.
 
         Parameters
@@ -287,7 +295,7 @@ class _Table:
         self._node.append(rows)
 
 
-def _columns(parameters: np.ndarray, true=False) -> dict:
+def _columns(parameters: np.ndarray, true: bool = False) -> dict:
     """Columns of parameters by their names, with their units; true images have no times."""
     columns = {}
     for name in NAMES:

@@ -111,8 +111,8 @@ def refractivity(density: float) -> float:
 
 
 def transmission(
-    wavelength: float | np.ndarray,
-    height: float | np.ndarray,
+    wavelength: np.ndarray,
+    height: np.ndarray,
     observation_height: float,
     zenith: float = 0.0,
 ) -> np.ndarray:

@@ -13,7 +13,7 @@ from ..errors import CheckpointError, OutputError
 from ..io.writing import write_whole
 from ..models import ModelCard, places, read_card
 from ..settings import Experiment
-from .trained import KEY, TrainedNetwork, describe, load_checkpoint
+from .trained import CLASSES, KEY, TrainedNetwork, describe, load_checkpoint
 
 __all__ = ["ship", "slim"]
 
@@ -56,6 +56,8 @@ def slim(
         trained.cameras,
         replace(trained.trained_on, files=files),
     )
+    if trained.event_classes is not None:
+        description[CLASSES] = trained.event_classes.to_dict()
     state = {
         KEY: {**description, "versions": trained.versions, "epoch": trained.epoch},
         "state_dict": {

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from textwrap import shorten
+from typing import Any
 
 import ctapipe
 import torch
@@ -17,17 +18,30 @@ from ..camera import CameraType
 from ..data.images.descriptors import VECTORS, count_scalars
 from ..errors import CheckpointError, MissingPackageError, UnnamedModuleError
 from ..io import plain_yaml
+from ..io.writing import write_whole
 from ..models import find_checkpoint
 from ..nn import ImageConditioning, ReconstructionNetwork
 from ..settings import Experiment
 from ..settings.base import STORED
 from ..settings.own_modules import check_named
-from ..tasks import Task, build_tasks
+from ..tasks import EventClasses, Task, build_tasks
 
-__all__ = ["TrainedNetwork", "TrainedOn", "build_network", "describe", "load_checkpoint"]
+__all__ = [
+    "CLASSES",
+    "KEY",
+    "TrainedNetwork",
+    "TrainedOn",
+    "add_event_classes",
+    "build_network",
+    "describe",
+    "load_checkpoint",
+]
 
 #: Where our part of a checkpoint stands; the rest is Lightning's.
 KEY = "gammalearn"
+
+#: Where the limits of its event classes stand there.
+CLASSES = "event_classes"
 
 #: Changes when a network of the same settings means something else by its inputs or outputs. In the
 #: first one telescopes had their positions in the ground frame.
@@ -86,6 +100,8 @@ class TrainedNetwork:
         Epochs done.
     digest : str
         Of the checkpoint's bytes.
+    event_classes : EventClasses or None
+        None where the settings ask for none, or the training did not come to its end.
     """
 
     network: ReconstructionNetwork
@@ -96,6 +112,7 @@ class TrainedNetwork:
     versions: dict[str, str]
     epoch: int
     digest: str = "unknown"
+    event_classes: EventClasses | None = None
 
 
 def build_network(
@@ -163,15 +180,7 @@ def load_checkpoint(path: str | Path) -> TrainedNetwork:
         `gammalearn.settings.own_modules`.
     """
     path = find_checkpoint(path)
-    try:
-        _check_records(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # damage takes many forms
-        raise CheckpointError(
-            f"'{path}' cannot be read as a checkpoint: it is damaged or of another kind."
-        ) from error
-    if not isinstance(state, dict) or KEY not in state:
-        raise CheckpointError(f"'{path}' is not a checkpoint of GammaLearn.")
+    state = _read(path)
     ours = state[KEY]
     if isinstance(ours, dict) and "settings" in ours and ours.get("format", 1) != FORMAT:
         raise CheckpointError(
@@ -192,6 +201,40 @@ def load_checkpoint(path: str | Path) -> TrainedNetwork:
             f"'{path}' does not fit this version of GammaLearn: it was made by "
             f"{made_by or 'an unknown one'}, this is {__version__} ({cause})."
         ) from error
+
+
+def add_event_classes(path: Path, classes: EventClasses) -> None:
+    """Write the limits of event classes into a checkpoint.
+
+    Parameters
+    ----------
+    path : Path
+    classes : EventClasses
+
+    Raises
+    ------
+    CheckpointError
+        If the checkpoint cannot be read.
+    OutputError
+        If it cannot be written; the one before is kept.
+    """
+    state = _read(path)
+    state[KEY][CLASSES] = classes.to_dict()
+    write_whole(path, lambda part: torch.save(state, part))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The plain values of a checkpoint, of which ours are a part."""
+    try:
+        _check_records(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damage takes many forms
+        raise CheckpointError(
+            f"'{path}' cannot be read as a checkpoint: it is damaged or of another kind."
+        ) from error
+    if not isinstance(state, dict) or KEY not in state:
+        raise CheckpointError(f"'{path}' is not a checkpoint of GammaLearn.")
+    return state
 
 
 def _check_records(path: Path) -> None:
@@ -240,6 +283,7 @@ def _rebuild(state: dict, path: Path) -> TrainedNetwork:
         versions=TypeAdapter(dict[str, str]).validate_python(ours["versions"]),
         epoch=ours["epoch"] if "epoch" in ours else _epochs_done(state),
         digest=_digest(path),
+        event_classes=EventClasses.from_dict(ours[CLASSES]) if CLASSES in ours else None,
     )
 
 

@@ -16,6 +16,7 @@ from ctapipe.instrument import FocalLengthKind, SubarrayDescription
 from ..data.index.events import EventIndex
 from ..io.lstchain_tables import DL2_EVENTS, IMAGES, PARAMETERS
 from ..tasks import Columns
+from .rows import in_rows
 
 __all__ = ["add_events", "copy_dl1"]
 
@@ -69,9 +70,7 @@ def add_events(
     values = {}
     for columns in decoded.values():
         for name, column in columns.items():
-            filled = np.full(len(rows), np.nan) * getattr(column, "unit", 1)
-            filled[row >= 0] = column[row[row >= 0]]
-            values[name] = filled
+            values[name] = in_rows(column, row)
     new = _lstchain_columns(values, rows, _focal_lengths(source, rows["tel_id"]))
     description = [*rows.dtype.descr, *((name, column.dtype) for name, column in new.items())]
     events = np.empty(len(rows), dtype=description)

@@ -136,7 +136,7 @@ def reconstruct_events(
         max_batches=max_batches,
         progress=progress,
     )
-    return decode_outputs(index, trained.tasks, outputs)
+    return decode_outputs(index, trained.tasks, outputs, trained.event_classes)
 
 
 def read_ahead(batches: Iterable[Batch]) -> Iterator[Batch]:

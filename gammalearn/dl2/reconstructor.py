@@ -27,7 +27,7 @@ from ..io.files import open_hdf5, reading
 from ..models import find_checkpoint, is_shipped
 from ..nn import for_inference
 from ..settings.own_modules import import_modules
-from .containers import CONTAINERS, EVENT_CONTAINERS
+from .containers import CONTAINERS, EVENT_CONTAINERS, with_event_class
 from .writer import decode_outputs
 
 __all__ = ["GammaLearnQualityQuery", "GammaLearnReconstructor"]
@@ -129,6 +129,10 @@ class GammaLearnReconstructor(Reconstructor):
         for kind in sorted(kinds - set(FIELDS)):
             self.log.warning("ctapipe has no container for %s; it is left out.", kind)
         self._kinds = sorted(kinds & set(FIELDS))
+        self._containers = {False: dict(EVENT_CONTAINERS), True: dict(CONTAINERS)}
+        if self._trained.event_classes is not None:
+            for of_level in self._containers.values():
+                of_level["geometry"] = with_event_class(of_level["geometry"])
 
     def __call__(self, event: ArrayEventContainer) -> None:
         """Reconstruct an event and fill its ``dl2``.
@@ -189,7 +193,7 @@ class GammaLearnReconstructor(Reconstructor):
             name: output.float().cpu().numpy()
             for name, output in self._network(batch.images, batch.n_events).items()
         }
-        decoded = decode_outputs(index, self._trained.tasks, outputs)
+        decoded = decode_outputs(index, self._trained.tasks, outputs, self._trained.event_classes)
         found: dict[int, Found] = {
             int(tel_id): {
                 kind: {name: values[row] for name, values in columns.items()}
@@ -201,10 +205,9 @@ class GammaLearnReconstructor(Reconstructor):
 
     def _container(self, kind: str, found: Found | None, tel_id: int) -> Container:
         """ctapipe's container of a kind, invalid if there is nothing."""
-        if tel_id == NO_TELESCOPE:
-            container = EVENT_CONTAINERS[kind](prefix=self._name)
-        else:
-            container = CONTAINERS[kind](prefix=f"{self._name}_tel")
+        of_telescope = tel_id != NO_TELESCOPE
+        prefix = f"{self._name}_tel" if of_telescope else self._name
+        container = self._containers[of_telescope][kind](prefix=prefix)
         if found is not None:
             values = found[kind]
             container.is_valid = all(np.isfinite(value) for value in values.values())

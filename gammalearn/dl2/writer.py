@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import astropy.units as u
 import numpy as np
 import tables
+import yaml
 from astropy.table import Table, hstack
 from ctapipe.io import HDF5Merger, read_table, write_table
 from ctapipe.reco.utils import add_defaults_and_meta
@@ -26,6 +28,7 @@ from ..data.readers.reader import Reader, event_keys, match_rows
 from ..errors import InputFileError
 from ..io.ctapipe_tables import (
     DL2_EVENTS,
+    EVENT_CLASS,
     FIXED_POINTING,
     RUN_SETTINGS,
     SIMULATION,
@@ -39,11 +42,25 @@ from ..io.origin import Origin
 from ..io.plain_path import with_plain_paths
 from ..io.writing import whole_file
 from ..settings import Experiment, OutputSettings
-from ..tasks import Columns, Task
+from ..tasks import Columns, EventClasses, Task
+from ..tasks.direction import UNCERTAINTY, DirectionTask
+from ..tasks.energy import EnergyTask
 from . import lstchain
 from .containers import CONTAINERS, EVENT_CONTAINERS
+from .rows import in_rows
 
-__all__ = ["check_ids", "check_input", "decode_outputs", "dl2_file", "dl2_name", "write_dl2"]
+__all__ = [
+    "check_ids",
+    "check_input",
+    "decode_outputs",
+    "dl2_file",
+    "dl2_name",
+    "energy_and_error",
+    "write_dl2",
+]
+
+#: Attribute of a file that holds the limits of the event classes, as YAML.
+CLASSES_ATTRIBUTE = "GAMMALEARN EVENT CLASSES"
 
 #: Groups of what is known of simulations only.
 OF_SIMULATIONS = (SIMULATION, RUN_SETTINGS)
@@ -128,7 +145,11 @@ def write_dl2(
 
 @contextmanager
 def dl2_file(
-    index: EventIndex, path: Path, experiment: Experiment, origin: Origin | None = None
+    index: EventIndex,
+    path: Path,
+    experiment: Experiment,
+    origin: Origin | None = None,
+    classes: EventClasses | None = None,
 ) -> Iterator[Callable[[Mapping[str, Columns]], None]]:
     """A DL2 file in the making; it appears under its name when it is complete.
 
@@ -142,6 +163,8 @@ def dl2_file(
     origin : Origin, optional
         What the file is made from. Without it the file tells no origin, and a repeated prediction
         does not keep it.
+    classes : EventClasses, optional
+        Of the network, whose limits the file tells.
 
     Yields
     ------
@@ -165,7 +188,7 @@ def dl2_file(
             (error,) = copying
             if error is not None:
                 raise error
-            add = partial(_add_dl2, part, index, columns, experiment, origin)
+            add = partial(_add_dl2, part, index, columns, experiment, origin, classes)
             read_isolated(add, source)
             # HDF5 does not tell that a disk was full at the very end; it opens no file that is cut.
             tables.open_file(part).close()
@@ -226,6 +249,7 @@ def _add_dl2(
     decoded: Mapping[str, Columns],
     experiment: Experiment,
     origin: Origin | None,
+    classes: EventClasses | None,
     source: Path,
 ) -> None:
     mono = experiment.data.grouping == "mono"
@@ -241,11 +265,14 @@ def _add_dl2(
             for kind, columns in decoded.items():
                 write_tables(file, reader, index, kind, columns, experiment.output.algorithm)
             _write_levels(file, experiment.output.dl1_images)
-        _write_provenance(file, experiment, origin)
+        _write_provenance(file, experiment, origin, classes)
 
 
 def decode_outputs(
-    index: EventIndex, tasks: Mapping[str, Task], outputs: Mapping[str, np.ndarray]
+    index: EventIndex,
+    tasks: Mapping[str, Task],
+    outputs: Mapping[str, np.ndarray],
+    classes: EventClasses | None = None,
 ) -> dict[str, Columns]:
     """Columns of each kind of quantity for the events of the index.
 
@@ -255,16 +282,30 @@ def decode_outputs(
     tasks : mapping of str to Task
     outputs : mapping of str to ndarray, shape (len(index), n_outputs)
         By task, NaN where there are none.
+    classes : EventClasses, optional
+        Of the network.
 
     Returns
     -------
     dict of str to Columns
-        By kind, columns with unit, shape (len(index),), as :meth:`Task.decode` gives them.
+        By kind, columns with unit, shape (len(index),), as :meth:`Task.decode` gives them, and the
+        class of each event.
     """
     decoded: dict[str, Columns] = defaultdict(dict)
     for name, task in tasks.items():
         decoded[task.kind].update(task.decode(outputs[name], index.events))
+    if classes is not None:
+        energy, error = energy_and_error(decoded)
+        decoded[DirectionTask.kind][EVENT_CLASS] = classes.classify(energy, error)
     return decoded
+
+
+def energy_and_error(decoded: Mapping[str, Columns]) -> tuple[np.ndarray | None, np.ndarray]:
+    """What event classes depend on: the energy (TeV), if it is reconstructed, and the predicted
+    error of the direction (deg)."""
+    energy = decoded.get(EnergyTask.kind, {}).get("energy")
+    error = u.Quantity(decoded[DirectionTask.kind][UNCERTAINTY]).to_value(u.deg)
+    return None if energy is None else u.Quantity(energy).to_value(u.TeV), error
 
 
 def _stem(kind: str, prefix: str) -> str:
@@ -280,11 +321,9 @@ def _table(row: np.ndarray, kind: str, columns: Columns, algorithm: str, tel: bo
     """A DL2 table with one row for each of ``row``, the event's row in the index or −1."""
     prefix = f"{algorithm}_tel" if tel else algorithm
     table = Table()
-    known = row >= 0
-    valid = known.copy()
+    valid = row >= 0
     for name, values in columns.items():
-        filled = np.full(len(row), np.nan) * getattr(values, "unit", 1)
-        filled[known] = values[row[known]]
+        filled = in_rows(values, row)
         valid &= np.isfinite(filled)
         table[f"{prefix}_{name}"] = filled
     table[f"{_stem(kind, prefix)}_is_valid"] = valid
@@ -361,11 +400,15 @@ def _write_levels(file: tables.File, images: bool) -> None:
         file.root._v_attrs[name] = ",".join(dict.fromkeys([*levels, "DL2"]))
 
 
-def _write_provenance(file: tables.File, experiment: Experiment, origin: Origin | None) -> None:
+def _write_provenance(
+    file: tables.File, experiment: Experiment, origin: Origin | None, classes: EventClasses | None
+) -> None:
     attributes = file.root._v_attrs
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", tables.NaturalNameWarning)
         attributes["GAMMALEARN VERSION"] = __version__
         attributes["GAMMALEARN SETTINGS"] = experiment.to_yaml()
+        if classes is not None:
+            attributes[CLASSES_ATTRIBUTE] = yaml.safe_dump(classes.to_dict(), sort_keys=False)
     if origin is not None:
         origin.write(file)

@@ -129,7 +129,8 @@ def evaluate(
     Writes into ``output``:
 
     - ``evaluation/migration_matrix_{energy,altitude,azimuth}``, ``energy_resolution``,
-      ``angular_resolution``, also ``_by_offset`` and ``_by_multiplicity``, ``impact_resolution``,
+      ``angular_resolution``, also ``_by_offset``, ``_by_multiplicity`` and ``_by_class``,
+      ``impact_resolution``,
       ``x_max_resolution``, ``roc_curve``, ``roc_curves_by_energy``, ``auc_by_energy``,
       ``gammaness``, ``working_points``, ``confusion_matrix``, ``effective_area``, ``sensitivity``,
       ``energy_uncertainty``, ``direction_uncertainty``, ``impact_uncertainty``, each as ``.png``

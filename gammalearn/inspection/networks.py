@@ -3,10 +3,14 @@
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..models import ModelCard
 from ..settings import SimulationSettings
 from .lines import number_ranges, titled_lines
+
+if TYPE_CHECKING:
+    from ..tasks import EventClasses
 
 __all__ = ["describe_card", "describe_checkpoint"]
 
@@ -56,6 +60,18 @@ def _simulations(files: Sequence[SimulationSettings]) -> dict:
     }
 
 
+def _event_classes(classes: "EventClasses | None") -> dict[str, str]:
+    """Event classes in words."""
+    if classes is None:
+        return {}
+    quantiles = ", ".join(f"{quantile:g}" for quantile in classes.quantiles)
+    return {
+        "event classes": f"{classes.n_classes} by the predicted error of the direction, quantiles "
+        f"{quantiles} of {classes.n_gammas} gammas of the validation in {len(classes.limits)} "
+        "bins of energy"
+    }
+
+
 def describe_checkpoint(path: Path) -> str:
     """What a checkpoint holds, in lines.
 
@@ -79,6 +95,7 @@ def describe_checkpoint(path: Path) -> str:
                 "network": f"{experiment.network.encoder}, {n_parameters} parameters",
                 "grouping": experiment.data.grouping,
                 "tasks": ", ".join(trained.tasks),
+                **_event_classes(trained.event_classes),
                 "channels": ", ".join(experiment.data.channels),
                 "cameras": cameras,
                 "epochs": trained.epoch,

@@ -10,6 +10,7 @@ __all__ = [
     "DL1_EVENTS",
     "DL2",
     "DL2_EVENTS",
+    "EVENT_CLASS",
     "FIXED_POINTING",
     "IMAGES",
     "IMAGE_STATISTICS",
@@ -79,6 +80,10 @@ THROWN = ctapipe.SHOWER_DISTRIBUTION_TABLE
 #: group of tables.
 DL2 = ctapipe.DL2_GROUP
 DL2_EVENTS = {"subarray": ctapipe.DL2_SUBARRAY_GROUP, "telescope": ctapipe.DL2_TEL_GROUP}
+
+#: Class of an event by the predicted error of its direction, in the table of the geometry, behind
+#: the algorithm's name. ctapipe has no such column, and what it calls event type is the trigger's.
+EVENT_CLASS = "event_class"
 
 
 def of_telescope(group: str, tel_id: int) -> str:

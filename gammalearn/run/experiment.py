@@ -26,6 +26,7 @@ from ..training import (
     slurm_job,
     was_requeued,
 )
+from .event_classes import check_event_classes, fit_event_classes
 from .folder import check_folder, is_of_job, mark_job, opened_folder, write_settings
 from .options import RunOptions
 from .reconstruction import index_inputs, none_usable, reconstruct
@@ -90,6 +91,7 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
         )
         if not first_process:
             return {}
+        fit_event_classes(summary.checkpoint, experiment, learnt, options)
         trained = load_checkpoint(summary.checkpoint)
         files, failed = reconstruct(trained, tests, output / "dl2", experiment, options)
         skipped += failed
@@ -155,6 +157,8 @@ def train(experiment: Experiment, output: Path, options: RunOptions = RunOptions
             progress=options.progress,
             unlabelled=unlabelled,
         )
+        if first_process:
+            fit_event_classes(summary.checkpoint, experiment, learnt, options)
     return summary.checkpoint
 
 
@@ -281,6 +285,7 @@ def index_training(
     index = index.limited(experiment.data.events_per_particle, experiment.training.seed)
     check_weights(index, experiment.data.weights)
     check_events(experiment, index, tasks)
+    check_event_classes(experiment, index)
     return index
 
 

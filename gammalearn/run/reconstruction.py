@@ -18,6 +18,7 @@ from ..dl2 import (
     reconstruct_events,
 )
 from ..errors import DataError, EmptySelectionError, OutputError
+from ..io.ctapipe_tables import EVENT_CLASS
 from ..io.finding import find_files
 from ..io.origin import Origin, read_origin
 from ..io.writing import make_folder
@@ -219,6 +220,13 @@ def reconstruct(
         Inputs that turned out to be damaged, and why (``data.on_error="skip"``).
     """
     make_folder(folder)
+    direction = trained.experiment.tasks.get("direction")
+    if direction and direction.event_classes and trained.event_classes is None:
+        log.warning(
+            "The checkpoint has no limits of event classes, which are added to best.ckpt at the "
+            "end of a training: the DL2 files will have no %s.",
+            EVENT_CLASS,
+        )
     files: list[Path] = []
     skipped: list[tuple[Path, str]] = []
     with noted("gammalearn-predict"):
@@ -228,7 +236,7 @@ def reconstruct(
             try:
                 # What one batch gives is not all of a file.
                 origin = None if options.fast_dev_run else _origin(source, trained, experiment)
-                with dl2_file(index, path, experiment, origin) as write:
+                with dl2_file(index, path, experiment, origin, trained.event_classes) as write:
                     write(
                         reconstruct_events(
                             trained,

@@ -135,6 +135,16 @@ class Experiment(Settings):
         return self
 
     @model_validator(mode="after")
+    def _gammas_for_event_classes(self) -> Self:
+        direction = self.tasks.get("direction")
+        if direction and direction.event_classes and self.data.validation_fraction == 0:
+            raise ValueError(
+                "tasks.direction.event_classes takes the limits of the classes from the gammas of "
+                "the validation, and data.validation_fraction=0 leaves none"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _something_to_adapt_to(self) -> Self:
         adaptations = [name for name in self.tasks if name in ADAPTATIONS]
         if adaptations and not self.data.unlabelled:

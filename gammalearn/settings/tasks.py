@@ -1,8 +1,8 @@
 """Settings of one task."""
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from .base import Particle, Settings
 
@@ -10,6 +10,19 @@ __all__ = ["ADAPTATIONS", "TaskSettings", "named_tasks"]
 
 #: Tasks that make unlabelled events look like the training events to the network.
 ADAPTATIONS = ("domain", "coral", "mmd", "deepjdot")
+
+
+#: Most event classes: each needs an instrument response of its own.
+MOST_CLASSES = 16
+
+
+def _as_quantiles(value: Any) -> Any:
+    """Quantiles of equal shares, of a number of classes."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not 2 <= value <= MOST_CLASSES:
+            raise ValueError(f"expected 2 to {MOST_CLASSES} classes, or their quantiles")
+        return [number / value for number in range(1, value)]
+    return value
 
 
 class TaskSettings(Settings):
@@ -25,6 +38,14 @@ class TaskSettings(Settings):
     uncertainty: bool = False
     """Also learn the uncertainty of the estimate, with the likelihood of the truth, and write it to
     the DL2 file (energy, direction, impact, depth_of_maximum)."""
+
+    event_classes: Annotated[list[float], BeforeValidator(_as_quantiles)] = Field(
+        [], max_length=MOST_CLASSES - 1
+    )
+    """Divide the events into classes by their predicted error, for events of similar energy: a
+    number of classes with equally many gammas, such as 4, or the quantiles between the classes,
+    from the largest error on, such as ``[0.5, 0.8]``. Class 0 has the largest errors. The column is
+    ``event_class``. It needs ``uncertainty`` (direction)."""
 
     distribution: bool = False
     """Learn the whole distribution of the quantity in bins, and write its median, mean and width
@@ -51,6 +72,24 @@ class TaskSettings(Settings):
     label_cost: float = Field(1.0, ge=0, allow_inf_nan=False)
     """Cost of a difference between truth and prediction, relative to that of a difference between
     embeddings (deepjdot)."""
+
+    @field_validator("event_classes")
+    @classmethod
+    def _increasing(cls, quantiles: list[float]) -> list[float]:
+        edges = [0.0, *quantiles, 1.0]
+        if any(not low < high for low, high in zip(edges, edges[1:], strict=False)):
+            raise ValueError(
+                "expected a number of classes, or increasing quantiles between 0 and 1"
+            )
+        return quantiles
+
+    @model_validator(mode="after")
+    def _classes_of_an_uncertainty(self) -> Self:
+        if self.event_classes and not self.uncertainty:
+            raise ValueError(
+                "event_classes are made of the predicted error: set uncertainty to true"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_uncertainty(self) -> Self:

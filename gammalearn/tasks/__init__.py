@@ -13,9 +13,18 @@ from ..errors import SettingsError
 from ..settings import TaskSettings
 from ..settings.tasks import ADAPTATIONS
 from .base import Columns, Task
+from .event_classes import EventClasses
 from .regression import Regression
 
-__all__ = ["Columns", "Regression", "Task", "available_tasks", "build_tasks", "modules_of"]
+__all__ = [
+    "Columns",
+    "EventClasses",
+    "Regression",
+    "Task",
+    "available_tasks",
+    "build_tasks",
+    "modules_of",
+]
 
 
 def available_tasks() -> dict[str, type[Task]]:

@@ -12,7 +12,10 @@ from ..data import Rotation
 from .base import Columns
 from .regression import Regression
 
-__all__ = ["DirectionTask"]
+__all__ = ["UNCERTAINTY", "DirectionTask"]
+
+#: Column of the predicted error: ctapipe's.
+UNCERTAINTY = "ang_distance_uncert"
 
 
 def _pointing(events: Table) -> AltAz:
@@ -35,6 +38,7 @@ class DirectionTask(Regression):
     kind = "geometry"
     learns_from = ("gamma",)
     in_the_sky = True
+    options = (*Regression.options, "event_classes")
     explained_as = "distance of the direction from the pointing (deg)"
 
     def explained(self, output: Tensor) -> Tensor:
@@ -75,7 +79,7 @@ class DirectionTask(Regression):
         if self.gives_uncertainty:
             # A radius, of two coordinates with σ each: the root mean square of the angle, as that
             # of ctapipe's StereoMeanCombiner is.
-            columns["ang_distance_uncert"] = np.sqrt(2) * self.sigma(output) * u.deg
+            columns[UNCERTAINTY] = np.sqrt(2) * self.sigma(output) * u.deg
         return columns
 
     def metrics(self, output: Tensor, target: Tensor) -> dict[str, float]:

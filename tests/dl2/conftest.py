@@ -21,13 +21,14 @@ def lstchain(data_dir):
 def checkpoint(tmp_path_factory):
     """Function that saves a network of random weights for the cameras of a file."""
 
-    def make(path, name="Net", batch_size=64, condition=(), **data):
+    def make(path, name="Net", batch_size=64, condition=(), tasks=None, **data):
         experiment = Experiment.model_validate(
             {
                 "data": data,
                 "network": NETWORK | {"condition": list(condition)},
                 "output": {"algorithm": name},
                 "training": {"batch_size": batch_size},
+                **({"tasks": tasks} if tasks else {}),
             }
         )
         cameras = EventIndex.build([path], experiment.data).cameras

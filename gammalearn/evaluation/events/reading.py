@@ -95,7 +95,8 @@ def read_events(
         - ``reco_energy`` (TeV), ``reco_alt``, ``reco_az`` (deg), ``gammaness`` (0–1), NaN where
           invalid, and ``energy_is_valid``, ``direction_is_valid``,
           ``particle_type_is_valid``; the columns of a quantity that no file has are absent;
-        - ``energy_uncertainty`` (TeV), ``direction_uncertainty`` (deg), ``reco_core_x``, ``_y``,
+        - ``energy_uncertainty`` (TeV), ``direction_uncertainty`` (deg), ``event_class`` (0 for the
+          largest errors of the direction, NaN where invalid), ``reco_core_x``, ``_y``,
           ``core_x_uncertainty``, ``core_y_uncertainty`` and ``true_core_x``, ``_y`` (m), where a
           file has any; so ``reco_x_max`` and ``true_x_max`` (g/cm²), where it has both;
         - ``multiplicity`` (telescopes used; triggered ones where the file does not say);

@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import AltAz
-from astropy.table import QTable
+from astropy.table import QTable, vstack
 from ctapipe.coordinates import TelescopeFrame
 from matplotlib.figure import Figure
 from pyirf.benchmarks import angular_resolution as pyirf_angular_resolution
 from pyirf.benchmarks.angular_resolution import ONE_SIGMA_QUANTILE
 from pyirf.utils import calculate_source_fov_offset, calculate_theta
 
+from ...io.ctapipe_tables import EVENT_CLASS
 from ...io.particles import plural
 from ...plotting.style import (
     FEW_IN_BIN,
@@ -44,6 +45,7 @@ __all__ = [
     "angular_resolution",
     "angular_resolution_along",
     "draw_angular_resolution",
+    "draw_resolution_by_class",
     "overall_angular_resolution",
     "pointing_offset",
     "separation_angle",
@@ -58,6 +60,9 @@ CONTAINMENTS = {
 #: What the axes of further resolution curves are called.
 AXES = {"offset": "true offset from the pointing (deg)", "multiplicity": "telescopes used"}
 
+#: Of points, one for each event class.
+MARKERS = ("o", "s", "^", "v", "D", "P", "X")
+
 #: What is to be known of an error in azimuth.
 OF_AZIMUTH = " A degree of azimuth is, at the altitude h, cos h of a degree on the sky."
 
@@ -69,7 +74,10 @@ class Direction(Quantity):
     is_main = True
     groups = ("geometry",)
     columns = {"reco_alt": ("alt", u.deg), "reco_az": ("az", u.deg)}
-    optional = {"direction_uncertainty": ("ang_distance_uncert", u.deg)}
+    optional = {
+        "direction_uncertainty": ("ang_distance_uncert", u.deg),
+        EVENT_CLASS: (EVENT_CLASS, u.one),
+    }
     truth = {"true_alt": u.deg, "true_az": u.deg}
     lstchain = {"alt": ("reco_alt", u.rad), "az": ("reco_az", u.rad)}
     ctapipe_property = "GEOMETRY"
@@ -95,6 +103,7 @@ class Direction(Quantity):
         "angular_resolution",
         "angular_resolution_by_offset",
         "angular_resolution_by_multiplicity",
+        "angular_resolution_by_class",
         "reco_offset",
     )
 
@@ -138,6 +147,7 @@ class Direction(Quantity):
         )
         results.append(Result("angular_resolution", picture, caption, resolution))
         results += self._resolution_along(selected, signal)
+        results += self._resolution_by_class(selected, signal, edges)
         warnings = warn_of_few(selected, signal, "direction")
         warnings += warn_of_empty_bins(resolution, events, signal, "direction")
         return Findings(metrics, results, warnings)
@@ -180,6 +190,30 @@ class Direction(Quantity):
                 )
             )
         return results
+
+    def _resolution_by_class(
+        self, selected: QTable, signal: str, edges: u.Quantity
+    ) -> list[Result]:
+        """The resolution of each event class, where files have classes."""
+        if EVENT_CLASS not in selected.colnames:
+            return []
+        of_event = np.nan_to_num(selected[EVENT_CLASS].to_value(u.one), nan=-1).astype(int)
+        parts = []
+        for number in np.unique(of_event[of_event >= 0]):
+            part = self._measure(selected[of_event == number], edges)
+            part.add_column(np.full(len(part), number), name=EVENT_CLASS, index=0)
+            parts.append(part)
+        if not parts:
+            return []
+        table = vstack(parts, metadata_conflicts="silent")
+        table.meta["particle"] = signal
+        caption = (
+            f"Angles around the true direction that contain 68 % of the {plural(signal)} of each "
+            f"event class, which is chosen by the predicted error: 0 is the worst{BY_TRUE_ENERGY}"
+            f"{say_cuts(None, 'gammaness or angle')}"
+        )
+        picture = draw_resolution_by_class(table, signal)
+        return [Result("angular_resolution_by_class", picture, caption, table)]
 
     def describe(self, metrics: Mapping[str, object]) -> list[ReportMetric]:
         signals = plural(str(metrics["signal"]))
@@ -352,4 +386,34 @@ def draw_angular_resolution(
     draw_references(axes, references, "angular_resolution_68")
     make_logarithmic(axes, "y", ROUND_NUMBERS)
     finish_binned(axes, resolution)
+    return figure
+
+
+def draw_resolution_by_class(resolution: QTable, particle: str) -> Figure:
+    """Picture of `angular_resolution` (68 %) of several event classes.
+
+    Parameters
+    ----------
+    resolution : astropy.table.QTable
+        Tables of `angular_resolution`, one below the other, with the column ``event_class``.
+    particle : str
+        Whose events these are.
+    """
+    classes = np.unique(resolution[EVENT_CLASS])
+    parts = [resolution[resolution[EVENT_CLASS] == number] for number in classes]
+    total = parts[0].copy()
+    total["n_events"] = np.sum([part["n_events"] for part in parts], axis=0)
+    figure, axes = new_binned_axes(total, particle)
+    n_events = int(np.sum(total["n_events"]))
+    axes.set_title(f"Angular resolution by event class, {count_events(n_events, particle)}")
+    axes.set_ylabel("angle that contains 68 % (deg)")
+    if n_events == 0:
+        say_empty(axes, "no events in this range")
+        return figure
+    for place, (number, part) in enumerate(zip(classes, parts, strict=True)):
+        color, marker = PALETTE[place % len(PALETTE)], MARKERS[place % len(MARKERS)]
+        name = "angular_resolution_68"
+        draw_binned(axes, part, name, f"class {number}", color, marker)
+    make_logarithmic(axes, "y", ROUND_NUMBERS)
+    finish_binned(axes, total)
     return figure

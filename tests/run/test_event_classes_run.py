@@ -1,22 +1,23 @@
 """Event classes of a run: limits from the validation, in the checkpoint and all DL2 files."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tables
 import yaml
 from ctapipe.io import TableLoader
+from matplotlib.figure import Figure
 
 from gammalearn.checkpoint.slim import slim
 from gammalearn.checkpoint.trained import load_checkpoint
 from gammalearn.cli import main
 from gammalearn.evaluation import read_events
 
-FILES = ["gamma_lsts_run7_7.0.0", "proton_run202_prod5"]
-
 
 @pytest.fixture(scope="module")
-def settings(data_dir, tmp_path_factory):
-    files = [str(data_dir / "dl1_ctapipe" / f"{name}.dl1.h5") for name in FILES]
+def settings(simulated_files, tmp_path_factory):
+    files = [str(path) for path in simulated_files]
     values = {
         "data": {
             **{"train": files, "test": files, "telescopes": ["LST"], "grouping": "mono"},
@@ -38,7 +39,9 @@ def settings(data_dir, tmp_path_factory):
 @pytest.fixture(scope="module")
 def output(settings):
     folder = settings.parent / "run"
-    assert main(["-q", "run", str(settings), "--output", str(folder)]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", lambda _, path, **__: Path(path).write_bytes(b""))
+        assert main(["-q", "run", str(settings), "--output", str(folder)]) == 0
     return folder
 
 

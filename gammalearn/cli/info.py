@@ -19,6 +19,12 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         help="DL1 file, DL2 file, checkpoint, or name of a shipped network",
     )
+    parser.add_argument(
+        "--match",
+        metavar="SIMULATED",
+        help="print the settings that make the images of this simulated DL1 file like those of the "
+        "(one) observed FILE: night sky, missing pixels, gains",
+    )
     add_imports(parser)
 
 
@@ -31,6 +37,8 @@ def info(arguments: argparse.Namespace) -> int:
         # Of several, those that are there are described.
         (path,) = arguments.file
         (find_checkpoint if names_network(path) else check_file)(path)
+    if arguments.match is not None:
+        return _match(arguments)
     import_modules(arguments.imports)
     from ..inspection.info import describe
 
@@ -40,6 +48,25 @@ def info(arguments: argparse.Namespace) -> int:
     for error in errors:
         tell_error(error, arguments.verbose)
     return USER_ERROR if errors else 0
+
+
+def _match(arguments: argparse.Namespace) -> int:
+    """Print what makes a simulated file like an observed one."""
+    from ..errors import SettingsError
+    from ..io.finding import check_file
+
+    if len(arguments.file) != 1:
+        raise SettingsError(
+            f"--match compares one observed file with '{arguments.match}', and {arguments.file} "
+            "are several; give one FILE."
+        )
+    (observed,) = arguments.file
+    for path in (observed, arguments.match):
+        check_file(path)
+    from ..inspection.match import describe_match
+
+    tell(describe_match(Path(observed), Path(arguments.match)))
+    return 0
 
 
 INFO = Command(info, _add_arguments)

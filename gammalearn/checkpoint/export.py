@@ -40,8 +40,9 @@ def export_onnx(trained: TrainedNetwork, path: Path, overwrite: bool = False) ->
 
     Inputs are, for each camera, ``CAMERA_pixels``, ``CAMERA_event``, ``CAMERA_position`` and
     ``CAMERA_pointing`` as in `gammalearn.data.CameraImages`, with fusion by concatenation also
-    ``CAMERA_tel_id`` and with parameters ``CAMERA_scalars`` and ``CAMERA_vectors``, and ``events``,
-    int64 of shape (n_events,), whose values do not matter. A camera without images has inputs of
+    ``CAMERA_tel_id``, with parameters ``CAMERA_scalars`` and ``CAMERA_vectors``, with the condition
+    ``pointing`` ``CAMERA_sky``, and ``events``, int64 of shape (n_events,), whose values do not
+    matter. A camera without images has inputs of
     length 0; there must be an image of each event. Outputs have the names of the tasks. Settings
     and cameras are in the file's metadata, as ``gammalearn_settings`` (YAML) and
     ``gammalearn_cameras`` (JSON).
@@ -89,6 +90,7 @@ def export_onnx(trained: TrainedNetwork, path: Path, overwrite: bool = False) ->
             network.n_scalars,
             len(network.vectors),
             tel_id,
+            network.with_pointing,
         )
         inputs[camera.name] = {k: part for k, part in vars(images).items() if part is not None}
     names = [f"{name}_{part}" for name, parts in inputs.items() for part in parts]

@@ -62,6 +62,8 @@ class TrainedOn:
         Numbers of events; None in a checkpoint that does not tell them.
     events_by_task : dict of str to int
         Training events that each task learns from.
+    zenith : list of float or None
+        Smallest and largest zenith angle (deg) of the pointing; None if it is not known.
     unlabelled_files : list of str or None
         Names of files whose events took part without their truth; None without such events, as the
         next two.
@@ -74,6 +76,7 @@ class TrainedOn:
     training_events: int | None = None
     validation_events: int | None = None
     events_by_task: dict[str, int] = field(default_factory=dict)
+    zenith: list[float] | None = None
     unlabelled_files: list[str] | None = None
     unlabelled_training_events: int | None = None
     unlabelled_validation_events: int | None = None
@@ -131,16 +134,26 @@ def build_network(
         n_scalars=count_scalars(parameters),
         vectors=[name for name in VECTORS if name in parameters],
         conditioning=_conditioning(experiment),
+        descriptor_conditioning=_descriptor_conditioning(experiment),
     )
 
 
 def _conditioning(experiment: Experiment) -> ImageConditioning | None:
     """What the network is to know of sky and camera, if anything."""
     settings, data = experiment.network, experiment.data
-    if not settings.condition:
+    if not settings.condition or settings.encoder == "none":
         return None
-    channel = data.channels.index("charge")
+    # The pointing needs no charge.
+    channel = data.channels.index("charge") if "charge" in data.channels else None
     return ImageConditioning(settings.condition, settings.embedding, channel, data.charge_scale)
+
+
+def _descriptor_conditioning(experiment: Experiment) -> ImageConditioning | None:
+    """The same for the descriptors, which depend on the pointing only."""
+    settings = experiment.network
+    if "pointing" not in settings.condition or not settings.parameters:
+        return None
+    return ImageConditioning(["pointing"], settings.embedding)
 
 
 def describe(

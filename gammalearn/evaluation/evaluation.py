@@ -13,7 +13,8 @@ from ..settings import EvaluationSettings
 from .event_table import EventTable
 from .events.counting import event_numbers
 from .events.reading import read_events
-from .performance.observation import RESULTS, evaluate_performance
+from .performance.observation import RESULTS
+from .performance.pointings import evaluate_pointings
 from .quantities import QUANTITIES
 from .report.page import ReportSection, render_report
 from .report.provenance import describe_input
@@ -203,7 +204,7 @@ def evaluate_events(events: QTable, settings: EvaluationSettings) -> Evaluation:
     warnings += [*_warn_of_repeated(events), *own_warnings]
     metrics = event_numbers(events, signal, settings.signal)
     with picture_style():
-        performance = evaluate_performance(about.paths, judged, signal, settings)
+        performance = evaluate_pointings(about.paths, judged, signal, settings)
         cuts = performance.gammaness_cuts(judged, signal)
         quantities = QUANTITIES.values()
         findings = [

@@ -1,4 +1,7 @@
-"""Conditioning: the state of sky and camera, seen in the pixels, modulates image features."""
+"""Conditioning: the state of sky and camera modulates image features.
+
+The noise and the missing pixels are seen in the pixels; where the telescope points is told.
+"""
 
 from collections.abc import Sequence
 
@@ -12,6 +15,9 @@ BELOW_ONE_SIGMA = 0.1587
 
 #: Smallest noise (p.e.) that is told from none.
 LEAST_NOISE = 0.05
+
+#: What the network is told of the pointing: see `gammalearn.data.CameraImages`.
+OF_POINTING = 3
 
 #: Hidden features between the conditions and the modulation.
 HIDDEN = 32
@@ -75,7 +81,7 @@ def bad_pixel_fraction(charge: Tensor) -> Tensor:
 
 
 class ImageConditioning(nn.Module):
-    """Features scaled and shifted by what the image shows of sky and camera (FiLM).
+    """Features scaled and shifted by the state of sky and camera (FiLM).
 
     The scale and shift of each feature are a small network's output for the conditions (Perez et
     al. 2018). They are 1 and 0 at the start, so a network begins as it would without conditions.
@@ -83,52 +89,68 @@ class ImageConditioning(nn.Module):
     Parameters
     ----------
     conditions : sequence of str
-        ``nsb``, ``bad_pixels``; see `noise_level` and `bad_pixel_fraction`.
+        ``nsb``, ``bad_pixels``, see `noise_level` and `bad_pixel_fraction`; ``pointing``.
     features : int
         Features of an image.
-    channel : int
-        Which channel of the images is the charge.
+    channel : int, optional
+        Which channel of the images is the charge; the pointing alone needs none.
     charge_scale : str
         ``data.charge_scale``.
     """
 
     def __init__(
-        self, conditions: Sequence[str], features: int, channel: int, charge_scale: str
+        self,
+        conditions: Sequence[str],
+        features: int,
+        channel: int | None = None,
+        charge_scale: str = "linear",
     ) -> None:
         super().__init__()
         self.conditions, self.channel, self.charge_scale = list(conditions), channel, charge_scale
+        n_values = sum(OF_POINTING if name == "pointing" else 1 for name in self.conditions)
         last = nn.Linear(HIDDEN, 2 * features)
-        self.modulation = nn.Sequential(nn.Linear(len(self.conditions), HIDDEN), nn.GELU(), last)
+        self.modulation = nn.Sequential(nn.Linear(n_values, HIDDEN), nn.GELU(), last)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
 
     @torch.no_grad()
-    def values(self, pixels: Tensor) -> Tensor:
-        """The conditions of images, shape (n_images, n_conditions).
+    def values(self, pixels: Tensor | None, sky: Tensor | None = None) -> Tensor:
+        """The conditions of images, shape (n_images, n_values).
 
         The noise enters as the logarithm of p.e., the missing pixels as percent.
 
         Parameters
         ----------
-        pixels : Tensor, shape (n_images, n_channels, n_pixels)
+        pixels : Tensor, shape (n_images, n_channels, n_pixels), optional
+            Not needed for the pointing.
+        sky : Tensor, shape (n_images, 3), optional
+            Needed for the pointing, see `gammalearn.data.CameraImages`.
         """
-        charge = pixels[:, self.channel].float()
         found = []
         for name in self.conditions:
+            if name == "pointing":
+                if sky is None:
+                    raise ValueError("These images do not tell where their telescopes point.")
+                found.append(sky.float())
+                continue
+            if pixels is None or self.channel is None:
+                raise ValueError(f"The condition {name} is seen in the charges of the pixels.")
+            charge = pixels[:, self.channel].float()
             if name == "nsb":
                 noise = noise_level(charge, self.charge_scale)
-                found.append(torch.log(noise.clamp(min=LEAST_NOISE)))
+                found.append(torch.log(noise.clamp(min=LEAST_NOISE))[:, None])
             else:
-                found.append(100 * bad_pixel_fraction(charge))
-        return torch.stack(found, dim=1)
+                found.append(100 * bad_pixel_fraction(charge)[:, None])
+        return torch.cat(found, dim=1)
 
-    def forward(self, features: Tensor, pixels: Tensor) -> Tensor:
+    def forward(self, features: Tensor, pixels: Tensor | None, sky: Tensor | None = None) -> Tensor:
         """Modulated features.
 
         Parameters
         ----------
         features : Tensor, shape (n_images, n_features)
-        pixels : Tensor, shape (n_images, n_channels, n_pixels)
+        pixels, sky : Tensor, optional
+            See `values`.
         """
-        scale, shift = self.modulation(self.values(pixels)).tensor_split(2, dim=1)
+        scale, shift = self.modulation(self.values(pixels, sky)).tensor_split(2, dim=1)
         return features * (1 + scale) + shift

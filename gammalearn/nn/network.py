@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from ..camera import CameraType
 from ..settings import NetworkSettings
+from .conditioning import ImageConditioning
 from .encoders import build_encoder
 from .fusion import ConcatenationFusion, build_fusion
 from .geometry import Sighting, StereoGeometry
@@ -91,6 +92,8 @@ class ReconstructionNetwork(nn.Module):
         Names of the vectors among the images' descriptors.
     conditioning : gammalearn.nn.conditioning.ImageConditioning, optional
         Modulates what encoders say of images.
+    descriptor_conditioning : gammalearn.nn.conditioning.ImageConditioning, optional
+        Modulates what descriptors say of images, by the pointing.
     """
 
     def __init__(
@@ -104,7 +107,8 @@ class ReconstructionNetwork(nn.Module):
         ground_task: str | None = None,
         n_scalars: int = 0,
         vectors: Sequence[str] = (),
-        conditioning: nn.Module | None = None,
+        conditioning: ImageConditioning | None = None,
+        descriptor_conditioning: ImageConditioning | None = None,
     ) -> None:
         super().__init__()
         self.with_uncertainty = frozenset(with_uncertainty)
@@ -127,6 +131,12 @@ class ReconstructionNetwork(nn.Module):
         self.n_pixels = {camera.name: camera.grid.n_pixels for camera in cameras}
         self.embedding = settings.embedding
         self.conditioning = conditioning
+        self.descriptor_conditioning = descriptor_conditioning
+        parts = (conditioning, descriptor_conditioning)
+        #: Whether images have to tell where in the sky their telescopes point.
+        self.with_pointing = any(
+            part is not None and "pointing" in part.conditions for part in parts
+        )
         # Without geometry, where a telescope is can only be learnt: position (3) and pointing (2).
         self.place = None if settings.geometry else nn.Linear(5, settings.embedding)
         self.describe = self.geometry = self.norm = None
@@ -269,7 +279,7 @@ class ReconstructionNetwork(nn.Module):
                 seen_from_event = nn.functional.pad(camera.pointing, (0, N_SKY - 2))
                 estimates.append(estimate + seen_from_event)
             if self.conditioning is not None:
-                encoded = self.conditioning(encoded, camera.pixels)
+                encoded = self.conditioning(encoded, camera.pixels, camera.sky)
             of_cameras.append(encoded)
         features, descriptors, seen = torch.cat(of_cameras), None, None
         if self.norm is not None:
@@ -280,9 +290,10 @@ class ReconstructionNetwork(nn.Module):
             features = features + self.place(torch.cat([position, pointing], dim=1))
         if self.describe is not None:
             descriptors = Descriptors.of(joined("scalars"), joined("vectors"), self.vectors)
-            features = features + self.describe(
-                self._described(descriptors, self.geometry is not None)
-            )
+            described = self.describe(self._described(descriptors, self.geometry is not None))
+            if self.descriptor_conditioning is not None:
+                described = self.descriptor_conditioning(described, None, joined("sky"))
+            features = features + described
         return Tokens(
             features,
             joined("event"),

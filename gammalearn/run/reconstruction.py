@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 from ctapipe.core import Provenance
 
 from ..camera import CameraType
@@ -28,6 +29,9 @@ from .options import RunOptions
 from .prediction_changes import changed_for_prediction, selection_changes
 
 log = logging.getLogger(__name__)
+
+#: Zenith angles (deg) beyond those of the training that a network is still good for.
+ZENITH_MARGIN = 5.0
 
 __all__ = [
     "check_names",
@@ -220,6 +224,7 @@ def reconstruct(
         Inputs that turned out to be damaged, and why (``data.on_error="skip"``).
     """
     make_folder(folder)
+    _warn_of_other_zenith(trained, indices)
     direction = trained.experiment.tasks.get("direction")
     if direction and direction.event_classes and trained.event_classes is None:
         log.warning(
@@ -251,6 +256,24 @@ def reconstruct(
                 continue
             files.append(path)
     return files, skipped
+
+
+def _warn_of_other_zenith(trained: TrainedNetwork, indices: Sequence[EventIndex]) -> None:
+    """Warn of files that point where the network has not learned."""
+    learned = trained.trained_on.zenith
+    if learned is None:
+        return
+    for index in indices:
+        if not len(index):
+            continue
+        zenith = 90 - np.asarray(index.events["pointing_alt"], dtype=float)
+        low, high = np.nanmin(zenith), np.nanmax(zenith)
+        if low < learned[0] - ZENITH_MARGIN or high > learned[1] + ZENITH_MARGIN:
+            log.warning(
+                "'%s' points %.3g to %.3g deg from the zenith, and the network learned from %.3g "
+                "to %.3g deg: its energies will be wrong there.",
+                *(index.files[0], low, high, *learned),
+            )
 
 
 def skip(

@@ -12,7 +12,7 @@ from .data import DataSettings
 from .evaluation import EvaluationSettings
 from .network import NetworkSettings
 from .output import OutputSettings
-from .simulation import SimulationSettings
+from .simulation import SimulationSettings, with_nodes
 from .tasks import ADAPTATIONS, TaskSettings, named_tasks
 from .training import TrainingSettings
 
@@ -27,8 +27,11 @@ class Experiment(Settings):
     or on the path of Python. A Python experiment imports the modules that it lists. For a YAML file
     or a checkpoint, give their names or files with ``--imports``."""
 
-    simulation: list[SimulationSettings] = []
-    """Files to simulate if ``data.train`` or ``data.test`` needs them and they are missing."""
+    simulation: Annotated[list[SimulationSettings], BeforeValidator(with_nodes)] = []
+    """Files to simulate if ``data.train`` or ``data.test`` needs them and they are missing. An
+    entry with ``nodes``, such as ``[[20, 180], [40, 180]]``, is one file for each pair of zenith
+    and azimuth (deg), with ``{zenith}`` and ``{azimuth}`` in its output and runs from its ``run``
+    on."""
 
     data: DataSettings = DataSettings()
     """Files, telescopes, grouping, cuts and channels."""
@@ -111,11 +114,12 @@ class Experiment(Settings):
 
     @model_validator(mode="after")
     def _conditions_are_visible(self) -> Self:
-        if self.network.condition and (
+        of_pixels = [name for name in self.network.condition if name != "pointing"]
+        if of_pixels and (
             "charge" not in self.data.channels or "charge" in self.data.cleaning.applied_to
         ):
             raise ValueError(
-                f"network.condition={self.network.condition} is computed from the charges of all "
+                f"network.condition={of_pixels} is computed from the charges of all "
                 "pixels: add charge to data.channels, and leave charge out of "
                 "data.cleaning.applied_to"
             )

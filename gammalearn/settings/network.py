@@ -84,11 +84,13 @@ class NetworkSettings(Settings):
     from the file. If the file has none, ctapipe computes them. The network is told which are
     missing."""
 
-    condition: list[Literal["nsb", "bad_pixels"]] = []
+    condition: list[Literal["nsb", "bad_pixels", "pointing"]] = []
     """State of sky and camera that the network takes into account in each image: the noise of the
-    dark pixels (``nsb``) and the fraction of missing pixels (``bad_pixels``). They are computed
-    from the pixels and modulate the features of the image (FiLM). Combine them with
-    ``data.augmentation`` to show the network different conditions in the training."""
+    dark pixels (``nsb``), the fraction of missing pixels (``bad_pixels``), and where in the sky the
+    telescope points (``pointing``: zenith and azimuth). They modulate the features of the image
+    (FiLM). The first two are computed from the pixels. Combine them with ``data.augmentation``, and
+    ``pointing`` with training files of several zenith angles, to show the network different
+    conditions in the training."""
 
     geometry: bool = False
     """Reconstruct the shower axis in the network: direction and core by weighted least squares of

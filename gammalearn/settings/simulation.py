@@ -1,12 +1,20 @@
 """Settings of one simulated file."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from .base import Degrees, Metres, Particle, Settings, TeV, as_path
 
-__all__ = ["SimulationSettings"]
+__all__ = ["SimulationSettings", "with_nodes"]
 
 #: Energies (TeV) of simulated showers: those below give no light, those above take a day each.
 LOWEST_ENERGY, HIGHEST_ENERGY = 0.001, 1000
@@ -103,3 +111,64 @@ class SimulationSettings(Settings):
     def shower_settings(self) -> dict[str, Any]:
         """All that decides what is simulated: everything but where it goes."""
         return self.model_dump(mode="json", exclude={"output"})
+
+
+def with_nodes(value: Any) -> Any:
+    """Simulations of which those with ``nodes`` become one for each node.
+
+    A node is a pair of zenith and azimuth in deg. ``{zenith}`` and ``{azimuth}`` in the output
+    stand for its angles. The runs of the nodes are numbered from the run of the entry on, so their
+    showers and the ids of their events differ.
+
+    Parameters
+    ----------
+    value : any
+        The list of simulations as a user gives it.
+
+    Raises
+    ------
+    ValueError
+        If an entry has no valid list of nodes, or files of several nodes would have the same name.
+    """
+    if not isinstance(value, list | tuple):
+        return value
+    expanded: list[Any] = []
+    for entry in value:
+        if not isinstance(entry, Mapping) or "nodes" not in entry:
+            expanded.append(entry)
+            continue
+        expanded += _of_nodes(dict(entry))
+    return expanded
+
+
+def _of_nodes(entry: dict[str, Any]) -> list[dict[str, Any]]:
+    """The simulations of the nodes of one entry."""
+    nodes = entry.pop("nodes")
+    try:
+        pairs = TypeAdapter(list[tuple[Degrees, Degrees]]).validate_python(nodes)
+        first = TypeAdapter(int).validate_python(entry.pop("run", 1))
+    except ValidationError as error:
+        raise ValueError(
+            f"nodes: expected pairs of zenith and azimuth in deg, such as [[20, 180], [40, 180]], "
+            f"and a number as run, got {nodes!r}"
+        ) from error
+    if not pairs or {"zenith", "azimuth"} & set(entry):
+        raise ValueError(
+            "nodes give zenith and azimuth: give at least one node, and leave out zenith and "
+            "azimuth"
+        )
+    output = str(entry.get("output", ""))
+    files = [_output_of_node(output, *pair) for pair in pairs]
+    if len(set(files)) < len(files):
+        raise ValueError(
+            f"{len(files)} nodes need files of different names: write {{zenith}} and {{azimuth}} "
+            f"into the output {output!r}, and each node once"
+        )
+    return [
+        {**entry, "output": file, "zenith": zenith, "azimuth": azimuth, "run": first + number}
+        for number, (file, (zenith, azimuth)) in enumerate(zip(files, pairs, strict=True))
+    ]
+
+
+def _output_of_node(output: str, zenith: float, azimuth: float) -> str:
+    return output.replace("{zenith}", f"{zenith:g}").replace("{azimuth}", f"{azimuth:g}")

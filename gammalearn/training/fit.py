@@ -367,7 +367,8 @@ def _check_resumable(
         )
     for what, value in asdict(trained_on).items():
         learnt = getattr(before.trained_on, what)
-        if learnt != value:
+        # Checkpoints of before do not tell the zenith angle.
+        if learnt != value and not (what == "zenith" and learnt is None):
             raise CheckpointError(
                 f"The run cannot be resumed: '{checkpoint}' was trained on other data, "
                 f"{what.replace('_', ' ')} were {learnt} and are now {value}."

@@ -104,6 +104,7 @@ def dark_images(
             network.n_scalars,
             len(network.vectors),
             tel_id,
+            network.with_pointing,
         )
         for camera in cameras
     }

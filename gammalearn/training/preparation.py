@@ -244,4 +244,14 @@ def _describe_events(
         training_events=len(training),
         validation_events=len(validation),
         events_by_task=learnt,
+        zenith=_zenith_range(index),
     )
+
+
+def _zenith_range(index: EventIndex) -> list[float] | None:
+    """Smallest and largest zenith angle (deg) of the pointing, None if no event tells it."""
+    zenith = 90 - np.asarray(index.events["pointing_alt"], dtype=float)
+    zenith = zenith[np.isfinite(zenith)]
+    if not len(zenith):
+        return None
+    return [round(float(end), 2) for end in (zenith.min(), zenith.max())]

@@ -27,13 +27,13 @@ CAMERAS = [camera("LSTCam", 6), camera("NectarCam", 5)]
 def build():
     """Function that builds a network and gives its weights to others of the same seed."""
 
-    def network(**settings):
+    def network(data=None, **settings):
         torch.manual_seed(0)
         settings = {
             **{"encoder": "conv4", "widths": [4] * 4, "embedding": 16, "head": 8},
             **settings,
         }
-        experiment = Experiment(network=settings)
+        experiment = Experiment(network=settings, data=data or {})
         return build_network(experiment, CAMERAS, build_tasks(experiment.tasks)).eval()
 
     return network
@@ -101,3 +101,33 @@ def test_for_inference_gives_the_same(build):
 def test_charges_of_all_pixels_are_needed(data):
     with pytest.raises(ValidationError, match="network.condition=.* charges of all pixels"):
         Experiment(network={"condition": ["nsb"]}, data=data)
+
+
+@pytest.mark.parametrize(
+    ("settings", "data"),
+    [({}, {}), ({"encoder": "none", "widths": None, "parameters": "all"}, {"channels": []})],
+    ids=["images", "parameters"],
+)
+def test_a_network_can_know_the_pointing(build, settings, data):
+    """The same light at another zenith is another energy, once it has learned to look there."""
+    network = build(**settings, condition=["pointing"], data=data)
+    assert network.with_pointing
+    torch.nn.init.normal_(network.heads["energy"][-1].weight)
+    part = network.conditioning or network.descriptor_conditioning
+    torch.nn.init.normal_(part.modulation[-1].weight)
+    found = []
+    for air_mass in (1.0, 2.0):
+        seen = images(2.0)
+        for camera in seen.values():
+            n = len(camera.event)
+            if data:
+                camera.pixels = camera.pixels[:, :0]
+                camera.scalars = torch.ones(n, network.n_scalars)
+                camera.vectors = torch.ones(n, len(network.vectors), 2)
+            camera.sky = torch.tensor([[np.log(air_mass), 0, 0]] * n, dtype=torch.float32)
+        found.append(network(seen, 3)["energy"])
+    assert not torch.allclose(*found, atol=1e-3)
+
+
+def test_the_pointing_needs_no_charge():
+    Experiment(network={"condition": ["pointing"]}, data={"channels": ["peak_time"]})

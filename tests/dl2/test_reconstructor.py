@@ -15,7 +15,7 @@ from ctapipe.io import EventSource, TableLoader, write_table
 from ctapipe.reco import Reconstructor
 from ctapipe.tools.process import ProcessorTool
 
-from gammalearn.checkpoint.trained import KEY, load_checkpoint
+from gammalearn.checkpoint.trained import KEY, add_event_classes, load_checkpoint
 from gammalearn.data import EventIndex
 from gammalearn.data.readers.bad_pixels import COEFFICIENTS
 from gammalearn.data.readers.ctapipe_event import CtapipeEventReader
@@ -24,6 +24,7 @@ from gammalearn.dl2.reconstructor import GammaLearnReconstructor
 from gammalearn.errors import InputFileError
 from gammalearn.run.options import RunOptions
 from gammalearn.run.reconstruction import predict
+from gammalearn.tasks import EventClasses
 
 #: Of float32: a batch of many events is summed in another order than one event alone.
 RTOL, ATOL = 2e-4, 1e-5
@@ -101,11 +102,20 @@ def test_predictions_for_images_are_those_of_predict(lsts, checkpoint, process, 
     assert 0 < np.sum(theirs["Net_tel_is_valid"]) < len(theirs)
 
 
-def test_conditions_are_those_of_predict(lsts, checkpoint, process, tmp_path):
-    file = checkpoint(lsts, condition=["nsb", "bad_pixels"])
+def test_conditions_and_event_classes_are_those_of_predict(lsts, checkpoint, process, tmp_path):
+    direction = {"uncertainty": True, "event_classes": 2}
+    tasks = {"particle_type": {}, "energy": {}, "direction": direction, "impact": {}}
+    file = checkpoint(lsts, condition=["nsb", "bad_pixels", "pointing"], tasks=tasks)
+    add_event_classes(file, EventClasses.fit(None, np.linspace(0.1, 3, 50), [0.5]))
     (expected,) = predict(file, [str(lsts)], tmp_path / "predict", RunOptions(progress=False))
     ours, theirs = events_of(process(lsts, file)), events_of(expected)
     assert_same(ours, theirs, ["obs_id", "event_id"])
+    error, found = ours["Net_ang_distance_uncert"].quantity.to_value("deg"), ours["Net_event_class"]
+    by_hand = np.where(np.isfinite(error), error <= 1.55, -1)
+    # Of float32: an error next to the limit may be on either side.
+    clear = ~(np.abs(error - 1.55) < 1e-3)
+    np.testing.assert_array_equal(found[clear], by_hand[clear])
+    np.testing.assert_array_equal(found[clear], theirs["Net_event_class"][clear])
     (plain,) = predict(
         checkpoint(lsts), [str(lsts)], tmp_path / "plain", RunOptions(progress=False)
     )

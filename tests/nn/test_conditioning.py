@@ -101,3 +101,20 @@ def test_a_modulation_is_learned():
     quiet = torch.from_numpy(noise(1.0, 16, 500, seed=4))[:, None].float()
     ratio = conditioning(features, noisier) / conditioning(features, quiet)
     assert ratio.median().item() == pytest.approx(2, rel=0.15)
+
+
+def test_the_pointing_enters_as_it_is_told():
+    conditioning = ImageConditioning(["pointing"], 4)
+    sky = torch.tensor([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]])
+    assert torch.equal(conditioning.values(None, sky), sky)
+    assert torch.equal(conditioning(torch.ones(2, 4), None, sky), torch.ones(2, 4))
+    with pytest.raises(ValueError, match="do not tell where"):
+        conditioning(torch.ones(2, 4), torch.ones(2, 1, 9))
+
+
+def test_conditions_of_pixels_and_pointing_go_together():
+    conditioning = ImageConditioning(["bad_pixels", "pointing"], 4, 0)
+    charge = torch.ones(2, 1, 10)
+    charge[1, 0, :3] = 0
+    found = conditioning.values(charge, torch.full((2, 3), 0.5))
+    np.testing.assert_allclose(found, [[0, 0.5, 0.5, 0.5], [30, 0.5, 0.5, 0.5]], rtol=1e-6)

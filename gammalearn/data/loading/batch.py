@@ -32,6 +32,9 @@ class CameraImages:
     vectors : Tensor of float32, shape (n_images, n_vectors, 2), optional
         Of `gammalearn.data.images.descriptors`, along fov_lon and fov_lat, NaN where an image has
         none.
+    sky : Tensor of float32, shape (n_images, 3), optional
+        Where in the sky the telescope points: the logarithm of the air mass 1/cos(zenith), and
+        sin(zenith) along North and East. A network that knows the pointing asks for it.
     """
 
     pixels: Tensor
@@ -41,6 +44,7 @@ class CameraImages:
     tel_id: Tensor | None = None
     scalars: Tensor | None = None
     vectors: Tensor | None = None
+    sky: Tensor | None = None
 
     @classmethod
     def dark(
@@ -50,6 +54,7 @@ class CameraImages:
         n_scalars: int | None = None,
         n_vectors: int = 0,
         tel_id: int | None = None,
+        with_sky: bool = False,
     ) -> "CameraImages":
         """Images without light at the middle of the array, to see what becomes of their shapes.
 
@@ -65,6 +70,8 @@ class CameraImages:
             Vectors of the descriptors.
         tel_id : int, optional
             Telescope of all images.
+        with_sky : bool
+            Whether the telescopes tell where they point, which is the zenith.
         """
         n_images = len(event)
         return cls(
@@ -75,6 +82,7 @@ class CameraImages:
             None if tel_id is None else torch.full((n_images,), tel_id),
             None if n_scalars is None else torch.zeros(n_images, n_scalars),
             None if n_scalars is None else torch.zeros(n_images, n_vectors, 2),
+            torch.zeros(n_images, 3) if with_sky else None,
         )
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "CameraImages":

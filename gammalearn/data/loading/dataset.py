@@ -22,6 +22,9 @@ from .batch import Batch, CameraImages
 
 __all__ = ["EventDataset"]
 
+#: Cosine of the zenith angle below which the air mass of a flat atmosphere says nothing.
+LEAST_COSINE = 0.05
+
 #: Directions that are transformed at a time.
 COORDINATES = 20_000
 
@@ -81,6 +84,8 @@ class EventDataset(Dataset):
         self._first = np.asarray(events["first_image"])
         self._position = _positions(images, events)
         self._pointing = _relative_pointing(images, events)
+        # They are in the table anyway.
+        self._altaz = [np.asarray(images[f"pointing_{angle}"]) for angle in ("alt", "az")]
         self._scalars = self._vectors = None
         if parameters:
             self._scalars, self._vectors = describe_images(images, parameters)
@@ -137,16 +142,19 @@ class EventDataset(Dataset):
         images = {}
         for number in np.unique(camera):
             mine = camera == number
+            scalars, vectors = (
+                None if values is None else torch.from_numpy(values[image[mine]])
+                for values in (self._scalars, self._vectors)
+            )
             images[self.index.cameras[number].name] = CameraImages(
                 pixels(int(number), image[mine]),
                 torch.from_numpy(event[mine]),
                 torch.from_numpy(position[mine]),
                 torch.from_numpy(self._pointing[image[mine]]),
                 torch.from_numpy(self._tel_id[image[mine]]),
-                *(
-                    None if values is None else torch.from_numpy(values[image[mine]])
-                    for values in (self._scalars, self._vectors)
-                ),
+                scalars,
+                vectors,
+                torch.from_numpy(_sky(*(angle[image[mine]] for angle in self._altaz))),
             )
         rows = torch.from_numpy(rows)
         weights = {name: values[rows] for name, values in self.weights.items()}
@@ -179,6 +187,16 @@ def _positions(images: Table, events: Table) -> np.ndarray:
             np.column_stack([values[part] for values in relative]), plane_axes(alt, az)
         )
     return positions
+
+
+def _sky(alt: np.ndarray, az: np.ndarray) -> np.ndarray:
+    """What images tell of their pointing, see `CameraImages`; of angles in deg."""
+    zenith, az = np.radians(90 - alt.astype(float)), np.radians(az.astype(float))
+    air_mass = 1 / np.cos(zenith).clip(min=LEAST_COSINE)
+    across = np.sin(zenith)
+    return np.column_stack([np.log(air_mass), across * np.cos(az), across * np.sin(az)]).astype(
+        np.float32
+    )
 
 
 def _relative_pointing(images: Table, events: Table) -> np.ndarray:

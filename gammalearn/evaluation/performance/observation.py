@@ -19,7 +19,7 @@ from ..statistics.cuts import NO_CUTS, Cuts
 from ..statistics.separation import POSITIVE
 from ..statistics.working_points import gammaness_threshold
 from .effective_area import draw_effective_area, effective_area
-from .production import Productions, read_productions
+from .production import Node, Productions, read_productions
 from .sensitivity import (
     MIN_EVENTS,
     Sensitivity,
@@ -40,7 +40,13 @@ from .weighting import (
 __all__ = ["RESULTS", "Performance", "describe_performance", "evaluate_performance"]
 
 #: Names of the tables and pictures that there may be.
-RESULTS = ("effective_area", "sensitivity")
+RESULTS = (
+    "effective_area",
+    "sensitivity",
+    "by_pointing",
+    "effective_area_by_pointing",
+    "sensitivity_by_pointing",
+)
 
 #: Fraction of the gammas that the effective area after a cut on gammaness keeps.
 EFFICIENCY = 0.7
@@ -69,7 +75,11 @@ class Performance(Findings):
 
 
 def evaluate_performance(
-    paths: Sequence[Path], events: QTable, signal: str, settings: EvaluationSettings
+    paths: Sequence[Path],
+    events: QTable,
+    signal: str,
+    settings: EvaluationSettings,
+    node: Node | None = None,
 ) -> Performance:
     """Effective area of the signal and sensitivity to a point source, as far as they can be had.
 
@@ -82,13 +92,15 @@ def evaluate_performance(
     signal : str
         The particle to judge by.
     settings : EvaluationSettings
+    node : Node, optional
+        The pointing of the events, if the files have others too.
     """
     if EventTable.of(events).is_of_images:
         # Only where it is needed: ctapipe's combination of telescopes takes seconds to load.
         from ..events.combination import combine_telescopes
 
         events = combine_telescopes(events)
-    productions = read_productions(paths, events)
+    productions = read_productions(paths, events, node)
     found = _sensitivity(events, productions, settings)
     cuts = found.sensitivity.cuts if found.sensitivity else None
     area = _effective_area(events, signal, productions, settings, cuts)

@@ -1,7 +1,7 @@
 """What was simulated: how many showers, of which energies, on which area, from where."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import astropy.units as u
 import numpy as np
 import tables
+from astropy.coordinates import angular_separation
 from astropy.table import QTable, Row, Table
 from ctapipe.io import read_table
 from pyirf.simulations import SimulatedEventsInfo
@@ -22,7 +23,14 @@ from ...io.particles import plural
 from ..event_table import EventTable
 from ..events.reading import UNKNOWN
 
-__all__ = ["Production", "Productions", "read_productions", "simulated_flux", "thrown_density"]
+__all__ = [
+    "Node",
+    "Production",
+    "Productions",
+    "read_productions",
+    "simulated_flux",
+    "thrown_density",
+]
 
 #: Settings of each run of a simulation, in files of ctapipe or lstchain, whose columns are alike.
 RUNS = (ctapipe_tables.RUNS, lstchain_tables.RUNS)
@@ -46,6 +54,32 @@ LIMITS = {
 #: The flattest spectrum that pyirf integrates: at −1, where logarithms take the place of powers, it
 #: divides by zero. So near, results differ from those of −1 by less than one in a million.
 FLATTEST = -1 - 2**-27
+
+
+#: Angle (deg) between pointings that count as the same.
+SAME_POINTING = 1.0
+
+
+@dataclass(frozen=True)
+class Node:
+    """A simulated pointing.
+
+    Attributes
+    ----------
+    zenith, azimuth : float
+        In deg.
+    """
+
+    zenith: float
+    azimuth: float
+
+    def __str__(self) -> str:
+        return f"zenith {self.zenith:.3g} deg, azimuth {self.azimuth:.3g} deg"
+
+    def holds(self, alt: float, az: float) -> bool:
+        """Whether an altitude and an azimuth (deg) are this pointing; those unknown are not."""
+        angles = np.radians([self.azimuth, 90 - self.zenith, az, alt])
+        return bool(np.degrees(angular_separation(*angles)) < SAME_POINTING)
 
 
 @dataclass(frozen=True)
@@ -83,7 +117,9 @@ class Productions:
     """Sentences on runs whose histogram and settings disagree in the number of showers."""
 
 
-def read_productions(paths: Sequence[Path], events: QTable) -> Productions:
+def read_productions(
+    paths: Sequence[Path], events: QTable, node: Node | None = None
+) -> Productions:
     """What the simulated events of some files were drawn from.
 
     How many showers were thrown is what their histogram says, where the file has one, as for
@@ -100,6 +136,8 @@ def read_productions(paths: Sequence[Path], events: QTable) -> Productions:
         DL2 files.
     events : astropy.table.QTable
         Theirs, from `read_events`.
+    node : Node, optional
+        The pointing of the events, for runs at this pointing only.
 
     Returns
     -------
@@ -120,7 +158,11 @@ def read_productions(paths: Sequence[Path], events: QTable) -> Productions:
             of_run.setdefault(obs_id, set()).add(name)
         # Of events that were cut away the table tells what they were.
         of_file = set(particle.tolist()) or set(particles.get(index, ()))
-        runs = read_isolated(_read_runs, path)
+        runs = [
+            run
+            for run in read_isolated(_read_runs, path)
+            if node is None or _is_at(node, run, of_run)
+        ]
         unknown = set(of_run) - {run["obs_id"] for run in runs}
         for name in set().union(*(of_run[obs_id] for obs_id in unknown)):
             lacking[name] = f"{Path(path).name} does not tell how its {plural(name)} were simulated"
@@ -136,13 +178,7 @@ def read_productions(paths: Sequence[Path], events: QTable) -> Productions:
         for run in runs:
             names = sorted(of_run.get(run["obs_id"], of_file))
             if len(names) != 1:
-                of_what = f"run {run['obs_id']} of {Path(path).name}"
-                why_not = f"{of_what} has no events that tell its particle"
-                if run["obs_id"] in of_run:
-                    why_not = (
-                        f"{of_what} holds {' and '.join(plural(name) for name in names)}, and "
-                        "nothing tells how many of each were simulated"
-                    )
+                why_not = _why_no_particle(run, path, names, run["obs_id"] in of_run)
                 lacking.update(dict.fromkeys(names, why_not))
                 continue
             lack = _why_not(run)
@@ -162,6 +198,27 @@ def read_productions(paths: Sequence[Path], events: QTable) -> Productions:
     ]
     known = [production for production in productions if production.particle not in lacking]
     return Productions(known, lacking, warnings)
+
+
+def _is_at(node: Node, run: Mapping[str, Any], obs_ids: Collection[int]) -> bool:
+    """Whether a run points to a node; if its settings do not tell, whether events there are its."""
+    # Numbers of runs come again at other pointings.
+    if np.isfinite(run["alt"]) and np.isfinite(run["az"]):
+        return node.holds(run["alt"], run["az"])
+    return run["obs_id"] in obs_ids
+
+
+def _why_no_particle(
+    run: Mapping[str, Any], path: Path, names: Sequence[str], has_events: bool
+) -> str:
+    """Why it is not known which particle a run is of, or how many of each."""
+    of_what = f"run {run['obs_id']} of {Path(path).name}"
+    if not has_events:
+        return f"{of_what} has no events that tell its particle"
+    return (
+        f"{of_what} holds {' and '.join(plural(name) for name in names)}, and nothing tells how "
+        "many of each were simulated"
+    )
 
 
 def _read_runs(path: Path) -> list[dict]:
@@ -207,11 +264,21 @@ def _run(row: Row, table: Table) -> dict[str, Any]:
         "n_set": number,
         "n_showers": number,
         "spectral_index": float(row["spectral_index"]),
+        "alt": _pointing(row, table, "alt"),
+        "az": _pointing(row, table, "az"),
         **{
             name: float(u.Quantity(row[name], table[name].unit or unit).to_value(unit))
             for name, unit in LIMITS.items()
         },
     }
+
+
+def _pointing(row: Row, table: Table, angle: str) -> float:
+    """Altitude or azimuth (deg) of a run, NaN if its settings do not tell it."""
+    name = f"max_{angle}"
+    if name not in table.colnames:
+        return np.nan
+    return float(u.Quantity(row[name], table[name].unit or u.deg).to_value(u.deg))
 
 
 def _why_not(run: Mapping[str, Any]) -> str | None:

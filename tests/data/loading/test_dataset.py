@@ -2,9 +2,11 @@
 
 import pickle
 
+import astropy.units as u
 import numpy as np
 import pytest
 import torch
+from astropy.coordinates import spherical_to_cartesian
 
 from gammalearn.cli import main
 from gammalearn.data import EventIndex
@@ -87,6 +89,21 @@ class TestImages:
         batch = dataset[2]
         assert (batch.n_events, batch.index.tolist()) == (1, [2])
         check(batch, dataset, image_in_ctapipe)
+
+    def test_images_tell_where_their_telescopes_point(self, make):
+        """By the unit vector of astropy: North, East and up."""
+        dataset = make(RUN202)
+        batch = dataset[np.arange(4)]
+        event = dataset.index.events[batch.index.numpy()]
+        for images in batch.images.values():
+            mine = event[images.event.numpy()]
+            north, east, up = spherical_to_cartesian(
+                1,
+                np.radians(mine["pointing_alt"]) * u.rad,
+                np.radians(mine["pointing_az"]) * u.rad,
+            )
+            expected = np.column_stack([-np.log(up), north, east])
+            np.testing.assert_allclose(images.sky, expected, atol=2e-3)
 
     def test_a_camera_that_saw_nothing_is_left_out(self, make):
         dataset = make(RUN202)

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
+from pydantic import ValidationError
 
-from ..errors import OutputError
+from ..errors import OutputError, SettingsError
 from ..io import plain_yaml
 from ..io.writing import claimed, make_folder, names_beside, write_whole
 from ..settings import Experiment
@@ -211,8 +212,17 @@ def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str,
             yield current_name(path, warn=False), value
 
 
+def _as_today(settings: dict) -> dict:
+    """What an earlier version wrote, with the settings that it did not know at their defaults."""
+    try:
+        return Experiment.model_validate(settings).model_dump(mode="json")
+    except (SettingsError, ValidationError):
+        return settings
+
+
 def _check_same(before: dict, experiment: Experiment, folder: Path) -> None:
-    then, now = dict(_flat(before)), dict(_flat(experiment.model_dump(mode="json")))
+    then = dict(_flat(_as_today(before)))
+    now = dict(_flat(experiment.model_dump(mode="json")))
     changed = [
         path
         for path in sorted(then.keys() | now.keys())

@@ -16,6 +16,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from gammalearn.errors import CheckpointError, OutputError
 from gammalearn.training import load_checkpoint
+from gammalearn.training.callbacks import stopping
 from gammalearn.training.callbacks.checkpointing import WholeFiles
 from gammalearn.training.callbacks.stopping import Stopped, StopSignals
 from gammalearn.training.module import ReconstructionModule
@@ -264,6 +265,23 @@ def test_before_its_time_limit_a_job_is_queued_again(
     assert slurm.read_text() == ("requeue 4700_11\n" if array else "requeue 4711\n")
     run = run_in(tmp_path / "run")
     assert place(run) == (1, 4)
+
+
+def test_what_slurm_sends_to_a_job_that_it_queues_again_changes_nothing(
+    train, run_in, whole, tmp_path, at, slurm, monkeypatch
+):
+    """SIGTERM, more than once, as soon as it was asked: the training is being taken down then."""
+
+    def requeue():
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGTERM)
+        return True
+
+    monkeypatch.setattr(stopping, "_requeue", requeue)
+    at(2, 3, send(signal.SIGUSR1))
+    with pytest.raises(Stopped, match="queued again"):
+        train(tmp_path / "run", **EVERYTHING)
+    assert place(run_in(tmp_path / "run")) == (1, 4)
 
 
 def test_only_the_first_process_fails_before_a_time_limit(slurm, monkeypatch):

@@ -48,7 +48,9 @@ class StopSignals:
     """Signals to stop, which wait until a checkpoint can be written.
 
     Ctrl-C, SIGTERM and, in a job of SLURM, the signal before its time limit, after which the job is
-    queued again. While nothing is learnt, and when it comes again, a signal stops at once.
+    queued again. While nothing is learnt, and when it comes again, a signal stops at once. While
+    the training is being taken down, Ctrl-C alone still counts: SLURM sends more than one signal to
+    a job that it puts back into the queue.
 
     Attributes
     ----------
@@ -58,10 +60,12 @@ class StopSignals:
 
     def __init__(self) -> None:
         self.received: int | None = None
+        self._stopping = False
 
     def listen(self, trainer: Trainer) -> None:
         """Take the place of Lightning's handlers, which it removes at the end of the training."""
         self.received = None
+        self._stopping = False
         self._trainer = trainer
         numbers = [signal.SIGINT, signal.SIGTERM]
         if SLURMEnvironment.detect():
@@ -71,6 +75,8 @@ class StopSignals:
                 signal.signal(number, self._handle)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
+        if self._stopping and number != signal.SIGINT:
+            return
         again = self.received is not None
         self.received = number
         if again or not self._trainer.training:
@@ -78,6 +84,7 @@ class StopSignals:
 
     def stop(self) -> Stopped:
         """The exception that ends the training; its job is queued again where it was asked to."""
+        self._stopping = True
         return _stopped(self.received or signal.SIGINT)
 
 

@@ -84,6 +84,8 @@ setup(
     ],
     extras_require={
         "adaptation": ["POT>=0.9"],  # optimal transport, for the task deepjdot
+        # gammapy 2.1 imports what regions 0.12 has no more, and does not say so.
+        "dl3": ["gammapy>=2.0", "regions>=0.9,<0.12"],
         # The reference that our indexed convolutions are compared with. IndexedConv drags in
         # torchvision, whose build on PyPI does not go with a CPU torch, so the Makefile installs
         # these two with --no-deps.
@@ -100,7 +102,7 @@ setup(
             "POT>=0.9",
             "pytest>=8.2",
             "pytest-xdist>=3.6",
-            "regions>=0.9,<0.12",  # gammapy 2.1 imports what 0.12 has no more, and does not say so
+            "regions>=0.9,<0.12",
             "ruff>=0.11",
             "types-psutil>=7.2",
             "types-PyYAML>=6.0",

@@ -68,6 +68,20 @@ FORBIDDEN = {
         "gammalearn.inspection",
         "lightning",
     },
+    "dl3": {
+        "torch",
+        "lightning",
+        "gammalearn.camera",
+        "gammalearn.data",
+        "gammalearn.nn",
+        "gammalearn.tasks",
+        "gammalearn.training",
+        "gammalearn.dl2",
+        "gammalearn.checkpoint",
+        "gammalearn.run",
+        "gammalearn.inspection",
+        "gammalearn.settings",
+    },
     "baseline": {
         "gammalearn.nn",
         "gammalearn.training",
@@ -87,6 +101,7 @@ FORBIDDEN = {
         "gammalearn.tasks",
         "gammalearn.training",
         "gammalearn.dl2",
+        "gammalearn.dl3",
         "gammalearn.checkpoint",
         "gammalearn.run",
         "gammalearn.inspection",
@@ -143,7 +158,7 @@ OF_ONE_KIND = {"cli", "simulation"}
 
 #: Lines of the longest function, without its docstring, in the rooms where functions are short.
 LONGEST = 60
-SHORT_FUNCTIONS = ("cli", "data", "evaluation")
+SHORT_FUNCTIONS = ("cli", "data", "dl3", "evaluation")
 
 #: Rooms that the doors of the package lead to, and that know neither.
 DOORS = {"api", "cli"}

@@ -15,6 +15,7 @@ from .check import CHECK
 from .command import BROKEN_PIPE, INTERRUPTED, USER_ERROR, Command
 from .compare import COMPARE
 from .completion import OPTION, SHELLS, PrintCompletion
+from .dl3 import DL3
 from .doctor import DOCTOR
 from .evaluate import EVALUATE
 from .explain import EXPLAIN
@@ -25,6 +26,7 @@ from .logs import configure_logging
 from .lr_range import LR_RANGE
 from .messages import tell_error
 from .models import MODELS
+from .observe import OBSERVE
 from .predict import PREDICT
 from .run import RUN
 from .show import SHOW
@@ -47,6 +49,8 @@ COMMANDS = (
     EVALUATE,
     COMPARE,
     SIMULATE,
+    OBSERVE,
+    DL3,
     INFO,
     SHOW,
     EXPLAIN,
@@ -70,6 +74,7 @@ examples:
   gammalearn simulate --particle gamma --n-showers 1000 --energy 50GeV 5TeV -o my/gamma.dl1.h5
   gammalearn sweep my.py --grid training.learning_rate=1e-3,3e-4 --seeds 5 -o sweep
   gammalearn lr-range experiment_settings/lst_stereo.py -o lr_range
+  gammalearn observe run7.dl1.h5 lst4-stereo --irf irf.fits.gz --cuts cuts.fits -o dl3
   gammalearn info my/*.dl1.h5
   gammalearn show my/gamma.dl1.h5 --event 1203 -o event.png
   gammalearn explain lst4-stereo my/gamma.dl1.h5 --event 1203 -o explanation.png

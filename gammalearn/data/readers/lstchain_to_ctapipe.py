@@ -67,9 +67,6 @@ from .reader import KEYS, TRUTH_UNITS, event_keys, match_rows
 __all__ = ["refuse_repeated", "write_ctapipe"]
 
 
-#: Times of the images of LST-1, the ones that lstchain trusts most first: s since 1970, UTC.
-TIMES = ("dragon_time", "ucts_time", "trigger_time")
-
 #: The integers of ctapipe's tables.
 INTEGERS = {"obs_id": np.int32, "event_id": np.int64, "tel_id": np.int16}
 
@@ -199,7 +196,7 @@ class _Source:
                     return trigger["time"][row].tai
         first = np.zeros(len(self.events), dtype=np.int64)
         first[self.event[::-1]] = np.arange(len(self.event))[::-1]
-        for name in TIMES:
+        for name in lstchain_tables.TIMES:
             if name in self.images.colnames:
                 seconds = np.asarray(self.images[name], dtype=np.float64)[first]
                 if np.all(np.isfinite(seconds) & (seconds > 0)):
@@ -336,10 +333,11 @@ def _write_pointing(source: _Source, file: tables.File) -> None:
             _write(file, path, pointing, TelescopePointingContainer)
         return
     if not source.has_times:
+        columns = ", ".join(lstchain_tables.TIMES)
         raise InputFileError(
             f"'{source.path}': the telescopes move, and there are no times of events (in "
-            f"{TRIGGER}, or {', '.join(TIMES)}) by which ctapipe could tell where they point; "
-            "take --format lstchain."
+            f"{TRIGGER}, or {columns}) by which ctapipe could tell where they point; take --format "
+            "lstchain."
         )
     for tel_id, rows in source.by_telescope():
         time = source.time[source.event[rows]]

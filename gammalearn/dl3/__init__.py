@@ -1,0 +1,1 @@
+"""Event lists with their response for high-level analysis: DL3 in the format of GADF."""

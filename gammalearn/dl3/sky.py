@@ -5,7 +5,7 @@ import numpy as np
 from astropy.coordinates import ICRS, AltAz, EarthLocation, SkyCoord
 from astropy.time import Time
 
-from ..io.earth_rotation import offline
+from ..io.observed.earth_rotation import offline
 
 __all__ = ["EPOCH", "seconds_of", "time_of", "to_icrs"]
 
@@ -29,7 +29,7 @@ def to_icrs(
     """Where in the sky directions are.
 
     As in ctapipe, there is no refraction: reconstructed directions are those outside of the
-    atmosphere. Nothing is downloaded, see :func:`gammalearn.io.earth_rotation.offline`.
+    atmosphere. Nothing is downloaded, see :func:`gammalearn.io.observed.earth_rotation.offline`.
 
     Parameters
     ----------

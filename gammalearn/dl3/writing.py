@@ -6,7 +6,6 @@ GADF (gamma-astro-data-formats.readthedocs.io). Responses are copied as they are
 
 import importlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,8 @@ from astropy.table import Table
 
 from .. import __version__
 from ..errors import MissingPackageError
-from ..io.earth_rotation import offline
 from ..io.files import reading
+from ..io.observed.earth_rotation import offline
 from ..io.writing import whole_file
 from .observation import Observation
 from .response import TYPES, Response
@@ -82,7 +81,8 @@ def write_observation(observation: Observation, response: Response, path: Path) 
     data = needs_gammapy()
     primary = fits.PrimaryHDU()
     primary.header["CREATOR"] = CREATOR
-    with _by_gammapy():
+    # Whatever gammapy computes of times.
+    with offline():
         gti = data.GTI.create(*time_of(observation.good_times.T), reference_time=EPOCH)
         hdus = [
             primary,
@@ -93,13 +93,6 @@ def write_observation(observation: Observation, response: Response, path: Path) 
     hdus[2].header.update({**GADF, "HDUCLAS1": "GTI", **_time_header()})
     with whole_file(path) as part:
         fits.HDUList([*hdus, *response.hdus]).writeto(part)
-
-
-@contextmanager
-def _by_gammapy() -> Iterator[None]:
-    """Whatever gammapy computes is computed without a download."""
-    with offline():
-        yield
 
 
 def _time_header() -> dict[str, Any]:

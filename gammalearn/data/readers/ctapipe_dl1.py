@@ -27,7 +27,7 @@ from ...io.data_model import check_is_readable
 from ...io.files import open_hdf5, reading
 from ...io.particles import CALIBRATION, particle_names
 from ...io.pointing import by_observation, by_time, monitored_path
-from .bad_pixels import BrokenPixels, CalibrationRecord, without_broken
+from .bad_pixels import BrokenPixels, CalibrationRecord, without_broken, without_dropped
 from .chunks import TableChunks
 from .ctapipe_faults import faults_of_images, faults_of_showers, unknown_telescopes
 from .faults import Fault
@@ -396,7 +396,7 @@ class CtapipeDL1Reader:
         -------
         dict of str to ndarray, shape (n, n_pixels)
             Also ``obs_id`` and ``event_id``, shape (n,). Charges of pixels that the file's
-            calibration flags as outliers are NaN.
+            calibration flags as outliers, or that data-volume reduction has dropped, are NaN.
         """
         path = of_telescope(IMAGES, tel_id)
         if not self.has_pixels:
@@ -419,7 +419,9 @@ class CtapipeDL1Reader:
             transform = transforms.get(column)
             pixels[name] = transform.inverse(data[column]) if transform else data[column]
         if "charge" in names:
-            pixels["charge"] = without_broken(pixels["charge"], self._broken_pixels(tel_id), rows)
+            is_rounded = transforms.get(PIXEL_COLUMNS["charge"]) is not None
+            charge = without_dropped(pixels["charge"], is_rounded)
+            pixels["charge"] = without_broken(charge, self._broken_pixels(tel_id), rows)
         return pixels
 
     def _broken_pixels(self, tel_id: int) -> BrokenPixels | None:

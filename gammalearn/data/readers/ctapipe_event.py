@@ -7,13 +7,13 @@ from typing import Self
 
 import numpy as np
 from astropy.table import Table
-from ctapipe.containers import ArrayEventContainer, DL1CameraContainer
+from ctapipe.containers import ArrayEventContainer, DL1CameraContainer, PixelStatus
 from ctapipe.instrument import SubarrayDescription
 
 from ...errors import InputFileError
 from ...image.parameters import NAMES, ImageParametrizer
 from ...io.particles import CALIBRATION, particle_names
-from .bad_pixels import CalibrationRecord
+from .bad_pixels import CalibrationRecord, without_dropped
 from .ctapipe_dl1 import PIXEL_COLUMNS
 from .faults import Fault
 from .parameters import compute_parameters, flat_parameters
@@ -146,7 +146,7 @@ class CtapipeEventReader:
     def pixels(self, tel_id: int, rows: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
         """What the pixels of the image hold; see :class:`gammalearn.data.readers.reader.Reader`.
 
-        Charges of pixels that are broken are NaN.
+        Charges of pixels that are broken or dropped are NaN.
         """
         dl1 = self._dl1[tel_id]
         pixels = {name: np.array([self._event.index[name]], dtype=np.int64) for name in KEYS}
@@ -159,8 +159,19 @@ class CtapipeEventReader:
                 )
             pixels[name] = np.asarray(values)[None]
         if "charge" in names:
-            pixels["charge"] = np.where(self._broken(tel_id), np.nan, pixels["charge"])
+            charge = without_dropped(pixels["charge"], is_rounded=False)
+            charge = np.where(self._dropped(tel_id), np.nan, charge)
+            pixels["charge"] = np.where(self._broken(tel_id), np.nan, charge)
         return {name: values[rows] for name, values in pixels.items()}
+
+    def _dropped(self, tel_id: int) -> np.ndarray | bool:
+        """Pixels that the data-volume reduction has dropped, if the event tells it."""
+        dl0 = self._event.dl0.tel.get(tel_id)
+        if dl0 is None or dl0.pixel_status is None:
+            return False
+        stored = PixelStatus.get_dvr_status(np.asarray(dl0.pixel_status)) != 0
+        # Sources without a reduction leave it at 0.
+        return ~stored if stored.any() else False
 
     def _broken(self, tel_id: int) -> np.ndarray | np.bool_ | bool:
         """Pixels that the calibration flags: the file's own, or that ctapipe made the image with.

@@ -19,7 +19,7 @@ from ...io.data_model import check_is_table
 from ...io.files import open_hdf5, reading
 from ...io.lstchain_tables import CALIBRATIONS, IMAGES, PARAMETERS, RUNS
 from ...io.particles import CALIBRATION, particle_names
-from .bad_pixels import BrokenPixels, without_broken
+from .bad_pixels import BrokenPixels, without_broken, without_dropped
 from .chunks import TableChunks
 from .faults import Fault
 from .lstchain_parameters import CTAPIPE_PARAMETERS, ctapipe_names, focal_lengths
@@ -307,7 +307,7 @@ class LstchainDL1Reader:
         return TableChunks(table), get_column_transforms(get_column_attrs(table))
 
     def pixels(self, tel_id: int, rows: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
-        """What the pixels of some images hold; charges of unusable pixels are NaN."""
+        """What the pixels of some images hold; charges of unusable and dropped pixels are NaN."""
         if not self.has_pixels:
             raise InputFileError(f"'{self.path}' holds no DL1 images; {INSTEAD['charge']}.")
         rows = self._rows[tel_id][np.asarray(rows)]
@@ -327,7 +327,9 @@ class LstchainDL1Reader:
             transform = transforms.get(column)
             pixels[name] = transform.inverse(data[column]) if transform else data[column]
         if "charge" in names:
-            pixels["charge"] = without_broken(pixels["charge"], self._broken_pixels, rows)
+            is_rounded = transforms.get(PIXEL_COLUMNS["charge"]) is not None
+            charge = without_dropped(pixels["charge"], is_rounded)
+            pixels["charge"] = without_broken(charge, self._broken_pixels, rows)
         return pixels
 
     @cached_property

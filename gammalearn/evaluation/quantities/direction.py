@@ -209,7 +209,7 @@ class Direction(Quantity):
         table.meta["particle"] = signal
         caption = (
             f"Angles around the true direction that contain 68 % of the {plural(signal)} of each "
-            f"event class, which is chosen by the predicted error: 0 is the worst{BY_TRUE_ENERGY}"
+            f"event class (0 has the largest predicted errors){BY_TRUE_ENERGY}"
             f"{say_cuts(None, 'gammaness or angle')}"
         )
         picture = draw_resolution_by_class(table, signal)

@@ -1097,7 +1097,7 @@ def test_a_job_is_queued_again_whatever_it_does(run, tmp_path, slurm, monkeypatc
         ("--energy -1TeV 5TeV", "energy: expected two increasing energies"),
         ("--energy 5TeV 50GeV", "got 5 and 0.05 TeV"),
         ("--energy 50m 5TeV", "energy.0: expected a number (TeV) or a unit like it"),
-        ("--particle muon", "particle: Input should be 'gamma', 'electron' or 'proton'"),
+        ("--particle muon", "particle: Input should be 'gamma', 'electron', 'proton' or 'helium'"),
         ("--n-showers some", "n_showers: Input should be a valid integer"),
         ("--n-showers -5", "n_showers: Input should be greater than or equal to 1"),
         ("--viewcone 2m", "viewcone: expected a number (deg)"),

@@ -10,6 +10,7 @@ from .data import AugmentationSettings, CleaningSettings, CutSettings, DataSetti
 from .evaluation import EvaluationSettings, Reference
 from .experiment import Experiment
 from .network import NetworkSettings
+from .observation import DiffuseSettings, ObservationSettings, SourceSettings, SpectrumSettings
 from .output import OutputSettings
 from .simulation import SimulationSettings
 from .tasks import TaskSettings, named_tasks
@@ -20,14 +21,18 @@ __all__ = [
     "CleaningSettings",
     "CutSettings",
     "DataSettings",
+    "DiffuseSettings",
     "EvaluationSettings",
     "Experiment",
     "NetworkSettings",
+    "ObservationSettings",
     "OutputSettings",
     "Particle",
     "Reference",
     "Settings",
     "SimulationSettings",
+    "SourceSettings",
+    "SpectrumSettings",
     "TaskSettings",
     "TrainingSettings",
     "WeightSettings",

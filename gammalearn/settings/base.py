@@ -13,7 +13,9 @@ from pydantic import BeforeValidator, ConfigDict, Field, ValidationInfo, model_v
 __all__ = [
     "STORED",
     "Degrees",
+    "Hertz",
     "Metres",
+    "Microseconds",
     "Minutes",
     "Nanoseconds",
     "Number",
@@ -89,6 +91,8 @@ Degrees = Annotated[float, _number_in("deg"), Field(allow_inf_nan=False)]
 Metres = Annotated[float, _number_in("m"), Field(allow_inf_nan=False)]
 Nanoseconds = Annotated[float, _number_in("ns"), Field(allow_inf_nan=False)]
 Minutes = Annotated[float, _number_in("min"), Field(allow_inf_nan=False)]
+Microseconds = Annotated[float, _number_in("us"), Field(allow_inf_nan=False)]
+Hertz = Annotated[float, _number_in("Hz"), Field(allow_inf_nan=False)]
 
 
 #: A value of a parameter that another package defines; true and false stay what they are.

@@ -16,7 +16,7 @@ import yaml
 
 from ..errors import SettingsError
 from ..io import plain_yaml
-from . import Experiment, Settings, SimulationSettings, named_tasks
+from . import Experiment, ObservationSettings, Settings, SimulationSettings, named_tasks
 from .base import current_name
 from .own_modules import check_named, failure, import_modules, importing_from, keep
 
@@ -26,6 +26,7 @@ __all__ = [
     "check_settings_file",
     "in_words",
     "load_experiment",
+    "load_observation",
     "load_simulation",
     "mistakes",
     "override",
@@ -106,6 +107,45 @@ def load_simulation(path: str | Path) -> SimulationSettings:
         name = path.stem.removesuffix(".simulation") + ".dl1.h5"
         values = {"output": path.with_name(name), **values}
     return read_simulation(values, path)
+
+
+def load_observation(
+    path: str | Path, changes: Mapping[str, Any] | None = None
+) -> ObservationSettings:
+    """Read the settings of an observation from a Python or YAML file.
+
+    A Python file is executed and defines ``observation = ObservationSettings(...)``; a YAML file
+    only holds data. Without ``output`` in it, ``crab.observation.yaml`` stands for ``crab.dl1.h5``
+    beside it.
+
+    Parameters
+    ----------
+    path : str or Path
+    changes : mapping of str to object, optional
+        Settings that take the place of those of the file.
+
+    Raises
+    ------
+    SettingsError
+        If the file is missing, does not define an observation, or has a wrong key or value.
+    """
+    path = check_settings_file(path)
+    if path.suffix == ".py":
+        with importing_from(path.parent):
+            observation = _run_python(path).get("observation")
+        if not isinstance(observation, ObservationSettings):
+            raise SettingsError(
+                f"The settings file '{path}' must define `observation = ObservationSettings(...)`."
+            )
+        values = observation.model_dump(mode="json")
+    else:
+        values = read_yaml(path)
+        if isinstance(values, dict):
+            name = path.stem.removesuffix(".observation") + ".dl1.h5"
+            values = {"output": path.with_name(name), **values}
+    if isinstance(values, dict):
+        values = {**values, **(changes or {})}
+    return read_settings(ObservationSettings, values, path)
 
 
 def read_simulation(values: dict, source: str | Path) -> SimulationSettings:
@@ -241,15 +281,7 @@ def read_yaml(path: Path) -> Any:
 def _load_python(path: Path) -> Experiment:
     folder = path.parent.resolve()
     with importing_from(folder):
-        try:
-            # Classes in it say by this name where they come from.
-            contents = runpy.run_path(str(path), run_name=path.stem)
-        except pydantic.ValidationError as error:
-            raise SettingsError(_explain(error, path)) from error
-        except (Exception, SystemExit) as error:
-            raise SettingsError(
-                f"The settings file '{path}' cannot be run: {failure(error, folder)}"
-            ) from error
+        contents = _run_python(path)
         experiment = contents.get("experiment")
         if not isinstance(experiment, Experiment):
             raise SettingsError(
@@ -258,6 +290,19 @@ def _load_python(path: Path) -> Experiment:
         keep(path.stem, contents)
         import_modules([name for name in experiment.imports if name != path.stem], folder)
     return experiment
+
+
+def _run_python(path: Path) -> dict[str, Any]:
+    """What a Python file of settings defines."""
+    try:
+        # Classes in it say by this name where they come from.
+        return runpy.run_path(str(path), run_name=path.stem)
+    except pydantic.ValidationError as error:
+        raise SettingsError(_explain(error, path)) from error
+    except (Exception, SystemExit) as error:
+        raise SettingsError(
+            f"The settings file '{path}' cannot be run: {failure(error, path.parent.resolve())}"
+        ) from error
 
 
 def _explain(error: pydantic.ValidationError, source: str | Path) -> str:

@@ -1,7 +1,7 @@
 """Settings of one simulated file."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     BeforeValidator,
@@ -12,15 +12,33 @@ from pydantic import (
     model_validator,
 )
 
-from .base import Degrees, Metres, Particle, Settings, TeV, as_path
+from .base import Degrees, Metres, Settings, TeV, as_path
 
-__all__ = ["SimulationSettings", "with_nodes"]
+__all__ = ["SimulationSettings", "check_energies", "check_hdf5", "with_nodes"]
 
 #: Energies (TeV) of simulated showers: those below give no light, those above take a day each.
 LOWEST_ENERGY, HIGHEST_ENERGY = 0.001, 1000
 
 #: Largest angle from the zenith (deg) of simulated showers; beyond, the Earth's curvature counts.
 LARGEST_ZENITH = 75
+
+
+def check_energies(energy: tuple[float, float]) -> tuple[float, float]:
+    """Refuse a range of energies (TeV) that cannot be simulated."""
+    low, high = energy
+    if not LOWEST_ENERGY <= low < high <= HIGHEST_ENERGY:
+        raise ValueError(
+            f"expected two increasing energies between {LOWEST_ENERGY} and {HIGHEST_ENERGY} "
+            f"TeV, got {low:g} and {high:g} TeV"
+        )
+    return energy
+
+
+def check_hdf5(output: str) -> str:
+    """Refuse a name that is not of an HDF5 file."""
+    if not output.endswith(".h5"):
+        raise ValueError(f"expected a name that ends in .h5, got {output!r}")
+    return output
 
 
 class SimulationSettings(Settings):
@@ -31,7 +49,7 @@ class SimulationSettings(Settings):
     output: Annotated[str, BeforeValidator(as_path)]
     """DL1 file to write. A relative name starts from the working directory."""
 
-    particle: Particle
+    particle: Literal["gamma", "electron", "proton", "helium"]
     """Particle that hits the atmosphere."""
 
     array: str = "lst4"
@@ -80,20 +98,12 @@ class SimulationSettings(Settings):
     @field_validator("output")
     @classmethod
     def _hdf5(cls, output: str) -> str:
-        if not output.endswith(".h5"):
-            raise ValueError(f"expected a name that ends in .h5, got {output!r}")
-        return output
+        return check_hdf5(output)
 
     @field_validator("energy")
     @classmethod
     def _range(cls, energy: tuple[float, float]) -> tuple[float, float]:
-        low, high = energy
-        if not LOWEST_ENERGY <= low < high <= HIGHEST_ENERGY:
-            raise ValueError(
-                f"expected two increasing energies between {LOWEST_ENERGY} and {HIGHEST_ENERGY} "
-                f"TeV, got {low:g} and {high:g} TeV"
-            )
-        return energy
+        return check_energies(energy)
 
     @model_validator(mode="after")
     def _directions(self) -> Self:

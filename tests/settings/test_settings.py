@@ -108,7 +108,10 @@ def test_quantities_become_numbers_in_one_unit(name, given, number):
         ({"n_showers": 0}, "n_showers: Input should be greater than or equal to 1"),
         ({"spectral_index": 2}, "spectral_index: Input should be less than or equal to 0"),
         ({"seed": -1}, "seed: Input should be greater than or equal to 0"),
-        ({"particle": "muon"}, "particle: Input should be 'gamma', 'electron' or 'proton'"),
+        (
+            {"particle": "muon"},
+            "particle: Input should be 'gamma', 'electron', 'proton' or 'helium'",
+        ),
         ({"output": "gamma"}, "output: expected a name that ends in .h5, got 'gamma'"),
         ({"n_shower": 5}, "n_shower: no such setting; did you mean 'n_showers'?"),
     ],

@@ -26,7 +26,7 @@ from scipy.stats.distributions import rv_frozen
 from .extraction import FlashCamExtraction, extraction
 from .telescopes import TelescopeModel
 
-__all__ = ["CameraElectronics", "Readout"]
+__all__ = ["CameraElectronics", "PixelState", "Readout"]
 
 #: Positions within a sample for which pulses are tabulated.
 PHASES = 32
@@ -72,6 +72,23 @@ class Readout:
     trigger_time: float
 
 
+@dataclass(frozen=True, eq=False)
+class PixelState:
+    """What is wrong with the pixels of a camera.
+
+    Parameters
+    ----------
+    dead : ndarray of bool, shape (n_pixels,)
+        Pixels without any signal, for the trigger as well as in the image.
+    gain : ndarray of float32, shape (n_pixels,)
+        What the calibration makes of a charge of 1 p.e.: 1 where it is right. The trigger has a
+        calibration of its own.
+    """
+
+    dead: np.ndarray
+    gain: np.ndarray
+
+
 class CameraElectronics:
     """The electronics of the cameras of one type of telescope.
 
@@ -83,10 +100,13 @@ class CameraElectronics:
     Parameters
     ----------
     model : TelescopeModel
+    pixels : PixelState, optional
+        By default all pixels work.
     """
 
-    def __init__(self, model: TelescopeModel) -> None:
+    def __init__(self, model: TelescopeModel, pixels: PixelState | None = None) -> None:
         self.model = model
+        self.pixels = pixels
         self.extract = extraction(model.description, model.window_width, model.window_shift)
         self._step = 1.0 / model.sampling
         pulses, delay = _pulses(model)
@@ -113,6 +133,7 @@ class CameraElectronics:
 
         self._circuit = _Circuit(
             groups=groups,
+            dead=np.zeros(len(groups), np.bool_) if pixels is None else pixels.dead,
             pulses=pulses,
             delay=delay,
             peak=delay + int(np.argmax(pulses.mean(axis=0))),
@@ -180,6 +201,9 @@ class CameraElectronics:
         trigger_time : float
             Or None, instead of all three.
         """
+        if self.pixels is not None:
+            works = ~self.pixels.dead[pixel]
+            pixel, time = pixel[works], time[works]
         if len(pixel) * weight < self._circuit.floor:
             return None
         # The clock of the samples runs freely, and photomultipliers take their time.
@@ -204,13 +228,27 @@ class CameraElectronics:
             np.uint64(key),
             self._window,
         )
+        self._miscalibrate(self._window)
         return self._window, true_image, origin + (trigger - self._latency) * self._step
+
+    def _miscalibrate(self, waveforms: np.ndarray) -> None:
+        """Change waveforms, in place, to what a wrong calibration makes of them."""
+        if self.pixels is not None:
+            waveforms *= self.pixels.gain[:, np.newaxis]
 
     def noise(self, rng: np.random.Generator) -> np.ndarray:
         """Waveforms of one readout window without light, float32 (n_pixels, n_samples)."""
         waveforms = np.zeros((len(self._noisy), self.model.n_samples), np.float32)
         _add_noise_everywhere(self._circuit.record, self._circuit.unit, waveforms, _key(rng))
+        waveforms[self._circuit.dead] = 0.0
+        self._miscalibrate(waveforms)
         return waveforms
+
+    def pedestal(self, rng: np.random.Generator) -> Readout:
+        """Read the telescope out without a trigger and without light: night sky and noise."""
+        image, peak_time = self.extract(self.noise(rng))
+        dark = np.zeros(len(image), np.int32)
+        return Readout(image, peak_time, dark, trigger_time=0.0)
 
     def pedestals(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """Charges of `n` readouts without light, float32 of shape (n, n_pixels)."""
@@ -231,6 +269,7 @@ class _Circuit(NamedTuple):
 
     groups : (n_pixels, n_group), pixels that the trigger sums with each pixel, itself included,
         padded with -1
+    dead : (n_pixels,) of bool, pixels without any signal
     pulses : (PHASES, n_taps), p.e. per sample that a photoelectron leaves
     delay : samples after a photoelectron at which this begins
     peak : samples after a photoelectron at which its pulse is highest
@@ -246,6 +285,7 @@ class _Circuit(NamedTuple):
     """
 
     groups: np.ndarray
+    dead: np.ndarray
     pulses: np.ndarray
     delay: int
     peak: int
@@ -569,7 +609,8 @@ def _find_trigger(
             if now - base >= length - (c.n_samples - c.trigger_sample):
                 base = now - c.lead
                 key = _mix(key)
-                noisy[:] = False
+                # Dead pixels have no noise to be added.
+                noisy[:] = c.dead
                 waves[:] = 0.0
                 begin = first[min(max(base - reach, 0), n_lit)]
                 end = first[min(max(base + length, 0), n_lit)]

@@ -5,6 +5,7 @@ import pytest
 
 from gammalearn.errors import SettingsError
 from gammalearn.settings import SimulationSettings
+from gammalearn.simulation.array_simulation import draw_cores
 from gammalearn.simulation.light import direction
 from gammalearn.simulation.showers import ShowerSimulation, _power_law
 
@@ -107,6 +108,21 @@ def test_telescopes_trigger_when_the_front_of_light_is_there(gammas, block):
     assert late.max() < 60.0
 
 
+def test_a_nucleus_is_as_many_nucleons_as_share_its_energy():
+    """Helium of 100 GeV makes as many electrons as four protons of 25 GeV, and begins higher."""
+
+    def developed(particle, energy):
+        made = simulation(particle=particle, energy=(energy, 1.001 * energy), reuse=1)
+        showers = [made.shower(number) for number in range(1, 81)]
+        electrons = np.mean([shower.profile.sum() for shower in showers])
+        return electrons, np.mean([shower.h_first_int for shower in showers])
+
+    (helium, high), (proton, low) = developed("helium", 0.1), developed("proton", 0.025)
+    assert helium / proton == pytest.approx(4, rel=0.2)
+    # The first of four exponential depths: a quarter of a mean free path, ln 4 scale heights up.
+    assert high - low == pytest.approx(6500 * np.log(4), rel=0.3)
+
+
 def test_one_telescope_is_enough_where_there_is_one():
     alone = simulation(array="lst1").block(0, 6)
     assert len(alone.events) == len(alone.telescopes["LST"].event) > 0
@@ -145,7 +161,7 @@ def test_a_point_source_keeps_its_offset():
 def test_impact_points_fill_a_disc_across_the_shower():
     many = simulation(reuse=100, zenith=40.0, azimuth=70.0)
     rng = np.random.default_rng(0)
-    cores = np.concatenate([many._cores(many.alt, many.az, rng) for _ in range(30)])
+    cores = np.concatenate([draw_cores(many.alt, many.az, 250.0, 100, rng) for _ in range(30)])
     axis = direction(many.alt, many.az)
     distance = np.linalg.norm(
         np.cross(np.column_stack([cores, np.zeros(len(cores))]), axis), axis=1

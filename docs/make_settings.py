@@ -14,11 +14,15 @@ from gammalearn.settings import (
     CleaningSettings,
     CutSettings,
     DataSettings,
+    DiffuseSettings,
     EvaluationSettings,
     Experiment,
     NetworkSettings,
+    ObservationSettings,
     OutputSettings,
     SimulationSettings,
+    SourceSettings,
+    SpectrumSettings,
     TaskSettings,
     TrainingSettings,
     WeightSettings,
@@ -38,6 +42,13 @@ SECTIONS = {
     "output": OutputSettings,
 }
 
+#: Those of a file of their own, for `gammalearn simulate --observation`.
+OBSERVATION = {
+    "source": SourceSettings,
+    "source.spectrum": SpectrumSettings,
+    "proton, helium, electron": DiffuseSettings,
+}
+
 INTRODUCTION = """\
 # Settings
 
@@ -46,6 +57,11 @@ same keys. `--set section.name=value` changes a setting on the command line. An 
 key or value names its path. Earlier names of settings are read, and a warning gives the new names.
 This page is made from gammalearn/settings.
 """
+
+OBSERVATION_INTRODUCTION = """\
+`gammalearn simulate --observation SETTINGS` reads them from a YAML file, or from a Python file that
+defines `observation = ObservationSettings(...)`. The page
+[Simulate an observation](../howto/observe.md) explains them."""
 
 
 def kind(annotation) -> str:
@@ -105,6 +121,10 @@ def settings_reference() -> str:
     lines = [INTRODUCTION, *table(Experiment)]
     for path, model in SECTIONS.items():
         lines += ["", f"## {path}", "", plain(model.__doc__), "", *table(model)]
+    lines += ["", "## Settings of an observation", "", OBSERVATION_INTRODUCTION, ""]
+    lines += [plain(ObservationSettings.__doc__), "", *table(ObservationSettings)]
+    for path, model in OBSERVATION.items():
+        lines += ["", f"### {path}", "", plain(model.__doc__), "", *table(model)]
     return "\n".join(lines) + "\n"
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "SCHEDULING",
     "SHOWER",
     "SIMULATION",
+    "SUBARRAY_POINTING",
     "TEL_TRIGGER",
     "THROWN",
     "TRIGGER",
@@ -46,6 +47,9 @@ FIXED_POINTING = ctapipe.FIXED_POINTING_GROUP
 
 #: Pointing against time, a table for each telescope, by data model: 7.2 and later, 5.0 and earlier.
 MONITORED_POINTING = (ctapipe.DL0_TEL_POINTING_GROUP, ctapipe.DL1_TEL_POINTING_GROUP)
+
+#: Pointing of the whole array against time.
+SUBARRAY_POINTING = ctapipe.DL1_SUBARRAY_POINTING_GROUP
 
 #: Calibration of the pixels against time, a table for each telescope.
 COEFFICIENTS = ctapipe.DL1_CAMERA_COEFFICIENTS_GROUP

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-__all__ = ["simulate"]
+__all__ = ["simulate", "simulate_observation"]
 
 
 def __getattr__(name: str) -> Callable:
@@ -11,4 +11,8 @@ def __getattr__(name: str) -> Callable:
         from .production import simulate
 
         return simulate
+    if name == "simulate_observation":
+        from .observe import simulate_observation
+
+        return simulate_observation
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

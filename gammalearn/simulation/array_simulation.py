@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -11,11 +11,11 @@ from ..errors import SettingsError
 from . import stack as st
 from .atmosphere import TOP
 from .block import DIGIT, TelescopeImages
-from .electromagnetic import PROFILE_STEP, follow_electron, follow_photon, new_site
+from .electromagnetic import PROFILE_STEP, Site, follow_electron, follow_photon, new_site
 from .electronics import CameraElectronics, PixelState, Readout
 from .hadrons import follow_hadron
 from .instrument import Array
-from .light import SPEED_OF_LIGHT, Optics, direction
+from .light import SPEED_OF_LIGHT, Light, Optics, direction
 
 __all__ = [
     "PRIMARIES",
@@ -62,7 +62,7 @@ PRIMARIES = {
 
 
 @njit(cache=True)
-def develop(site, light, stack, n, rng):
+def develop(site: Site, light: Light, stack: np.ndarray, n: int, rng: np.random.Generator) -> None:
     """Follow all particles on the stack, and what they make, to their ends."""
     light.wait[0] = rng.exponential()
     while n > 0:
@@ -76,7 +76,7 @@ def develop(site, light, stack, n, rng):
 
 
 @njit(cache=True)
-def _by_mirror(mirror, n_mirrors):
+def _by_mirror(mirror: np.ndarray, n_mirrors: int) -> tuple[np.ndarray, np.ndarray]:
     """Counting sort: the order that brings entries together by mirror, and where each begins."""
     first = np.zeros(n_mirrors + 1, dtype=np.int64)
     for i in mirror:
@@ -168,7 +168,7 @@ class ArraySimulation:
         array: Array,
         min_telescopes: int | None = None,
         pixels: Mapping[int, PixelState] | None = None,
-    ):
+    ) -> None:
         self.array = array
         n_tel = len(self.array.tel_ids)
         self.min_telescopes = min_telescopes or min(2, n_tel)
@@ -186,7 +186,7 @@ class ArraySimulation:
         self._stack = st.new_stack()
         self._capacity = CAPACITY
 
-    def _all_electronics(self, pixels) -> list[CameraElectronics]:
+    def _all_electronics(self, pixels: Mapping[int, PixelState]) -> list[CameraElectronics]:
         """Those of each telescope; telescopes of a type share them as long as all pixels work."""
         shared: dict[str, CameraElectronics] = {}
         found = []
@@ -267,13 +267,15 @@ class ArraySimulation:
             total=light.total.reshape(reuse, n_tel),
         )
 
-    def _delay(self, cores, axis, distance):
+    def _delay(self, cores: np.ndarray, axis: np.ndarray, distance: float) -> np.ndarray:
         """When light along the axis, started with the shower, meets the array's centre; (n,)."""
         centre = np.column_stack([-cores, np.zeros(len(cores))])
         time = (distance - centre @ axis) / SPEED_OF_LIGHT
         return np.repeat(time, len(self.array.tel_ids))
 
-    def triggered(self, shower: Shower, rng: np.random.Generator) -> Iterator[tuple[int, list]]:
+    def triggered(
+        self, shower: Shower, rng: np.random.Generator
+    ) -> Iterator[tuple[int, list[tuple[int, Readout]]]]:
         """Yield the uses that trigger the array, each with its telescopes' readouts.
 
         Parameters
@@ -289,7 +291,7 @@ class ArraySimulation:
         """
         n_tel = len(self.array.tel_ids)
         for use in range(len(shower.cores)):
-            readouts: list[Any] = []
+            readouts: list[tuple[int, Readout]] = []
             for tel in range(n_tel):
                 # Too few telescopes left to come to an event.
                 if len(readouts) + n_tel - tel < self.min_telescopes:
@@ -361,7 +363,7 @@ def draw_cores(
     return along[:, np.newaxis] * away + (radius * np.sin(phi))[:, np.newaxis] * side
 
 
-def _digits(values) -> np.ndarray:
+def _digits(values: Sequence[np.ndarray]) -> np.ndarray:
     """Stack arrays of charge (p.e.) or time (ns), in the digits that carry information."""
     return np.round(np.stack(values) / DIGIT) * np.float32(DIGIT)
 

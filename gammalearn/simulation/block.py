@@ -5,7 +5,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["DIGIT", "EVENT", "SHOWER", "EventBlock", "TelescopeImages"]
+__all__ = [
+    "DIGIT",
+    "EVENT",
+    "OBSERVED",
+    "SHOWER",
+    "EventBlock",
+    "ObservedBlock",
+    "TelescopeImages",
+]
 
 #: Least difference of charges (p.e.) and of times (ns) in images: a fortieth of the noise of a
 #: pixel; digits below it would double the size of the files.
@@ -40,6 +48,25 @@ EVENT = np.dtype(
     ]
 )
 
+#: One event of an observation, in the order of time: its number within the simulation, when it
+#: comes (s after the start), ctapipe's type of event; and the truth, which no observatory has:
+#: sim_telarray's number of the primary (-1 of a pedestal), the rest as in the types above.
+OBSERVED = np.dtype(
+    [
+        ("event_id", np.int64),
+        ("seconds", np.float64),
+        ("event_type", np.int64),
+        ("primary_id", np.int64),
+        ("energy", np.float64),
+        ("alt", np.float64),
+        ("az", np.float64),
+        ("core_x", np.float64),
+        ("core_y", np.float64),
+        ("h_first_int", np.float64),
+        ("x_max", np.float64),
+    ]
+)
+
 
 @dataclass(frozen=True)
 class TelescopeImages:
@@ -58,7 +85,8 @@ class TelescopeImages:
     """Time of the pulse (ns) in the readout window; shape (n, n_pixels) of float32."""
 
     true_image: np.ndarray
-    """Photoelectrons from the shower; shape (n, n_pixels) of int32."""
+    """Photoelectrons from the shower; shape (n, n_pixels) of int32, or (n, 0) where no truth is
+    written."""
 
     trigger_time: np.ndarray
     """Time of the trigger (ns) after the light front would hit the array's centre; shape (n,)
@@ -81,3 +109,17 @@ class EventBlock:
     core_distance: np.ndarray
     """How far (m) the axis of each use of each shower passes the array's centre, perpendicular
     to the axis, triggered or not; shape (n_showers, reuse) of float32."""
+
+
+@dataclass(frozen=True)
+class ObservedBlock:
+    """Events that come one after the other in an observation."""
+
+    events: np.ndarray
+    """Of type :data:`OBSERVED`, in the order of time."""
+
+    telescopes: Mapping[str, TelescopeImages]
+    """By name of the telescope model, without true images; a type without images may be missing."""
+
+    n_thrown: Mapping[str, int]
+    """Showers that were simulated, by particle."""

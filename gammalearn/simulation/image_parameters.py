@@ -1,4 +1,4 @@
-"""Image parameters of simulated events: of the images as read out, and of the true ones."""
+"""Image parameters of simulated events: of the images as read out, and of the true ones if any."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -88,16 +88,20 @@ class BlockParametrizer:
         )
         for tel_id in np.unique(images.tel_id):
             rows = images.tel_id == tel_id
-            image, true_image = images.image[rows], images.true_image[rows]
+            image = images.image[rows]
             mask = self._parametrizer.clean(tel_id, image)
             result.image_mask[rows] = mask
             result.parameters[rows], criteria = self._parametrizer.describe(
                 tel_id, image, mask, images.peak_time[rows], event_id[rows]
             )
+            result.is_described[rows] = criteria.all(axis=1)
+            passed.append(criteria)
+            if not images.true_image.shape[1]:
+                continue
+            true_image = images.true_image[rows]
             result.true_parameters[rows], true_criteria = self._parametrizer.describe(
                 tel_id, true_image, true_image > 0
             )
-            result.is_described[rows] = criteria.all(axis=1)
             result.true_is_described[rows] = true_criteria.all(axis=1)
-            passed += [criteria, true_criteria]
+            passed.append(true_criteria)
         return result

@@ -13,14 +13,14 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tqdm.auto import tqdm
 
 from ..errors import EmptySelectionError, OutputError, SettingsError
 from ..io.printable import tell
 from ..io.writing import make_folder, whole_file
-from ..settings import SimulationSettings
+from ..settings import ObservationSettings, SimulationSettings
 from .image_parameters import BlockParametrizer
 from .run import FIRST_SHOWER, SimulatedRun
 from .writer import DescribedBlock, DL1Writer
@@ -28,9 +28,20 @@ from .writer import DescribedBlock, DL1Writer
 if TYPE_CHECKING:
     from .showers import ShowerSimulation
 
-__all__ = ["compile_simulation", "simulate"]
+__all__ = [
+    "check_output",
+    "compile_simulation",
+    "made_blocks",
+    "simulate",
+    "terminable",
+]
 
 log = logging.getLogger(__name__)
+
+AnySettings = TypeVar("AnySettings", SimulationSettings, ObservationSettings)
+
+#: How many showers, or slices of an observation, a block is of, and the block.
+Made = tuple[int, DescribedBlock]
 
 #: Showers of a block are as many as give about so many events, which takes some 10 MB; but never
 #: more than these, so that there is progress to see where hardly anything triggers.
@@ -85,12 +96,8 @@ def simulate(
     EmptySelectionError
         If no event triggered.
     """
-    if processes < 1:
-        raise SettingsError(
-            f"A simulation on {processes} processes is not possible; give 1 or more."
-        )
     path = Path(settings.output)
-    _check_output(path, overwrite)
+    check_output(path, overwrite, processes)
     if simulation is None:
         # Compiled code is loaded when it is needed.
         from .showers import ShowerSimulation
@@ -101,11 +108,8 @@ def simulate(
     source = simulation(settings)
     run = SimulatedRun(settings, source.array)
     make_folder(path.parent)
-    with whole_file(path) as part, _terminable(), DL1Writer(part, run) as writer:
-        if processes == 1:
-            made = _made_here(_BlockMaker(source), settings.n_showers)
-        else:
-            made = _made_elsewhere(settings, simulation, processes)
+    with whole_file(path) as part, terminable(), DL1Writer(part, run) as writer:
+        made = made_blocks(settings, simulation, source, settings.n_showers, processes)
         with closing(made):
             n_events = _write(writer, made, settings.n_showers, progress)
         if n_events == 0:
@@ -143,7 +147,28 @@ def compile_simulation(progress: bool = True) -> None:
         timer.cancel()
 
 
-def _check_output(path: Path, overwrite: bool) -> None:
+def check_output(path: Path, overwrite: bool, processes: int) -> None:
+    """Refuse what could not be written or made.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write.
+    overwrite : bool
+        It may be replaced.
+    processes : int
+
+    Raises
+    ------
+    OutputError
+        If it is a folder, or exists without ``overwrite``.
+    SettingsError
+        If there is no process.
+    """
+    if processes < 1:
+        raise SettingsError(
+            f"A simulation on {processes} processes is not possible; give 1 or more."
+        )
     if path.is_dir():
         raise OutputError(f"The output '{path}' is a folder; give a file.")
     if path.exists() and not overwrite:
@@ -153,18 +178,16 @@ def _check_output(path: Path, overwrite: bool) -> None:
         )
 
 
-def _write(
-    writer: DL1Writer, made: Iterator[DescribedBlock], n_showers: int, progress: bool
-) -> int:
+def _write(writer: DL1Writer, made: Iterator[Made], n_showers: int, progress: bool) -> int:
     """Write blocks as they come; returns the number of events."""
     n_events, start = 0, time.monotonic()
     with tqdm(total=n_showers, unit="shower", disable=not progress) as bar:
-        for described in made:
+        for size, described in made:
             writer.write(described)
             n_events += len(described.block.events)
             rate = n_events / (time.monotonic() - start)
             bar.set_postfix_str(f"{n_events} events, {rate:.0f} events/s", refresh=False)
-            bar.update(len(described.block.showers))
+            bar.update(size)
     log.info("%d showers thrown, %d events triggered, %.0f events/s", n_showers, n_events, rate)
     return n_events
 
@@ -182,7 +205,10 @@ class _BlockMaker:
 
 
 class _Pieces:
-    """Cuts a run into pieces of about the same number of events."""
+    """Cuts a run into pieces of about the same number of events.
+
+    What is counted are showers, or slices of an observation, from 1 on.
+    """
 
     def __init__(self, n_showers: int) -> None:
         self._next, self._end = FIRST_SHOWER, FIRST_SHOWER + n_showers
@@ -197,27 +223,58 @@ class _Pieces:
         self._next = min(first + self._size, self._end)
         return first, self._next
 
-    def learn(self, described: DescribedBlock) -> None:
+    def learn(self, n_showers: int, n_events: int) -> None:
         """Find a better size from what a piece gave."""
-        n_showers, n_events = len(described.block.showers), len(described.block.events)
         size = n_showers * EVENTS_PER_BLOCK // max(n_events, 1)
         # A few events may mislead.
         self._size = min(max(size, self._size // 2, 1), 2 * self._size, LARGEST_BLOCK)
 
 
-def _made_here(maker: _BlockMaker, n_showers: int) -> Generator[DescribedBlock, None, None]:
+def made_blocks(
+    settings: AnySettings,
+    simulation: Callable[[AnySettings], Any],
+    source: Any,
+    n_showers: int,
+    processes: int,
+) -> Generator[Made, None, None]:
+    """Make all blocks of a run, in the order of the showers; the same on any number of processes.
+
+    Parameters
+    ----------
+    settings : SimulationSettings or ObservationSettings
+    simulation : callable
+        Makes from settings what has ``array`` and ``block(first, last)``.
+    source : object
+        What it has made from these settings here.
+    n_showers : int
+        Showers of the run, or slices of an observation.
+    processes : int
+
+    Yields
+    ------
+    size : int
+        How many showers, or slices, the block is of.
+    described : DescribedBlock
+    """
+    if processes == 1:
+        return _made_here(_BlockMaker(source), n_showers)
+    return _made_elsewhere(settings, simulation, n_showers, processes)
+
+
+def _made_here(maker: _BlockMaker, n_showers: int) -> Generator[Made, None, None]:
     pieces = _Pieces(n_showers)
     while pieces:
-        described = maker(*pieces.take())
-        pieces.learn(described)
-        yield described
+        first, last = pieces.take()
+        described = maker(first, last)
+        pieces.learn(last - first, len(described.block.events))
+        yield last - first, described
 
 
 #: What a process of the pool makes blocks with.
 _maker: _BlockMaker | None = None
 
 
-def _start_process(settings: SimulationSettings, simulation: Callable) -> None:
+def _start_process(settings: AnySettings, simulation: Callable[[AnySettings], Any]) -> None:
     global _maker
     threading.Thread(target=_die_with_parent, daemon=True).start()
     _maker = _BlockMaker(simulation(settings))
@@ -238,10 +295,13 @@ def _make(first: int, last: int) -> DescribedBlock:
 
 
 def _made_elsewhere(
-    settings: SimulationSettings, simulation: Callable, processes: int
-) -> Generator[DescribedBlock, None, None]:
+    settings: AnySettings,
+    simulation: Callable[[AnySettings], Any],
+    n_showers: int,
+    processes: int,
+) -> Generator[Made, None, None]:
     """Blocks made by other processes, in the order of the showers."""
-    pieces = _Pieces(settings.n_showers)
+    pieces = _Pieces(n_showers)
     others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(
         processes,
@@ -250,15 +310,17 @@ def _made_elsewhere(
         initializer=_start_process,
         initargs=(settings, simulation),
     )
-    made: deque[Future[DescribedBlock]] = deque()
+    made: deque[tuple[int, Future[DescribedBlock]]] = deque()
     try:
         while pieces or made:
             while pieces and len(made) < BLOCKS_AHEAD * processes:
+                first, last = pieces.take()
                 with _uninterrupted():
-                    made.append(pool.submit(_make, *pieces.take()))
-            described = made.popleft().result()
-            pieces.learn(described)
-            yield described
+                    made.append((last - first, pool.submit(_make, first, last)))
+            size, future = made.popleft()
+            described = future.result()
+            pieces.learn(size, len(described.block.events))
+            yield size, described
     except BaseException as error:
         for process in set(multiprocessing.active_children()) - others:
             process.terminate()
@@ -284,7 +346,7 @@ def _uninterrupted() -> Iterator[None]:
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
+def terminable() -> Iterator[None]:
     """Let SIGTERM end the simulation as an error does, with nothing left behind."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -35,13 +35,13 @@ from ctapipe.containers import (
 
 from ..camera import impact_distance
 from .atmosphere import LAYER_A, LAYER_B, LAYER_C, LAYER_HEIGHT, TOP
-from .block import EventBlock, TelescopeImages
+from .block import EventBlock, ObservedBlock, TelescopeImages
 
 if TYPE_CHECKING:
     from ..settings import SimulationSettings
     from .instrument import Array
 
-__all__ = ["FIRST_SHOWER", "SimulatedRun", "distance_of_telescopes"]
+__all__ = ["FIRST_SHOWER", "SimulatedRun", "distance_of_telescopes", "images_of"]
 
 #: Showers are numbered from 1, as CORSIKA does.
 FIRST_SHOWER = 1
@@ -227,7 +227,7 @@ class SimulatedRun:
         result.monitoring.pointing = ArrayPointingContainer(
             array_altitude=self.altitude.to(u.rad), array_azimuth=self.azimuth.to(u.rad)
         )
-        for tel_id, images, i in _images_of(block, row):
+        for tel_id, images, i in images_of(block, row):
             result.trigger.tel[tel_id] = TelescopeTriggerContainer(
                 time=time + images.trigger_time[i] * u.ns, event_type=EventType.SUBARRAY
             )
@@ -249,8 +249,17 @@ class SimulatedRun:
         return result
 
 
-def _images_of(block: EventBlock, row: int) -> list[tuple[int, TelescopeImages, int]]:
-    """Telescope, images and row therein of all images of an event, by telescope."""
+def images_of(
+    block: EventBlock | ObservedBlock, row: int
+) -> list[tuple[int, TelescopeImages, int]]:
+    """Telescope, images and row therein of all images of an event, by telescope.
+
+    Parameters
+    ----------
+    block : EventBlock or ObservedBlock
+    row : int
+        Of the event in the block.
+    """
     found = []
     for images in block.telescopes.values():
         first, last = np.searchsorted(images.event, [row, row + 1])

@@ -40,7 +40,7 @@ class ShowerSimulation(ArraySimulation):
         If the array is unknown or impossible, or has too few telescopes for the trigger.
     """
 
-    def __init__(self, settings: SimulationSettings, absorption: bool = True):
+    def __init__(self, settings: SimulationSettings, absorption: bool = True) -> None:
         super().__init__(array(settings.array), settings.min_telescopes)
         self.settings = settings
         self.primary = PRIMARIES[settings.particle]
@@ -108,7 +108,7 @@ class ShowerSimulation(ArraySimulation):
             self._optics, self.primary, energy, alt, az, cores, self._seed(number, 1)
         )
 
-    def _direction(self, rng) -> tuple[float, float]:
+    def _direction(self, rng: np.random.Generator) -> tuple[float, float]:
         """Draw where a shower comes from: (alt, az) in rad."""
         axes = self._optics.axes
         if self.settings.viewcone:
@@ -117,7 +117,7 @@ class ShowerSimulation(ArraySimulation):
         return turned(axes, np.radians(self.settings.offset), 2.0 * np.pi * rng.random())
 
 
-def _power_law(low: float, high: float, index: float, rng) -> float:
+def _power_law(low: float, high: float, index: float, rng: np.random.Generator) -> float:
     """Draw from E^index between two energies."""
     u = rng.random()
     if abs(index + 1.0) < 1e-9:

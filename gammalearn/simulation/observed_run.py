@@ -22,7 +22,6 @@ from ctapipe.containers import (
     TelescopeTriggerContainer,
     TriggerContainer,
 )
-from numpy.typing import ArrayLike
 
 from ..io.observed.target import Target
 from .block import ObservedBlock
@@ -100,7 +99,7 @@ class ObservedRun:
         )
         return {self.obs_id: block}
 
-    def event_time(self, seconds: ArrayLike) -> Time:
+    def event_time(self, seconds: float | np.ndarray) -> Time:
         """When the light front of an event reaches the centre of the array."""
         return self.tracking.time_at(seconds)
 
@@ -139,7 +138,7 @@ class ObservedRun:
             outliers[:] = self.pixels[tel_id].dead
         return QTable(
             {
-                "time": self.tracking.time_at([self.tracking.reported[0]]),
+                "time": self.tracking.time_at(self.tracking.reported[:1]),
                 "pedestal_offset": np.zeros(shape, dtype=np.float32),
                 "factor": np.ones(shape, dtype=np.float32),
                 "time_shift": np.zeros(shape, dtype=np.float32),

@@ -15,7 +15,6 @@ from astropy.coordinates import ICRS, AltAz, EarthLocation, SkyCoord
 from astropy.time import Time
 from astropy.utils import iers
 from astropy.utils.exceptions import AstropyWarning
-from numpy.typing import ArrayLike
 
 from ..errors import SettingsError
 from ..settings import ObservationSettings
@@ -96,24 +95,25 @@ class Tracking:
                 "simulated; change start, duration or the source."
             )
 
-    def time_at(self, seconds: ArrayLike) -> Time:
+    def time_at(self, seconds: float | np.ndarray) -> Time:
         """The time (TAI) some seconds after the start; shape as given."""
         return self.start + np.asarray(seconds, dtype=float) * u.s
 
-    def pointing_at(self, seconds: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    def pointing_at(self, seconds: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Altitude and azimuth (rad) of the pointing some seconds after the start.
 
         Parameters
         ----------
-        seconds : array_like, shape (n,)
+        seconds : float or ndarray, shape (n,)
 
         Returns
         -------
         alt, az : ndarray, shape (n,)
             The azimuth goes on beyond 2π where the telescopes cross North.
         """
-        alt = np.interp(seconds, self.reported, self._alt)
-        return alt, np.interp(seconds, self.reported, self._az)
+        when = np.asarray(seconds, dtype=float)
+        alt = np.interp(when, self.reported, self._alt)
+        return alt, np.interp(when, self.reported, self._az)
 
     def source_positions(self, extension: float, n: int, rng: np.random.Generator) -> SkyCoord:
         """Draw from where in the sky photons of the source come.
@@ -133,13 +133,13 @@ class Tracking:
         separation = extension * np.sqrt(-2.0 * np.log(1.0 - rng.random(n)))
         return self.source.directional_offset_by(angle * u.rad, separation * u.deg)
 
-    def altaz_of(self, sky: SkyCoord, seconds: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    def altaz_of(self, sky: SkyCoord, seconds: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Altitude and azimuth (rad) of places in the sky some seconds after the start.
 
         Parameters
         ----------
         sky : SkyCoord, shape (n,) or ()
-        seconds : array_like, shape (n,)
+        seconds : float or ndarray, shape (n,)
 
         Returns
         -------
@@ -158,7 +158,7 @@ class Tracking:
         ----------
         alt, az : array_like, shape (n,)
             In rad.
-        seconds : array_like, shape (n,)
+        seconds : float or ndarray, shape (n,)
 
         Returns
         -------

@@ -5,22 +5,17 @@ report where they point each second. Between two reports they move evenly: the s
 point exactly where somebody who interpolates the reports thinks they do.
 """
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import ICRS, AltAz, EarthLocation, SkyCoord
 from astropy.time import Time
-from astropy.utils import iers
-from astropy.utils.exceptions import AstropyWarning
 
 from ..errors import SettingsError
+from ..io.observed.earth_rotation import offline
 from ..settings import ObservationSettings
 from ..settings.simulation import LARGEST_ZENITH
 
-__all__ = ["Tracking", "offline"]
+__all__ = ["Tracking"]
 
 #: Seconds between two reports of the drives.
 REPORT_STEP = 1.0
@@ -30,24 +25,6 @@ MARGIN = 2
 
 #: Photons of an extended source come from within so many standard deviations.
 REACH = 4.0
-
-
-@contextmanager
-def offline() -> Iterator[None]:
-    """Let astropy work with the tables of the Earth's rotation that are installed with it.
-
-    Nothing is downloaded. After the end of the tables, a year after they were packed, directions
-    are good to some arc seconds.
-    """
-    with (
-        iers.conf.set_temp("auto_download", False),
-        # However old the predictions in the tables are.
-        iers.conf.set_temp("auto_max_age", None),
-        iers.conf.set_temp("iers_degraded_accuracy", "ignore"),
-        warnings.catch_warnings(),
-    ):
-        warnings.filterwarnings("ignore", "Tried to get polar motions", AstropyWarning)
-        yield
 
 
 class Tracking:

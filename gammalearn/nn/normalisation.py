@@ -1,5 +1,11 @@
-"""Batch normalisation that counts real pixels only, wherever the features lie."""
+"""Batch normalisation that counts real pixels only, wherever the features lie.
 
+Some images of a step can be left out of its statistics, see `borrowed_statistics`: those are then
+of the other images alone.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -9,7 +15,13 @@ from ..camera import PixelGrid
 from . import native
 from .layout import occupied_cells, on_cells, on_row, row_shape
 
-__all__ = ["IndexedBatchNorm", "synchronise"]
+__all__ = [
+    "IndexedBatchNorm",
+    "borrowed_statistics",
+    "is_synchronised",
+    "kept_statistics",
+    "synchronise",
+]
 
 #: Axes of features on cells that statistics are taken over.
 ALL_BUT_CHANNELS = (0, 2, 3)
@@ -33,6 +45,11 @@ class IndexedBatchNorm(nn.BatchNorm1d):
 
     #: Whether statistics are of the batches of all processes together, see `synchronise`.
     synchronised = False
+
+    #: Whether mean and variance of the batch are kept for other images, and whether they are used
+    #: in place of the batch's own.
+    keeps, borrows = False, False
+    last: tuple[Tensor, Tensor] | None = None
 
     occupied: Tensor
     occupied_row: Tensor
@@ -59,8 +76,10 @@ class IndexedBatchNorm(nn.BatchNorm1d):
         Where these go on by another way, around a residual block, the gradients of both ways are
         added in one pass.
         """
+        if self.training and self.borrows:
+            return self._borrowing(features), features
         if not on_cells(features):
-            if self.training and self.synchronised:
+            if self.training and (self.synchronised or self.keeps):
                 pixels = features.unsqueeze(2)
                 everywhere = pixels.new_ones(1, 1, 1, self.n_pixels)
                 return self._normalised(pixels, everywhere).squeeze(2), features
@@ -86,6 +105,18 @@ class IndexedBatchNorm(nn.BatchNorm1d):
         normalised, features = (x.transpose(1, 2).unflatten(2, self.row) for x in (normalised, row))
         return normalised, features
 
+    def _borrowing(self, features: Tensor) -> Tensor:
+        """The features normalised with the statistics that were kept, which get no gradient."""
+        mean, variance = self.last or (self.running_mean, self.running_var)
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        offset = self.bias - mean * scale
+        if on_cells(features):
+            in_row = on_row(features, self.row)
+            occupied = self.occupied_row if in_row else self.occupied
+            return _affine(features, scale, offset, occupied, self.relu)
+        normalised = torch.addcmul(offset[:, None], features, scale[:, None]).to(features.dtype)
+        return torch.relu(normalised) if self.relu else normalised
+
     def _normalised(self, features: Tensor, occupied: Tensor) -> Tensor:
         """The features normalised with the statistics of the batch."""
         n_values = self._number_of_values(features)
@@ -106,6 +137,16 @@ class IndexedBatchNorm(nn.BatchNorm1d):
     def _see(self, mean: Tensor, variance: Tensor, n_values: int | Tensor) -> None:
         """Let the running statistics follow, unless no process has an image."""
         counted = 1 * (n_values > 1)
+        if self.keeps:
+            self.last = mean, variance
+            if isinstance(n_values, Tensor):
+                # Where no process has an image, those of the steps before.
+                before = self.running_mean, self.running_var
+                seen = n_values > 1
+                self.last = (
+                    torch.where(seen, mean, before[0]),
+                    torch.where(seen, variance, before[1]),
+                )
         self.num_batches_tracked.add_(counted)
         self.running_mean.lerp_(mean, self.momentum * counted)
         unbiased = variance * (n_values / (n_values - counted))
@@ -128,6 +169,65 @@ def synchronise(network: nn.Module) -> None:
     for module in network.modules():
         if isinstance(module, IndexedBatchNorm):
             module.synchronised = True
+
+
+def is_synchronised(network: nn.Module) -> bool:
+    """Whether some statistics are of all processes together, see `synchronise`."""
+    return any(layer.synchronised for layer in _normalisations(network))
+
+
+def _normalisations(network: nn.Module) -> Iterator[IndexedBatchNorm]:
+    return (module for module in network.modules() if isinstance(module, IndexedBatchNorm))
+
+
+@contextmanager
+def kept_statistics(network: nn.Module) -> Iterator[None]:
+    """Have the layers keep the statistics of the images that they see, for other images.
+
+    Within, `borrowed_statistics` uses them.
+    """
+    layers = [layer for layer in _normalisations(network) if not layer.keeps]
+    for layer in layers:
+        layer.keeps, layer.last = True, None
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.keeps, layer.last = False, None
+
+
+@contextmanager
+def borrowed_statistics(network: nn.Module) -> Iterator[None]:
+    """Normalise images as those before them, and leave the running statistics as they are.
+
+    In training the images are normalised with the statistics that the layers have kept of the
+    images before (`kept_statistics`), which get no gradient; with the running statistics where
+    there were none. Batch normalisations of torch, which an encoder of the user's own may have, use
+    their running statistics. Other networks, and networks that do not train, compute as always.
+    """
+    ours = list(_normalisations(network))
+    others = [
+        module
+        for module in network.modules()
+        if isinstance(module, nn.modules.batchnorm._BatchNorm)
+        and not isinstance(module, IndexedBatchNorm)
+        and module.training
+        and module.track_running_stats
+    ]
+    _set(ours, True)
+    for module in others:
+        module.eval()
+    try:
+        yield
+    finally:
+        _set(ours, False)
+        for module in others:
+            module.train()
+
+
+def _set(layers: Iterable[IndexedBatchNorm], borrows: bool) -> None:
+    for layer in layers:
+        layer.borrows = borrows
 
 
 # An operation of ours, which torch.compile takes as it is.

@@ -122,6 +122,11 @@ class DataSettings(Settings):
     """Share of unlabelled events in each training batch, if there are any. An epoch still uses each
     training event once."""
 
+    unlabelled_statistics: bool = False
+    """Count the unlabelled events in the statistics of batch normalisations. By default the
+    statistics are those of the training events alone, and the unlabelled events are normalised with
+    them."""
+
     validation_fraction: float = Field(0.2, ge=0, lt=1)
     """Fraction of the training showers, for each particle, that is used for the validation."""
 

@@ -1,8 +1,5 @@
 """Batch normalisation on cells, against torch's on pixels."""
 
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
-
 import numpy as np
 import pytest
 import torch
@@ -138,30 +135,6 @@ def test_one_value_has_no_statistics():
 
 
 # -- several processes -----------------------------------------------------------------------------
-
-
-@pytest.fixture
-def processes(monkeypatch):
-    """Function that calls another for each of some arguments, in threads that add up as processes
-    do; returns the results."""
-
-    def run(function, arguments):
-        parts, barrier = {}, Barrier(len(arguments), timeout=60)
-
-        def all_reduce(values):
-            parts[id(values)] = values
-            barrier.wait()
-            total = torch.stack(list(parts.values())).sum(dim=0)
-            barrier.wait()
-            parts.clear()
-            values.copy_(total)
-            barrier.wait()
-
-        monkeypatch.setattr(torch.distributed, "all_reduce", all_reduce)
-        with ThreadPoolExecutor(len(arguments)) as threads:
-            return list(threads.map(function, arguments))
-
-    return run
 
 
 @pytest.mark.parametrize("layout", [None, PixelsToCells, PixelsToRow])

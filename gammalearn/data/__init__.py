@@ -8,7 +8,7 @@ __getattr__, __dir__, __all__ = lazily(
     {
         "loading.batch": "Batch CameraImages",
         "loading.dataset": "EventDataset",
-        "images.descriptors": "columns_of",
+        "images.descriptors": "columns_for columns_of",
         "index.events": "EventIndex count_repeated",
         "loading.loader": "EventLoader event_loader",
         "loading.packed": "pack_images",

@@ -381,6 +381,12 @@ def _events(file: tables.File) -> dict[str, object]:
     values: dict[str, object] = {"events": len(trigger)}
     if len(trigger):
         values["observations"] = ", ".join(map(str, np.unique(trigger["obs_id"])[:10]))
+    n_pedestals = np.sum(trigger["event_type"] == EventType.SKY_PEDESTAL.value)
+    if n_pedestals:
+        values["  interleaved pedestals"] = (
+            f"{n_pedestals} events (network.condition=[nsb] takes the noise of the night sky from "
+            "them)"
+        )
     if SHOWER not in file:
         return {**values, "  truth": "none (observation)"}
     shower = read_table(file, SHOWER)

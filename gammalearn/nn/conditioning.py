@@ -8,13 +8,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-__all__ = ["ImageConditioning", "bad_pixel_fraction", "noise_level"]
+from ..image.noise import BELOW_ONE_SIGMA
 
-#: Part of a normal distribution that is more than one standard deviation below its mean.
-BELOW_ONE_SIGMA = 0.1587
+__all__ = ["ImageConditioning", "bad_pixel_fraction", "light_of_shower", "noise_level"]
 
 #: Smallest noise (p.e.) that is told from none.
 LEAST_NOISE = 0.05
+
+#: Light is what exceeds the median of the pixels by so many times the noise.
+LIGHT = 4.0
 
 #: What the network is told of the pointing: see `gammalearn.data.CameraImages`.
 OF_POINTING = 3
@@ -52,18 +54,44 @@ def noise_level(charge: Tensor, scale: str = "linear") -> Tensor:
     Tensor, shape (n_images,)
         0 for images without pixels.
     """
+    return torch.subtract(*_median_and_below(charge, scale))
+
+
+def _median_and_below(charge: Tensor, scale: str) -> list[Tensor]:
+    """Median of the charges (p.e.) of images and the quantile one standard deviation below."""
     present = charge != 0
     count = present.sum(dim=1, keepdim=True)
     # Missing pixels come last.
     values = torch.where(present, charge, torch.inf).sort(dim=1).values
     quantiles = []
-    for share in (BELOW_ONE_SIGMA, 0.5):
+    for share in (0.5, BELOW_ONE_SIGMA):
         place = share * (count - 1).clamp(min=0).to(charge.dtype)
         low = place.floor().to(torch.int64)
         high = torch.minimum(low + 1, (count - 1).clamp(min=0))
         below, above = values.gather(1, low), values.gather(1, high)
-        quantiles.append(_in_photoelectrons(below + (place - low) * (above - below), scale))
-    return torch.where(count > 0, quantiles[1] - quantiles[0], 0).squeeze(1)
+        value = _in_photoelectrons(below + (place - low) * (above - below), scale)
+        quantiles.append(torch.where(count > 0, value, 0).squeeze(1))
+    return quantiles
+
+
+def light_of_shower(charge: Tensor, scale: str = "linear") -> Tensor:
+    """Which pixels hold light of a shower: those that are bright against the noise of their image.
+
+    Parameters
+    ----------
+    charge : Tensor, shape (n_images, n_pixels)
+        Values of the channel ``charge``.
+    scale : str
+        ``data.charge_scale``.
+
+    Returns
+    -------
+    Tensor of bool, shape (n_images, n_pixels)
+        Whether the charge exceeds the median by four times the `noise_level`.
+    """
+    median, below = _median_and_below(charge, scale)
+    threshold = median + LIGHT * (median - below).clamp(min=LEAST_NOISE)
+    return _in_photoelectrons(charge, scale) > threshold.unsqueeze(1)
 
 
 def bad_pixel_fraction(charge: Tensor) -> Tensor:
@@ -114,7 +142,9 @@ class ImageConditioning(nn.Module):
         nn.init.zeros_(last.bias)
 
     @torch.no_grad()
-    def values(self, pixels: Tensor | None, sky: Tensor | None = None) -> Tensor:
+    def values(
+        self, pixels: Tensor | None, sky: Tensor | None = None, noise: Tensor | None = None
+    ) -> Tensor:
         """The conditions of images, shape (n_images, n_values).
 
         The noise enters as the logarithm of p.e., the missing pixels as percent.
@@ -125,6 +155,9 @@ class ImageConditioning(nn.Module):
             Not needed for the pointing.
         sky : Tensor, shape (n_images, 3), optional
             Needed for the pointing, see `gammalearn.data.CameraImages`.
+        noise : Tensor, shape (n_images,), optional
+            By interleaved pedestals, in p.e.; where it is NaN, that of the image's dark pixels is
+            used.
         """
         found = []
         for name in self.conditions:
@@ -137,20 +170,28 @@ class ImageConditioning(nn.Module):
                 raise ValueError(f"The condition {name} is seen in the charges of the pixels.")
             charge = pixels[:, self.channel].float()
             if name == "nsb":
-                noise = noise_level(charge, self.charge_scale)
-                found.append(torch.log(noise.clamp(min=LEAST_NOISE))[:, None])
+                level = noise_level(charge, self.charge_scale)
+                if noise is not None:
+                    level = torch.where(noise.isfinite(), noise.to(level.dtype), level)
+                found.append(torch.log(level.clamp(min=LEAST_NOISE))[:, None])
             else:
                 found.append(100 * bad_pixel_fraction(charge)[:, None])
         return torch.cat(found, dim=1)
 
-    def forward(self, features: Tensor, pixels: Tensor | None, sky: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        features: Tensor,
+        pixels: Tensor | None,
+        sky: Tensor | None = None,
+        noise: Tensor | None = None,
+    ) -> Tensor:
         """Modulated features.
 
         Parameters
         ----------
         features : Tensor, shape (n_images, n_features)
-        pixels, sky : Tensor, optional
+        pixels, sky, noise : Tensor, optional
             See `values`.
         """
-        scale, shift = self.modulation(self.values(pixels, sky)).tensor_split(2, dim=1)
+        scale, shift = self.modulation(self.values(pixels, sky, noise)).tensor_split(2, dim=1)
         return features * (1 + scale) + shift

@@ -10,10 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...settings import NetworkSettings
+from ..readers.pedestals import PEDESTAL_NOISE
+
 __all__ = [
     "ALL_DESCRIPTORS",
     "SCALARS",
     "VECTORS",
+    "columns_for",
     "columns_of",
     "count_scalars",
     "describe_images",
@@ -104,6 +108,23 @@ def columns_of(names: Sequence[str]) -> list[str]:
     """The DL1 parameters that descriptors are made of."""
     made_of = {**SCALARS, **VECTORS}
     return sorted({column for name in names for column in made_of[name].columns})
+
+
+def columns_for(network: NetworkSettings) -> list[str]:
+    """What an index has to tell a network of each image beside its pixels.
+
+    Parameters
+    ----------
+    network : gammalearn.settings.NetworkSettings
+
+    Returns
+    -------
+    list of str
+        The DL1 parameters of its descriptors, and the noise of pedestals if it is conditioned on
+        the night sky.
+    """
+    noise = [PEDESTAL_NOISE] if "nsb" in network.condition else []
+    return sorted([*columns_of(network.parameters), *noise])
 
 
 def describe_images(columns: Columns, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:

@@ -19,6 +19,7 @@ from ...errors import CameraError, DataError, EmptySelectionError, GammaLearnErr
 from ...image.cleaning import cleanings
 from ...io.isolated import isolated
 from ...settings import DataSettings
+from ..readers.pedestals import PEDESTAL_NOISE
 from ..readers.reader import Reader
 from .file_index import EVENT_COLUMNS, IMAGE_COLUMNS, FileIndex, image_columns
 from .selection import CutStep
@@ -314,6 +315,14 @@ class _Merged:
         images, events, pixel_orders = self._join()
         for label, n_events, n_images in flow:
             log.info("%-40s %9d events %9d images", label, n_events, n_images)
+        if PEDESTAL_NOISE in images.colnames:
+            n_known = int(np.isfinite(images[PEDESTAL_NOISE]).sum())
+            log.info(
+                "Noise of the night sky: by interleaved pedestals for %d images, by their own dark "
+                "pixels for %d.",
+                n_known,
+                len(images) - n_known,
+            )
         return EventIndex(
             self.files,
             self.cameras,

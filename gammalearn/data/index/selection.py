@@ -11,6 +11,7 @@ from ...camera import CameraType
 from ...errors import InputFileError
 from ...settings import DataSettings
 from ..readers.faults import Fault, faults_of, refuse_incomplete, repeated_images
+from ..readers.pedestals import PEDESTAL_NOISE, pedestal_noise
 from ..readers.reader import Reader, event_keys
 from .cuts import names_in, passes
 from .telescopes import chosen_telescopes, telescopes_matching
@@ -176,7 +177,7 @@ class Selection:
         """The images that can be used, and what is wrong with others."""
         reader = self.reader
         wanted = names_in(self._image_cuts()) | set(self.parameters)
-        parameters = sorted(wanted - set(events.colnames))
+        parameters = sorted(wanted - set(events.colnames) - {PEDESTAL_NOISE})
         found = {tel_id: reader.images(tel_id, parameters) for tel_id in tel_ids}
         faults = faults_of(reader, sorted(self._chosen()), found)
         if self.settings.on_error == "raise":
@@ -186,6 +187,8 @@ class Selection:
             usable[fault.events] = False
         tables = []
         for tel_id, images in found.items():
+            if PEDESTAL_NOISE in wanted:
+                images[PEDESTAL_NOISE] = pedestal_noise(reader, tel_id, images)
             images["file"] = 0
             images["tel_id"] = tel_id
             images["row"] = np.arange(len(images))

@@ -35,6 +35,8 @@ class CameraImages:
     sky : Tensor of float32, shape (n_images, 3), optional
         Where in the sky the telescope points: the logarithm of the air mass 1/cos(zenith), and
         sin(zenith) along North and East. A network that knows the pointing asks for it.
+    noise : Tensor of float32, shape (n_images,), optional
+        Noise of the night sky by interleaved pedestals, in p.e., NaN where there are none.
     """
 
     pixels: Tensor
@@ -45,6 +47,7 @@ class CameraImages:
     scalars: Tensor | None = None
     vectors: Tensor | None = None
     sky: Tensor | None = None
+    noise: Tensor | None = None
 
     @classmethod
     def dark(

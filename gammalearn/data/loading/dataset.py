@@ -17,6 +17,7 @@ from ...settings import DataSettings
 from ..images.descriptors import describe_images
 from ..images.reading import ImageReader
 from ..index.events import EventIndex
+from ..readers.pedestals import PEDESTAL_NOISE
 from ..readers.reader import Reader
 from .batch import Batch, CameraImages
 
@@ -86,6 +87,9 @@ class EventDataset(Dataset):
         self._pointing = _relative_pointing(images, events)
         # They are in the table anyway.
         self._altaz = [np.asarray(images[f"pointing_{angle}"]) for angle in ("alt", "az")]
+        self._noise = None
+        if PEDESTAL_NOISE in images.colnames:
+            self._noise = np.asarray(images[PEDESTAL_NOISE], dtype=np.float32)
         self._scalars = self._vectors = None
         if parameters:
             self._scalars, self._vectors = describe_images(images, parameters)
@@ -113,6 +117,7 @@ class EventDataset(Dataset):
         items: Sequence[int] | np.ndarray,
         pixels: Callable[[int, np.ndarray], Tensor],
         kept: np.ndarray | None = None,
+        more_noise: bool = False,
     ) -> Batch:
         """Events with their images, whoever has read them.
 
@@ -126,6 +131,8 @@ class EventDataset(Dataset):
             Which of :meth:`images` enter, one of each event at least; by default all. The events
             are then as if there were no others: their ground reference is the mean position of the
             telescopes that are left. Their pointing stays.
+        more_noise : bool
+            Whether the pixels have more noise than in the file, which pedestals do not tell then.
         """
         rows = self.rows[np.asarray(items)].astype(np.int64)
         image = self.images(items)
@@ -142,9 +149,9 @@ class EventDataset(Dataset):
         images = {}
         for number in np.unique(camera):
             mine = camera == number
-            scalars, vectors = (
-                None if values is None else torch.from_numpy(values[image[mine]])
-                for values in (self._scalars, self._vectors)
+            told = (self._scalars, self._vectors, None if more_noise else self._noise)
+            scalars, vectors, noise = (
+                None if values is None else torch.from_numpy(values[image[mine]]) for values in told
             )
             images[self.index.cameras[number].name] = CameraImages(
                 pixels(int(number), image[mine]),
@@ -155,6 +162,7 @@ class EventDataset(Dataset):
                 scalars,
                 vectors,
                 torch.from_numpy(_sky(*(angle[image[mine]] for angle in self._altaz))),
+                noise,
             )
         rows = torch.from_numpy(rows)
         weights = {name: values[rows] for name, values in self.weights.items()}

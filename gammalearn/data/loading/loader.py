@@ -54,6 +54,7 @@ class EventLoader:
         self.sampler = self.batch_sampler = order
         self.pin_memory = pin_memory
         augmentation = dataset.settings.augmentation
+        self._more_noise = augment and augmentation.nsb > 0
         self._dropout = augmentation.telescope_dropout if augment else 0
         self._tasks = _Tasks(dataset, order, augment and varies_pixels(augmentation))
         self._blocks = DataLoader(
@@ -116,7 +117,8 @@ class EventLoader:
             while n_read <= block_of_item[items].max():
                 self._keep(blocks[n_read], next(read), batch_of_item, chance)
                 n_read += 1
-            batch = self.dataset.batch(items, self._take, self._kept(items, chance))
+            kept = self._kept(items, chance)
+            batch = self.dataset.batch(items, self._take, kept, self._more_noise)
             self._next["batch"] = number + 1
             yield batch
 

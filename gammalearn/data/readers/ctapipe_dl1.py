@@ -334,6 +334,16 @@ class CtapipeDL1Reader:
             images[name] = values
         return images
 
+    def times(self, tel_id: int) -> np.ndarray:
+        """When the images of a telescope were taken (s, TAI), NaN where it is not known."""
+        trigger = self._image_rows(tel_id).trigger
+        times = np.full(len(trigger), np.nan)
+        known = trigger >= 0
+        with self._reading(TEL_TRIGGER):
+            triggers = self._tel_trigger["time"][self._trigger_rows(tel_id)[trigger[known]]]
+            times[known] = triggers.unix_tai if len(triggers) else []
+        return times
+
     def _check_pixels(self, tel_id: int) -> None:
         if self.has_pixels:
             path = of_telescope(IMAGES, tel_id)

@@ -133,6 +133,10 @@ class CtapipeEventReader:
             row |= {name: float(values[0]) for name, values in computed.items()}
         return Table({name: [value] for name, value in row.items()})
 
+    def times(self, tel_id: int) -> np.ndarray:
+        """When the image was taken: of one event that does not matter."""
+        return np.full(1, np.nan)
+
     @staticmethod
     def _parameters(dl1: DL1CameraContainer) -> dict[str, float]:
         if dl1.parameters is None:

@@ -17,7 +17,7 @@ from ctapipe.io.hdf5tableio import get_column_attrs, get_column_transforms
 from ...errors import EmptySelectionError, InputFileError
 from ...io.data_model import check_is_table
 from ...io.files import open_hdf5, reading
-from ...io.lstchain_tables import CALIBRATIONS, IMAGES, PARAMETERS, RUNS
+from ...io.lstchain_tables import CALIBRATIONS, IMAGES, PARAMETERS, RUNS, TIMES
 from ...io.particles import CALIBRATION, particle_names
 from .bad_pixels import BrokenPixels, without_broken, without_dropped
 from .chunks import TableChunks
@@ -295,6 +295,18 @@ class LstchainDL1Reader:
         for name, values in self._compute(tel_id, lacking).items():
             images[name] = values
         return images
+
+    def times(self, tel_id: int) -> np.ndarray:
+        """When the images of a telescope were taken (s since 1970, UTC), NaN where it is not
+        known."""
+        table = self._parameters[self._rows[tel_id]]
+        for name in (name for name in TIMES if name in table.colnames):
+            check_shape(self.path, PARAMETERS, table, [name])
+            times = np.asarray(table[name], dtype=np.float64)
+            # One that was not recorded is 0.
+            if np.any(times > 0):
+                return np.where(times > 0, times, np.nan)
+        return np.full(len(table), np.nan)
 
     def parameter_names(self) -> list[str]:
         """Names of the image parameters, lstchain's and ctapipe's that are made of them."""

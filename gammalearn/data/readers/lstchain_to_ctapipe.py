@@ -66,7 +66,6 @@ from .reader import KEYS, TRUTH_UNITS, event_keys, match_rows
 
 __all__ = ["refuse_repeated", "write_ctapipe"]
 
-
 #: The integers of ctapipe's tables.
 INTEGERS = {"obs_id": np.int32, "event_id": np.int64, "tel_id": np.int16}
 

@@ -121,6 +121,12 @@ class Reader(Protocol):
         parameters that the file has, or that can be computed.
         """
 
+    def times(self, tel_id: int) -> np.ndarray:
+        """When the images of a telescope were taken, in the order of :meth:`images`.
+
+        In s since some time that is the same for all, NaN where it is not known, shape (n_images,).
+        """
+
     def faults(self, tel_ids: Sequence[int]) -> "list[Fault]":
         """What is wrong with tables, as far as it does not make the file unusable.
 

@@ -140,7 +140,8 @@ conditions. It is small: four convolutional layers of eight features, {n_train} 
 - *augmentation*: `data.augmentation` with the conditions of the target. There is none for the
   mirrors.
 - *unlabelled*: unlabelled events of the target, a quarter of each batch, without an adaptation
-  task. They change the statistics of the batch normalisations only.
+  task, with `data.unlabelled_statistics`. They change the statistics of the batch
+  normalisations only.
 - *domain*, *coral*, *mmd*, *deepjdot*: the same events with an adaptation task.
 - *augmentation and domain*: both together.
 - *target's labels*: trained on the target's events with their truth. This is the bound.
@@ -255,6 +256,8 @@ def experiment(method: str, target: Target, seed: int, options) -> Experiment:
     if method == "target's labels":
         train = files(options.data, target, "target", options.showers)
     adaptations = ADAPTATIONS.get(method, DOMAIN if method.endswith("and domain") else {})
+    if method == "unlabelled":
+        data["unlabelled_statistics"] = True
     if adaptations or method == "unlabelled":
         data["unlabelled"] = files(options.data, target, "target", options.showers)
     return Experiment.model_validate(

@@ -10,7 +10,7 @@ from astropy.table import QTable
 
 from ..camera import CameraType
 from ..checkpoint.trained import TrainedNetwork, load_checkpoint
-from ..data import EventIndex, check_slots, columns_of
+from ..data import EventIndex, check_slots, columns_for
 from ..data.readers.formats import open_reader
 from ..data.readers.reader import match_rows
 from ..dl2 import reconstruct_events
@@ -131,7 +131,7 @@ class Network:
             experiment.data,
             self.trained.cameras,
             allow_empty=chosen is not None,
-            parameters=columns_of(experiment.network.parameters),
+            parameters=columns_for(experiment.network),
         )
         listed, rows = index, np.arange(len(index))
         if chosen:

@@ -78,6 +78,11 @@ def export_onnx(trained: TrainedNetwork, path: Path, overwrite: bool = False) ->
             f"'{path}' cannot be written without the packages onnx and onnxscript; install them "
             "with pip install onnx onnxscript."
         ) from error
+    if not trained.tasks:
+        raise OutputError(
+            f"'{path}' cannot be written: the network has learned without labels and gives "
+            "nothing; export a network whose training began with it (training.initial)."
+        )
     n_channels, network = len(trained.experiment.data.channels), trained.network
     tel_id = 0 if trained.experiment.network.telescopes else None
     # Any images will do, but numbers that are 0, 1 or alike are taken for fixed or the same.

@@ -21,10 +21,12 @@ from ..io import plain_yaml
 from ..io.writing import write_whole
 from ..models import find_checkpoint
 from ..nn import ImageConditioning, ReconstructionNetwork
+from ..nn.conditioning import light_of_shower
 from ..settings import Experiment
 from ..settings.base import STORED
 from ..settings.own_modules import check_named
 from ..tasks import EventClasses, Task, build_tasks
+from ..tasks.without_labels import ReconstructionTask, SeenImages, decoded_channels
 
 __all__ = [
     "CLASSES",
@@ -35,6 +37,7 @@ __all__ = [
     "build_network",
     "describe",
     "load_checkpoint",
+    "seen_images",
 ]
 
 #: Where our part of a checkpoint stands; the rest is Lightning's.
@@ -105,6 +108,8 @@ class TrainedNetwork:
         Of the checkpoint's bytes.
     event_classes : EventClasses or None
         None where the settings ask for none, or the training did not come to its end.
+    reconstruction : ReconstructionTask or None
+        Gives events their anomaly score, if the network has learned to reconstruct images.
     """
 
     network: ReconstructionNetwork
@@ -116,6 +121,7 @@ class TrainedNetwork:
     epoch: int
     digest: str = "unknown"
     event_classes: EventClasses | None = None
+    reconstruction: ReconstructionTask | None = None
 
 
 def build_network(
@@ -135,6 +141,20 @@ def build_network(
         vectors=[name for name in VECTORS if name in parameters],
         conditioning=_conditioning(experiment),
         descriptor_conditioning=_descriptor_conditioning(experiment),
+        n_decoded=len(decoded_channels(experiment.data.channels))
+        if "reconstruction" in experiment.tasks
+        else 0,
+    )
+
+
+def seen_images(experiment: Experiment, cameras: Sequence[CameraType]) -> SeenImages:
+    """What tasks without labels are told of the images."""
+    data = experiment.data
+    return SeenImages(
+        cameras,
+        data.channels,
+        experiment.network.embedding,
+        partial(light_of_shower, scale=data.charge_scale),
     )
 
 
@@ -277,6 +297,10 @@ def _rebuild(state: dict, path: Path) -> TrainedNetwork:
     cameras = [CameraType.from_dict(camera) for camera in ours["cameras"]]
     tasks = build_tasks(experiment.tasks)
     network = build_network(experiment, cameras, tasks)
+    score = None
+    if "reconstruction" in experiment.tasks:
+        settings = experiment.tasks["reconstruction"]
+        score = ReconstructionTask(settings, seen_images(experiment, cameras))
     prefix = "network."
     weights = {
         name.removeprefix(prefix): value
@@ -297,6 +321,7 @@ def _rebuild(state: dict, path: Path) -> TrainedNetwork:
         epoch=ours["epoch"] if "epoch" in ours else _epochs_done(state),
         digest=_digest(path),
         event_classes=EventClasses.from_dict(ours[CLASSES]) if CLASSES in ours else None,
+        reconstruction=score,
     )
 
 

@@ -14,7 +14,8 @@ __all__ = ["tell_error", "tell_results"]
 def tell_results(arguments: argparse.Namespace, page: Path) -> None:
     """Say where the results are."""
     if not arguments.quiet:
-        tell(f"Results are in {page.parent}; open {page}.")
+        # A pre-training has no report.
+        tell(f"Results are in {page.parent}" + (f"; open {page}." if page.exists() else "."))
 
 
 def tell_error(error: GammaLearnError, verbose: int) -> None:

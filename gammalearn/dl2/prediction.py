@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -18,9 +19,13 @@ from ..machine.memory import keep_freed_memory
 from ..nn import for_inference
 from ..settings import DataSettings, Experiment
 from ..tasks import Columns, Task
+from ..tasks.without_labels import ImageNetwork, ReconstructionTask
 from .writer import decode_outputs
 
-__all__ = ["predict_outputs", "read_ahead", "reconstruct_events"]
+__all__ = ["ANOMALY", "predict_outputs", "read_ahead", "reconstruct_events"]
+
+#: Kind of quantity that the anomaly score is, and group of its tables in DL2 files.
+ANOMALY = "anomaly"
 
 
 @torch.inference_mode()
@@ -34,6 +39,7 @@ def predict_outputs(
     device: str = "cpu",
     max_batches: int | None = None,
     progress: bool = True,
+    reconstruction: ReconstructionTask | None = None,
 ) -> dict[str, np.ndarray]:
     """Outputs of the network in evaluation mode.
 
@@ -54,6 +60,8 @@ def predict_outputs(
         Stop after so many batches; the other events stay without output.
     progress : bool
         Show a progress bar.
+    reconstruction : ReconstructionTask, optional
+        Also give the anomaly scores of the events, as the output of this task.
 
     Returns
     -------
@@ -64,6 +72,9 @@ def predict_outputs(
         name: np.full((len(index), task.n_outputs), np.nan, dtype=np.float32)
         for name, task in tasks.items()
     }
+    if reconstruction is not None:
+        outputs[reconstruction.name] = np.full((len(index), 1), np.nan, dtype=np.float32)
+        reconstruction = reconstruction.to(device)
     if len(index) == 0:
         return outputs
     if device == "cpu":
@@ -82,7 +93,12 @@ def predict_outputs(
             if number == max_batches:
                 break
             threads()
-            predicted = network(batch.to(device).images, batch.n_events)
+            images = batch.to(device).images
+            predicted = network(images, batch.n_events)
+            if reconstruction is not None:
+                seeing = cast(ImageNetwork, network)
+                score = reconstruction.score(seeing, images, batch.n_events)
+                predicted[reconstruction.name] = score.unsqueeze(1)
             for name, output in predicted.items():
                 outputs[name][batch.index.numpy()] = output.float().cpu().numpy()
             bar.update(batch.n_events)
@@ -135,8 +151,12 @@ def reconstruct_events(
         "cuda" if on_gpu else "cpu",
         max_batches=max_batches,
         progress=progress,
+        reconstruction=trained.reconstruction,
     )
-    return decode_outputs(index, trained.tasks, outputs, trained.event_classes)
+    decoded = decode_outputs(index, trained.tasks, outputs, trained.event_classes)
+    if trained.reconstruction is not None:
+        decoded[ANOMALY] = {"anomaly_score": outputs[trained.reconstruction.name][:, 0]}
+    return decoded
 
 
 def read_ahead(batches: Iterable[Batch]) -> Iterator[Batch]:

@@ -133,6 +133,11 @@ class GammaLearnReconstructor(Reconstructor):
         if self._trained.event_classes is not None:
             for of_level in self._containers.values():
                 of_level["geometry"] = with_event_class(of_level["geometry"])
+        if not kinds:
+            raise ToolConfigurationError(
+                f"'{self.checkpoint}' has learned without labels and reconstructs no quantity; "
+                "give a checkpoint of a training that began with it (training.initial)."
+            )
 
     def __call__(self, event: ArrayEventContainer) -> None:
         """Reconstruct an event and fill its ``dl2``.

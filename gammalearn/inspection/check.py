@@ -15,7 +15,7 @@ from ..data import (
     EventIndex,
     check_slots,
     check_weights,
-    columns_of,
+    columns_for,
     index_unlabelled,
     split_by_shower,
 )
@@ -36,6 +36,7 @@ from ..settings.all_mistakes import Reading
 from ..simulation.on_demand import check_same, wanted_simulations
 from ..tasks import Task, build_tasks
 from ..tasks.adaptation import build_adaptations
+from ..tasks.without_labels import check_without_labels
 from ..training import check_events, check_initial, check_machine
 from ..training.batch_memory import BatchMemory, estimate_batch_memory
 from ..training.model_summary import Part, in_words, summarise
@@ -89,8 +90,10 @@ class _Check:
         if "training" not in self.wrong:
             self._attempt(check_machine, experiment.training)
         missing = self._missing_simulations()
-        train = self._files(experiment.data.train, "data.train", missing)
-        test = self._files(experiment.data.test, "data.test", missing)
+        train = self._files(experiment.learned_files, "data.train", missing)
+        test: list[Path] = []
+        if experiment.data.test or not experiment.is_pretraining:
+            test = self._files(experiment.data.test, "data.test", missing)
         found = [_simulated_lines(missing)]
         if self.wrong & {"data", "simulation"}:
             return found
@@ -103,7 +106,7 @@ class _Check:
         found.append(_flow_lines("training", [learnt] if learnt else []))
         found.append(_flow_lines("unlabelled", [unlabelled] if unlabelled else []))
         found.append(_flow_lines("test", tests))
-        if learnt and tasks and "network" not in self.wrong:
+        if learnt and (tasks or experiment.is_pretraining) and "network" not in self.wrong:
             found += self._network(learnt, tasks, events["training"].total())
         found.append(_note_lines(self._notes(learnt, tests, tasks)))
         return found
@@ -125,6 +128,7 @@ class _Check:
         tasks = build_tasks(settings)
         if "network" not in self.wrong:
             self._attempt(build_adaptations, settings, self.experiment.network.embedding, tasks)
+        self._attempt(check_without_labels, settings)
         return tasks
 
     def _missing_simulations(self) -> list[SimulationSettings]:
@@ -165,6 +169,9 @@ class _Check:
         experiment, data = self.experiment, self.experiment.data
         if not files:
             return None
+        if experiment.is_pretraining:
+            parameters, workers = self._parameters(), experiment.training.workers
+            return self._attempt(index_unlabelled, files, data, None, parameters, workers)
         known: list[GammaLearnError] = []
         try:
             index = EventIndex.build(
@@ -188,6 +195,8 @@ class _Check:
     ) -> EventIndex | None:
         """The index of the unlabelled events, as far as their files can be used."""
         data = self.experiment.data
+        if self.experiment.is_pretraining:
+            return None
         files = self._files(data.unlabelled, "data.unlabelled", missing) if data.unlabelled else []
         if not files or learnt is None:
             return None
@@ -216,7 +225,7 @@ class _Check:
         return indices
 
     def _parameters(self) -> list[str]:
-        return [] if "network" in self.wrong else columns_of(self.experiment.network.parameters)
+        return [] if "network" in self.wrong else columns_for(self.experiment.network)
 
     def _events(
         self,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..models import ModelCard
 from ..settings import SimulationSettings
+from ..settings.tasks import WITHOUT_LABELS
 from .lines import number_ranges, titled_lines
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def describe_checkpoint(path: Path) -> str:
     n_parameters = sum(parameter.numel() for parameter in trained.network.parameters())
     experiment = trained.experiment
     cameras = ", ".join(f"{c.name} ({c.n_pixels} pixels)" for c in trained.cameras)
+    without_labels = [name for name in experiment.tasks if name in WITHOUT_LABELS]
     events = ", ".join(f"{n} {name}" for name, n in trained.trained_on.events.items())
     return "\n".join(
         titled_lines(
@@ -94,7 +96,7 @@ def describe_checkpoint(path: Path) -> str:
             {
                 "network": f"{experiment.network.encoder}, {n_parameters} parameters",
                 "grouping": experiment.data.grouping,
-                "tasks": ", ".join(trained.tasks),
+                "tasks": ", ".join([*trained.tasks, *without_labels]),
                 **_event_classes(trained.event_classes),
                 "channels": ", ".join(experiment.data.channels),
                 "cameras": cameras,

@@ -15,6 +15,7 @@ event adds begins at zero: from the start on, many telescopes are better than on
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,11 +23,13 @@ from torch import Tensor, nn
 from ..camera import CameraType
 from ..settings import NetworkSettings
 from .conditioning import ImageConditioning
+from .decoder import PatchDecoder
 from .encoders import build_encoder
 from .fusion import ConcatenationFusion, build_fusion
 from .geometry import Sighting, StereoGeometry
 from .image_head import N_SKY
 from .means import most_likely_mean, place_and_log_sigma, weighted_mean, weighted_sky_mean
+from .normalisation import borrowed_statistics, is_synchronised, kept_statistics
 from .tokens import Descriptors, Tokens
 
 __all__ = ["Estimates", "ReconstructionNetwork"]
@@ -49,6 +52,8 @@ class Estimates:
         Row of each image's event.
     embedding : Tensor, shape (n_events, n_features)
         What the heads see of each event, after the fusion.
+    seen : Tensor, shape (n_images, n_features)
+        What the encoders see of each image.
     earlier : list of dict of str to Tensor
         What the geometry said of events before it was refined, and keypoints by themselves, as
         ``events``, of some tasks.
@@ -58,6 +63,7 @@ class Estimates:
     images: dict[str, Tensor]
     event: Tensor
     embedding: Tensor
+    seen: Tensor
     earlier: list[dict[str, Tensor]] = field(default_factory=list)
 
 
@@ -94,6 +100,8 @@ class ReconstructionNetwork(nn.Module):
         Modulates what encoders say of images.
     descriptor_conditioning : gammalearn.nn.conditioning.ImageConditioning, optional
         Modulates what descriptors say of images, by the pointing.
+    n_decoded : int
+        Values of each pixel that decoders reconstruct from images; 0 for no decoders.
     """
 
     def __init__(
@@ -109,6 +117,7 @@ class ReconstructionNetwork(nn.Module):
         vectors: Sequence[str] = (),
         conditioning: ImageConditioning | None = None,
         descriptor_conditioning: ImageConditioning | None = None,
+        n_decoded: int = 0,
     ) -> None:
         super().__init__()
         self.with_uncertainty = frozenset(with_uncertainty)
@@ -184,6 +193,13 @@ class ReconstructionNetwork(nn.Module):
             }
         )
 
+        # Last, so that the other first weights are those of a network without.
+        self.decoders = nn.ModuleDict()
+        if n_decoded:
+            for camera in cameras:
+                decoder = PatchDecoder(camera.grid, settings.embedding, n_decoded)
+                self.decoders[camera.name] = decoder
+
     @staticmethod
     def _described(descriptors: Descriptors, geometry: bool) -> Tensor:
         """What a token begins with: with geometry, nothing that depends on a turn of the event."""
@@ -193,7 +209,7 @@ class ReconstructionNetwork(nn.Module):
         """Outputs of all tasks, see `Estimates`."""
         return self.estimates(images, n_events).events
 
-    def estimates(self, images: Mapping, n_events: int) -> Estimates:
+    def estimates(self, images: Mapping, n_events: int, counted: Tensor | None = None) -> Estimates:
         """Outputs of all tasks, and what leads to them.
 
         Parameters
@@ -201,8 +217,11 @@ class ReconstructionNetwork(nn.Module):
         images : mapping of camera name to gammalearn.data.CameraImages
         n_events : int
             Number of events the images belong to.
+        counted : Tensor of bool, shape (n_events,), optional
+            Events whose images give the statistics of batch normalisations in training; by default
+            all. Other images are normalised with these statistics, which they do not change.
         """
-        tokens = self._tokens(images)
+        tokens = self._tokens(images, counted)
         event, features = tokens.event, tokens.features
         sightings = []
         if self.geometry is not None:
@@ -233,7 +252,8 @@ class ReconstructionNetwork(nn.Module):
         if sightings and tokens.sky is not None:
             # Keypoints learn by themselves too, or the geometry would never come to trust them.
             earlier.append(self._earlier(weighted_sky_mean(tokens.sky, event, n_events)))
-        return Estimates(outputs, of_images, event, fused, earlier)
+        seen = features if tokens.encoded is None else tokens.encoded
+        return Estimates(outputs, of_images, event, fused, seen, earlier)
 
     def _places(
         self, name: str, tokens: Tokens, sightings: Sequence[Sighting], n_events: int
@@ -256,7 +276,63 @@ class ReconstructionNetwork(nn.Module):
             if name is not None and place is not None
         }
 
-    def _tokens(self, images: Mapping) -> Tokens:
+    def _encoded(self, name: str, pixels: Tensor, counted: Tensor | None) -> Tensor:
+        """What the encoder of a camera says of images, whose statistics are of the counted ones."""
+        if counted is None or not self.training:
+            return self._called(name, pixels)
+        encoder = self.encoders[name]
+        parts, rows = [], [torch.nonzero(kind).flatten() for kind in (counted, ~counted)]
+        with kept_statistics(encoder):
+            # Processes take statistics together, also where one has no image.
+            if len(rows[0]) or is_synchronised(encoder):
+                parts.append(self._called(name, pixels[rows[0]]))
+            if len(rows[1]):
+                with borrowed_statistics(encoder):
+                    parts.append(self._called(name, pixels[rows[1]]))
+        return torch.cat(parts)[torch.cat(rows).argsort()]
+
+    def _called(self, name: str, pixels: Tensor) -> Tensor:
+        encoder: Callable[[Tensor], Tensor] = self.encoders[name]
+        if self.training and not len(pixels):
+            # What torch has compiled for images does not compute without any.
+            encoder = self.encoders[name].forward
+        return encoder(pixels)
+
+    def _described_images(
+        self, name: str, camera: Any, shown: Tensor, counted: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """What the encoder of a camera says of images, and its estimate of the direction.
+
+        ``shown`` are the pixels that it sees; the state of sky and camera is that of all pixels.
+        """
+        encoded, estimate = self._encoded(name, shown, counted), None
+        if self.with_sky:
+            encoded, estimate = encoded.tensor_split([encoded.shape[1] - N_SKY], dim=1)
+        if self.conditioning is not None:
+            encoded = self.conditioning(encoded, camera.pixels, camera.sky, camera.noise)
+        return encoded, estimate
+
+    def decoded(self, images: Mapping[str, Any], hidden: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What the decoders say of the pixels of images that are shown in part.
+
+        Parameters
+        ----------
+        images : mapping of camera name to gammalearn.data.CameraImages
+        hidden : mapping of camera name to Tensor of bool, shape (n_images, n_pixels)
+            Pixels that the encoders do not see: they are as missing ones.
+
+        Returns
+        -------
+        dict of str to Tensor, shape (n_images, n_decoded, n_pixels)
+        """
+        decoded = {}
+        for name, camera in images.items():
+            shown = camera.pixels.masked_fill(hidden[name].unsqueeze(1), 0)
+            encoded, _ = self._described_images(name, camera, shown)
+            decoded[name] = self.decoders[name](encoded)
+        return decoded
+
+    def _tokens(self, images: Mapping, counted: Tensor | None = None) -> Tokens:
         """What is known of each image, of all cameras."""
 
         def joined(name: str) -> Tensor:
@@ -269,19 +345,14 @@ class ReconstructionNetwork(nn.Module):
             if not self.encoders:
                 of_cameras.append(camera.position.new_zeros(len(camera.event), self.embedding))
                 continue
-            encoder: Callable[[Tensor], Tensor] = self.encoders[name]
-            if self.training and not len(camera.pixels):
-                # What torch has compiled for images does not compute without any.
-                encoder = self.encoders[name].forward
-            encoded = encoder(camera.pixels)
-            if self.with_sky:
-                encoded, estimate = encoded.tensor_split([encoded.shape[1] - N_SKY], dim=1)
+            mine = None if counted is None else counted[camera.event]
+            encoded, estimate = self._described_images(name, camera, camera.pixels, mine)
+            if estimate is not None:
                 seen_from_event = nn.functional.pad(camera.pointing, (0, N_SKY - 2))
                 estimates.append(estimate + seen_from_event)
-            if self.conditioning is not None:
-                encoded = self.conditioning(encoded, camera.pixels, camera.sky)
             of_cameras.append(encoded)
-        features, descriptors, seen = torch.cat(of_cameras), None, None
+        features = of_images = torch.cat(of_cameras)
+        descriptors = seen = None
         if self.norm is not None:
             features = self.norm(features)
         if self.geometry is not None and self.encoders:
@@ -302,6 +373,7 @@ class ReconstructionNetwork(nn.Module):
             descriptors,
             torch.cat(estimates) if estimates else None,
             seen,
+            of_images,
         )
 
 

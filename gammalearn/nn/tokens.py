@@ -99,6 +99,8 @@ class Tokens:
         Place in the sky and precision that the keypoints give, relative to the event's pointing.
     images : Tensor, shape (n_images, embedding), or None
         What encoders see, where it is not among the features.
+    encoded : Tensor, shape (n_images, embedding), or None
+        What encoders see, in any case.
     """
 
     features: Tensor
@@ -108,6 +110,7 @@ class Tokens:
     descriptors: Descriptors | None
     sky: Tensor | None
     images: Tensor | None = None
+    encoded: Tensor | None = None
 
     def described(self) -> Descriptors:
         """The descriptors, for a part of the network that needs them.

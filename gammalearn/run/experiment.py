@@ -5,7 +5,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from ..checkpoint.trained import load_checkpoint
-from ..data import EventIndex, check_slots, check_weights, columns_of, index_unlabelled
+from ..data import EventIndex, check_slots, check_weights, columns_for, index_unlabelled
 from ..evaluation import evaluate, skipped_files
 from ..io.finding import find_files
 from ..io.writing import write_whole
@@ -13,6 +13,7 @@ from ..settings import Experiment
 from ..simulation.on_demand import make_missing
 from ..tasks import Task, build_tasks, modules_of
 from ..tasks.adaptation import build_adaptations
+from ..tasks.without_labels import check_without_labels
 from ..training import (
     check_events,
     check_initial,
@@ -46,6 +47,9 @@ __all__ = ["find_learning_rate", "index_training", "run", "train", "unlabelled_e
 def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()) -> dict:
     """Train a network, reconstruct the test events and evaluate them.
 
+    A pre-training, that is an experiment of tasks without labels alone, needs no test events and
+    has no evaluation; test events get their anomaly scores if the network reconstructs images.
+
     Simulated files that the data ask for are made first, where they are missing; they are data and
     stay. Apart from them, everything that can be wrong with settings and data is found before
     anything is written.
@@ -69,13 +73,17 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
     """
     first_process, resume = is_first_process(), _resumes(output, options)
     experiment, tasks = _checked(experiment, output, options, resume)
-    patterns = {**_training_patterns(experiment), "data.test": experiment.data.test}
+    patterns = _training_patterns(experiment)
+    if experiment.data.test or not experiment.is_pretraining:
+        patterns["data.test"] = experiment.data.test
     make_missing(experiment.simulation, patterns, first_process, options.progress)
-    train_files = find_files(experiment.data.train, "data.train")
-    test_files = find_files(experiment.data.test, "data.test")
+    train_files = find_files(experiment.learned_files, "data.train")
+    test_files = _test_files(experiment)
     learnt = _indexed(train_files, experiment, tasks, resume)
     unlabelled = unlabelled_events(experiment, learnt)
-    tests, skipped = index_inputs(test_files, experiment, learnt.cameras)
+    tests, skipped = (
+        index_inputs(test_files, experiment, learnt.cameras) if test_files else ([], [])
+    )
     check_slots(experiment.network, tests)
 
     with _opened(output, experiment, resume):
@@ -89,7 +97,7 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
             progress=options.progress,
             unlabelled=unlabelled,
         )
-        if not first_process:
+        if not (first_process and test_files):
             return {}
         fit_event_classes(summary.checkpoint, experiment, learnt, options)
         trained = load_checkpoint(summary.checkpoint)
@@ -97,6 +105,9 @@ def run(experiment: Experiment, output: Path, options: RunOptions = RunOptions()
         skipped += failed
         if not files:
             raise none_usable(skipped)
+        if experiment.is_pretraining:
+            # What has no quantity has nothing to compare with the truth.
+            return {}
         return evaluate(
             files,
             output,
@@ -143,7 +154,7 @@ def train(experiment: Experiment, output: Path, options: RunOptions = RunOptions
     make_missing(
         experiment.simulation, _training_patterns(experiment), first_process, options.progress
     )
-    files = find_files(experiment.data.train, "data.train")
+    files = find_files(experiment.learned_files, "data.train")
     learnt = _indexed(files, experiment, tasks, resume)
     unlabelled = unlabelled_events(experiment, learnt)
     with _opened(output, experiment, resume):
@@ -164,8 +175,19 @@ def train(experiment: Experiment, output: Path, options: RunOptions = RunOptions
 
 def _training_patterns(experiment: Experiment) -> dict[str, list[str]]:
     """Files that a training needs, by the setting that names them."""
+    if experiment.is_pretraining:
+        return {"data.train": experiment.learned_files}
     patterns = {"data.train": experiment.data.train, "data.unlabelled": experiment.data.unlabelled}
     return {name: files for name, files in patterns.items() if files or name == "data.train"}
+
+
+def _test_files(experiment: Experiment) -> list[Path]:
+    """The files to reconstruct: a pre-training has some if it gives events a score."""
+    if experiment.is_pretraining and not (
+        experiment.data.test and "reconstruction" in experiment.tasks
+    ):
+        return []
+    return find_files(experiment.data.test, "data.test")
 
 
 def _resumes(output: Path, options: RunOptions) -> bool:
@@ -187,6 +209,7 @@ def _checked(
     tasks = build_tasks(experiment.tasks)
     # Settings and packages of adaptations are to fail here, before anything is written.
     build_adaptations(experiment.tasks, experiment.network.embedding, tasks)
+    check_without_labels(experiment.tasks)
     return _with_modules(experiment, tasks), tasks
 
 
@@ -251,9 +274,9 @@ def find_learning_rate(
     n_processes = check_machine(experiment.training)
     tasks = build_tasks(experiment.tasks)
     make_missing(
-        experiment.simulation, {"data.train": experiment.data.train}, progress=options.progress
+        experiment.simulation, {"data.train": experiment.learned_files}, progress=options.progress
     )
-    files = find_files(experiment.data.train, "data.train")
+    files = find_files(experiment.learned_files, "data.train")
     index = index_training(files, experiment, tasks)
     check_initial(experiment, index.cameras, tasks)
     table = range_test(
@@ -276,14 +299,14 @@ def index_training(
     GammaLearnError
         If the settings and the files do not go together.
     """
-    index = EventIndex.build(
-        files,
-        experiment.data,
-        processes=experiment.training.workers,
-        parameters=columns_of(experiment.network.parameters),
-    )
-    index = index.limited(experiment.data.events_per_particle, experiment.training.seed)
-    check_weights(index, experiment.data.weights)
+    parameters, workers = columns_for(experiment.network), experiment.training.workers
+    data = experiment.data
+    if experiment.is_pretraining:
+        index = index_unlabelled(files, data, None, parameters, workers)
+    else:
+        index = EventIndex.build(files, data, processes=workers, parameters=parameters)
+        check_weights(index, data.weights)
+    index = index.limited(data.events_per_particle, experiment.training.seed)
     check_events(experiment, index, tasks)
     check_event_classes(experiment, index)
     return index
@@ -303,13 +326,13 @@ def unlabelled_events(experiment: Experiment, learnt: EventIndex) -> EventIndex 
     GammaLearnError
         If the settings and the files do not go together.
     """
-    if not experiment.data.unlabelled:
+    if not experiment.data.unlabelled or experiment.is_pretraining:
         return None
     index = index_unlabelled(
         find_files(experiment.data.unlabelled, "data.unlabelled"),
         experiment.data,
         learnt.cameras,
-        columns_of(experiment.network.parameters),
+        columns_for(experiment.network),
         experiment.training.workers,
     )
     check_slots(experiment.network, [index])

@@ -10,7 +10,7 @@ from ctapipe.core import Provenance
 
 from ..camera import CameraType
 from ..checkpoint.trained import TrainedNetwork, load_checkpoint
-from ..data import EventIndex, check_slots, columns_of
+from ..data import EventIndex, check_slots, columns_for
 from ..dl2 import (
     check_ids,
     check_input,
@@ -175,7 +175,7 @@ def index_inputs(
     """
     check_names(files)
     if parameters is None:
-        parameters = columns_of(experiment.network.parameters)
+        parameters = columns_for(experiment.network)
     indices: list[EventIndex] = []
     skipped: list[tuple[Path, str]] = []
     for file in files:

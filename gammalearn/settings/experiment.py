@@ -13,7 +13,7 @@ from .evaluation import EvaluationSettings
 from .network import NetworkSettings
 from .output import OutputSettings
 from .simulation import SimulationSettings, with_nodes
-from .tasks import ADAPTATIONS, TaskSettings, named_tasks
+from .tasks import ADAPTATIONS, WITHOUT_LABELS, TaskSettings, named_tasks, quantities
 from .training import TrainingSettings
 
 __all__ = ["Experiment"]
@@ -45,8 +45,9 @@ class Experiment(Settings):
         "direction": TaskSettings(),
         "impact": TaskSettings(),
     }
-    """Quantities to learn, and adaptations to unlabelled events: a list of names, or names with
-    their settings."""
+    """Quantities to learn, adaptations to unlabelled events, and tasks without labels: a list of
+    names, or names with their settings. With tasks without labels alone, the experiment is a
+    pre-training: no truth is used, and ``data.unlabelled`` is learned from too."""
 
     training: TrainingSettings = TrainingSettings()
     """Optimiser and machine."""
@@ -164,13 +165,52 @@ class Experiment(Settings):
                 )
         return self
 
+    @property
+    def is_pretraining(self) -> bool:
+        """Whether it learns without labels alone."""
+        return set(self.tasks) <= set(WITHOUT_LABELS)
+
+    @property
+    def learned_files(self) -> list[str]:
+        """Files or globs to learn from: ``data.train``, and all others in a pre-training."""
+        others = self.data.unlabelled if self.is_pretraining else []
+        return [*self.data.train, *others]
+
+    @model_validator(mode="after")
+    def _something_to_see(self) -> Self:
+        for name in WITHOUT_LABELS:
+            if name in self.tasks and self.network.encoder == "none":
+                raise ValueError(
+                    f"tasks.{name} learns from images, which network.encoder='none' does not see: "
+                    "set another encoder"
+                )
+        if "reconstruction" in self.tasks and (
+            "charge" not in self.data.channels or "charge" in self.data.cleaning.applied_to
+        ):
+            raise ValueError(
+                "tasks.reconstruction learns the charges of all pixels: add charge to "
+                "data.channels, and leave charge out of data.cleaning.applied_to"
+            )
+        contrast = self.tasks.get("contrast")
+        if contrast and contrast.views == "telescopes" and self.data.grouping == "mono":
+            raise ValueError(
+                "tasks.contrast.views='telescopes' compares the images of one event, of which "
+                "data.grouping='mono' has one: set it to 'turns'"
+            )
+        return self
+
     @model_validator(mode="after")
     def _something_to_balance(self) -> Self:
         balancing = self.training.balancing
-        balanced = [name for name in self.tasks if name not in ADAPTATIONS]
-        if not balanced:
+        balanced = quantities(self.tasks)
+        if not balanced and not self.is_pretraining:
             raise ValueError(
                 f"tasks: expected a quantity to learn in addition to {', '.join(self.tasks)}"
+            )
+        if balancing != "fixed" and not balanced:
+            raise ValueError(
+                f"training.balancing={balancing!r} weighs quantities against each other, and there "
+                f"is none among {', '.join(self.tasks)}: set it to 'fixed'"
             )
         if balancing in ("dwa", "gradnorm", "pcgrad") and len(balanced) == 1:
             raise ValueError(

@@ -1,15 +1,19 @@
 """Settings of one task."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from .base import Particle, Settings
 
-__all__ = ["ADAPTATIONS", "TaskSettings", "named_tasks"]
+__all__ = ["ADAPTATIONS", "WITHOUT_LABELS", "TaskSettings", "named_tasks", "quantities"]
 
 #: Tasks that make unlabelled events look like the training events to the network.
 ADAPTATIONS = ("domain", "coral", "mmd", "deepjdot")
+
+#: Tasks that need no truth.
+WITHOUT_LABELS = ("reconstruction", "contrast")
 
 
 #: Most event classes: each needs an instrument response of its own.
@@ -26,11 +30,12 @@ def _as_quantiles(value: Any) -> Any:
 
 
 class TaskSettings(Settings):
-    """One physical quantity to learn, or one adaptation to unlabelled events."""
+    """One physical quantity to learn, one adaptation to unlabelled events, or one task without
+    labels."""
 
     weight: float = Field(1.0, ge=0)
     """Weight of the loss of the task. ``training.balancing`` starts from it, but does not change
-    that of adaptation tasks. Only they can have the weight 0."""
+    that of adaptation tasks and of tasks without labels. Only they can have the weight 0."""
 
     particles: list[Particle] | None = None
     """Particles that the task learns from. By default gammas for regressions, all for the type."""
@@ -73,6 +78,18 @@ class TaskSettings(Settings):
     """Cost of a difference between truth and prediction, relative to that of a difference between
     embeddings (deepjdot)."""
 
+    masked: float = Field(0.5, gt=0, lt=1)
+    """Share of the pixels of each image that is hidden from the network, in patches of seven pixels
+    (nine for square pixels) (reconstruction, contrast)."""
+
+    views: Literal["turns", "telescopes"] = "turns"
+    """What belongs together: an event and the same event rotated by a multiple of 60 degrees (90
+    for square pixels) with some pixels hidden (turns), or the images of one event (telescopes)
+    (contrast)."""
+
+    temperature: float = Field(0.1, gt=0, allow_inf_nan=False)
+    """Difference between the cosines of two embeddings that counts as large (contrast)."""
+
     @field_validator("event_classes")
     @classmethod
     def _increasing(cls, quantiles: list[float]) -> list[float]:
@@ -96,6 +113,16 @@ class TaskSettings(Settings):
         if self.distribution and self.uncertainty:
             raise ValueError("set distribution or uncertainty, not both: a distribution has one")
         return self
+
+
+def quantities(names: Iterable[str]) -> list[str]:
+    """Those of some tasks that are quantities to learn, from truth.
+
+    Parameters
+    ----------
+    names : iterable of str
+    """
+    return [name for name in names if name not in (*ADAPTATIONS, *WITHOUT_LABELS)]
 
 
 def named_tasks(value: Any) -> Any:

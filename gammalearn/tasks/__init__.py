@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from ..errors import SettingsError
 from ..settings import TaskSettings
-from ..settings.tasks import ADAPTATIONS
+from ..settings.tasks import ADAPTATIONS, WITHOUT_LABELS, quantities
 from .base import Columns, Task
 from .event_classes import EventClasses
 from .regression import Regression
@@ -44,7 +44,7 @@ def _subclasses() -> Iterator[type[Task]]:
 
 
 def build_tasks(settings: Mapping[str, TaskSettings]) -> dict[str, Task]:
-    """The quantities that the settings name, without the adaptations to unlabelled events.
+    """The quantities that the settings name, without adaptations and tasks without labels.
 
     Parameters
     ----------
@@ -56,10 +56,10 @@ def build_tasks(settings: Mapping[str, TaskSettings]) -> dict[str, Task]:
         If there is no task of a name, or it does not know a setting.
     """
     known = available_tasks()
-    quantities = {name: task for name, task in settings.items() if name not in ADAPTATIONS}
-    for name in quantities:
+    names = quantities(settings)
+    for name in names:
         if name not in known:
-            others = [*known, *ADAPTATIONS]
+            others = [*known, *ADAPTATIONS, *WITHOUT_LABELS]
             close = difflib.get_close_matches(name, others, n=1)
             hint = f"did you mean '{close[0]}'? " if close else ""
             raise SettingsError(
@@ -68,7 +68,7 @@ def build_tasks(settings: Mapping[str, TaskSettings]) -> dict[str, Task]:
                 "imports."
             )
         _check_options(name, known[name], settings[name])
-    return {name: known[name](task) for name, task in quantities.items()}
+    return {name: known[name](settings[name]) for name in names}
 
 
 def modules_of(tasks: Mapping[str, Task]) -> list[str]:

@@ -332,6 +332,9 @@ def check_events(experiment: Experiment, index: EventIndex, tasks: dict[str, Tas
             f"{len(training)} events for the validation, but training.schedule='plateau' and "
             "training.early_stopping need some."
         )
+    if not tasks:
+        # What learns without labels learns from any event.
+        return
     if not any(
         np.isfinite(task.targets(index.events[training])).all(axis=1).any()
         for task in tasks.values()

@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, Self
 
 import lightning
@@ -17,14 +18,16 @@ from ..checkpoint.trained import KEY
 from ..data import Batch, EventRotations
 from ..errors import CheckpointError, SettingsError
 from ..nn.network import Estimates, ReconstructionNetwork
-from ..nn.normalisation import synchronise
+from ..nn.normalisation import kept_statistics, synchronise
 from ..settings import TrainingSettings
 from ..tasks import Task
 from ..tasks.adaptation import Adaptation, EventSet, class_probabilities
 from ..tasks.balancing import Losses, build_balancing, gradient_products
+from ..tasks.without_labels import WithoutLabels
 from .embeddings import SeenEmbeddings, distance_figures
 from .optimisation import PLANNED, build_optimizer, build_schedule
 from .trainer import compile_encoders
+from .without_labels import losses_without_labels
 
 __all__ = ["ReconstructionModule", "masked_losses"]
 
@@ -149,6 +152,10 @@ class ReconstructionModule(lightning.LightningModule):
         earlier estimates of the geometry count as ``settings.image_losses``, also of lone images.
     adaptations : mapping of str to Adaptation, optional
         To the unlabelled events, where there are some; none where they are only watched.
+    unlabelled_statistics : bool
+        Whether unlabelled events count in the statistics of batch normalisations.
+    without_labels : mapping of str to WithoutLabels, optional
+        Tasks that need no truth.
     """
 
     def __init__(
@@ -161,8 +168,11 @@ class ReconstructionModule(lightning.LightningModule):
         frozen: Sequence[nn.Module] = (),
         image_losses: float = 0.0,
         adaptations: Mapping[str, Adaptation] | None = None,
+        unlabelled_statistics: bool = False,
+        without_labels: Mapping[str, WithoutLabels] | None = None,
     ) -> None:
         super().__init__()
+        self.unlabelled_statistics = unlabelled_statistics
         self.frozen = list(frozen)
         self.image_losses = image_losses
         self.rotations = rotations
@@ -178,12 +188,18 @@ class ReconstructionModule(lightning.LightningModule):
         # These, and the next two, are there twice: registered, and by their types.
         self._adaptations = dict(adaptations or {})
         self.adaptations = nn.ModuleDict(self._adaptations)
+        self._without_labels = dict(without_labels or {})
+        self.without_labels = nn.ModuleDict(self._without_labels)
         self._seen = {name: _SeenEvents(task) for name, task in tasks.items()}
         self.seen = nn.ModuleDict(self._seen)
         self.seen_embeddings = SeenEmbeddings()
         # Not Lightning's means of what is logged: those are not saved in the middle of an epoch,
         # and round the number of events of several processes.
-        averaged = [f"{stage}/{n}" for stage in ("train", "validation") for n in ("loss", *tasks)]
+        averaged = [
+            f"{stage}/{name}"
+            for stage in ("train", "validation")
+            for name in ("loss", *tasks, *self._without_labels)
+        ]
         averaged += [f"train/{name}" for name in self._adaptations]
         self._means = {name: _EpochMean(nan_strategy="disable") for name in averaged}
         self.means = nn.ModuleDict(self._means)
@@ -289,7 +305,9 @@ class ReconstructionModule(lightning.LightningModule):
             self._images_of_step += torch.tensor(
                 [len(images.event) for images in batch.images.values()]
             )
-        found = self.network.estimates(batch.images, batch.n_events)
+        with kept_statistics(self.network) if self._without_labels else nullcontext():
+            found = self._estimates(batch)
+            without_labels = self._learn_without_labels(batch, found)
         shared, losses, n_events = self._losses(batch, found.events)
         beside = []
         if self.image_losses:
@@ -300,15 +318,47 @@ class ReconstructionModule(lightning.LightningModule):
         if self.balancing.needs_gradients:
             to_learn = self._see_gradients(_sum_of(shared, beside, self.settings.image_losses))
         total = self.balancing(shared)
+        if not self.tasks:
+            total, without_labels = total + without_labels, 0.0
         # All tasks, also those of no event here: processes must log the same names.
         for name, (loss, count) in {"loss": (total, n_events), **losses}.items():
             loss, is_finite = loss.detach(), torch.isfinite(loss.detach())
             self._log_mean(f"train/{name}", torch.where(is_finite, loss, 0), count * is_finite)
         for more in beside:
             total = total + self.settings.image_losses * self.balancing(more)
-        total = total + to_learn + self._adapt(batch, found, number)
+        total = total + to_learn + without_labels + self._adapt(batch, found, number)
         # A total that is not finite makes the whole gradient NaN, in all processes.
         return total * (total.detach() - total.detach() + 1) * self._to_mean(number)
+
+    def _estimates(self, batch: Batch) -> Estimates:
+        """What the network says of the images of a training step."""
+        counted = None if self.unlabelled_statistics else batch.labelled
+        # What is reconstructed from images in part learns nothing from the whole ones. Several
+        # processes wait for the gradient of each weight.
+        learns = bool(self.tasks) or any(t.uses_embedding for t in self._without_labels.values())
+        with torch.set_grad_enabled(learns or self.in_several_processes):
+            return self.network.estimates(batch.images, batch.n_events, counted)
+
+    def _learn_without_labels(self, batch: Batch, found: Estimates) -> Tensor | float:
+        """What the tasks without labels add to the loss."""
+        total: Tensor | float = 0.0
+        for loss in losses_without_labels(self._without_labels, self.network, batch, found):
+            is_finite = torch.isfinite(loss.mean.detach())
+            mean = torch.where(is_finite, loss.mean.detach(), 0)
+            self._log_mean(f"train/{loss.name}", mean, loss.count * is_finite)
+            total = total + loss.weight * self._share_of_process(loss.count) * loss.mean
+        if self._without_labels and not self.tasks and found.embedding.requires_grad:
+            total = total + 0 * found.embedding.sum()
+        return total
+
+    def _share_of_process(self, count: int) -> float:
+        """What makes the mean over the processes of a loss the mean over all their events."""
+        n_processes = self.trainer.world_size
+        if n_processes == 1:
+            return 1.0
+        mine = torch.tensor(count, dtype=torch.float64, device=self.device)
+        of_all = float(self.trainer.strategy.reduce(mine, reduce_op="sum"))
+        return count * n_processes / max(of_all, 1.0)
 
     def adaptation_strengths(self, number: int) -> dict[str, float]:
         """The weight of each adaptation in a batch of this epoch."""
@@ -413,19 +463,31 @@ class ReconstructionModule(lightning.LightningModule):
             if labelled is None:
                 labelled = torch.ones_like(batch.index, dtype=torch.bool)
             self.seen_embeddings.update(self._event_set(batch, found), labelled, batch.index)
+        without_labels = self._validate_without_labels(batch, found)
         if not batch.n_labelled:
             return outputs
         shared, losses, n_events = self._losses(batch, outputs)
         total = self.balancing(shared)
+        if not self.tasks:
+            total = total + without_labels
         for name, (loss, count) in {"loss": (total, n_events), **losses}.items():
             self._log_mean(f"validation/{name}", loss, count)
         for name, seen in self._seen.items():
             seen.update(outputs[name], batch.targets[name])
         return outputs
 
+    def _validate_without_labels(self, batch: Batch, found: Estimates) -> Tensor | float:
+        """The weighted sum of the losses without labels."""
+        total: Tensor | float = 0.0
+        for loss in losses_without_labels(self._without_labels, self.network, batch, found):
+            self._log_mean(f"validation/{loss.name}", loss.mean, loss.count)
+            total = total + loss.weight * loss.mean
+        return total
+
     def on_validation_epoch_end(self) -> None:
         sums = self._epoch_sums()
-        losses = [sums[f"validation/{name}"] for name in self.tasks]
+        # Quantities decide on the best epoch, if there are some.
+        losses = [sums[f"validation/{name}"] for name in self.tasks or self._without_labels]
         logarithms = [math.log(max(total / n, 1e-12)) for total, n in losses if n]
         measure = sum(logarithms) / max(len(logarithms), 1)
         # The same in all processes, as are the figures below.
@@ -449,6 +511,8 @@ class ReconstructionModule(lightning.LightningModule):
         groups: list[dict[str, Any]] = [{"params": learnt}]
         if adaptations := list(self.adaptations.parameters()):
             groups.append({"params": adaptations})
+        if without_labels := list(self.without_labels.parameters()):
+            groups.append({"params": without_labels})
         if balancing := list(self.balancing.parameters()):
             # Their zero means nothing that a decay should pull to.
             groups.append({"params": balancing, "weight_decay": 0.0})

@@ -9,7 +9,7 @@ import lightning
 import numpy as np
 import torch
 
-from ..checkpoint.trained import TrainedOn, build_network, describe
+from ..checkpoint.trained import TrainedOn, build_network, describe, seen_images
 from ..data import (
     EventDataset,
     EventIndex,
@@ -20,8 +20,10 @@ from ..data import (
     split_by_shower,
 )
 from ..settings import Experiment, WeightSettings
+from ..settings.tasks import WITHOUT_LABELS
 from ..tasks import Task
 from ..tasks.adaptation import build_adaptations
+from ..tasks.without_labels import build_without_labels
 from .fine_tuning import begin_with, freeze
 from .model_summary import in_words, summarise
 from .module import ReconstructionModule
@@ -130,12 +132,15 @@ def prepare(
         )
     trained_on = _describe_events(index, training, validation, tasks)
     network = build_network(experiment, index.cameras, tasks)
-    beside = adaptations = None
+    beside = adaptations = without_labels = None
     if unlabelled is not None:
         beside = _unlabelled_events(unlabelled, experiment, progress)
         trained_on = _with_unlabelled(trained_on, unlabelled, beside)
         # After the network, whose first weights are then those of a training without them.
         adaptations = build_adaptations(experiment.tasks, experiment.network.embedding, tasks)
+    if set(experiment.tasks) & set(WITHOUT_LABELS):
+        images = seen_images(experiment, index.cameras)
+        without_labels = build_without_labels(experiment.tasks, images)
     rotations = None
     if experiment.data.augmentation.rotations:
         rotations = EventRotations(index.cameras, with_pixels=bool(experiment.data.channels))
@@ -155,7 +160,16 @@ def prepare(
     image_losses = settings.image_losses if experiment.data.grouping == "stereo" else 0.0
     return Preparation(
         ReconstructionModule(
-            network, tasks, settings, description, rotations, frozen, image_losses, adaptations
+            network,
+            tasks,
+            settings,
+            description,
+            rotations,
+            frozen,
+            image_losses,
+            adaptations,
+            experiment.data.unlabelled_statistics,
+            without_labels,
         ),
         training,
         validation,

@@ -35,7 +35,7 @@ def cuts_of_truth(settings: DataSettings) -> list[str]:
 def index_unlabelled(
     files: Sequence[Path],
     settings: DataSettings,
-    cameras: Sequence[CameraType],
+    cameras: Sequence[CameraType] | None = None,
     parameters: Sequence[str] = (),
     processes: int = 0,
 ) -> EventIndex:
@@ -46,8 +46,8 @@ def index_unlabelled(
     files : sequence of Path
     settings : gammalearn.settings.DataSettings
         Its cuts apply, but for those that name the truth.
-    cameras : sequence of CameraType
-        Those of the training events; others are refused.
+    cameras : sequence of CameraType, optional
+        Those of the training events; others are refused. By default all.
     parameters : sequence of str
         DL1 image parameters to have of each image.
     processes : int

@@ -160,7 +160,7 @@ def test_the_network_takes_it_where_it_is_known():
     conditioning = ImageConditioning(["nsb"], 4, 0, "linear")
     pixels = 2 * torch.randn(3, 1, 4000)
     own = conditioning.values(pixels)
-    values = conditioning.values(pixels, torch.tensor([5.0, torch.nan, 0.0]))
+    values = conditioning.values(pixels, noise=torch.tensor([5.0, torch.nan, 0.0]))
     assert values[0, 0].item() == pytest.approx(np.log(5))
     assert values[1, 0] == own[1, 0]
     # The smallest noise that is told from none.

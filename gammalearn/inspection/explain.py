@@ -15,7 +15,7 @@ from torch import nn
 
 from ..camera import CameraType
 from ..checkpoint.trained import TrainedNetwork
-from ..data import CameraImages, EventDataset, EventIndex, check_slots, columns_of
+from ..data import CameraImages, EventDataset, EventIndex, check_slots, columns_for
 from ..errors import DataError, EmptySelectionError, SettingsError
 from ..plotting.style import PALETTE, particle_colors, picture_style
 from ..tasks import Task
@@ -104,7 +104,7 @@ def _index(trained: TrainedNetwork, files: Sequence[Path]) -> EventIndex:
         files,
         experiment.data,
         trained.cameras,
-        parameters=columns_of(experiment.network.parameters),
+        parameters=columns_for(experiment.network),
     )
     check_slots(experiment.network, [index])
     return index

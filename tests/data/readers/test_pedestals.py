@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from contextlib import closing
 from types import SimpleNamespace
 
 import numpy as np
@@ -129,7 +130,8 @@ def test_showers_have_the_noise_of_the_pedestals(observed, caplog):
     assert known.any()
     np.testing.assert_allclose(noise[known], 3, rtol=0.1)
     assert f"by interleaved pedestals for {known.sum()} images" in caplog.text
-    batch = EventDataset(index, MONO)[np.arange(len(index))]
+    with closing(EventDataset(index, MONO)) as dataset:
+        batch = dataset[np.arange(len(index))]
     (images,) = batch.images.values()
     np.testing.assert_allclose(images.noise.numpy(), noise)
     assert "interleaved pedestals" in describe_file(observed.path)
@@ -139,7 +141,8 @@ def test_simulated_images_have_their_own(data_dir):
     path = data_dir / "dl1_ctapipe" / "gamma_lsts_run7_7.0.0.dl1.h5"
     index = EventIndex.build([path], MONO, parameters=NSB)
     assert np.isnan(index.images[PEDESTAL_NOISE]).all()
-    without = EventDataset(EventIndex.build([path], MONO), MONO)[[0]]
+    with closing(EventDataset(EventIndex.build([path], MONO), MONO)) as dataset:
+        without = dataset[[0]]
     assert all(images.noise is None for images in without.images.values())
 
 

@@ -32,7 +32,8 @@ from gammalearn.simulation import stack as particles
 from gammalearn.simulation.atmosphere import TOP, thickness
 from gammalearn.simulation.electromagnetic import PROFILE_STEP, follow_photon, new_site
 from gammalearn.simulation.electronics import CameraElectronics
-from gammalearn.simulation.light import ALPHA, N_HEIGHTS, SPEED_OF_LIGHT, Optics, pointing_axes
+from gammalearn.simulation.light import N_HEIGHTS, SPEED_OF_LIGHT
+from gammalearn.simulation.optics import ALPHA, Optics, pointing_axes
 from gammalearn.simulation.showers import ShowerSimulation, develop
 from gammalearn.simulation.telescopes import telescope_model
 

@@ -15,7 +15,8 @@ from .electromagnetic import PROFILE_STEP, Site, follow_electron, follow_photon,
 from .electronics import CameraElectronics, PixelState, Readout
 from .hadrons import follow_hadron
 from .instrument import Array
-from .light import SPEED_OF_LIGHT, Light, Optics, direction
+from .light import SPEED_OF_LIGHT, Light
+from .optics import Optics, direction
 
 __all__ = [
     "PRIMARIES",
@@ -313,7 +314,7 @@ def draw_in_cone(axes: np.ndarray, radius: float, rng: np.random.Generator) -> t
     Parameters
     ----------
     axes : ndarray, shape (3, 3)
-        Of the pointing, see `light.pointing_axes`.
+        Of the pointing, see `optics.pointing_axes`.
     radius : float
         Of the cone, in rad.
     rng : numpy.random.Generator

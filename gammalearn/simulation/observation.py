@@ -28,7 +28,7 @@ from .block import OBSERVED, ObservedBlock
 from .conditions import in_conditions, pixel_states
 from .electronics import Readout
 from .instrument import array
-from .light import Optics, pointing_axes
+from .optics import Optics, pointing_axes
 from .spectra import COSMIC_RAYS, EnergyDistribution, source_flux
 from .telescopes import TelescopeModel
 from .tracking import Tracking

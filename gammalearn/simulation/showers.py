@@ -17,7 +17,7 @@ from .array_simulation import (
 )
 from .block import EVENT, SHOWER, EventBlock
 from .instrument import array
-from .light import Optics, direction
+from .optics import Optics, direction
 
 __all__ = ["Shower", "ShowerSimulation", "develop"]
 

@@ -10,7 +10,8 @@ from gammalearn.simulation import decays, hadrons
 from gammalearn.simulation import stack as st
 from gammalearn.simulation.atmosphere import density, refractivity, thickness
 from gammalearn.simulation.electromagnetic import new_site
-from gammalearn.simulation.light import N_HEIGHTS, Optics, pointing_axes
+from gammalearn.simulation.light import N_HEIGHTS
+from gammalearn.simulation.optics import Optics, pointing_axes
 
 OBSERVATION_HEIGHT = 2158.0
 

@@ -7,16 +7,8 @@ from astropy.coordinates import SkyCoord
 from ctapipe.coordinates import AltAz, CameraFrame
 
 from gammalearn.simulation.atmosphere import density, refractivity, thickness
-from gammalearn.simulation.light import (
-    HEIGHT_STEP,
-    N_HEIGHTS,
-    Optics,
-    _arrive,
-    direction,
-    emit,
-    emit_scattered,
-    pointing_axes,
-)
+from gammalearn.simulation.light import HEIGHT_STEP, N_HEIGHTS, _arrive, emit, emit_scattered
+from gammalearn.simulation.optics import Optics, direction, pointing_axes
 from gammalearn.simulation.telescopes import telescope_model
 
 HEIGHT = 2158.0

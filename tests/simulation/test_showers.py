@@ -6,7 +6,7 @@ import pytest
 from gammalearn.errors import SettingsError
 from gammalearn.settings import SimulationSettings
 from gammalearn.simulation.array_simulation import draw_cores
-from gammalearn.simulation.light import direction
+from gammalearn.simulation.optics import direction
 from gammalearn.simulation.showers import ShowerSimulation, _power_law
 
 

@@ -11,6 +11,7 @@ from astropy.coordinates import EarthLocation
 from astropy.table import QTable, Table, vstack
 
 from ..errors import DataError, EmptySelectionError
+from ..io.observed.target import Target
 from .dead_time import dead_fraction_by_intervals
 from .good_times import in_order, intersect, is_within, taking_data
 from .observed import ObservedPart
@@ -50,6 +51,8 @@ class Observation:
         Of the array.
     telescopes : tuple of (str, str)
         Names of the telescopes, and their types.
+    target : Target, optional
+        What was observed.
     left_out : dict of str to int
         Why showers were left out before the cuts, and how many.
     """
@@ -62,6 +65,7 @@ class Observation:
     pointing: TrackedPointing
     location: EarthLocation
     telescopes: tuple[tuple[str, str], ...]
+    target: Target | None
     left_out: dict[str, int]
 
     @property
@@ -143,6 +147,7 @@ def make_observation(
         pointing=pointing,
         location=location,
         telescopes=parts[0].telescopes,
+        target=parts[0].target,
         left_out={why: number for why, number in left_out.items() if number},
     )
 

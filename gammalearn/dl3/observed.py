@@ -31,6 +31,7 @@ from ..io.files import open_hdf5, reading
 from ..io.isolated import read_isolated
 from ..io.lstchain_tables import DL2_EVENTS, TIMES
 from ..io.observed.dead_time import dead_time_fraction
+from ..io.observed.target import Target, read_target
 from .pointing import PointingReports
 from .reports import reports_of_array, reports_of_images
 from .selection import EventSelection
@@ -78,6 +79,7 @@ class ObservedPart:
         Of the array.
     telescopes : tuple of str
         Names of the telescopes and their types.
+    target : Target, optional
     left_out : mapping of str to int
         Why showers are not among the events, and how many.
     """
@@ -92,6 +94,7 @@ class ObservedPart:
     intervals: np.ndarray | None
     location: EarthLocation | None
     telescopes: tuple[tuple[str, str], ...]
+    target: Target | None
     left_out: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -106,6 +109,7 @@ class _Surroundings:
     since_last: Table | None
     location: EarthLocation | None
     telescopes: tuple[tuple[str, str], ...]
+    target: Target | None
     criteria: Table
 
 
@@ -178,6 +182,7 @@ def _part(
         else np.asarray(since_last["seconds"])[np.asarray(since_last["obs_id"]) == obs_id],
         location=around.location,
         telescopes=around.telescopes,
+        target=around.target,
         left_out=left_out,
     )
 
@@ -238,6 +243,7 @@ def _read_ctapipe(
         since_last=None,
         location=_location(subarray),
         telescopes=_telescopes(subarray),
+        target=read_target(file),
         criteria=_criteria(file, path, level, selection),
     )
 
@@ -271,6 +277,7 @@ def _read_lstchain(file: tables.File, path: Path, selection: EventSelection) -> 
         since_last=since_last,
         location=LST1 if location is None else location,
         telescopes=_telescopes(subarray),
+        target=None,
         criteria=Table(),
     )
 

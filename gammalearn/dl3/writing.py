@@ -114,10 +114,19 @@ def _place_header(observation: Observation) -> dict[str, Any]:
     }
 
 
+def _card(text: str) -> str:
+    """Text as a header of FITS can have it, in ASCII and short."""
+    return "".join(c if c.isascii() and c.isprintable() else "?" for c in text)[:60]
+
+
 def _event_header(observation: Observation) -> dict[str, Any]:
     start, stop = observation.run
     centre = observation.pointing.centre
     begin, end = time_of(np.array([start, stop])).utc.isot
+    target = observation.target
+    of_target = {}
+    if target is not None:
+        of_target = {"OBJECT": _card(target.name), "RA_OBJ": target.ra, "DEC_OBJ": target.dec}
     types = sorted({kind for _, kind in observation.telescopes})
     return {
         **GADF,
@@ -140,10 +149,11 @@ def _event_header(observation: Observation) -> dict[str, Any]:
         "EQUINOX": 2000.0,
         "ORIGIN": "GammaLearn",
         "TELESCOP": "CTAO",
-        "INSTRUME": ",".join(types)[:60],
+        "INSTRUME": _card(",".join(types)),
         "N_TELS": len(observation.telescopes),
-        "TELLIST": ",".join(name for name, _ in observation.telescopes)[:60],
+        "TELLIST": _card(",".join(name for name, _ in observation.telescopes)),
         "CREATOR": CREATOR,
+        **of_target,
         **_place_header(observation),
     }
 

@@ -25,6 +25,7 @@ from gammalearn.errors import (
 )
 from gammalearn.io.lstchain_tables import DL2_EVENTS
 from gammalearn.io.observed.dead_time import write_dead_time
+from gammalearn.io.observed.target import Target, write_target
 
 from . import conftest as made
 
@@ -114,16 +115,19 @@ def test_the_response_is_that_of_the_file(folder, observation):
     assert obs.aeff.quantity.max() > 0 * u.m**2
 
 
-def test_dead_time_is_that_of_the_readout(observation, tmp_path, make):
+def test_dead_time_and_target_are_those_of_the_file(observation, tmp_path, make):
     path = made.write_dl2(tmp_path / "dead.dl2.h5", observation["events"])
     with tables.open_file(path, "a") as file:
         write_dead_time(file, 0.02)
+        write_target(file, Target("Crab é\n", SOURCE.ra.deg, SOURCE.dec.deg))
     obs = make(dl2=path)
     fraction = 300 * 0.02 / DURATION
     assert obs.observation_dead_time_fraction == pytest.approx(fraction)
     live = obs.observation_live_time_duration.to_value("s")
     assert live == pytest.approx(DURATION * (1 - fraction), rel=1e-5)
     header = obs.events.table.meta
+    assert obs.meta.target.name == "Crab ??"
+    assert obs.target_radec.separation(SOURCE).deg < 1e-6
     assert header["LIVETIME"] == pytest.approx(live) and header["ONTIME"] == pytest.approx(DURATION)
 
 

@@ -4,7 +4,7 @@ All is measured in the images: the noise and its spread from pixel to pixel in t
 missing pixels, and the light of bright images.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,6 +97,9 @@ class Match:
         Share of the pixels to remove.
     gain_jitter : Estimate
         Relative standard deviation of the gains to add.
+    night_sky : Estimate
+        Observed noise divided by that of the simulation: the ratio of the night skies, because the
+        noise of the electronics is a few percent of it.
     light : Estimate
         Light of the observed images divided by that of the simulated images.
     """
@@ -104,6 +107,7 @@ class Match:
     nsb: Estimate
     pixel_dropout: Estimate
     gain_jitter: Estimate
+    night_sky: Estimate
     light: Estimate
 
 
@@ -171,7 +175,10 @@ def compare(observed: Conditions, simulated: Conditions) -> Match:
     error = of_variance / (2 * jitter) if clear else np.sqrt(of_variance)
     known = np.isfinite(variance)
     gains = Estimate(jitter if known else np.nan, float(error) if known else np.nan)
-    return Match(nsb, dropout, gains, _light_ratio(observed.light, simulated.light))
+    ratio = observed.noise.value / simulated.noise.value
+    relative = np.hypot(*(c.noise.error / c.noise.value for c in (observed, simulated)))
+    night_sky = Estimate(ratio, float(ratio * relative))
+    return Match(nsb, dropout, gains, night_sky, _light_ratio(observed.light, simulated.light))
 
 
 def _light_ratio(observed: np.ndarray, simulated: np.ndarray) -> Estimate:
@@ -207,7 +214,9 @@ def _conditions(path: Path) -> list[tuple[CameraType, Conditions]]:
                 rows = rows[np.linspace(0, len(rows) - 1, IMAGES_OF_TELESCOPE).astype(int)]
             pixels, _ = without_impossible(reader.pixels(tel_id, rows, ["charge"]))
             charge = pixels["charge"].astype(np.float32)
-            charge[~np.isfinite(charge) | (charge == 0)] = np.nan
+            charge[~np.isfinite(charge)] = np.nan
+            # A single 0 may be a rounded charge; dead pixels have no other.
+            charge[:, (charge == 0).all(axis=0)] = np.nan
             for known, of_camera in zip(cameras, charges, strict=True):
                 if known.order_of(camera) is not None:
                     of_camera.append(charge)
@@ -238,11 +247,13 @@ def measure(telescopes: Sequence[np.ndarray]) -> Conditions:
         present = np.isfinite(charge).mean(axis=1)
         above = charge - np.nanmedian(charge, axis=1)[:, None]
         light.append(np.nansum(above, axis=1) / present)
+    # Images of the brightest showers have hardly a dark pixel.
+    width = _half_width(noise, axis=0)
     # What is broken is broken in all images: pixels are independent of each other, images are not.
     missing = np.concatenate([np.isnan(charge).mean(axis=0) for charge in telescopes])
     return Conditions(
         # The error of a median of numbers that are distributed normally.
-        Estimate(float(np.median(noise)), float(1.25 * np.std(noise) / np.sqrt(len(noise)))),
+        Estimate(float(np.median(noise)), float(1.25 * width / np.sqrt(len(noise)))),
         Estimate(float(np.mean(missing)), float(np.std(missing) / np.sqrt(len(missing)))),
         _gain_variance(seen),
         np.concatenate(light),
@@ -310,6 +321,7 @@ def describe_match(observed: Path, simulated: Path) -> str:
             {
                 "noise of dark pixels (p.e.²)": f"{ours.noise} against {theirs.noise}",
                 "night sky to add (p.e.)": match.nsb,
+                "night sky, relative": match.night_sky,
                 "missing pixels": f"{ours.missing} against {theirs.missing}",
                 "pixels to remove": match.pixel_dropout,
                 "spread of the gains to add": match.gain_jitter
@@ -325,22 +337,40 @@ def describe_match(observed: Path, simulated: Path) -> str:
 
 def _settings(match: Match) -> list[str]:
     """The lines to paste, and what they cannot say."""
-    values = {
+    found = {
         name: estimate.value
         for name in ("nsb", "gain_jitter", "pixel_dropout")
         if np.isfinite((estimate := getattr(match, name)).value)
         and estimate.is_clear
-        and estimate.value > 0
+        and (estimate.value > 0)
     }
-    lines = ["  settings of the training:"]
-    if values:
-        pairs = ", ".join(f"{name}: {value:.3g}" for name, value in values.items())
-        lines.append(f"    data: {{augmentation: {{{pairs}}}}}")
-    else:
-        lines.append("    nothing to change: the differences are within their errors")
+    observation = {
+        "night_sky": match.night_sky.value if match.nsb.is_clear else None,
+        "dead_pixels": found.get("pixel_dropout"),
+        "gain_spread": found.get("gain_jitter"),
+    }
+    observation = {name: value for name, value in observation.items() if value is not None}
+    lines = []
+    if found:
+        lines += [
+            "  for a training with the simulated file:",
+            f"    data: {{augmentation: {{{_pairs(found)}}}}}",
+        ]
+    if observation:
+        lines += [
+            "  for gammalearn simulate --observation, if the simulated file has the settings' "
+            "defaults:",
+            f"    {{{_pairs(observation)}}}",
+        ]
+    if not lines:
+        lines.append("  nothing to change: the differences are within their errors")
     if match.nsb.is_clear and match.nsb.value < 0:
         lines.append(
             "  the simulation has more noise than the observation, and augmentation only adds "
             "noise: simulate with a darker sky"
         )
     return lines
+
+
+def _pairs(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{name}: {value:.3g}" for name, value in values.items())

@@ -48,6 +48,7 @@ def test_the_same_conditions_differ_by_nothing(simulated):
     assert is_found(match.nsb, 0) and is_found(match.light, 1)
     assert match.pixel_dropout.value == 0 and not match.gain_jitter.is_clear
     assert match.nsb.error < 0.05 and match.light.error < 0.15
+    assert is_found(match.night_sky, 1)
 
 
 def test_augmentation_is_found_again(simulated):
@@ -59,6 +60,7 @@ def test_augmentation_is_found_again(simulated):
     match = compare(measure([pixels["charge"] for pixels in degraded]), simulated)
     assert is_found(match.nsb, 2.0) and match.nsb.error < 0.1
     assert is_found(match.pixel_dropout, 0.05) and match.pixel_dropout.error < 0.005
+    assert is_found(match.night_sky, (1.5**2 + 2) / 1.5**2)
     assert is_found(match.light, 1)
 
 
@@ -143,6 +145,7 @@ def test_the_command_prints_what_to_paste(degraded, data_dir, capsys):
     text = capsys.readouterr().out
     line = next(line for line in text.splitlines() if "augmentation" in line)
     assert "nsb: " in line and "pixel_dropout: 0.06" in line
+    assert "night_sky: " in text and "dead_pixels: 0.06" in text
     assert main(["info", str(original), "--match", str(degraded)]) == 0
     text = capsys.readouterr().out
     assert "more noise than the observation" in text

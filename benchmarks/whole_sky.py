@@ -28,6 +28,7 @@ from gammalearn.plotting.style import PALETTE, picture_style
 from gammalearn.run.experiment import run
 from gammalearn.run.options import RunOptions
 from gammalearn.settings import Experiment
+from gammalearn.simulation import simulate
 
 #: Zenith and azimuth (deg) of the nodes, and of the tests: at nodes, between them and beyond.
 NODES = [(20, 0), (20, 180), (40, 0), (40, 180), (55, 0), (55, 180)]
@@ -59,7 +60,7 @@ HEAD = """\
 `{command}`, {machine}
 
 Networks of image parameters (no pixels) learn from simulated stereo events of four LSTs. The nodes
-are at 20°, 40° and 55° from the zenith, to the North and to the South. {n_train} gammas and protons
+are at 20°, 40° and 55° from the zenith, {where}. {n_train} gammas and protons
 are in the training, {epochs} epochs. Tests are at the nodes and between them (30° and 47.5°). The
 networks are small and have few events, so the numbers compare methods. They are not the performance
 of an analysis.
@@ -89,7 +90,7 @@ def main() -> None:
                 found[name] = measure(method, seed, arguments)
                 path.write_text(json.dumps(found, indent=1) + "\n")
                 print(name, f"{found[name]['seconds']:.0f} s", flush=True)
-    write(found, output, arguments)
+            write(found, output, arguments)
 
 
 def parsed() -> argparse.Namespace:
@@ -99,11 +100,14 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     parser.add_argument("--showers", type=int, default=300, help="gammas at each node")
     parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument(
+        "--azimuths", type=int, nargs="+", default=[0, 180], choices=[0, 180], help="of the nodes"
+    )
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
     return parser.parse_args()
 
 
-def simulations(folder: Path, n_showers: int) -> list[dict]:
+def simulations(folder: Path, n_showers: int, azimuths: list[int]) -> list[dict]:
     """The files of training and tests, of all nodes."""
     made = []
     for particle, settings in SHOWERS.items():
@@ -116,7 +120,7 @@ def simulations(folder: Path, n_showers: int) -> list[dict]:
                     "output": str(folder / name),
                     "particle": particle,
                     "n_showers": number,
-                    "nodes": nodes,
+                    "nodes": [node for node in nodes if node[1] in azimuths],
                     "seed": seed,
                     "run": 100 * len(made) + 1,
                 }
@@ -127,9 +131,10 @@ def simulations(folder: Path, n_showers: int) -> list[dict]:
 def measure(method: str, seed: int, arguments: argparse.Namespace) -> dict:
     """Train a network, and its figures at each pointing of the tests."""
     condition, nodes = METHODS[method]
+    nodes = [node for node in nodes if node[1] in arguments.azimuths]
     folder = Path(arguments.data).resolve() / f"{arguments.showers}_showers"
     experiment = Experiment(
-        simulation=simulations(folder, arguments.showers),
+        simulation=simulations(folder, arguments.showers, arguments.azimuths),
         data={
             "train": [f"{folder}/train/*_{zenith}_{azimuth}.dl1.h5" for zenith, azimuth in nodes],
             "test": [f"{folder}/test/*.dl1.h5"],
@@ -157,6 +162,11 @@ def measure(method: str, seed: int, arguments: argparse.Namespace) -> dict:
             "accelerator": "cpu",
         },
     )
+    for file in experiment.simulation:
+        if not Path(file.output).exists():
+            Path(file.output).parent.mkdir(parents=True, exist_ok=True)
+            # Files are small, and each process would import everything again.
+            simulate(file, processes=1, progress=False)
     start = time.perf_counter()
     temporary = Path(tempfile.mkdtemp())
     try:
@@ -192,14 +202,16 @@ def write(found: dict, output: Path, arguments: argparse.Namespace) -> None:
         draw(curves).savefig(output / "whole_sky.png")
     command = "python benchmarks/whole_sky.py -o docs/results --data DIR --seeds "
     command += f"{' '.join(map(str, arguments.seeds))} --showers {arguments.showers} "
-    command += f"--epochs {arguments.epochs}"
-    n_showers = arguments.showers * 10 * len(NODES)
+    command += f"--epochs {arguments.epochs} --azimuths {' '.join(map(str, arguments.azimuths))}"
+    n_nodes = sum(azimuth in arguments.azimuths for _, azimuth in NODES)
+    n_showers = arguments.showers * 10 * n_nodes
     several = max(map(len, of_method.values())) > 1
     head = HEAD.format(
         command=command,
         machine=machine("cpu"),
         n_train=f"{n_showers} simulated impact points of gammas and {2 * n_showers} of protons",
         epochs=arguments.epochs,
+        where=" and ".join({0: "to the North", 180: "to the South"}[a] for a in arguments.azimuths),
         of_seeds=", and the scatter of the seeds" if several else "; there is one seed only",
     )
     write_page(output / "whole_sky.md", head + "\n".join(tables(curves)))
@@ -279,6 +291,8 @@ def draw(curves: dict[str, list[dict]]) -> Figure:
                 mine = sorted(
                     (row for row in rows if row["azimuth"] == azimuth), key=lambda r: r["zenith"]
                 )
+                if not mine:
+                    continue
                 axes.errorbar(
                     [row["zenith"] for row in mine],
                     [row[name] for row in mine],

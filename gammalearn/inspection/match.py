@@ -152,7 +152,7 @@ def compare(observed: Conditions, simulated: Conditions) -> Match:
     """What makes the second conditions like the first.
 
     Night sky and gains add up in variance. A pixel that is missing in the simulation cannot be
-    removed again, so that the share of the others is told.
+    removed again: the share is that of the other pixels.
 
     Parameters
     ----------

@@ -83,7 +83,7 @@ def find_nodes(events: QTable) -> tuple[list[Node], np.ndarray]:
 def evaluate_pointings(
     paths: Sequence[Path], events: QTable, signal: str, settings: EvaluationSettings
 ) -> Performance:
-    """What `evaluate_performance` finds; of each pointing by itself where there are several.
+    """What `evaluate_performance` finds; of each pointing alone if there are several.
 
     Parameters
     ----------

@@ -176,7 +176,8 @@ def compare(observed: Conditions, simulated: Conditions) -> Match:
     known = np.isfinite(variance)
     gains = Estimate(jitter if known else np.nan, float(error) if known else np.nan)
     ratio = observed.noise.value / simulated.noise.value
-    relative = np.hypot(*(c.noise.error / c.noise.value for c in (observed, simulated)))
+    of_both = [one.noise.error / one.noise.value for one in (observed, simulated)]
+    relative = np.hypot(of_both[0], of_both[1])
     night_sky = Estimate(ratio, float(ratio * relative))
     return Match(nsb, dropout, gains, night_sky, _light_ratio(observed.light, simulated.light))
 
@@ -344,12 +345,9 @@ def _settings(match: Match) -> list[str]:
         and estimate.is_clear
         and (estimate.value > 0)
     }
-    observation = {
-        "night_sky": match.night_sky.value if match.nsb.is_clear else None,
-        "dead_pixels": found.get("pixel_dropout"),
-        "gain_spread": found.get("gain_jitter"),
-    }
-    observation = {name: value for name, value in observation.items() if value is not None}
+    names = {"pixel_dropout": "dead_pixels", "gain_jitter": "gain_spread"}
+    observation = {"night_sky": match.night_sky.value} if match.nsb.is_clear else {}
+    observation |= {theirs: found[ours] for ours, theirs in names.items() if ours in found}
     lines = []
     if found:
         lines += [

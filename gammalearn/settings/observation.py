@@ -106,10 +106,10 @@ class DiffuseSettings(Settings):
     energy: tuple[TeV, TeV]
     """Lowest and highest energy (TeV) of the simulated particles."""
 
-    viewcone: Degrees = Field(4.5, gt=0, le=20)
+    viewcone: Degrees = Field(4.0, gt=0, le=20)
     """Radius (deg) of the disc in the sky, around the pointing, from which the particles come."""
 
-    scatter: Scatter = (350.0, 500.0)
+    scatter: Scatter = (300.0, 450.0)
     """Radius (m) of the circle, perpendicular to the shower, in which the impact points lie: at the
     lowest and at the highest energy. Between them it grows with the logarithm of the energy. One
     number is the radius at all energies."""
@@ -167,11 +167,11 @@ class ObservationSettings(Settings):
     wobble_angle: Degrees = Field(0.0, ge=-360, le=360)
     """Position angle (deg) of the pointing as seen from the source, from North to East."""
 
-    proton: DiffuseSettings | None = DiffuseSettings(energy=(0.2, 30.0))
-    """Diffuse protons, by default from 0.2 to 30 TeV. ``null`` for none."""
+    proton: DiffuseSettings | None = DiffuseSettings(energy=(0.3, 30.0))
+    """Diffuse protons, by default from 0.3 to 30 TeV. ``null`` for none."""
 
-    helium: DiffuseSettings | None = DiffuseSettings(energy=(0.4, 30.0))
-    """Diffuse helium nuclei, by default from 0.4 to 30 TeV. ``null`` for none."""
+    helium: DiffuseSettings | None = DiffuseSettings(energy=(0.6, 30.0))
+    """Diffuse helium nuclei, by default from 0.6 to 30 TeV. ``null`` for none."""
 
     electron: DiffuseSettings | None = DiffuseSettings(energy=(0.05, 5.0))
     """Diffuse electrons and positrons, by default from 0.05 to 5 TeV. ``null`` for none."""

@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -13,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-#: Where Debian has the daemons, which is not on every path.
-SEARCHED = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
+#: Where `gammalearn` is, as after the environment was activated, and where Debian has the daemons.
+SEARCHED = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
 
 DAEMONS = ("munged", "slurmctld", "slurmd")
 
@@ -172,7 +173,11 @@ class Cluster:
                 variables = (process / "environ").read_bytes().split(b"\0")
                 words = (process / "cmdline").read_bytes()
                 ours = f"SLURM_CONF={self.folder}/slurm.conf".encode() in variables
-                watches = words.startswith(f"slurmstepd: [{number}.".encode())
+                # Another SLURM on this machine may have a job of this number too.
+                watches = (
+                    words.startswith(f"slurmstepd: [{number}.".encode())
+                    and (process / "cwd").resolve() == self.folder.resolve()
+                )
                 if watches or (ours and f"SLURM_JOB_ID={number}".encode() in variables):
                     found.append(int(process.name))
         return found

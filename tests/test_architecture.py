@@ -121,6 +121,18 @@ FORBIDDEN = {
     },
 }
 
+FORBIDDEN["surveys"] = {
+    "gammalearn.data",
+    "gammalearn.dl2",
+    "gammalearn.simulation",
+    "gammalearn.camera",
+    "gammalearn.image",
+    "gammalearn.baseline",
+    "gammalearn.run",
+    "gammalearn.inspection",
+    "ctapipe",
+}
+
 #: The rooms of the evaluation, each of which knows those before it alone.
 EVALUATION = ("report", "statistics", "quantities", "events", "performance")
 
@@ -130,6 +142,7 @@ ALLOWED = {
     "models": {"gammalearn.settings", "gammalearn.io"},
     "plotting": {"gammalearn.io.particles"},
     "settings": {"gammalearn.io.plain_yaml"},
+    "surveys": {"gammalearn.camera.grid"},
 }
 
 #: Who may start a simulation; to all others simulated events are data like any.
@@ -137,6 +150,9 @@ KNOW_SIMULATION = {"api", "cli", "run", "inspection"}
 
 #: Who may start a baseline: nothing else is to lean on it.
 KNOW_BASELINE = {"cli", "run"}
+
+#: Who may know the surveys: a Cherenkov user pays nothing for them.
+KNOW_SURVEYS = {"cli", "run"}
 
 #: What no room stands in the way of: errors, and imports on demand.
 COMMON = {"gammalearn.errors", "gammalearn.lazy"}
@@ -262,6 +278,15 @@ def test_no_room_leans_on_the_baseline(package):
             continue
         for module in imports(path, package):
             assert not within(module, {"gammalearn.baseline"}), f"{place} imports {module}"
+
+
+def test_no_room_knows_the_surveys(package):
+    for path in package.rglob("*.py"):
+        place = path.relative_to(package)
+        if place.parts[0] in {"surveys", *KNOW_SURVEYS}:
+            continue
+        for module in imports(path, package):
+            assert not within(module, {"gammalearn.surveys"}), f"{place} imports {module}"
 
 
 def test_nobody_leans_on_the_command_line(package):

@@ -2,7 +2,8 @@
 
 import hashlib
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -30,13 +31,19 @@ from ..tasks.without_labels import ReconstructionTask, SeenImages, decoded_chann
 
 __all__ = [
     "CLASSES",
+    "EVENTS",
+    "FORMAT",
     "KEY",
     "TrainedNetwork",
     "TrainedOn",
     "add_event_classes",
     "build_network",
     "describe",
+    "digest",
+    "kind_of",
     "load_checkpoint",
+    "read_state",
+    "rebuilding",
     "seen_images",
 ]
 
@@ -49,6 +56,9 @@ CLASSES = "event_classes"
 #: Changes when a network of the same settings means something else by its inputs or outputs. In the
 #: first one telescopes had their positions in the ground frame.
 FORMAT = 2
+
+#: Kind of the networks for Cherenkov events, which older checkpoints do not name.
+EVENTS = "events"
 
 
 @dataclass(frozen=True)
@@ -212,6 +222,30 @@ def load_checkpoint(path: str | Path) -> TrainedNetwork:
         If its network needs a module of the user's own that they have not named, see
         `gammalearn.settings.own_modules`.
     """
+    path, state = read_state(path)
+    kind = kind_of(state)
+    if kind != EVENTS:
+        raise CheckpointError(
+            f"'{path}' is a network for the survey '{kind}', and this is for networks of "
+            "telescopes; use it with predict, evaluate, compare or info."
+        )
+    with rebuilding(state, path):
+        return _rebuild(state, path)
+
+
+def read_state(path: str | Path) -> tuple[Path, dict]:
+    """The file of a checkpoint and the plain values and tensors that it holds.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file, or the name of a shipped network.
+
+    Raises
+    ------
+    CheckpointError
+        If it is missing, damaged, or not one of GammaLearn's.
+    """
     path = find_checkpoint(path)
     state = _read(path)
     ours = state[KEY]
@@ -220,8 +254,26 @@ def load_checkpoint(path: str | Path) -> TrainedNetwork:
             f"'{path}' is of another version of GammaLearn, whose networks see telescopes in "
             "another frame; train the network again, or use the version that made it."
         )
+    return path, state
+
+
+def kind_of(state: dict) -> str:
+    """What a checkpoint's network is for: `EVENTS`, or the name of a survey."""
+    ours = state[KEY]
+    return str(ours.get("kind", EVENTS)) if isinstance(ours, dict) else EVENTS
+
+
+@contextmanager
+def rebuilding(state: dict, path: Path) -> Iterator[None]:
+    """Blame a checkpoint for what goes wrong while its network is built again.
+
+    Raises
+    ------
+    CheckpointError
+        For any error but those of packages and modules that are missing.
+    """
     try:
-        return _rebuild(state, path)
+        yield
     except (MissingPackageError, UnnamedModuleError):
         raise
     except Exception as error:  # and so do other versions
@@ -284,7 +336,8 @@ def _check_records(path: Path) -> None:
                     pass
 
 
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
+    """Of the bytes of a checkpoint, to know it again."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=8)).hexdigest()
 
@@ -319,7 +372,7 @@ def _rebuild(state: dict, path: Path) -> TrainedNetwork:
         trained_on=TypeAdapter(TrainedOn).validate_python(ours["trained_on"]),
         versions=TypeAdapter(dict[str, str]).validate_python(ours["versions"]),
         epoch=ours["epoch"] if "epoch" in ours else _epochs_done(state),
-        digest=_digest(path),
+        digest=digest(path),
         event_classes=EventClasses.from_dict(ours[CLASSES]) if CLASSES in ours else None,
         reconstruction=score,
     )

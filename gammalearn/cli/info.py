@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from ..errors import GammaLearnError
 from ..io.printable import tell
 from ..settings.own_modules import import_modules
 from .command import USER_ERROR, Command
@@ -40,9 +41,22 @@ def info(arguments: argparse.Namespace) -> int:
     if arguments.match is not None:
         return _match(arguments)
     import_modules(arguments.imports)
-    from ..inspection.info import describe
+    from ..surveys.recognition import is_survey_file
 
-    text, errors = describe([Path(path) for path in arguments.file])
+    paths = [Path(path) for path in arguments.file]
+    of_surveys = [path for path in paths if is_survey_file(path)]
+    others = [path for path in paths if path not in of_surveys]
+    text = ""
+    errors: list[GammaLearnError] = []
+    if others:
+        from ..inspection.info import describe
+
+        text, errors = describe(others)
+    if of_surveys:
+        from ..run.survey_files import describe_survey_files
+
+        of_survey, more = describe_survey_files(of_surveys)
+        text, errors = "\n".join(filter(None, (text, of_survey))), [*errors, *more]
     if text:
         tell(text)
     for error in errors:

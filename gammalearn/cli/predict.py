@@ -4,6 +4,7 @@ import argparse
 import re
 from pathlib import Path
 
+from ..errors import SettingsError
 from ..io.printable import tell
 from ..settings.own_modules import import_modules
 from .command import Command
@@ -24,7 +25,12 @@ def _shard(word: str) -> tuple[int, int]:
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_checkpoint(parser)
-    parser.add_argument("input", metavar="INPUT", nargs="+", help="DL1 files or quoted globs")
+    parser.add_argument(
+        "input",
+        metavar="INPUT",
+        nargs="+",
+        help="DL1 files or quoted globs; catalogues, for the network of a survey",
+    )
     add_results(parser, "the DL2 files")
     parser.add_argument(
         "--shard",
@@ -58,22 +64,48 @@ def predict(arguments: argparse.Namespace) -> None:
     from ..io.finding import find_files
     from ..models import find_checkpoint
 
-    find_checkpoint(arguments.checkpoint)
+    checkpoint = find_checkpoint(arguments.checkpoint)
     find_files(arguments.input, "INPUT")
     import_modules(arguments.imports)
     from ..run.options import RunOptions
-    from ..run.reconstruction import predict
+    from ..surveys.recognition import is_survey_checkpoint
 
-    files = predict(
-        arguments.checkpoint,
-        arguments.input,
-        Path(arguments.output),
-        RunOptions(overwrite=arguments.overwrite, progress=not arguments.quiet),
-        arguments.shard,
-        [*_short_settings(arguments), *arguments.set],
-    )
+    output = Path(arguments.output)
+    options = RunOptions(overwrite=arguments.overwrite, progress=not arguments.quiet)
+    if is_survey_checkpoint(checkpoint):
+        _refuse_telescopes(arguments)
+        from ..run.surveys import predict_objects
+
+        files = predict_objects(checkpoint, arguments.input, output, options, arguments.set)
+    else:
+        from ..run.reconstruction import predict
+
+        files = predict(
+            arguments.checkpoint,
+            arguments.input,
+            output,
+            options,
+            arguments.shard,
+            [*_short_settings(arguments), *arguments.set],
+        )
     for path in files:
         tell(path)
+
+
+def _refuse_telescopes(arguments: argparse.Namespace) -> None:
+    """Refuse options that mean nothing for a network of a survey."""
+    given = {
+        "--shard": arguments.shard,
+        "--telescopes": arguments.telescopes,
+        "--format": arguments.format,
+        "--link-truth": arguments.link_truth,
+    }
+    for name, value in given.items():
+        if value:
+            raise SettingsError(
+                f"{name} is for networks of telescopes, and '{arguments.checkpoint}' is one for a "
+                "survey; leave it out."
+            )
 
 
 def _short_settings(arguments: argparse.Namespace) -> list[str]:

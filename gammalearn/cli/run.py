@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ..io.printable import tell
 from .command import Command
-from .given import experiment
+from .given import any_experiment
 from .messages import tell_results
 from .options import add_overwrite, add_set, add_settings
 
@@ -29,13 +29,13 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Run an experiment: train a network, reconstruct the test events, evaluate them."""
-    settings = experiment(arguments)
+    settings = any_experiment(arguments)
     default = Path("runs") / Path(arguments.settings).stem
     output = Path(arguments.output or settings.output.directory or default)
     if not arguments.quiet:
         tell(f"Running '{arguments.settings}'; results go to '{output}'.")
-    from ..run.experiment import run
     from ..run.options import RunOptions
+    from ..settings import Experiment
 
     options = RunOptions(
         overwrite=arguments.overwrite,
@@ -43,7 +43,14 @@ def run(arguments: argparse.Namespace) -> None:
         fast_dev_run=arguments.fast_dev_run,
         progress=not arguments.quiet,
     )
-    run(settings, output, options)
+    if isinstance(settings, Experiment):
+        from ..run.experiment import run
+
+        run(settings, output, options)
+    else:
+        from ..run.surveys import run_survey
+
+        run_survey(settings, output, options)
     tell_results(arguments, output / "report.html")
 
 

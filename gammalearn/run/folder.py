@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 from pydantic import ValidationError
@@ -12,8 +13,11 @@ from pydantic import ValidationError
 from ..errors import OutputError, SettingsError
 from ..io import plain_yaml
 from ..io.writing import claimed, make_folder, names_beside, write_whole
-from ..settings import Experiment
+from ..settings import Experiment, Settings
 from ..settings.base import current_name
+
+if TYPE_CHECKING:
+    from ..settings.surveys import SupernovaExperiment
 
 __all__ = [
     "check_folder",
@@ -37,6 +41,7 @@ RESULTS = (
     "tensorboard",
     "learning_curves.png",
     "dl2",
+    "predictions",
     "evaluation",
     "metrics.json",
     "report.html",
@@ -74,7 +79,7 @@ def check_folder(
     folder: Path,
     overwrite: bool = False,
     resume: bool = False,
-    experiment: Experiment | None = None,
+    experiment: Settings | None = None,
 ) -> None:
     """Refuse a folder that a run must not write to.
 
@@ -85,7 +90,7 @@ def check_folder(
         The results of an earlier run may be replaced.
     resume : bool
         The folder holds a run to go on with.
-    experiment : Experiment, optional
+    experiment : Experiment or that of a survey, optional
         Settings of the run to go on with.
 
     Raises
@@ -166,7 +171,7 @@ def _remove_results(folder: Path) -> None:
         raise OutputError(f"The results in '{folder}' cannot be removed: {error}.") from error
 
 
-def write_settings(folder: Path, experiment: Experiment) -> None:
+def write_settings(folder: Path, experiment: "Experiment | SupernovaExperiment") -> None:
     """Write the resolved settings beside the results."""
     text = experiment.to_yaml()
     write_whole(folder / SETTINGS, lambda path: path.write_text(text, encoding="utf-8"))
@@ -212,16 +217,16 @@ def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str,
             yield current_name(path, warn=False), value
 
 
-def _as_today(settings: dict) -> dict:
+def _as_today(settings: dict, kind: type[Settings]) -> dict:
     """What an earlier version wrote, with the settings that it did not know at their defaults."""
     try:
-        return Experiment.model_validate(settings).model_dump(mode="json")
+        return kind.model_validate(settings).model_dump(mode="json")
     except (SettingsError, ValidationError):
         return settings
 
 
-def _check_same(before: dict, experiment: Experiment, folder: Path) -> None:
-    then = dict(_flat(_as_today(before)))
+def _check_same(before: dict, experiment: Settings, folder: Path) -> None:
+    then = dict(_flat(_as_today(before, type(experiment))))
     now = dict(_flat(experiment.model_dump(mode="json")))
     changed = [
         path

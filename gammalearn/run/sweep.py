@@ -21,12 +21,14 @@ from ..errors import GammaLearnError, SettingsError, SweepError
 from ..io import plain_yaml
 from ..io.printable import tell
 from ..settings import Experiment
-from ..settings.reading import load_experiment, override, refuse_two_names
+from ..settings.reading import load_any_experiment, override, refuse_two_names
 from .folder import SETTINGS, check_folder
 
 if TYPE_CHECKING:
     # Imported where results are written: the settings are checked before, without it.
     from astropy.table import QTable
+
+    from ..settings.surveys import SupernovaExperiment
 
 __all__ = [
     "Run",
@@ -58,7 +60,7 @@ class Run:
     seed : int
     assignments : list of str
         All that is set, as ``--set`` has it.
-    experiment : Experiment
+    experiment : Experiment or SupernovaExperiment
         The resolved settings.
     """
 
@@ -66,7 +68,7 @@ class Run:
     values: dict
     seed: int
     assignments: list[str]
-    experiment: Experiment
+    experiment: "Experiment | SupernovaExperiment"
 
 
 class Sweep:
@@ -115,7 +117,7 @@ class Sweep:
                 self._words += [option, text]
         self._words += ["--seeds", str(n_seeds)]
         refuse_two_names([*assignments, *grid])
-        base = override(load_experiment(settings, imports), list(assignments))
+        base = override(load_any_experiment(settings, imports), list(assignments))
         axes = dict(_axis(text) for text in grid)
         if len(axes) < len(grid) or "training.seed" in axes:
             raise SettingsError("--grid: each setting once, and seeds by --seeds.")
@@ -269,14 +271,20 @@ def run_one(run: Run, folder: Path, progress: bool = True) -> None:
     GammaLearnError
         If the run fails.
     """
-    # It imports what trains.
-    from .experiment import run as run_experiment
     from .options import RunOptions
 
     output = folder / run.name
     if not is_finished(run, folder):
         options = RunOptions(resume=(output / SETTINGS).exists(), progress=progress)
-        run_experiment(run.experiment, output, options)
+        # They import what trains.
+        if isinstance(run.experiment, Experiment):
+            from .experiment import run as run_experiment
+
+            run_experiment(run.experiment, output, options)
+        else:
+            from .surveys import run_survey
+
+            run_survey(run.experiment, output, options)
 
 
 def _wait(process: subprocess.Popen) -> int:

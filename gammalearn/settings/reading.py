@@ -9,7 +9,7 @@ import runpy
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pydantic
 import yaml
@@ -20,11 +20,17 @@ from . import Experiment, ObservationSettings, Settings, SimulationSettings, nam
 from .base import current_name
 from .own_modules import check_named, failure, import_modules, importing_from, keep
 
+if TYPE_CHECKING:
+    # Read where there is one: it concerns few.
+    from .surveys import SupernovaExperiment
+
 __all__ = [
     "alike",
     "assign",
     "check_settings_file",
     "in_words",
+    "is_survey",
+    "load_any_experiment",
     "load_experiment",
     "load_observation",
     "load_simulation",
@@ -37,6 +43,7 @@ __all__ = [
 ]
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
+AnyExperiment = TypeVar("AnyExperiment", bound="Experiment | SupernovaExperiment")
 
 
 def load_experiment(path: str | Path, imports: Sequence[str] = ()) -> Experiment:
@@ -60,15 +67,63 @@ def load_experiment(path: str | Path, imports: Sequence[str] = ()) -> Experiment
     UnnamedModuleError
         If a YAML file lists modules that the user has not named.
     """
+    experiment = load_any_experiment(path, imports)
+    if not isinstance(experiment, Experiment):
+        raise SettingsError(
+            f"The settings file '{path}' is of the survey '{experiment.survey}', and this command "
+            "is for telescopes; use run, sweep, predict, evaluate, compare or info."
+        )
+    return experiment
+
+
+def load_any_experiment(
+    path: str | Path, imports: Sequence[str] = ()
+) -> "Experiment | SupernovaExperiment":
+    """Read an experiment with telescopes or of a survey, as `load_experiment` does.
+
+    Parameters
+    ----------
+    path : str or Path
+    imports : sequence of str
+
+    Raises
+    ------
+    SettingsError
+        As in `load_experiment`.
+    UnnamedModuleError
+    """
     path = check_settings_file(path)
     named = import_modules(imports)
     if path.suffix == ".py":
         experiment = _load_python(path)
     else:
-        experiment = read_settings(Experiment, read_yaml(path), path)
-        check_named(experiment.imports, f"The settings file '{path}'")
+        values = read_yaml(path)
+        experiment = read_settings(_model_of(values, path), values, path)
+        if isinstance(experiment, Experiment):
+            check_named(experiment.imports, f"The settings file '{path}'")
+    if not isinstance(experiment, Experiment):
+        return experiment
     added = [name for name in named if name not in experiment.imports]
     return experiment.model_copy(update={"imports": [*experiment.imports, *added]})
+
+
+def is_survey(experiment: object) -> bool:
+    """Whether settings are those of a survey."""
+    return isinstance(experiment, Settings) and "survey" in type(experiment).model_fields
+
+
+def _model_of(values: Any, path: Path) -> "type[Experiment | SupernovaExperiment]":
+    """The settings that a file is of, by its ``survey``."""
+    if not isinstance(values, dict) or "survey" not in values:
+        return Experiment
+    from .surveys import SURVEYS
+
+    survey = values["survey"]
+    if not isinstance(survey, str) or survey not in SURVEYS:
+        raise SettingsError(
+            f"Wrong settings ({path}): survey: expected {' or '.join(SURVEYS)}, got {survey!r}"
+        )
+    return SURVEYS[survey]
 
 
 def check_settings_file(path: str | Path) -> Path:
@@ -188,7 +243,7 @@ def read_settings(model: type[AnySettings], values: Any, source: str | Path) -> 
         raise SettingsError(_explain(error, source)) from error
 
 
-def override(experiment: Experiment, assignments: list[str]) -> Experiment:
+def override(experiment: AnyExperiment, assignments: list[str]) -> AnyExperiment:
     """A copy with ``a.b=value`` assignments applied, each value read as YAML.
 
     Raises
@@ -203,8 +258,8 @@ def override(experiment: Experiment, assignments: list[str]) -> Experiment:
     values = experiment.model_dump(mode="json")
     for assignment in assignments:
         assign(values, assignment)
-    changed = read_settings(Experiment, values, "--set")
-    if changed.imports != experiment.imports:
+    changed = read_settings(type(experiment), values, "--set")
+    if isinstance(changed, Experiment) and changed.imports != experiment.imports:
         check_named(changed.imports, "--set imports")
     return changed
 
@@ -278,11 +333,13 @@ def read_yaml(path: Path) -> Any:
         raise SettingsError(f"The settings file '{path}' is not YAML{line}.") from error
 
 
-def _load_python(path: Path) -> Experiment:
+def _load_python(path: Path) -> "Experiment | SupernovaExperiment":
     folder = path.parent.resolve()
     with importing_from(folder):
         contents = _run_python(path)
         experiment = contents.get("experiment")
+        if is_survey(experiment):
+            return typing.cast("SupernovaExperiment", experiment)
         if not isinstance(experiment, Experiment):
             raise SettingsError(
                 f"The settings file '{path}' must define `experiment = Experiment(...)`."

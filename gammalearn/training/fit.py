@@ -3,9 +3,8 @@
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import lightning
 import numpy as np
@@ -35,14 +34,19 @@ from .callbacks.epoch_pictures import EpochPictures
 from .callbacks.learning_curves import LearningCurves
 from .callbacks.step_log import StepLog
 from .callbacks.stopping import EarlyStopping
+from .loaders import ResumableLoaders
+from .module import ReconstructionModule
 from .optimisation import PLANNED, average_weights
 from .preparation import UnlabelledEvents, prepare
 from .quiet import silence
 from .trainer import interruptible, make_trainer
 
-__all__ = ["EventDataModule", "TrainingSummary", "check_events", "fit"]
+__all__ = ["EventDataModule", "Trainable", "TrainingSummary", "check_events", "fit", "train"]
 
 log = logging.getLogger(__name__)
+
+#: What a training goes on from, in the folder of its run.
+LAST = Path("checkpoints") / "last.ckpt"
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,40 @@ class TrainingSummary:
     skipped_steps: int | None
 
 
-class EventDataModule(lightning.LightningDataModule):
+@dataclass(frozen=True)
+class Trainable:
+    """A network and what it learns from, of whatever kind.
+
+    Attributes
+    ----------
+    module : ReconstructionModule
+        Its network has ``estimates(views, n_events)`` and ``encoders``, see
+        :class:`gammalearn.nn.ReconstructionNetwork`.
+    data : ResumableLoaders
+        Their batches have the attributes of :class:`gammalearn.data.Batch`.
+    n_training, n_validation : int
+        Numbers of events.
+    trained_on : TrainedOn
+    network_in_words, weights_in_words : mapping of str to str
+        The parts of the network, and the weights of the events, for the report.
+    callbacks : sequence of lightning.Callback
+        Beside those of all trainings.
+    monitor : str
+        Figure of the validation whose least value makes ``best.ckpt``.
+    """
+
+    module: ReconstructionModule
+    data: ResumableLoaders
+    n_training: int
+    n_validation: int
+    trained_on: TrainedOn
+    network_in_words: Mapping[str, str]
+    weights_in_words: Mapping[str, str] = field(default_factory=dict)
+    callbacks: Sequence[lightning.Callback] = ()
+    monitor: str = "validation/measure"
+
+
+class EventDataModule(ResumableLoaders):
     """Loaders of the training and validation events for each process.
 
     Parameters
@@ -97,25 +134,21 @@ class EventDataModule(lightning.LightningDataModule):
         super().__init__()
         self.training, self.validation, self.settings = training, validation, settings
         self.unlabelled = unlabelled
-        self._loaders: dict[str, EventLoader | PairedLoader | ChainedLoader] = {}
-        self._resumed: dict[str, Any] | None = None
 
     def _loader(self, dataset: EventDataset, batch_size: int, in_training: bool) -> EventLoader:
-        trainer = self.trainer
-        if trainer is None:
-            raise RuntimeError("Loaders are those of a trainer.")
+        place = self.place
         return event_loader(
             dataset,
             batch_size,
             workers=self.settings.workers,
             shuffle_seed=self.settings.seed if in_training else None,
-            rank=trainer.global_rank,
-            world_size=trainer.world_size,
-            pin_memory=trainer.strategy.root_device.type == "cuda",
+            rank=place.rank,
+            world_size=place.world_size,
+            pin_memory=place.on_gpu,
             augment=in_training,
         )
 
-    def _training_loader(self) -> EventLoader | PairedLoader:
+    def training_loader(self) -> EventLoader | PairedLoader:
         size = self.settings.batch_size
         if self.unlabelled is None:
             return self._loader(self.training, size, in_training=True)
@@ -125,51 +158,23 @@ class EventDataModule(lightning.LightningDataModule):
             self._loader(self.unlabelled.training, n_unlabelled, in_training=True),
         )
 
-    def train_dataloader(self) -> EventLoader | PairedLoader:
-        loader = self._loaders["training"] = self._training_loader()
-        place, n_batches = self._resumed, len(loader)
-        if place is not None:
-            if place["batch"] < place["of_batches"] != n_batches:
-                raise CheckpointError(
-                    f"The run cannot be resumed: it was stopped within an epoch of "
-                    f"{place['of_batches']} batches, which now has {n_batches}; set "
-                    "training.devices and training.nodes as they were."
-                )
-            loader.load_state_dict({name: place[name] for name in ("epoch", "batch")})
-        return loader
-
-    def val_dataloader(self) -> EventLoader | ChainedLoader | list:
+    def validation_loader(self) -> EventLoader | ChainedLoader | None:
         if not len(self.validation):
-            return []
+            return None
         size = self.settings.batch_size
         loader = self._loader(self.validation, size, in_training=False)
-        if self.unlabelled is not None and len(self.unlabelled.validation):
-            others = self._loader(self.unlabelled.validation, size, in_training=False)
-            loader = ChainedLoader(loader, others)
-        self._loaders["validation"] = loader
-        return loader
-
-    # Lightning saves the loader's state too, but restores it only where no schedule has asked for
-    # the number of batches before.
-
-    def state_dict(self) -> dict[str, Any]:
-        loader = self._loaders["training"]
-        return {**loader.state_dict(), "of_batches": len(loader)}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._resumed = state_dict
+        if self.unlabelled is None or not len(self.unlabelled.validation):
+            return loader
+        others = self._loader(self.unlabelled.validation, size, in_training=False)
+        return ChainedLoader(loader, others)
 
     def teardown(self, stage: str | None = None) -> None:
-        for loader in self._loaders.values():
-            loader.close()
+        super().teardown(stage)
         self.training.close()
         self.validation.close()
         if self.unlabelled is not None:
             self.unlabelled.training.close()
             self.unlabelled.validation.close()
-
-    def on_exception(self, exception: BaseException) -> None:
-        self.teardown()
 
 
 class _ProgressBar(TQDMProgressBar):
@@ -233,18 +238,76 @@ def fit(
         ``training.checkpoint_minutes`` before the end of the epoch where that is validated.
     """
     settings = experiment.training
-    for part in (folder / "checkpoints").glob("*.part"):
-        # Of a process that was killed.
-        part.unlink(missing_ok=True)
-    last = folder / "checkpoints" / "last.ckpt"
-    resume = resume and last.exists()
+    resume = resume and (folder / LAST).exists()
     prepared = prepare(
         experiment, index, tasks, begins=not resume, progress=progress, unlabelled=unlabelled
     )
     training, validation = prepared.training, prepared.validation
     if resume:
-        _check_resumable(last, settings, index.cameras, prepared.trained_on)
-    channels, steps = experiment.data.channels, StepLog()
+        _check_resumable(folder / LAST, settings, index.cameras, prepared.trained_on)
+    check_events(experiment, index, tasks)
+    if prepared.unlabelled is not None:
+        log.info(
+            "Beside the others %d unlabelled events in the training and %d in the validation.",
+            len(prepared.unlabelled.training),
+            len(prepared.unlabelled.validation),
+        )
+    pictures = EpochPictures(settings.picture_epochs, index, experiment.data.channels)
+    return train(
+        Trainable(
+            prepared.module,
+            EventDataModule(training, validation, settings, prepared.unlabelled),
+            len(training),
+            len(validation),
+            prepared.trained_on,
+            prepared.network_in_words,
+            prepared.weights_in_words,
+            [pictures] if len(validation) else [],
+        ),
+        settings,
+        folder,
+        resume,
+        fast_dev_run,
+        progress,
+    )
+
+
+def train(
+    prepared: Trainable,
+    settings: TrainingSettings,
+    folder: Path,
+    resume: bool = False,
+    fast_dev_run: bool = False,
+    progress: bool = True,
+) -> TrainingSummary:
+    """Train what is prepared: a network on anything whose event is a ragged set of views.
+
+    Parameters
+    ----------
+    prepared : Trainable
+    settings : TrainingSettings
+    folder : Path
+        As those of `fit`, with the next three.
+    resume, fast_dev_run, progress : bool
+
+    Returns
+    -------
+    TrainingSummary
+
+    Raises
+    ------
+    SettingsError
+        If the machine does not have what was asked for, or the loss diverges.
+    OutputError
+        If a checkpoint cannot be written; the one before is kept.
+    KeyboardInterrupt
+        As in `fit`.
+    """
+    for part in (folder / "checkpoints").glob("*.part"):
+        # Of a process that was killed.
+        part.unlink(missing_ok=True)
+    resume = resume and (folder / LAST).exists()
+    steps = StepLog()
     trainer = make_trainer(
         settings,
         max_epochs=1 if fast_dev_run else settings.epochs,
@@ -255,10 +318,10 @@ def fit(
             *([average_weights(settings.weight_averaging)] if settings.weight_averaging else []),
             steps,
             LearningCurves(folder / "learning_curves.png"),
-            *([EpochPictures(settings.picture_epochs, index, channels)] if len(validation) else []),
+            *prepared.callbacks,
             *([EarlyStopping(settings.early_stopping)] if settings.early_stopping else []),
             # Lightning's save_last is of the last epoch that was the best so far.
-            EpochCheckpoint(folder, "best", "validation/measure" if len(validation) else None),
+            EpochCheckpoint(folder, "best", prepared.monitor if prepared.n_validation else None),
             EpochCheckpoint(folder, "last"),
             MidEpochCheckpoint(folder, settings.checkpoint_minutes),
             *([_ProgressBar(steps)] if progress else []),
@@ -268,14 +331,7 @@ def fit(
         log_every_n_steps=1,
         num_sanity_val_steps=0,
     )
-    check_events(experiment, index, tasks)
-    log.info("Training on %d events, validating on %d.", len(training), len(validation))
-    if prepared.unlabelled is not None:
-        log.info(
-            "Beside them %d unlabelled events in the training and %d in the validation.",
-            len(prepared.unlabelled.training),
-            len(prepared.unlabelled.validation),
-        )
+    log.info("Training on %d events, validating on %d.", prepared.n_training, prepared.n_validation)
     if progress and trainer.is_global_zero:
         width = max(map(len, prepared.network_in_words))
         for name, words in prepared.network_in_words.items():
@@ -284,14 +340,14 @@ def fit(
         silence()
         trainer.fit(
             prepared.module,
-            datamodule=EventDataModule(training, validation, settings, prepared.unlabelled),
-            ckpt_path=last if resume else None,
+            datamodule=prepared.data,
+            ckpt_path=folder / LAST if resume else None,
             weights_only=True,
         )
     skipped_steps = None
     if trainer.is_global_zero:
         # The process that trained may have been another one.
-        state = torch.load(last, map_location="cpu", weights_only=True)
+        state = torch.load(folder / LAST, map_location="cpu", weights_only=True)
         skipped_steps = state[KEY]["skipped_steps"]
     return TrainingSummary(
         checkpoint=folder / "checkpoints" / "best.ckpt",

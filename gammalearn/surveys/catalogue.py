@@ -1,0 +1,384 @@
+"""Catalogue: objects of a survey with ragged observations, cut-outs and truth, in one HDF5 file.
+
+========================= =====================================================================
+``/objects``              a row for each object: ``object_id``, ``ra`` and ``dec`` (deg), ``ebv``
+                          (E(B-V) of the Milky Way), ``host_redshift`` and its error,
+                          ``confirmed`` (by a spectrum), ``first`` and ``n_observations``
+``/truth``                the same rows: ``type`` (empty if unknown) and ``redshift``
+``/observations``         ``time`` (MJD, d), ``band`` (place in the list of bands), ``flux`` and
+                          ``flux_error`` (zero point 27.5 mag), those of an object together
+``/cutouts``              optional, shape (n_objects, n_bands, n_pixels, n_pixels), NaN where a
+                          band is missing
+========================= =====================================================================
+
+The attributes of the root say what it is: ``GAMMALEARN_CATALOGUE`` (version), ``bands``, ``survey``
+and ``pixel_scale`` (arcsec).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import tables
+from astropy.table import Table
+
+from ..errors import InputFileError
+from ..io.files import open_hdf5, reading
+from ..io.writing import write_whole
+
+__all__ = [
+    "WAVELENGTH",
+    "ZERO_POINT",
+    "Catalogue",
+    "is_catalogue",
+    "join_catalogues",
+    "read_catalogue",
+    "write_catalogue",
+]
+
+#: Magnitude of a flux of 1, as SNANA's FLUXCAL has it.
+ZERO_POINT = 27.5
+
+#: Effective wavelengths (nm) of the bands that are known; DES and LSST differ by less than 10 nm
+#: but in z (Abbott et al. 2018, Ivezic et al. 2019).
+WAVELENGTH = {"u": 368.0, "g": 480.0, "r": 622.0, "i": 755.0, "z": 869.0, "y": 971.0}
+
+VERSION = 1
+MARK = "GAMMALEARN_CATALOGUE"
+
+#: Columns of the tables, with the value of what is not known.
+OBJECT_COLUMNS = {
+    "ra": np.nan, "dec": np.nan, "ebv": 0.0, "host_redshift": np.nan,
+    "host_redshift_error": np.nan, "confirmed": False,
+}  # fmt: skip
+TRUTH_COLUMNS = {"type": "", "redshift": np.nan}
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Objects of a survey, and what was observed of them.
+
+    Attributes
+    ----------
+    objects : astropy.table.Table
+        A row for each object: ``object_id`` and the columns of `OBJECT_COLUMNS` and
+        `TRUTH_COLUMNS`.
+    bands : tuple of str
+    start : ndarray of int, shape (n_objects + 1,)
+        Where the observations of each object begin; the last is their number.
+    time : ndarray of float64, shape (n_observations,)
+        MJD in d, ascending for each object.
+    band : ndarray of int, shape (n_observations,)
+        Place in ``bands``.
+    flux, flux_error : ndarray of float32, shape (n_observations,)
+        With the zero point `ZERO_POINT`.
+    cutouts : ndarray of float32, shape (n_objects, n_bands, n_pixels, n_pixels), optional
+        NaN where a band is missing.
+    pixel_scale : float
+        Of the cut-outs, in arcsec; NaN without any.
+    survey : str
+    faults : dict of str to int
+        What was put right or left out as it was read, and how often.
+    """
+
+    objects: Table
+    bands: tuple[str, ...]
+    start: np.ndarray
+    time: np.ndarray
+    band: np.ndarray
+    flux: np.ndarray
+    flux_error: np.ndarray
+    cutouts: np.ndarray | None = None
+    pixel_scale: float = np.nan
+    survey: str = ""
+    faults: Mapping[str, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.objects)
+
+    @classmethod
+    def build(
+        cls,
+        objects: Table,
+        bands: Sequence[str],
+        of: np.ndarray,
+        time: np.ndarray,
+        band: np.ndarray,
+        flux: np.ndarray,
+        flux_error: np.ndarray,
+        **others,
+    ) -> "Catalogue":
+        """A catalogue of observations in any order; what is put right or left out is counted.
+
+        Observations without a finite flux and a positive error are left out, as are repeated ones
+        (same object, time and band, of which the first stays) and objects without observations.
+
+        Parameters
+        ----------
+        objects : Table
+            With ``object_id``; columns that are missing get the values of what is not known.
+        bands : sequence of str
+        of : ndarray of int, shape (n_observations,)
+            Row of each observation's object.
+        time, band, flux, flux_error : ndarray, shape (n_observations,)
+        **others
+            Further attributes.
+
+        Raises
+        ------
+        InputFileError
+            If two objects have one name.
+        """
+        objects = _complete(objects)
+        names, counts = np.unique(objects["object_id"], return_counts=True)
+        if len(names) < len(objects):
+            raise InputFileError(
+                f"Two objects of the catalogue have the name '{names[counts > 1][0]}'; give each "
+                "another object_id."
+            )
+        faults: dict[str, int] = {}
+        usable = np.isfinite(time) & np.isfinite(flux) & np.isfinite(flux_error) & (flux_error > 0)
+        _count(faults, "observations without flux, time or error (left out)", (~usable).sum())
+        row, t = of[usable], time[usable]
+        unsorted = np.unique(row[1:][(np.diff(t) < 0) & (np.diff(row) == 0)])
+        _count(faults, "objects with observations out of order (sorted)", len(unsorted))
+        order = np.flatnonzero(usable)[np.lexsort((band[usable], t, row))]
+        same = np.ones(len(order), dtype=bool)
+        same[:1] = False
+        for values in (of, time, band):
+            same[1:] &= np.diff(values[order]) == 0
+        _count(faults, "observations of one band at one time (the first is used)", same.sum())
+        order = order[~same]
+        number = np.bincount(of[order], minlength=len(objects))
+        has_some = number > 0
+        if others.get("cutouts") is None:
+            _count(faults, "objects without observations (left out)", (~has_some).sum())
+            objects, number = objects[has_some], number[has_some]
+        return cls(
+            objects,
+            tuple(bands),
+            np.concatenate([[0], np.cumsum(number)]),
+            np.asarray(time, dtype=np.float64)[order],
+            np.asarray(band, dtype=np.int16)[order],
+            np.asarray(flux, dtype=np.float32)[order],
+            np.asarray(flux_error, dtype=np.float32)[order],
+            faults=faults,
+            **others,
+        )
+
+    def select(self, rows: np.ndarray) -> "Catalogue":
+        """Some of the objects, in the order of ``rows`` (numbers, or a mask)."""
+        rows = np.arange(len(self))[rows]
+        number = np.diff(self.start)[rows]
+        start = np.concatenate([[0], np.cumsum(number)])
+        taken = np.arange(start[-1]) + np.repeat(self.start[rows] - start[:-1], number)
+        return replace(
+            self,
+            objects=self.objects[rows],
+            start=start,
+            time=self.time[taken],
+            band=self.band[taken],
+            flux=self.flux[taken],
+            flux_error=self.flux_error[taken],
+            cutouts=None if self.cutouts is None else self.cutouts[rows],
+        )
+
+    def with_bands(self, bands: Sequence[str], what: str) -> "Catalogue":
+        """The same with bands numbered as in another list.
+
+        Raises
+        ------
+        InputFileError
+            If there are observations in a band that is not in the list.
+        """
+        used = [self.bands[number] for number in np.unique(self.band)]
+        unknown = [name for name in used if name not in bands]
+        if unknown:
+            raise InputFileError(
+                f"{what} has observations in the band '{unknown[0]}', and the network was made for "
+                f"{', '.join(bands)}; leave them out, or train a network with them."
+            )
+        place = np.array([bands.index(n) if n in bands else -1 for n in self.bands], dtype=np.int16)
+        return replace(self, bands=tuple(bands), band=place[self.band])
+
+
+def _complete(objects: Table) -> Table:
+    objects = objects.copy()
+    for name, unknown in {**OBJECT_COLUMNS, **TRUTH_COLUMNS}.items():
+        if name not in objects.colnames:
+            objects[name] = np.full(len(objects), unknown)
+    return objects
+
+
+def _count(faults: dict[str, int], what: str, number: int) -> None:
+    if number:
+        faults[what] = int(number)
+
+
+def join_catalogues(parts: Sequence[Catalogue]) -> Catalogue:
+    """One catalogue of several, with the bands of all.
+
+    Raises
+    ------
+    InputFileError
+        If two objects have one name, or only some catalogues have cut-outs or they differ in size.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    known = [*WAVELENGTH, *(band for part in parts for band in part.bands)]
+    bands = [b for b in dict.fromkeys(known) if any(b in part.bands for part in parts)]
+    moved = [part.with_bands(bands, "A catalogue") for part in parts]
+    first = np.cumsum([0, *(len(part) for part in parts)])
+    of = [
+        np.repeat(np.arange(len(p)), np.diff(p.start)) + n
+        for p, n in zip(parts, first, strict=False)
+    ]
+    cutouts = [part.cutouts for part in parts if part.cutouts is not None]
+    if cutouts and (len(cutouts) < len(parts) or len({c.shape[1:] for c in cutouts}) > 1):
+        raise InputFileError(
+            "The catalogues have cut-outs of several sizes, or none; give those that are alike."
+        )
+    columns = ["object_id", *OBJECT_COLUMNS, *TRUTH_COLUMNS]
+    joined = Catalogue.build(
+        Table(
+            {name: np.concatenate([np.asarray(p.objects[name]) for p in parts]) for name in columns}
+        ),
+        bands,
+        np.concatenate(of),
+        *(
+            np.concatenate([getattr(part, name) for part in moved])
+            for name in ("time", "band", "flux", "flux_error")
+        ),
+        cutouts=np.concatenate(cutouts) if cutouts else None,
+        pixel_scale=parts[0].pixel_scale,
+        survey=", ".join(dict.fromkeys(part.survey for part in parts if part.survey)),
+    )
+    faults: dict[str, int] = {}
+    for part in [*parts, joined]:
+        for what, number in part.faults.items():
+            faults[what] = faults.get(what, 0) + number
+    return replace(joined, faults=faults)
+
+
+def is_catalogue(path: Path) -> bool:
+    """Whether a file says that it is a catalogue."""
+    if not path.is_file() or not tables.is_hdf5_file(str(path)):
+        return False
+    with open_hdf5(path) as file, reading(path, "the root's attributes"):
+        return MARK in file.root._v_attrs
+
+
+def write_catalogue(
+    catalogue: Catalogue, path: Path, attributes: Mapping[str, str] | None = None
+) -> None:
+    """Write a catalogue, beside the name first.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+    path : Path
+    attributes : mapping of str to str, optional
+        What else is said of it.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    write_whole(Path(path), lambda part: _write(catalogue, part, attributes or {}))
+
+
+def _write(catalogue: Catalogue, path: Path, attributes: Mapping[str, str]) -> None:
+    objects = catalogue.objects
+    number = np.diff(catalogue.start)
+    with tables.open_file(path, "w", filters=tables.Filters(5, "blosc:zstd")) as file:
+        for name, value in (
+            (MARK, VERSION),
+            ("bands", ",".join(catalogue.bands)),
+            ("survey", catalogue.survey),
+            ("pixel_scale", float(catalogue.pixel_scale)),
+            *attributes.items(),
+        ):
+            file.root._v_attrs[name] = value
+        columns = {"object_id": _bytes(objects["object_id"])}
+        columns |= {name: np.asarray(objects[name]) for name in OBJECT_COLUMNS}
+        columns |= {"first": catalogue.start[:-1], "n_observations": number}
+        file.create_table("/", "objects", Table(columns).as_array())
+        truth = {"type": _bytes(objects["type"]), "redshift": np.asarray(objects["redshift"])}
+        file.create_table("/", "truth", Table(truth).as_array())
+        observations = {n: getattr(catalogue, n) for n in ("time", "band", "flux", "flux_error")}
+        file.create_table("/", "observations", Table(observations).as_array())
+        if catalogue.cutouts is not None:
+            file.create_carray("/", "cutouts", obj=np.asarray(catalogue.cutouts, dtype=np.float32))
+
+
+def _bytes(texts) -> np.ndarray:
+    encoded = np.array([str(text).encode() for text in texts], dtype=bytes)
+    return encoded if encoded.dtype.itemsize else encoded.astype("S1")
+
+
+def read_catalogue(path: Path) -> Catalogue:
+    """Read a catalogue.
+
+    Raises
+    ------
+    InputFileError
+        If the file is missing, damaged, no catalogue, or of another version.
+    """
+    path = Path(path)
+    with open_hdf5(path) as file, reading(path, "the catalogue"):
+        attributes = file.root._v_attrs
+        if MARK not in attributes:
+            raise InputFileError(
+                f"'{path}' is no catalogue of a survey; give one of GammaLearn, or files of SNANA."
+            )
+        if int(attributes[MARK]) > VERSION:
+            raise InputFileError(
+                f"'{path}' is a catalogue of version {attributes[MARK]}, and this GammaLearn reads "
+                f"up to {VERSION}; install a newer one."
+            )
+        objects, truth = file.root.objects.read(), file.root.truth.read()
+        observed = file.root.observations.read()
+        bands = str(attributes["bands"]).split(",")
+        cutouts = file.root.cutouts.read() if "cutouts" in file.root else None
+        table = Table({"object_id": np.char.decode(objects["object_id"])})
+        for name in OBJECT_COLUMNS:
+            table[name] = objects[name]
+        table["type"], table["redshift"] = np.char.decode(truth["type"]), truth["redshift"]
+        number = objects["n_observations"].astype(int)
+        if (number < 0).any() or number.sum() != len(observed):
+            raise InputFileError(
+                f"'{path}' is damaged: its objects have {number.sum()} observations, and there are "
+                f"{len(observed)}."
+            )
+        band = observed["band"].astype(int)
+        if len(band) and not 0 <= band.min() <= band.max() < len(bands):
+            raise InputFileError(
+                f"'{path}' is damaged: it has the bands {', '.join(bands)}, and observations in "
+                "others."
+            )
+        _check_cutouts(path, cutouts, len(objects), len(bands))
+        return Catalogue.build(
+            table,
+            bands,
+            np.repeat(np.arange(len(objects)), number),
+            observed["time"],
+            band,
+            observed["flux"],
+            observed["flux_error"],
+            cutouts=cutouts,
+            pixel_scale=float(attributes["pixel_scale"]),
+            survey=str(attributes["survey"]),
+        )
+
+
+def _check_cutouts(path: Path, cutouts: np.ndarray | None, n_objects: int, n_bands: int) -> None:
+    if cutouts is None:
+        return
+    shape = cutouts.shape
+    if cutouts.ndim != 4 or shape[:2] != (n_objects, n_bands) or shape[2] != shape[3]:
+        raise InputFileError(
+            f"'{path}' is damaged: its cut-outs have the shape {shape}, and not ({n_objects} "
+            f"objects, {n_bands} bands, pixels, pixels)."
+        )

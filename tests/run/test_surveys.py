@@ -1,0 +1,185 @@
+"""A survey from its settings to its report, by the commands that Cherenkov experiments have."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from astropy.table import Table
+
+from gammalearn.checkpoint.trained import load_checkpoint
+from gammalearn.cli.program import main
+from gammalearn.errors import CheckpointError
+from gammalearn.surveys.catalogue import read_catalogue, write_catalogue
+
+SETTINGS = """\
+survey: supernovae
+simulation:
+- {{output: {folder}/train.h5, n_objects: 60, redshift_max: 0.5, seed: 1}}
+- {{output: {folder}/test.h5, n_objects: 40, redshift_max: 0.5, seed: 2}}
+data:
+  train: {folder}/train.h5
+  test: {folder}/test.h5
+  redshifted_fraction: 0.3
+  validation_fraction: 0.2
+tasks: [type_ia, supernova_type, auto_encoder, contrast, sparsity]
+network: {{embedding: 16, layers: 1}}
+training: {{epochs: 2, batch_size: 16, accelerator: cpu}}
+evaluation: {{n_bootstrap: 5}}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A run of two epochs."""
+    folder = tmp_path_factory.mktemp("supernovae")
+    (folder / "sn.yaml").write_text(SETTINGS.format(folder=folder))
+    assert main(["run", str(folder / "sn.yaml"), "-o", str(folder / "run"), "-q"]) == 0
+    return folder
+
+
+def weights(path):
+    return torch.load(path, weights_only=True)["state_dict"]
+
+
+def test_a_run_has_a_report_figures_and_tables(folder):
+    metrics = json.loads((folder / "run" / "metrics.json").read_text())
+    assert metrics["n_objects"] == 40
+    assert 0 <= metrics["auc"] <= 1
+    # The trees have learned from the same objects; simulated ones are not hard.
+    assert metrics["trees_on_features_auc"] > 0.6
+    page = (folder / "run" / "report.html").read_text()
+    for words in ("recall at precision 0.98", "trees on features", "Learning curves"):
+        assert words in page
+    network = Table.read(folder / "run" / "predictions" / "network.ecsv")
+    assert len(network) == 40
+    chances = [network[f"probability_type_{name}"] for name in ("Ia", "Ibc", "II")]
+    np.testing.assert_allclose(np.sum(chances, axis=0), 1, rtol=1e-5)
+
+
+def test_predict_gives_what_the_run_has(folder, capsys):
+    best = folder / "run" / "checkpoints" / "best.ckpt"
+    command = ["predict", str(best), str(folder / "test.h5"), "-o", str(folder / "again")]
+    assert main([*command, "--set", "output.format=fits"]) == 0
+    ours = Table.read(folder / "again" / "predictions.fits")
+    theirs = Table.read(folder / "run" / "predictions" / "network.ecsv")
+    np.testing.assert_allclose(ours["probability_Ia"], theirs["probability_Ia"], rtol=1e-6)
+    assert main(command + ["--set", "output.format=fits"]) == 2
+    assert "exists" in capsys.readouterr().err
+
+
+def test_evaluate_gives_what_the_run_has(folder):
+    table = folder / "run" / "predictions" / "network.ecsv"
+    command = ["evaluate", str(table), "-o", str(folder / "evaluated"), "-q"]
+    assert main([*command, "--set", "evaluation.n_bootstrap=5"]) == 0
+    found = json.loads((folder / "evaluated" / "metrics.json").read_text())
+    metrics = json.loads((folder / "run" / "metrics.json").read_text())
+    assert found["auc"] == metrics["auc"]
+
+
+def test_compare_has_both(folder):
+    baseline = folder / "run" / "predictions" / "baseline.ecsv"
+    sets = [str(folder / "run"), str(baseline)]
+    assert main(["compare", *sets, "--labels", "net", "trees", "-o", str(folder / "c"), "-q"]) == 0
+    found = json.loads((folder / "c" / "comparison.json").read_text())
+    metrics = json.loads((folder / "run" / "metrics.json").read_text())
+    assert found["auc"] == metrics["auc"]
+    assert found["trees_auc"] == metrics["trees_on_features_auc"]
+
+
+def test_info_describes_catalogue_network_and_table(folder, capsys):
+    run = folder / "run"
+    files = [
+        folder / "test.h5",
+        run / "checkpoints" / "best.ckpt",
+        run / "predictions/network.ecsv",
+    ]
+    assert main(["info", *map(str, files)]) == 0
+    told = capsys.readouterr().out
+    for words in ("catalogue of simulation (deep)", "survey", "supernovae", "likely Ia"):
+        assert words in told
+
+
+def test_interrupted_and_resumed_is_uninterrupted(folder, monkeypatch):
+    from gammalearn.surveys.supernovae.loading import CurveLoader
+
+    make, made = CurveLoader._batch, []
+
+    def interrupted(self, rows, rng):
+        made.append(rows)
+        if len(made) == 5:
+            raise KeyboardInterrupt
+        return make(self, rows, rng)
+
+    command = ["run", str(folder / "sn.yaml"), "-o", str(folder / "resumed"), "-q"]
+    with monkeypatch.context() as patch:
+        patch.setattr(CurveLoader, "_batch", interrupted)
+        patch.setattr(
+            "gammalearn.training.callbacks.checkpointing.MidEpochCheckpoint._is_told",
+            lambda self, trainer: False,
+        )
+        assert main(command) == 130
+    assert main([*command, "--resume"]) == 0
+    last = "checkpoints/last.ckpt"
+    whole, resumed = weights(folder / "run" / last), weights(folder / "resumed" / last)
+    for name, value in whole.items():
+        torch.testing.assert_close(resumed[name], value)
+
+
+def test_a_sweep_has_the_figures_of_its_runs(folder):
+    command = ["sweep", str(folder / "sn.yaml"), "--grid", "network.layers=1,2", "-q"]
+    command += ["--set", "training.epochs=1", "-o", str(folder / "sweep")]
+    for index in ("0", "1"):
+        assert main([*command, "--index", index]) == 0
+    assert main([*command, "--summary"]) == 0
+    table = Table.read(folder / "sweep" / "sweep.ecsv")
+    assert list(map(str, table["network.layers"])) == ["1", "2"]
+    assert np.isfinite(table["auc_mean"]).all()
+
+
+def test_commands_for_telescopes_refuse_the_network(folder):
+    with pytest.raises(CheckpointError, match="is a network for the survey 'supernovae'"):
+        load_checkpoint(folder / "run" / "checkpoints" / "best.ckpt")
+
+
+def test_a_network_for_telescopes_is_no_network_for_supernovae(folder, capsys):
+    command = ["predict", "lst4-mono", str(folder / "test.h5"), "-o", str(folder / "no")]
+    assert main(command) == 2
+    assert not (folder / "no" / "predictions.ecsv").exists()
+
+
+def test_a_band_that_the_network_does_not_have_is_told(folder, tmp_path, capsys):
+    other = read_catalogue(folder / "test.h5")
+    object.__setattr__(other, "bands", (*other.bands[:-1], "K"))
+    write_catalogue(other, tmp_path / "k.h5")
+    best = str(folder / "run" / "checkpoints" / "best.ckpt")
+    assert main(["predict", best, str(tmp_path / "k.h5"), "-o", str(tmp_path / "p")]) == 2
+    assert "has observations in the band 'K'" in capsys.readouterr().err
+
+
+def test_a_damaged_checkpoint_is_told(folder, tmp_path, capsys):
+    path = tmp_path / "damaged.ckpt"
+    shutil.copy(folder / "run" / "checkpoints" / "best.ckpt", path)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+    assert main(["predict", str(path), str(folder / "test.h5"), "-o", str(tmp_path / "p")]) == 2
+    assert "cannot be" in capsys.readouterr().err
+
+
+def test_options_of_telescopes_are_refused(folder, tmp_path, capsys):
+    best = str(folder / "run" / "checkpoints" / "best.ckpt")
+    command = ["predict", best, str(folder / "test.h5"), "-o", str(tmp_path / "p")]
+    assert main([*command, "--telescopes", "LST"]) == 2
+    assert "--telescopes is for networks of telescopes" in capsys.readouterr().err
+
+
+def test_objects_without_types_are_refused(folder, tmp_path, capsys):
+    blind = read_catalogue(folder / "train.h5")
+    blind.objects["type"] = ""
+    write_catalogue(blind, tmp_path / "blind.h5")
+    command = ["run", str(folder / "sn.yaml"), "-o", str(tmp_path / "run"), "-q"]
+    assert main([*command, "--set", f"data.train={tmp_path / 'blind.h5'}"]) == 2
+    assert "No object of data.train has a type" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

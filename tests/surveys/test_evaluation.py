@@ -1,0 +1,141 @@
+"""Figures of a classification, against values by hand and scikit-learn's."""
+
+import numpy as np
+import pytest
+from astropy.table import Table
+from sklearn.metrics import roc_auc_score
+
+from gammalearn.errors import EvaluationError, InputFileError
+from gammalearn.settings.surveys import SupernovaEvaluation
+from gammalearn.surveys.supernovae.evaluation import (
+    accuracy_by,
+    calibration,
+    confusion,
+    figure_of_merit,
+    figures,
+    recall_at_precision,
+    with_truth,
+)
+from gammalearn.surveys.supernovae.predictions import read_predictions, write_predictions
+from gammalearn.surveys.supernovae.report import Classified, compare_tables
+
+
+@pytest.fixture
+def table():
+    return Table(
+        {
+            "object_id": ["a", "b", "c", "d", "e"],
+            "probability_Ia": [0.9, 0.8, 0.6, 0.3, 0.1],
+            "true_type": ["Ia", "II", "Ia", "Ibc", ""],
+            "type": ["Ia", "Ia", "Ia", "Ibc", "II"],
+            "true_redshift": [0.1, 0.3, 0.35, 0.6, 0.2],
+            "signal_to_noise": [50.0, 20.0, 8.0, 9.0, 10.0],
+            "confirmed": [True, False, False, False, False],
+        }
+    )
+
+
+def test_figures(table):
+    known = with_truth(table, "a table")
+    found = figures(known, SupernovaEvaluation(n_bootstrap=10))
+    # One of the four pairs of Ia and other is in the wrong order.
+    assert found["auc"].value == 0.75
+    assert found["auc"].value == roc_auc_score([1, 0, 1, 0], [0.9, 0.8, 0.6, 0.3])
+    assert found["accuracy"].value == 0.75
+    assert found["efficiency"].value == 1
+    assert found["purity"].value == pytest.approx(2 / 3)
+    assert found["type_accuracy"].value == 0.75
+
+
+def test_recall_at_a_precision():
+    is_ia = np.array([True, True, False, True])
+    chance = np.array([0.9, 0.8, 0.7, 0.6])
+    assert recall_at_precision(is_ia, chance, 0.95) == pytest.approx(2 / 3)
+    assert recall_at_precision(is_ia, chance, 0.75) == 1
+    assert recall_at_precision(~is_ia, chance, 0.9) == 0
+
+
+def test_false_type_ia_count_three_times():
+    is_ia = np.array([True, True, True, True, False])
+    found = np.array([True, True, False, False, True])
+    assert figure_of_merit(is_ia, found) == pytest.approx(2 / 4 * 2 / (2 + 3))
+
+
+def test_bins(table):
+    known = with_truth(table, "a table")
+    binned = accuracy_by(known, "true_redshift", np.array([0.0, 0.2, 0.4, 0.5]), 0.5)
+    assert binned["n_objects"].tolist() == [1, 2, 0]
+    np.testing.assert_array_equal(binned["accuracy"], [1, 0.5, np.nan])
+    assert binned["auc"][1] == 0
+
+
+def test_calibration(table):
+    binned = calibration(with_truth(table, "a table"))
+    assert binned["n_objects"].sum() == 4
+    assert binned["true"][9] == 1 and binned["predicted"][9] == 0.9
+    assert np.isnan(binned["true"][0])
+
+
+def test_confusion(table):
+    assert confusion(with_truth(table, "a table")) == {
+        "Ia": [2, 0, 0],
+        "Ibc": [0, 1, 0],
+        "II": [1, 0, 0],
+    }
+
+
+def test_without_truth_there_is_nothing_to_evaluate(table):
+    table["true_type"] = ""
+    with pytest.raises(EvaluationError, match="'x' has no object of known type"):
+        with_truth(table, "'x'")
+
+
+def test_a_comparison_is_of_the_objects_that_all_have(table, tmp_path):
+    other = table[[3, 1, 0]]
+    numbers = compare_tables(
+        [Classified("one", table), Classified("two", other)],
+        tmp_path,
+        SupernovaEvaluation(n_bootstrap=5),
+    )
+    assert numbers["n_objects"] == 3
+    assert numbers["accuracy"] == numbers["two_accuracy"] == pytest.approx(2 / 3)
+    page = (tmp_path / "compare.html").read_text()
+    assert "2 objects of one are not in all tables" in page
+    with pytest.raises(EvaluationError, match="no object in common"):
+        compare_tables(
+            [Classified("one", table[:2]), Classified("two", table[3:])],
+            tmp_path,
+            SupernovaEvaluation(),
+        )
+
+
+@pytest.mark.parametrize("name", ["a.ecsv", "a.fits"])
+def test_tables_are_read_as_they_were_written(table, tmp_path, name):
+    table.meta["settings"] = "survey: supernovae\n"
+    write_predictions(table, tmp_path / name)
+    found = read_predictions(tmp_path / name)
+    for column in table.colnames:
+        assert found[column].tolist() == table[column].tolist()
+
+
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        ("no table", "is damaged|has no column"),
+        (
+            "# %ECSV 1.0\n# ---\n# datatype:\n# - {name: a, datatype: int64}\na\n1\n",
+            "has no column",
+        ),
+    ],
+)
+def test_other_tables_are_refused(tmp_path, content, words):
+    (tmp_path / "a.ecsv").write_text(content)
+    with pytest.raises(InputFileError, match=words):
+        read_predictions(tmp_path / "a.ecsv")
+
+
+def test_probabilities_are_between_0_and_1(table, tmp_path):
+    table["probability_Ia"][0] = 2
+    write_predictions(table, tmp_path / "a.ecsv")
+    with pytest.raises(InputFileError, match="is not between 0 and 1"):
+        read_predictions(tmp_path / "a.ecsv")

@@ -259,9 +259,9 @@ def override(experiment: AnyExperiment, assignments: list[str]) -> AnyExperiment
     for assignment in assignments:
         assign(values, assignment)
     changed = read_settings(type(experiment), values, "--set")
-    if isinstance(changed, Experiment) and isinstance(experiment, Experiment):
-        if changed.imports != experiment.imports:
-            check_named(changed.imports, "--set imports")
+    before = experiment.imports if isinstance(experiment, Experiment) else []
+    if isinstance(changed, Experiment) and changed.imports != before:
+        check_named(changed.imports, "--set imports")
     return changed
 
 

@@ -15,9 +15,10 @@ The attributes of the root say what it is: ``GAMMALEARN_CATALOGUE`` (version), `
 and ``pixel_scale`` (arcsec).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tables
@@ -107,7 +108,7 @@ class Catalogue:
         band: np.ndarray,
         flux: np.ndarray,
         flux_error: np.ndarray,
-        **others,
+        **others: Any,
     ) -> "Catalogue":
         """A catalogue of observations in any order; what is put right or left out is counted.
 
@@ -313,7 +314,7 @@ def _write(catalogue: Catalogue, path: Path, attributes: Mapping[str, str]) -> N
             file.create_carray("/", "cutouts", obj=np.asarray(catalogue.cutouts, dtype=np.float32))
 
 
-def _bytes(texts) -> np.ndarray:
+def _bytes(texts: Iterable[object]) -> np.ndarray:
     encoded = np.array([str(text).encode() for text in texts], dtype=bytes)
     return encoded if encoded.dtype.itemsize else encoded.astype("S1")
 

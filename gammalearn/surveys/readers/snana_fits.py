@@ -96,7 +96,7 @@ def _band_column(observed: Table) -> str:
     return "BAND" if "BAND" in observed.colnames else "FLT"
 
 
-def _text(value) -> str:
+def _text(value: object) -> str:
     return (value.decode(errors="replace") if isinstance(value, bytes) else str(value)).strip()
 
 

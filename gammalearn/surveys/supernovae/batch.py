@@ -1,7 +1,8 @@
 """Batch: some supernovae, each with one or more versions of its light curve."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -81,11 +82,11 @@ class LightCurves:
             torch.from_numpy(np.stack([curve.context for curve in nights])),
         )
 
-    def map(self, function) -> "LightCurves":
+    def map(self, function: Callable[[Tensor], Tensor]) -> "LightCurves":
         """Light curves whose tensors are what a function makes of these."""
         return LightCurves(**{name: function(tensor) for name, tensor in vars(self).items()})
 
-    def to(self, *args, **kwargs) -> "LightCurves":
+    def to(self, *args: Any, **kwargs: Any) -> "LightCurves":
         """All tensors on another device."""
         return self.map(lambda tensor: tensor.to(*args, **kwargs))
 
@@ -132,14 +133,14 @@ class Batch:
         """The same: all batches have light curves."""
         return self
 
-    def _map(self, function) -> "Batch":
+    def _map(self, function: Callable[[Any], Any]) -> "Batch":
         return Batch(
             {name: function(curves) for name, curves in self.images.items()},
             function(self.index),
             {name: function(target) for name, target in self.targets.items()},
         )
 
-    def to(self, *args, **kwargs) -> "Batch":
+    def to(self, *args: Any, **kwargs: Any) -> "Batch":
         """The batch on another device."""
         return self._map(lambda part: part.to(*args, **kwargs))
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...checkpoint.trained import TrainedOn
 from ...errors import CheckpointError, EmptySelectionError, SettingsError
-from ...settings.surveys import SupernovaExperiment
+from ...settings.surveys import LightCurveData, SupernovaExperiment
 from ...training.fit import Trainable
 from ...training.module import ReconstructionModule
 from ..catalogue import Catalogue
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 def split_objects(
-    catalogue: Catalogue, settings, seed: int
+    catalogue: Catalogue, settings: LightCurveData, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rows of the training, the validation and the objects without a type.
 

@@ -1,12 +1,13 @@
 """Report: figures, pictures and the page, of one table of predictions or of several."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
 from sklearn.metrics import precision_recall_curve, roc_curve
 
@@ -167,7 +168,7 @@ def _differences(sets: Sequence[Classified], settings: SupernovaEvaluation) -> l
     quick = settings.model_copy(update={"n_bootstrap": 2})
     names = ("auc", "accuracy")
 
-    def values(rows) -> np.ndarray:
+    def values(rows: np.ndarray | slice) -> np.ndarray:
         each = [figures(table[rows], quick) for table in tables]
         return np.array([[found[name].value for name in names] for found in each])
 
@@ -264,7 +265,12 @@ def _draw(
     return drawn
 
 
-def _pictures(sets, folder, settings, found):
+def _pictures(
+    sets: Sequence[Classified],
+    folder: Path,
+    settings: SupernovaEvaluation,
+    found: Mapping[str, Mapping[str, Figure]],
+) -> Iterator[tuple[str, Picture, str]]:
     """Name, picture and caption of each."""
     picture, axes = _axes("ROC curve", "false type Ia / all others", "found type Ia / all type Ia")
     axes.plot([0, 1], [0, 1], **DIAGONAL_STYLE)
@@ -318,7 +324,7 @@ def _pictures(sets, folder, settings, found):
         yield name, picture, "Errors are those of a fraction of so many objects."
 
 
-def _axes(title: str, x: str, y: str):
+def _axes(title: str, x: str, y: str) -> tuple[Picture, Axes]:
     picture = Picture(figsize=(5.2, 4.2), layout="constrained")
     axes = picture.subplots()
     axes.set(title=title, xlabel=x, ylabel=y)

@@ -1,6 +1,7 @@
 """Types of supernovae."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 __all__ = ["OTHER", "TYPES", "class_of"]
 
@@ -14,7 +15,7 @@ OTHER = "other"
 _UNKNOWN = ("", "-9", "unknown", "none")
 
 
-def class_of(kinds) -> np.ndarray:
+def class_of(kinds: ArrayLike) -> np.ndarray:
     """The class of each type, empty where the type is not known.
 
     Parameters
@@ -33,4 +34,4 @@ def class_of(kinds) -> np.ndarray:
             return "Ia"
         return "Ibc" if kind.startswith(("Ib", "Ic")) else OTHER
 
-    return np.array([one(str(kind)) for kind in kinds], dtype="U5")
+    return np.array([one(str(kind)) for kind in np.asarray(kinds)], dtype="U5")

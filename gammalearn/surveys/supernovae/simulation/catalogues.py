@@ -90,7 +90,12 @@ def _row(number: int, kind: str, redshift: float, dust: float, rng: np.random.Ge
     }
 
 
-def _catalogue(rows, light, settings: SimulatedCatalogue, rng: np.random.Generator) -> Catalogue:
+def _catalogue(
+    rows: list[dict],
+    light: list[tuple[np.ndarray, ...]],
+    settings: SimulatedCatalogue,
+    rng: np.random.Generator,
+) -> Catalogue:
     objects = Table(rows=rows)
     significance = np.array([(flux / error).max() for _, _, flux, error in light])
     # Spectra are taken of bright objects.

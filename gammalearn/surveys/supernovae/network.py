@@ -178,13 +178,17 @@ class SupernovaNetwork(nn.Module):
             for name, head in self.heads.items()
         }
 
-    def estimates(self, views: Mapping[str, LightCurves], n_events: int) -> Estimates:
+    def estimates(
+        self, views: Mapping[str, LightCurves], n_events: int, counted: Tensor | None = None
+    ) -> Estimates:
         """Outputs of all tasks; of those without types they are the losses of the events.
 
         Parameters
         ----------
         views : mapping of str to LightCurves
         n_events : int
+        counted : Tensor, optional
+            Events that statistics are of: this network has none.
         """
         curves = views[VIEWS]
         state, nights = self.encoders[VIEWS](curves, curves.observed & ~curves.hidden)
@@ -195,8 +199,8 @@ class SupernovaNetwork(nn.Module):
         embedding = self.to_embedding(state)
         outputs = {name: head(embedding) for name, head in self.heads.items()}
         if "auto_encoder" in self.beside:
-            whole = hidden_state[:, None, : nights.shape[2]].expand_as(nights)
-            found = self.beside["auto_encoder"](torch.cat([nights, whole], dim=2))
+            of_curve = hidden_state[:, None, : nights.shape[2]].expand_as(nights)
+            found = self.beside["auto_encoder"](torch.cat([nights, of_curve], dim=2))
             outputs["auto_encoder"] = _hidden_fluxes(found, curves)[:, None]
         if "sparsity" in self.beside:
             active = torch.sigmoid(self.beside["sparsity"](embedding)).mean(0)
@@ -207,9 +211,8 @@ class SupernovaNetwork(nn.Module):
         if "contrast" in self.beside:
             projected = functional.normalize(self.beside["contrast"](embedding).float(), dim=1)
             events["contrast"] = _contrast(projected, curves.event, n_events)[:, None]
-        return Estimates(
-            events, outputs, curves.event, _mean_of_views(embedding, curves.event, n_events)
-        )
+        whole = _mean_of_views(embedding, curves.event, n_events)
+        return Estimates(events, outputs, curves.event, whole, embedding)
 
 
 def _mean_of_views(values: Tensor, event: Tensor, n_events: int) -> Tensor:

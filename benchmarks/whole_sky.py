@@ -308,7 +308,8 @@ def draw(curves: dict[str, list[dict]]) -> Figure:
         axes.set_xlabel("zenith angle (deg); lines: nodes")
         axes.set_ylabel(words)
     figure.axes[0].legend()
-    figure.suptitle("Solid: to the South. Dashed: to the North.")
+    if len({row["azimuth"] for rows in curves.values() for row in rows}) > 1:
+        figure.suptitle("Solid: to the South. Dashed: to the North.")
     return figure
 
 

@@ -20,13 +20,13 @@ DOCUMENTABLE = $(VENV)/.documentable
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run study test cluster lint docs dist clean
+.PHONY: help install run study observation test cluster lint docs dist clean
 
 help: ## list these targets
 	@echo "GammaLearn: deep-learning event reconstruction for Cherenkov telescopes"
 	@echo
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
-	while IFS='|' read -r target what; do printf '  make %-9s %s\n' "$$target" "$$what"; done
+	while IFS='|' read -r target what; do printf '  make %-11s %s\n' "$$target" "$$what"; done
 	@echo
 	@echo "Variables: EXPERIMENT=$(EXPERIMENT) ARGS= SIZE=$(SIZE) PYTEST_ARGS= PYTHON="
 
@@ -38,6 +38,10 @@ run: $(INSTALLED) ## run EXPERIMENT, with ARGS for the gammalearn command
 study: $(INSTALLED) ## train and compare stereo, mono and others, in the SIZE small or full, with ARGS
 	GAMMALEARN_STUDY=$(SIZE) $(VENV)/bin/python benchmarks/study.py run $(ARGS)
 	GAMMALEARN_STUDY=$(SIZE) $(VENV)/bin/python benchmarks/study.py page
+
+# gammapy comes with what the tests need.
+observation: $(TESTABLE) ## simulate a flare, reconstruct it, measure its spectrum, in the SIZE small or full, with ARGS
+	$(VENV)/bin/python benchmarks/observation.py -o runs/observation/results --data runs/observation --size $(SIZE) $(ARGS)
 
 # One process a core, each on one thread: threads of several processes would wait for each other.
 # Each begins with a share of neighbours: what is made once for the tests of a file is made once.

@@ -1,5 +1,7 @@
 """DL2 of a small observation, written with ctapipe alone: what is in the sky is known."""
 
+from pathlib import Path
+
 import astropy.units as u
 import numpy as np
 import pytest
@@ -29,6 +31,7 @@ from pyirf.io import (
     create_rad_max_hdu,
 )
 
+ROOT = Path(__file__).parents[2]
 SITE = EarthLocation.from_geodetic(-17.89 * u.deg, 28.76 * u.deg, 2200 * u.m)
 SOURCE = SkyCoord(83.6331, 22.0145, unit="deg")
 POINTING = SkyCoord(83.6331, 22.4145, unit="deg")
@@ -152,16 +155,15 @@ def write_dl2(path, events, obs_id=OBS_ID, pointing=None, run=True, location=SIT
     return path
 
 
-def cut_table(cuts=CUTS):
-    return QTable(
-        {"low": EDGES[:-1] * u.TeV, "high": EDGES[1:] * u.TeV, "cut": np.asarray(cuts, dtype=float)}
-    )
+def cut_table(cuts=CUTS, edges=EDGES):
+    bins = {"low": edges[:-1] * u.TeV, "high": edges[1:] * u.TeV}
+    return QTable({**bins, "cut": np.asarray(cuts, dtype=float)})
 
 
 VALID = ("valid", "np.isfinite(Net_energy)")
 
 
-def write_cuts(path, cuts=CUTS, criteria=(VALID,), radius=None, classifier="Net"):
+def write_cuts(path, cuts=CUTS, criteria=(VALID,), radius=None, classifier="Net", edges=EDGES):
     """The file that ctapipe-optimize-event-selection writes, and perhaps other criteria in it."""
     spatial = cut_table([0.1, 0.2]) if radius else None
     if spatial is not None:
@@ -171,7 +173,7 @@ def write_cuts(path, cuts=CUTS, criteria=(VALID,), radius=None, classifier="Net"
         valid_energy_max=EDGES[-1] * u.TeV,
         valid_offset_min=0 * u.deg,
         valid_offset_max=2 * u.deg,
-        gh_cuts=cut_table(cuts),
+        gh_cuts=cut_table(cuts, edges),
         clf_prefix=classifier,
         quality_query=[VALID],
         spatial_selection_table=spatial,

@@ -95,13 +95,13 @@ def test_unknown_task(name, hint):
         build_tasks({name: TaskSettings()})
     assert str(error.value) == (
         f"tasks.{name}: there is no such task; {hint} "
-        "known tasks: coral, deepjdot, depth_of_maximum, direction, domain, energy, impact, mmd, "
-        "particle_type. One of your own needs its module in imports."
+        "known tasks: contrast, coral, deepjdot, depth_of_maximum, direction, domain, energy, "
+        "impact, mmd, particle_type, reconstruction. One of your own needs its module in imports."
     )
 
 
 def test_unknown_task_that_is_like_no_other():
-    with pytest.raises(SettingsError, match=r"no such task; known tasks: coral, deepj"):
+    with pytest.raises(SettingsError, match=r"no such task; known tasks: contrast, coral, deepj"):
         build_tasks({"xyzzy": TaskSettings()})
 
 

@@ -187,12 +187,11 @@ def draw_theta_squared(table, path: Path) -> None:
     with picture_style():
         figure = Figure(figsize=(6, 4), layout="constrained")
         axes = figure.subplots()
-        low, high = (table[f"theta2_{end}"].quantity.to_value("deg2") for end in ("min", "max"))
+        low, high = (table[end].to_value("deg2") for end in ("low", "high"))
         middle, width = (low + high) / 2, (high - low) / 2
-        off = table["counts_off"] * table["alpha"][0]
         for values, label, color in (
             (table["counts"], "source", PALETTE[0]),
-            (off, "background", PALETTE[1]),
+            (table["counts_off"], "background", PALETTE[1]),
         ):
             error = np.sqrt(np.asarray(values, dtype=float))
             axes.errorbar(middle, values, error, width, fmt=".", color=color, label=label)

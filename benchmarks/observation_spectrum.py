@@ -6,10 +6,10 @@ from pathlib import Path
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
+from astropy.table import QTable
 from gammapy.data import DataStore, Observations
 from gammapy.datasets import Datasets, SpectrumDataset
 from gammapy.makers import ReflectedRegionsBackgroundMaker, SpectrumDatasetMaker
-from gammapy.makers.utils import make_theta_squared_table
 from gammapy.maps import MapAxis, RegionGeom
 from gammapy.modeling import Fit
 from gammapy.modeling.models import PowerLawSpectralModel, SkyModel
@@ -110,7 +110,23 @@ def measure(datasets: Datasets, with_spectrum: bool = True) -> Measured:
     return Measured(**{**counts.as_dict(), **fitted})
 
 
-def theta_squared(folder: Path, source: SkyCoord):
-    """gammapy's table of theta², of the source and of its mirror image in the pointing."""
-    axis = MapAxis.from_bounds(0, 0.2, nbin=20, interp="lin", unit="deg2", name="theta_squared")
-    return make_theta_squared_table(_observations(folder), source, axis)
+def theta_squared(folder: Path, source: SkyCoord) -> QTable:
+    """Events against the squared angle to the source, and to its mirror image in the pointing.
+
+    Returns
+    -------
+    QTable
+        ``low`` and ``high`` ends of the bins (deg²), ``counts`` and ``counts_off``.
+    """
+    edges = np.linspace(0, 0.2, 21)
+    counts = np.zeros((2, len(edges) - 1), dtype=int)
+    for observation in _observations(folder):
+        pointing = observation.pointing.fixed_icrs
+        mirror = pointing.directional_offset_by(
+            pointing.position_angle(source) + 180 * u.deg, pointing.separation(source)
+        )
+        for row, place in enumerate((source, mirror)):
+            separation = observation.events.radec.separation(place).deg
+            counts[row] += np.histogram(separation**2, edges)[0]
+    bins = {"low": edges[:-1] * u.deg**2, "high": edges[1:] * u.deg**2}
+    return QTable({**bins, "counts": counts[0], "counts_off": counts[1]})

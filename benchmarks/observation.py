@@ -31,7 +31,13 @@ from observation_study import Pool, study
 from telescopes import write_page
 
 from gammalearn.io.observed.earth_rotation import offline
-from gammalearn.plotting.style import PALETTE, PICTURE_DPI, picture_style
+from gammalearn.plotting.style import (
+    PALETTE,
+    PICTURE_DPI,
+    ROUND_NUMBERS,
+    make_logarithmic,
+    picture_style,
+)
 from gammalearn.run.observation import observe
 from gammalearn.run.options import RunOptions
 from gammalearn.run.reconstruction import predict
@@ -216,10 +222,9 @@ def draw_spectrum(measured: Measured, path: Path) -> None:
         )  # fmt: skip
         put_in = true["flux"] * ratio ** -true["index"]
         axes.plot(energy, energy**2 * put_in, color=PALETTE[1], label="put in")
-        axes.set(
-            xscale="log", yscale="log", xlabel="energy (TeV)",
-            ylabel="E² dN/dE (TeV / (cm² s))",
-        )  # fmt: skip
+        make_logarithmic(axes, "x", ROUND_NUMBERS)
+        make_logarithmic(axes, "y", ROUND_NUMBERS)
+        axes.set(xlabel="energy (TeV)", ylabel="E² dN/dE (TeV / (cm² s))")
         axes.legend()
         figure.savefig(path, dpi=PICTURE_DPI)
 

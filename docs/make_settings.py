@@ -27,6 +27,15 @@ from gammalearn.settings import (
     TrainingSettings,
     WeightSettings,
 )
+from gammalearn.settings.surveys import (
+    LightCurveData,
+    LightCurveNetwork,
+    LightCurveTask,
+    SimulatedCatalogue,
+    SupernovaEvaluation,
+    SupernovaExperiment,
+    SurveyOutput,
+)
 
 SECTIONS = {
     "simulation.N": SimulationSettings,
@@ -48,6 +57,20 @@ OBSERVATION = {
     "source.spectrum": SpectrumSettings,
     "proton, helium, electron": DiffuseSettings,
 }
+
+SURVEY = {
+    "simulation.N": SimulatedCatalogue,
+    "data": LightCurveData,
+    "network": LightCurveNetwork,
+    "tasks.NAME": LightCurveTask,
+    "evaluation": SupernovaEvaluation,
+    "output": SurveyOutput,
+}
+
+SURVEY_INTRODUCTION = """\
+An experiment with `survey: supernovae` has these settings instead (see
+[Classify supernovae](../howto/supernovae.md)). Those of `training` are the same as above. In a
+Python file it is `experiment = SupernovaExperiment(...)` of `gammalearn.settings.surveys`."""
 
 INTRODUCTION = """\
 # Settings
@@ -125,6 +148,16 @@ def settings_reference() -> str:
     lines += [plain(ObservationSettings.__doc__), "", *table(ObservationSettings)]
     for path, model in OBSERVATION.items():
         lines += ["", f"### {path}", "", plain(model.__doc__), "", *table(model)]
+    lines += [
+        "",
+        "## Settings of a survey",
+        "",
+        SURVEY_INTRODUCTION,
+        "",
+        *table(SupernovaExperiment),
+    ]
+    for path, model in SURVEY.items():
+        lines += ["", f"### survey: {path}", "", plain(model.__doc__), "", *table(model)]
     return "\n".join(lines) + "\n"
 
 

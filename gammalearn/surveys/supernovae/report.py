@@ -9,6 +9,7 @@ import numpy as np
 from astropy.table import Table
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
+from matplotlib.ticker import NullFormatter
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from ...errors import EvaluationError
@@ -320,6 +321,8 @@ def _pictures(
             )
         if is_wide:
             axes.set_xscale("log")
+            # The labels between powers of ten would be on top of each other.
+            axes.xaxis.set_minor_formatter(NullFormatter())
         axes.legend()
         yield name, picture, "Errors are those of a fraction of so many objects."
 

@@ -11,8 +11,6 @@ import torch
 from lightning.pytorch.utilities.types import LRSchedulerConfigType
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torchmetrics import MeanMetric, Metric
-from torchmetrics.utilities import dim_zero_cat
 
 from ..checkpoint.trained import KEY
 from ..data import Batch, EventRotations
@@ -25,11 +23,13 @@ from ..tasks.adaptation import Adaptation, EventSet, class_probabilities
 from ..tasks.balancing import Losses, build_balancing, gradient_products
 from ..tasks.without_labels import WithoutLabels
 from .embeddings import SeenEmbeddings, distance_figures
+from .epoch_figures import EpochMean, SeenEvents
+from .losses import masked_losses, sum_of
 from .optimisation import PLANNED, build_optimizer, build_schedule
 from .trainer import compile_encoders
 from .without_labels import losses_without_labels
 
-__all__ = ["ReconstructionModule", "masked_losses"]
+__all__ = ["ReconstructionModule"]
 
 log = logging.getLogger(__name__)
 
@@ -39,48 +39,6 @@ DIVERGED_STEPS = {"16-mixed": 20}
 DIVERGED_STEPS_BY_DEFAULT = 3
 
 
-def masked_losses(
-    tasks: Mapping[str, Task],
-    outputs: Mapping[str, Tensor],
-    targets: Mapping[str, Tensor],
-    weights: Mapping[str, Tensor] | None = None,
-    event: Tensor | None = None,
-) -> dict[str, tuple[Tensor, int]]:
-    """Mean loss of each task with outputs over the events that it learns from, and their number.
-
-    Where outputs are of images, ``event`` has the row of each one's event: the loss of an event is
-    then the mean over its images.
-
-    An event whose target is NaN is left out. Where none is left the loss is 0, with a gradient
-    of 0, so that every parameter takes part in every step. Weights, where a task has them, multiply
-    the losses of its events; their mean is 1 over all training events, not over these, so that the
-    mean of all batches' gradients is that of the weighted mean.
-    """
-    losses = {}
-    for name in outputs:
-        task = tasks[name]
-        learnt = ~torch.isnan(targets[name]).any(dim=1)
-        count = int(learnt.sum())
-        rows = torch.arange(len(learnt), device=learnt.device) if event is None else event
-        kept = learnt[rows]
-        rows = rows[kept]
-        loss = task.loss(outputs[name][kept], targets[name][rows])
-        if weights and name in weights:
-            loss = loss * weights[name][rows]
-        if event is not None:
-            loss = loss / torch.bincount(event, minlength=len(learnt))[rows]
-        losses[name] = (loss.sum() / max(count, 1), count)
-    return losses
-
-
-def _sum_of(losses: Losses, others: Sequence[Losses], factor: float) -> Losses:
-    """Losses of each task and ``factor`` times those of the others that have it."""
-    return {
-        name: (loss + factor * sum(more[name][0] for more in others if name in more), count)
-        for name, (loss, count) in losses.items()
-    }
-
-
 def _gradients(module: nn.Module) -> list[Tensor]:
     return [p.grad for p in module.parameters() if p.grad is not None]
 
@@ -88,48 +46,6 @@ def _gradients(module: nn.Module) -> list[Tensor]:
 def _copy(sources: list[Tensor], targets: list[Tensor]) -> None:
     if sources:
         torch._foreach_copy_(targets, sources)
-
-
-class _SeenEvents(Metric):
-    """A task's figures over all events of a validation, of all processes."""
-
-    full_state_update = False
-    output: list[Tensor]
-    target: list[Tensor]
-
-    def __init__(self, task: Task) -> None:
-        super().__init__()
-        self.task = task
-        self.add_state("output", default=[], dist_reduce_fx="cat")
-        self.add_state("target", default=[], dist_reduce_fx="cat")
-
-    def update(self, output: Tensor, target: Tensor) -> None:
-        learnt = ~torch.isnan(target).any(dim=1)
-        self.output.append(output[learnt].float())
-        self.target.append(target[learnt])
-
-    def values(self) -> tuple[Tensor, Tensor]:
-        """Targets and outputs of this process's events, on the CPU."""
-        return dim_zero_cat(self.target).cpu(), dim_zero_cat(self.output).cpu()
-
-    def compute(self) -> dict[str, float]:
-        return self.task.metrics(dim_zero_cat(self.output), dim_zero_cat(self.target))
-
-
-class _EpochMean(MeanMetric):
-    """Mean over an epoch's events, of all processes; NaN if a value is.
-
-    torchmetrics' own leaves out the weights where it does not look for NaN.
-    """
-
-    mean_value: Tensor
-    weight: Tensor
-
-    def update(self, value: float | Tensor, weight: float | Tensor | None = None) -> None:
-        """Add the mean of some events, and their number."""
-        number = 1.0 if weight is None else weight
-        self.mean_value += value * number
-        self.weight += number
 
 
 class ReconstructionModule(lightning.LightningModule):
@@ -190,7 +106,7 @@ class ReconstructionModule(lightning.LightningModule):
         self.adaptations = nn.ModuleDict(self._adaptations)
         self._without_labels = dict(without_labels or {})
         self.without_labels = nn.ModuleDict(self._without_labels)
-        self._seen = {name: _SeenEvents(task) for name, task in tasks.items()}
+        self._seen = {name: SeenEvents(task) for name, task in tasks.items()}
         self.seen = nn.ModuleDict(self._seen)
         self.seen_embeddings = SeenEmbeddings()
         # Not Lightning's means of what is logged: those are not saved in the middle of an epoch,
@@ -201,7 +117,7 @@ class ReconstructionModule(lightning.LightningModule):
             for name in ("loss", *tasks, *self._without_labels)
         ]
         averaged += [f"train/{name}" for name in self._adaptations]
-        self._means = {name: _EpochMean(nan_strategy="disable") for name in averaged}
+        self._means = {name: EpochMean(nan_strategy="disable") for name in averaged}
         self.means = nn.ModuleDict(self._means)
         self.in_several_processes = False
         #: Steps left out since the training began, and since the last that was not.
@@ -316,7 +232,7 @@ class ReconstructionModule(lightning.LightningModule):
             beside += [self._losses(batch, earlier)[0] for earlier in found.earlier]
         to_learn: Tensor | float = 0.0
         if self.balancing.needs_gradients:
-            to_learn = self._see_gradients(_sum_of(shared, beside, self.settings.image_losses))
+            to_learn = self._see_gradients(sum_of(shared, beside, self.settings.image_losses))
         total = self.balancing(shared)
         if not self.tasks:
             total, without_labels = total + without_labels, 0.0

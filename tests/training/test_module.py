@@ -18,7 +18,9 @@ from gammalearn.data import Batch, CameraImages, EventDataset, EventIndex
 from gammalearn.settings import Experiment, TaskSettings
 from gammalearn.tasks import build_tasks
 from gammalearn.tasks.balancing import gradient_products
-from gammalearn.training.module import ReconstructionModule, _EpochMean, masked_losses
+from gammalearn.training.epoch_figures import EpochMean
+from gammalearn.training.losses import masked_losses
+from gammalearn.training.module import ReconstructionModule
 from gammalearn.training.preparation import prepare
 from gammalearn.training.trainer import make_trainer
 
@@ -383,7 +385,7 @@ def test_weights_of_the_tasks_do_not_decay(index, experiment, balancing):
 
 def test_means_of_an_epoch_are_of_its_events():
     """(0.4 · 3 + 0 · 1 + 5 · 0) / 4: batches count by their events, and none without."""
-    mean = _EpochMean(nan_strategy="disable")
+    mean = EpochMean(nan_strategy="disable")
     for value, n_events in ((0.4, 3), (0.0, 1), (5.0, 0)):
         mean.update(torch.tensor(value), n_events)
     assert mean.compute().item() == pytest.approx(0.3)

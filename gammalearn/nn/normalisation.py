@@ -287,8 +287,8 @@ class _OccupiedNorm(torch.autograd.Function):
         total = features.sum(ALL_BUT_CHANNELS, dtype=precision)
         if synchronised:
             # One sum waits for the other: compiled or not, processes add up in the same order.
-            # Until here the number is none of torch's.
-            sums = of_all(torch.cat([total, total.new_full((1,), n_values)]))  # type: ignore[arg-type]
+            number = total.new_full((1,), n_values)  # type: ignore[arg-type]  # not torch's yet
+            sums = of_all(torch.cat([total, number]))
             total, n_values = sums[:-1], sums[-1].clamp(min=1)
         mean = total / n_values
         shift = (_channels(mean) * occupied).contiguous(memory_format=torch.channels_last)

@@ -24,10 +24,9 @@ from ..tasks.balancing import Losses, build_balancing, gradient_products
 from ..tasks.without_labels import WithoutLabels
 from .embeddings import SeenEmbeddings, distance_figures
 from .epoch_figures import EpochMean, SeenEvents
-from .losses import masked_losses, sum_of
+from .losses import losses_without_labels, masked_losses, sum_of
 from .optimisation import PLANNED, build_optimizer, build_schedule
 from .trainer import compile_encoders
-from .without_labels import losses_without_labels
 
 __all__ = ["ReconstructionModule"]
 

@@ -418,8 +418,7 @@ class ReconstructionModule(lightning.LightningModule):
                 self.log(f"validation/{metric}", value, sync_dist=True)
             self.seen_embeddings.reset()
 
-    # Lightning takes such dictionaries in lists too, but its annotation does not say it.
-    def configure_optimizers(  # type: ignore[override]
+    def configure_optimizers(  # type: ignore[override]  # Lightning takes such lists too
         self,
     ) -> Optimizer | tuple[list[Optimizer], list[LRSchedulerConfigType]]:
         learnt = [p for p in self.network.parameters() if p.requires_grad]

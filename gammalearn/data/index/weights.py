@@ -43,8 +43,9 @@ def _target_indices(index: EventIndex, settings: WeightSettings) -> np.ndarray:
     particle = np.asarray(index.events["particle"])
     target = np.full(len(particle), np.nan)
     for name in np.unique(particle):
-        # There are other particles than those that the settings know.
-        value = wanted.get(str(name)) if isinstance(wanted, Mapping) else wanted  # type: ignore[call-overload]
+        value = wanted
+        if isinstance(wanted, Mapping):
+            value = wanted.get(str(name))  # type: ignore[call-overload]  # files have others too
         if name and value is not None:
             target[particle == name] = value
     return target

@@ -60,9 +60,9 @@ class EventLoader:
         self._blocks = DataLoader(
             dataset.reader,
             # By their annotations a batch is a list; here it is what `ImageReader` takes and gives.
-            batch_sampler=self._tasks,  # type: ignore[arg-type]
+            batch_sampler=self._tasks,  # type: ignore[arg-type]  # as the reader takes them
             num_workers=workers,
-            collate_fn=_as_it_is,  # type: ignore[arg-type]
+            collate_fn=_as_it_is,  # type: ignore[arg-type]  # as the reader gives them
             persistent_workers=workers > 0,
             prefetch_factor=PREFETCH_BLOCKS if workers else None,
             # Files are opened in the worker; a forked HDF5 library is not safe.

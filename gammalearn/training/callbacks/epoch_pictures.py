@@ -91,15 +91,14 @@ class EpochPictures(lightning.Callback):
     ) -> None:
         if not self._is_due(trainer):
             return
-        # A ModuleDict does not know the types of what it holds.
         if "energy" in pl_module.seen:
-            true, reco = pl_module.seen["energy"].values()  # type: ignore[operator]
+            true, reco = pl_module.seen["energy"].values()  # type: ignore[operator]  # a ModuleDict
             reco = pl_module.tasks["energy"].value(reco)  # type: ignore[attr-defined]  # as an Energy
             figure = draw_energy_migration(true[:, 0].numpy(), reco[:, 0].numpy())
             self._send(trainer, "validation/energy_migration", figure)
         for name, task in pl_module.tasks.items():
             if task.in_the_sky:
-                true, reco = pl_module.seen[name].values()  # type: ignore[operator]
+                true, reco = pl_module.seen[name].values()  # type: ignore[operator]  # a ModuleDict
                 figure = draw_direction_migration(true.numpy(), reco[:, :2].numpy())
                 self._send(trainer, f"validation/{name}_migration", figure)
 

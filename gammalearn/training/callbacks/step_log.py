@@ -64,7 +64,7 @@ class StepLog(lightning.Callback):
             **pl_module.balancing.weights(),
             **pl_module.adaptation_strengths(batch_idx),
         }
-        trainer.logger.log_metrics(  # type: ignore[union-attr]  # `fit` gives it one
+        trainer.logger.log_metrics(  # type: ignore[union-attr]  # fit gives it one
             {
                 "step/learning_rate": pl_module.step_size,
                 "step/gradient_norm": pl_module.gradient_norm,

@@ -60,7 +60,7 @@ HEAD = """\
 `{command}`, {machine}
 
 Networks of image parameters (no pixels) learn from simulated stereo events of four LSTs. The nodes
-are at 20°, 40° and 55° from the zenith, {where}. {n_train} gammas and protons
+are at 20°, 40° and 55° from the zenith, {where}. {n_train}
 are in the training, {epochs} epochs. Tests are at the nodes and between them (30° and 47.5°). The
 networks are small and have few events, so the numbers compare methods. They are not the performance
 of an analysis.
@@ -71,7 +71,7 @@ of an analysis.
 
 Bias and resolution of the energy are the median and half of the central 68 % of
 E_reco / E_true - 1. Errors are those of a bootstrap over showers{of_seeds}. *Step* is the
-difference between the figure between two nodes and the mean of these nodes, with its error.
+figure between two nodes minus the mean of these nodes, weighted by the angle, with its error.
 
 ![Figures against the zenith angle](whole_sky.png)
 """

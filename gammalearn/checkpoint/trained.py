@@ -13,6 +13,7 @@ from typing import Any
 import ctapipe
 import torch
 from pydantic import TypeAdapter
+from torch import nn
 
 from .. import __version__
 from ..camera import CameraType
@@ -42,6 +43,7 @@ __all__ = [
     "digest",
     "kind_of",
     "load_checkpoint",
+    "load_weights",
     "read_state",
     "rebuilding",
     "seen_images",
@@ -342,6 +344,32 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=8)).hexdigest()
 
 
+def load_weights(network: nn.Module, state: Mapping[str, Any]) -> None:
+    """Give a network the weights that stand in the values of a checkpoint.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+    state : mapping
+        As `read_state` reads it.
+
+    Raises
+    ------
+    ValueError
+        If a weight is not finite. Others of torch's errors say that the network is another one.
+    """
+    prefix = "network."
+    weights = {
+        name.removeprefix(prefix): value
+        for name, value in state["state_dict"].items()
+        if name.startswith(prefix)
+    }
+    network.load_state_dict(weights)
+    for name, value in weights.items():
+        if not torch.isfinite(value).all():
+            raise ValueError(f"{name} is not finite")
+
+
 def _rebuild(state: dict, path: Path) -> TrainedNetwork:
     """The network that the values of a checkpoint describe."""
     ours = state[KEY]
@@ -354,16 +382,7 @@ def _rebuild(state: dict, path: Path) -> TrainedNetwork:
     if "reconstruction" in experiment.tasks:
         settings = experiment.tasks["reconstruction"]
         score = ReconstructionTask(settings, seen_images(experiment, cameras))
-    prefix = "network."
-    weights = {
-        name.removeprefix(prefix): value
-        for name, value in state["state_dict"].items()
-        if name.startswith(prefix)
-    }
-    network.load_state_dict(weights)
-    for name, value in weights.items():
-        if not torch.isfinite(value).all():
-            raise ValueError(f"{name} is not finite")
+    load_weights(network, state)
     return TrainedNetwork(
         network=network.eval(),
         tasks=tasks,

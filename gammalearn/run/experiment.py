@@ -28,7 +28,7 @@ from ..training import (
     was_requeued,
 )
 from .event_classes import check_event_classes, fit_event_classes
-from .folder import check_folder, is_of_job, mark_job, opened_folder, write_settings
+from .folder import check_folder, is_of_job, mark_job, opened_folder, resumable, write_settings
 from .options import RunOptions
 from .reconstruction import index_inputs, none_usable, reconstruct
 from .report import (
@@ -227,7 +227,7 @@ def _indexed(
 def _opened(output: Path, experiment: Experiment, resume: bool) -> Iterator[None]:
     """The folder of the results, which is made ready by the first process."""
     first_process = is_first_process()
-    with opened_folder(output, resume) if first_process else nullcontext(), _resumable(output):
+    with opened_folder(output, resume) if first_process else nullcontext(), resumable(output):
         if first_process:
             write_settings(output, experiment)
             mark_job(output, slurm_job())
@@ -337,14 +337,3 @@ def unlabelled_events(experiment: Experiment, learnt: EventIndex) -> EventIndex 
     )
     check_slots(experiment.network, [index])
     return index
-
-
-@contextmanager
-def _resumable(output: Path) -> Iterator[None]:
-    """Have an interruption say how to go on."""
-    try:
-        yield
-    except KeyboardInterrupt as interrupt:
-        if not str(interrupt):
-            interrupt.args = (f"; go on with --resume --output {output}",)
-        raise

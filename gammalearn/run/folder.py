@@ -25,6 +25,7 @@ __all__ = [
     "is_of_job",
     "mark_job",
     "opened_folder",
+    "resumable",
     "write_settings",
 ]
 
@@ -241,3 +242,14 @@ def _check_same(before: dict, experiment: Settings, folder: Path) -> None:
             f"The run in '{folder}' cannot be resumed with other settings: {path} was "
             f"{then.get(path)!r} and is now {now.get(path)!r}."
         )
+
+
+@contextmanager
+def resumable(output: Path) -> Iterator[None]:
+    """Have an interruption say how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        if not str(interrupt):
+            interrupt.args = (f"; go on with --resume --output {output}",)
+        raise

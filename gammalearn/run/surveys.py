@@ -1,7 +1,7 @@
 """The run of a survey: simulate, fit, classify, evaluate; and its parts alone."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from ..settings.surveys import SupernovaEvaluation, SupernovaExperiment
 from ..surveys.catalogue import Catalogue, join_catalogues
 from ..surveys.readers import read_objects
 from ..surveys.supernovae.predictions import read_predictions, write_predictions
-from .folder import check_folder, is_of_job, mark_job, opened_folder, write_settings
+from .folder import check_folder, is_of_job, mark_job, opened_folder, resumable, write_settings
 from .options import RunOptions
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def run_survey(
     with (
         requeued_at_time_limit(),
         opened_folder(output, resume) if first_process else nullcontext(),
-        _resumable(output),
+        resumable(output),
     ):
         if first_process:
             write_settings(output, experiment)
@@ -206,17 +206,6 @@ def _shared(learned: Catalogue, test: Catalogue) -> list[str]:
         f"{n_shared} of the {len(test)} test objects are learned from with their type, so that the "
         "figures are in part those of training objects."
     ]
-
-
-@contextmanager
-def _resumable(output: Path) -> Iterator[None]:
-    """Have an interruption say how to go on."""
-    try:
-        yield
-    except KeyboardInterrupt as interrupt:
-        if not str(interrupt):
-            interrupt.args = (f"; go on with --resume --output {output}",)
-        raise
 
 
 def predict_objects(

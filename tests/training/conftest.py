@@ -83,19 +83,27 @@ def experiment():
 
 
 @pytest.fixture(scope="session")
-def train(files, experiment):
+def fit_in():
+    """Function that trains in a folder on events of an index, and what `fit` takes besides."""
+
+    def run(folder, made, index, draw=False, **options) -> Run:
+        # To draw takes longer than to train.
+        with nullcontext() if draw else patch.object(learning_curves, "draw_learning_curves"):
+            summary = fit(made, index, build_tasks(made.tasks), folder, progress=False, **options)
+        return Run(folder, summary.checkpoint, summary)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def train(files, experiment, fit_in):
     """Function that trains in a folder, with some settings changed."""
 
     def run(folder, resume=False, draw=False, **sections) -> Run:
         made = experiment(**sections)
         parameters = columns_of(made.network.parameters)
         index = EventIndex.build(files, made.data, parameters=parameters)
-        # To draw takes longer than to train.
-        with nullcontext() if draw else patch.object(learning_curves, "draw_learning_curves"):
-            summary = fit(
-                made, index, build_tasks(made.tasks), folder, resume=resume, progress=False
-            )
-        return Run(folder, summary.checkpoint, summary)
+        return fit_in(folder, made, index, draw, resume=resume)
 
     return run
 

@@ -5,7 +5,6 @@ import logging
 import shutil
 import subprocess
 import sys
-from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -15,9 +14,7 @@ import torch
 from gammalearn.data import EventIndex, columns_of, index_unlabelled
 from gammalearn.dl2 import predict_outputs
 from gammalearn.errors import CheckpointError
-from gammalearn.tasks import build_tasks
-from gammalearn.training import fit, load_checkpoint
-from gammalearn.training.callbacks import learning_curves
+from gammalearn.training import load_checkpoint
 from gammalearn.training.embeddings import SeenEmbeddings, distance_figures
 from gammalearn.training.module import ReconstructionModule
 
@@ -35,7 +32,7 @@ def other_file(data_dir):
 
 
 @pytest.fixture(scope="module")
-def adapt(files, experiment, run_in, other_file):
+def adapt(files, experiment, fit_in, other_file):
     """Function that trains in a folder beside unlabelled events."""
 
     def run(folder, unlabelled=other_file, adaptations=ALL_ADAPTATIONS, resume=False, **sections):
@@ -45,19 +42,7 @@ def adapt(files, experiment, run_in, other_file):
         parameters = columns_of(made.network.parameters)
         index = EventIndex.build(files, made.data, parameters=parameters)
         others = index_unlabelled([unlabelled], made.data, index.cameras, parameters)
-        with patch.object(learning_curves, "draw_learning_curves"):
-            summary = fit(
-                made,
-                index,
-                build_tasks(made.tasks),
-                folder,
-                resume=resume,
-                progress=False,
-                unlabelled=others,
-            )
-        found = run_in(folder)
-        found.summary = summary
-        return found
+        return fit_in(folder, made, index, resume=resume, unlabelled=others)
 
     return run
 

@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 import sys
-from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -14,15 +13,14 @@ from gammalearn.data import EventIndex, index_unlabelled
 from gammalearn.dl2 import reconstruct_events
 from gammalearn.run.experiment import index_training
 from gammalearn.tasks import build_tasks
-from gammalearn.training import fit, load_checkpoint
-from gammalearn.training.callbacks import learning_curves
+from gammalearn.training import load_checkpoint
 
 BOTH = {"reconstruction": {}, "contrast": {}}
 QUANTITIES = {"particle_type": {}, "energy": {}}
 
 
 @pytest.fixture(scope="module")
-def learn(files, experiment, run_in):
+def learn(files, experiment, fit_in):
     """Function that trains in a folder, with a pre-training's own index of events."""
 
     def run(folder, tasks=BOTH, paths=files, unlabelled=None, resume=False, **sections):
@@ -31,19 +29,7 @@ def learn(files, experiment, run_in):
         others = None
         if unlabelled is not None:
             others = index_unlabelled([unlabelled], made.data, index.cameras)
-        with patch.object(learning_curves, "draw_learning_curves"):
-            summary = fit(
-                made,
-                index,
-                build_tasks(made.tasks),
-                folder,
-                resume=resume,
-                progress=False,
-                unlabelled=others,
-            )
-        found = run_in(folder)
-        found.summary = summary
-        return found
+        return fit_in(folder, made, index, resume=resume, unlabelled=others)
 
     return run
 

@@ -8,7 +8,16 @@ import torch
 from pydantic import TypeAdapter
 
 from ... import __version__
-from ...checkpoint.trained import FORMAT, KEY, TrainedOn, digest, kind_of, read_state, rebuilding
+from ...checkpoint.trained import (
+    FORMAT,
+    KEY,
+    TrainedOn,
+    digest,
+    kind_of,
+    load_weights,
+    read_state,
+    rebuilding,
+)
 from ...errors import CheckpointError
 from ...io import plain_yaml
 from ...settings.base import STORED
@@ -90,16 +99,7 @@ def _rebuild(state: dict, path: Path) -> TrainedSupernovaNetwork:
     experiment = SupernovaExperiment.model_validate(settings, context=STORED)
     bands = tuple(TypeAdapter(list[str]).validate_python(ours["bands"]))
     network = build_network(experiment, bands)
-    prefix = "network."
-    weights = {
-        name.removeprefix(prefix): value
-        for name, value in state["state_dict"].items()
-        if name.startswith(prefix)
-    }
-    network.load_state_dict(weights)
-    for name, value in weights.items():
-        if not torch.isfinite(value).all():
-            raise ValueError(f"{name} is not finite")
+    load_weights(network, state)
     return TrainedSupernovaNetwork(
         network.eval(),
         bands,

@@ -477,7 +477,7 @@ def test_a_misspelt_command_names_the_nearest(word, nearest, capsys):
 def test_what_is_like_no_command_is_told_them_all(capsys):
     assert main(["xyzzy"]) == 2
     error = capsys.readouterr().err
-    assert "did you mean" not in error and "lr-range, models, predict" in error
+    assert "did you mean" not in error and "lr-range, models, observe, predict" in error
 
 
 def test_the_module_is_the_command():

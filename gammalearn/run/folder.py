@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import ValidationError
@@ -218,10 +218,24 @@ def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str,
             yield current_name(path, warn=False), value
 
 
+def _with_names_of_today(value: object, path: str = "") -> Any:
+    """The same settings under the names that they have today."""
+    if isinstance(value, list):
+        return [_with_names_of_today(item, f"{path}{n}.") for n, item in enumerate(value)]
+    if not isinstance(value, dict):
+        return value
+    return {
+        current_name(f"{path}{key}", warn=False).rpartition(".")[2]: _with_names_of_today(
+            item, f"{path}{key}."
+        )
+        for key, item in value.items()
+    }
+
+
 def _as_today(settings: dict, kind: type[Settings]) -> dict:
     """What an earlier version wrote, with the settings that it did not know at their defaults."""
     try:
-        return kind.model_validate(settings).model_dump(mode="json")
+        return kind.model_validate(_with_names_of_today(settings)).model_dump(mode="json")
     except (SettingsError, ValidationError):
         return settings
 

@@ -24,8 +24,9 @@ import numpy as np
 import tables
 from astropy.table import Table
 
-from ..errors import InputFileError
+from ..errors import GammaLearnError, InputFileError
 from ..io.files import open_hdf5, reading
+from ..io.isolated import read_isolated
 from ..io.writing import write_whole
 
 __all__ = [
@@ -266,6 +267,14 @@ def is_catalogue(path: Path) -> bool:
     """Whether a file says that it is a catalogue."""
     if not path.is_file() or not tables.is_hdf5_file(str(path)):
         return False
+    try:
+        # In a child process: damage may crash the HDF5 library.
+        return read_isolated(_is_marked, path)
+    except GammaLearnError:
+        return False  # What reads it says what is wrong.
+
+
+def _is_marked(path: Path) -> bool:
     with open_hdf5(path) as file, reading(path, "the root's attributes"):
         return MARK in file.root._v_attrs
 

@@ -14,6 +14,10 @@ TABLES = (".ecsv", ".fits")
 KIND, MOST_BYTES = re.compile(rb"kind.{1,12}?supernovae", re.DOTALL), 2**24
 
 
+#: Bytes of a text that are looked at.
+BEGINNING = 2**14
+
+
 def is_survey_checkpoint(path: str | Path) -> bool:
     """Whether a file looks like the checkpoint of a network for a survey."""
     path = Path(path)
@@ -42,14 +46,26 @@ def _are_predictions(path: Path) -> bool:
     return path.suffix in TABLES
 
 
+def _is_light_curve(path: Path) -> bool:
+    """Whether a file looks like SNANA's text: other programs write files of this ending too."""
+    if path.suffix.lower() != ".dat" or not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(BEGINNING)
+    except OSError:
+        return False
+    return b"SNID:" in beginning or b"VARLIST:" in beginning
+
+
 def is_survey_file(path: Path) -> bool:
     """Whether a file looks like a catalogue, a table of predictions, or such a checkpoint."""
     # Slow to import, and not needed for the other two.
     from .catalogue import is_catalogue
 
-    is_text = path.suffix.lower() == ".dat" or "_HEAD.FITS" in path.name.upper()
     return (
-        is_text
+        "_HEAD.FITS" in path.name.upper()
+        or _is_light_curve(path)
         or (path.is_file() and path.suffix in TABLES)
         or is_catalogue(path)
         or is_survey_checkpoint(path)

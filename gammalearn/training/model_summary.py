@@ -117,7 +117,7 @@ def _parts(network: ReconstructionNetwork) -> Iterator[tuple[str, nn.Module]]:
             yield from (
                 (f"{name}.{camera}", encoder) for camera, encoder in network.encoders.items()
             )
-        else:
+        elif not (isinstance(part, nn.ModuleDict) and not part):
             yield name, part
 
 

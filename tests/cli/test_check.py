@@ -107,7 +107,7 @@ def test_memory_is_what_autograd_keeps(settings, monkeypatch):
     """Of a network of one product and one exponential: its input, and its result."""
 
     class Network(torch.nn.Module):
-        n_scalars, vectors = 0, ()
+        n_scalars, vectors, with_pointing = 0, (), False
 
         def __init__(self):
             super().__init__()

@@ -250,8 +250,8 @@ def spoil(monkeypatch):
         original = ReconstructionNetwork.estimates
         seen = []
 
-        def spoilt(self, images, n_events):
-            found = original(self, images, n_events)
+        def spoilt(self, images, n_events, *others, **named):
+            found = original(self, images, n_events, *others, **named)
             outputs = found.events
             if any(output.requires_grad for output in outputs.values()):
                 seen.append(n_events)

@@ -23,7 +23,6 @@ __all__ = [
     "N_REGISTERS",
     "Constant",
     "Emitter",
-    "Intrinsic",
     "Loop",
     "compiled",
     "count",

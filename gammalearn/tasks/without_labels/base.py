@@ -12,7 +12,7 @@ from ...camera import CameraType
 from ...data import Batch, CameraImages
 from ...settings import TaskSettings
 
-__all__ = ["Embedded", "ImageNetwork", "Losses", "SeenImages", "WithoutLabels", "mean_of_events"]
+__all__ = ["Embedded", "ImageNetwork", "SeenImages", "WithoutLabels", "mean_of_events"]
 
 #: Loss of each event, shape (n_events,), and which events have one.
 Losses = tuple[Tensor, Tensor]

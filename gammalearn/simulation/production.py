@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 AnySettings = TypeVar("AnySettings", SimulationSettings, ObservationSettings)
 
-#: How many showers, or slices of an observation, a block is of, and the block.
+# How many showers, or slices of an observation, a block is of, and the block.
 Made = tuple[int, DescribedBlock]
 
 #: Showers of a block are as many as give about so many events, which takes some 10 MB; but never

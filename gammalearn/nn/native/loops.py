@@ -39,7 +39,7 @@ __all__ = [
 #: By numba's annotations a caller gives the context too, which numba itself does.
 intrinsic: Any = extending.intrinsic
 
-#: What numba wants of an intrinsic: its signature, and what writes its code.
+# What numba wants of an intrinsic: its signature, and what writes its code.
 Intrinsic = tuple[Signature, Callable[..., ir.Value]]
 
 #: A constant argument of an intrinsic: numba's literal type, then the number itself.

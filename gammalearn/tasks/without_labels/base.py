@@ -14,7 +14,7 @@ from ...settings import TaskSettings
 
 __all__ = ["Embedded", "ImageNetwork", "SeenImages", "WithoutLabels", "mean_of_events"]
 
-#: Loss of each event, shape (n_events,), and which events have one.
+# Loss of each event, shape (n_events,), and which events have one.
 Losses = tuple[Tensor, Tensor]
 
 

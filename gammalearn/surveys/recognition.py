@@ -30,7 +30,8 @@ def is_survey_checkpoint(path: str | Path) -> bool:
                     with archive.open(name) as values:
                         return KIND.search(values.read(MOST_BYTES)) is not None
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError):
-        pass  # What reads it says what is wrong.
+        # zipfile has the last two for what it cannot unpack. What reads the file says what is wrong.
+        pass
     return False
 
 

@@ -30,7 +30,7 @@ def is_survey_checkpoint(path: str | Path) -> bool:
                     with archive.open(name) as values:
                         return KIND.search(values.read(MOST_BYTES)) is not None
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError):
-        # zipfile has the last two for what it cannot unpack. What reads the file says what is wrong.
+        # The last two are of what zipfile cannot unpack; what reads the file says what is wrong.
         pass
     return False
 

@@ -16,10 +16,11 @@ from torch import nn
 from ..camera import CameraType
 from ..checkpoint.trained import TrainedNetwork
 from ..data import CameraImages, EventDataset, EventIndex, check_slots, columns_for
-from ..errors import DataError, EmptySelectionError, SettingsError
+from ..errors import EmptySelectionError, SettingsError
 from ..plotting.style import PALETTE, particle_colors, picture_style
 from ..tasks import Task
 from .explanation import Explanation, Score, dark_patches, integrated_gradients
+from .show import observation_of
 
 __all__ = ["draw_explanation", "draw_map", "explain_event"]
 
@@ -112,24 +113,12 @@ def _index(trained: TrainedNetwork, files: Sequence[Path]) -> EventIndex:
 
 def _rows(index: EventIndex, path: Path, event_id: int, obs_id: int | None) -> np.ndarray:
     events = index.events
-    mine = np.asarray(events["event_id"]) == event_id
-    if obs_id is not None:
-        mine &= np.asarray(events["obs_id"]) == obs_id
-    found = np.unique(np.asarray(events["obs_id"])[mine])
-    if len(found) == 0:
-        some = ", ".join(
-            f"{event['event_id']} of observation {event['obs_id']}" for event in events[:5]
-        )
-        raise DataError(
-            f"Event {event_id} of '{path}' is not among those that the network selects; it selects "
-            f"{some}{', …' if len(events) > 5 else ''}."
-        )
-    if len(found) > 1:
-        raise DataError(
-            f"'{path}' has event {event_id} in observations {', '.join(map(str, found.tolist()))}; "
-            "choose with --obs-id."
-        )
-    return np.flatnonzero(mine)
+    missing = (
+        f"Event {event_id} of '{path}' is not among those that the network selects; it selects"
+    )
+    observation = observation_of(events, event_id, obs_id, path, missing)
+    ids = np.asarray(events["obs_id"]), np.asarray(events["event_id"])
+    return np.flatnonzero((ids[0] == observation) & (ids[1] == event_id))
 
 
 def _explain(

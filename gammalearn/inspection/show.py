@@ -7,7 +7,7 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-from astropy.table import Row
+from astropy.table import Row, Table
 from ctapipe.instrument import TelescopeDescription
 from ctapipe.visualization import CameraDisplay
 from matplotlib.figure import Figure
@@ -19,7 +19,7 @@ from ..io.finding import check_file
 from ..io.isolated import read_isolated
 from .pictures import picture_path, write_picture
 
-__all__ = ["plot_event", "show_event"]
+__all__ = ["observation_of", "plot_event", "show_event"]
 
 #: Inches of one telescope's picture, and how many stand side by side.
 PANEL, COLUMNS = 3.4, 4
@@ -132,7 +132,33 @@ def _read(path: Path, event_id: int, obs_id: int | None, cache_directory: str | 
 
 
 def _key(reader: Reader, event_id: int, obs_id: int | None) -> tuple[int, int]:
-    events = reader.events
+    of = "" if obs_id is None else f" of observation {obs_id}"
+    missing = f"'{reader.path}' has no event {event_id}{of}; it has"
+    return observation_of(reader.events, event_id, obs_id, reader.path, missing), event_id
+
+
+def observation_of(
+    events: Table, event_id: int, obs_id: int | None, path: Path, missing: str
+) -> int:
+    """The observation of the event that a user has named.
+
+    Parameters
+    ----------
+    events : astropy.table.Table
+        With ``obs_id`` and ``event_id``.
+    event_id : int
+    obs_id : int, optional
+        Needed where several observations have such an event.
+    path : Path
+        Of the file of the events.
+    missing : str
+        What the error begins with if there is no such event; some that there are follow.
+
+    Raises
+    ------
+    DataError
+        If there is no such event, or one in several observations.
+    """
     mine = np.asarray(events["event_id"]) == event_id
     if obs_id is not None:
         mine &= np.asarray(events["obs_id"]) == obs_id
@@ -141,17 +167,13 @@ def _key(reader: Reader, event_id: int, obs_id: int | None) -> tuple[int, int]:
         some = ", ".join(
             f"{event['event_id']} of observation {event['obs_id']}" for event in events[:5]
         )
-        of = "" if obs_id is None else f" of observation {obs_id}"
-        raise DataError(
-            f"'{reader.path}' has no event {event_id}{of}; it has {some}"
-            f"{', …' if len(events) > 5 else ''}."
-        )
+        raise DataError(f"{missing} {some}{', …' if len(events) > 5 else ''}.")
     if len(found) > 1:
         raise DataError(
-            f"'{reader.path}' has event {event_id} in observations "
-            f"{', '.join(map(str, found.tolist()))}; choose with --obs-id."
+            f"'{path}' has event {event_id} in observations {', '.join(map(str, found.tolist()))}; "
+            "choose with --obs-id."
         )
-    return int(found[0]), event_id
+    return int(found[0])
 
 
 def _draw(view: _View) -> Figure:

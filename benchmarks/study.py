@@ -6,6 +6,7 @@
     python benchmarks/study.py run --learning-curve        # also with 1/16 to 1/2 of the events
     python benchmarks/study.py page                        # from the runs that are there
     python benchmarks/study.py page --add                  # also keeps what the page has of others
+    python benchmarks/study.py page --only-learning-curve  # leaves the rest of the page
 
 A contender is a settings file of experiment_settings/study. GAMMALEARN_STUDY (small or full) says
 how many showers are simulated and how many epochs are trained. Each contender is trained in a
@@ -32,7 +33,7 @@ import numpy as np
 import torch
 from astropy.table import QTable
 from engine import machine
-from study_making import add_to_page, make_page
+from study_making import add_to_page, make_learning_curve, make_page
 
 from gammalearn.baseline.hillas_stereo import GEOMETRY, PARAMETERS, hillas_geometry
 from gammalearn.checkpoint.trained import load_checkpoint
@@ -399,10 +400,15 @@ def page(options) -> None:
     about = {
         "size": size,
         "command": f"GAMMALEARN_STUDY={size} python benchmarks/study.py page"
-        + " --add" * options.add,
+        + " --add" * options.add
+        + " --only-learning-curve" * options.only_learning_curve,
         "machine": machine("cpu"),
     }
-    make = add_to_page if options.add else make_page
+    make = make_page
+    if options.add:
+        make = add_to_page
+    elif options.only_learning_curve:
+        make = make_learning_curve
     print(make(trainings, curve, options.output, about))
 
 
@@ -431,7 +437,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     sub = command(page)
     sub.add_argument("-o", "--output", type=Path, default=Path("docs") / "results")
-    sub.add_argument(
+    what = sub.add_mutually_exclusive_group()
+    what.add_argument(
+        "--only-learning-curve",
+        action="store_true",
+        help="make the learning curve of the page anew, and leave the rest",
+    )
+    what.add_argument(
         "--add",
         action="store_true",
         help="add contenders to the page that is there, and leave what it says of others",

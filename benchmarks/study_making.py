@@ -1,4 +1,4 @@
-"""The page of the study, made of runs: of all of them, or of some more."""
+"""The page of the study, made of all runs, of some more runs, or its learning curve alone."""
 
 import json
 import tempfile
@@ -23,7 +23,7 @@ from gammalearn.evaluation.report.results import write_numbers
 from gammalearn.io.writing import write_whole
 from gammalearn.plotting.style import picture_style
 
-__all__ = ["add_to_page", "make_page"]
+__all__ = ["add_to_page", "make_learning_curve", "make_page"]
 
 
 def make_page(
@@ -103,6 +103,37 @@ def add_to_page(
     }
     numbers = _merged(there, found)
     numbers["added"] = [*there.get("added", ()), {**about, "contenders": added}]
+    return _write(numbers, output)
+
+
+def make_learning_curve(
+    trainings: Sequence, curve: Mapping[str, Sequence], output: Path, about: Mapping[str, str]
+) -> Path:
+    """Make the learning curve of the page anew, and leave all else as it is.
+
+    The parameters are those of :func:`make_page`.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    EvaluationError
+        If no run with a part of the events is complete.
+    """
+    complete = [training for training in trainings if training.state == "complete"]
+    with picture_style():
+        found = learning_curves(complete, curve, Pictures(output / "study"))
+    if not found:
+        raise EvaluationError(
+            f"No run with a part of the events is complete in '{trainings[0].output.parent}'; "
+            "run the study with --learning-curve first."
+        )
+    numbers = json.loads((output / "study.json").read_text("utf-8"))
+    numbers["learning_curve"] = found
+    numbers["learning_curve_made"] = {**about, "versions": versions()}
     return _write(numbers, output)
 
 

@@ -81,7 +81,7 @@ def compose(numbers: Mapping) -> list[str]:
         *_migrations_and_roc_curves(numbers.get("totals", {})),
         *_sensitivity(numbers["sensitivity"]),
         *_ablation(numbers.get("totals", {})),
-        *_learning_curve(numbers["learning_curve"]),
+        *_learning_curve(numbers["learning_curve"], numbers.get("learning_curve_made")),
         *_provenance(numbers),
     ]
 
@@ -343,7 +343,7 @@ def _ablation(totals: Mapping) -> list[str]:
     ]
 
 
-def _learning_curve(found: Mapping) -> list[str]:
+def _learning_curve(found: Mapping, made: Mapping | None) -> list[str]:
     if not found:
         return ["## Learning curve", "The learning curve was **not run**."]
     shown = [*ALONG, "auc"]
@@ -365,6 +365,16 @@ def _learning_curve(found: Mapping) -> list[str]:
         "the number of the gammas. The values are of the events that all of these runs have.",
         _table(heading, rows),
         _picture("learning_curve", "Resolutions and AUC by the number of gammas learnt from"),
+        *(
+            [
+                f"`{made['command']}` made the learning curve, on {made['machine']}, with "
+                f"GammaLearn {made['versions']['GammaLearn']}. All its networks were trained "
+                "there, those with all events too, so their values differ a little from those "
+                "above."
+            ]
+            if made
+            else []
+        ),
     ]
 
 

@@ -3,10 +3,11 @@
     python benchmarks/fuzz.py -o docs/results                 # 1000 copies, one core, an hour or so
     python benchmarks/fuzz.py -o DIR --copies 50 --kinds "checkpoint, info"
 
-Each copy has one change, decided by its number: some bytes, a piece that is lost, zeroed or
-repeated, an HDF5 node that is lost or renamed, a value of a table, an attribute, or a pickle that
-runs code where it is opened. A command of `gammalearn` that reads files of this kind is then run in
-a process of its own. What may come of it:
+Each copy has one change, decided by its number: some bytes, or a piece that is lost or zeroed; in
+HDF5 a node that is lost or renamed, a value or a row of a table, an attribute, or a pickle that
+runs code where it is opened; in FITS a value, a card of a header or a table; in a text a number or
+a line. A command of `gammalearn` that reads files of this kind is then run in a process of its own.
+What may come of it:
 
 - ``same``: exit status 0, and the same values as from the file itself;
 - ``told``: exit status 0 and other values, and a warning, on the screen or in the report, or a
@@ -15,18 +16,20 @@ a process of its own. What may come of it:
 - ``refused``: exit status 2, and one sentence;
 - ``traceback``, ``crash``, ``hang``, ``code``: faults. ``code`` means that a pickle was run.
 
-A damaged entry of the cache is made anew, so that anything but ``same`` is a fault there.
+A damaged entry of the cache is made anew, so that anything but ``same`` is a fault there. Values
+are those of DL2, DL3, tables and figures that the command writes, or else what it prints and draws:
+pictures are compared by the numbers and words in them.
 
 The counts are in DIR/fuzz.json, with the numbers of all copies that show a fault or have other
 values. Those can be made again with ``--only KIND NUMBER``, which leaves the copy in DIR. The files
-are those of GAMMALEARN_TEST_DATA.
+are those of GAMMALEARN_TEST_DATA, and some that `fuzz_sources.py` makes in a minute or two: a mock
+observation, an instrument response, supernovae and a network for them.
 """
 
 import argparse
 import contextlib
 import json
 import os
-import pickle
 import re
 import resource
 import shutil
@@ -44,7 +47,11 @@ import matplotlib
 import numpy as np
 import tables
 import torch
+from astropy.io import fits
+from astropy.table import Table
 from engine import machine
+from fuzz_changes import CHANGES, NOT_MADE, canary
+from fuzz_sources import NETWORK, Sources
 from tqdm import tqdm
 
 import gammalearn.evaluation
@@ -54,8 +61,6 @@ from gammalearn.io.writing import write_whole
 from gammalearn.models import find_checkpoint
 
 __all__ = ["kinds", "run_copy"]
-
-NETWORK = "lst4-stereo"
 
 #: Seconds after which a command counts as one that hangs; they take a few.
 PATIENCE = 180
@@ -78,17 +83,20 @@ class Kind:
         Path of the intact file, given the folder of the test data and one for files to be made.
     command : callable
         Words after ``gammalearn``, given the copy and a folder for the output.
-    is_hdf5 : bool
-        Whether it has nodes, tables and attributes.
+    format : str
+        Which changes there are: ``HDF5``, ``FITS``, ``text`` or ``other``.
     in_cache : bool
         The change is not of the file, but of a file that the command has left in the cache.
+    beside : bool
+        The other files of its folder are read too; they stay intact.
     """
 
     share: float
     source: Callable[[Path, Path], Path]
     command: Callable[[Path, Path], list[str]]
-    is_hdf5: bool = True
+    format: str = "HDF5"
     in_cache: bool = False
+    beside: bool = False
 
 
 def _predict(file: Path, output: Path) -> list[str]:
@@ -103,6 +111,25 @@ def _evaluate(file: Path, output: Path) -> list[str]:
     return ["evaluate", str(file), "-o", str(output)]
 
 
+def _evaluate_objects(file: Path, output: Path) -> list[str]:
+    return [*_evaluate(file, output), "--set", "evaluation.n_bootstrap=5"]
+
+
+def _show(file: Path, output: Path) -> list[str]:
+    output.mkdir()
+    return ["show", str(file), "--event", EVENT, "-o", str(output / "event.png")]
+
+
+def _explain(file: Path, output: Path) -> list[str]:
+    output.mkdir()
+    words = ["explain", NETWORK, str(file), "--event", EVENT, "--steps", "4"]
+    return [*words, "-o", str(output / "event.png")]
+
+
+#: An event of `_dl1`.
+EVENT = "1000"
+
+
 def _dl1(data: Path, _made: Path) -> Path:
     return data / "dl1_ctapipe" / "gamma_lsts_run7_7.0.0.dl1.h5"
 
@@ -110,188 +137,107 @@ def _dl1(data: Path, _made: Path) -> Path:
 def _dl2(data: Path, made: Path) -> Path:
     path = made / "gamma_lsts_run7_7.0.0.dl2.h5"
     if not path.exists():
-        _in_child(_predict(_dl1(data, made), made), made / "log")
+        _make(_predict(_dl1(data, made), made), made)
     return path
+
+
+def _make(words: Sequence[str], made: Path) -> None:
+    """Run a command that must succeed."""
+    if _in_child(words, made / "log") != 0:
+        raise RuntimeError(f"{' '.join(words)}: {(made / 'log').read_text('utf-8')}")
+
+
+def _made(name: str, *arguments: str) -> Callable[[Path, Path], Path]:
+    """A file of `Sources`."""
+    return lambda _, made: getattr(_sources(made), name)(*arguments)
+
+
+def _sources(made: Path) -> Sources:
+    return Sources(lambda words: _make(words, made), made)
 
 
 def _network_on_a_file(data: Path) -> Callable[[Path, Path], list[str]]:
     return lambda file, output: ["predict", str(file), str(_dl1(data, output)), "-o", str(output)]
 
 
-def kinds(data: Path) -> dict[str, Kind]:
-    """The kinds of files, by name."""
+def kinds(data: Path, made: Path) -> dict[str, Kind]:
+    """The kinds of files, by name; their shares are 1 in all."""
+    return _of_telescopes(data) | _of_observations(made) | _of_surveys(made)
+
+
+def _of_telescopes(data: Path) -> dict[str, Kind]:
     lstchain = data / "dl1_lstchain" / "dl1_gamma_lsts_run7_7.0.0_4tel.h5"
     simtel = data / "simtel" / "gamma_with_obslevel_particles.simtel.zst"
     network = find_checkpoint(NETWORK)
     return {
-        "ctapipe DL1, predict": Kind(0.2, _dl1, _predict),
-        "ctapipe DL1, info": Kind(0.1, _dl1, _info),
-        "lstchain DL1, predict": Kind(0.15, lambda *_: lstchain, _predict),
-        "DL2, evaluate": Kind(0.15, _dl2, _evaluate),
-        "DL2, info": Kind(0.05, _dl2, _info),
-        "sim_telarray, info": Kind(0.05, lambda *_: simtel, _info, is_hdf5=False),
-        "checkpoint, predict": Kind(
-            0.1, lambda *_: network, _network_on_a_file(data), is_hdf5=False
-        ),
-        "checkpoint, info": Kind(0.1, lambda *_: network, _info, is_hdf5=False),
-        "cache of an index, predict": Kind(0.05, _dl1, _predict, is_hdf5=False, in_cache=True),
+        "ctapipe DL1, predict": Kind(0.13, _dl1, _predict),
+        "ctapipe DL1, info": Kind(0.065, _dl1, _info),
+        "ctapipe DL1, show": Kind(0.005, _dl1, _show),
+        "ctapipe DL1, explain": Kind(0.005, _dl1, _explain),
+        "lstchain DL1, predict": Kind(0.098, lambda *_: lstchain, _predict),
+        "DL2, evaluate": Kind(0.097, _dl2, _evaluate),
+        "DL2, info": Kind(0.033, _dl2, _info),
+        "sim_telarray, info": Kind(0.032, lambda *_: simtel, _info, "other"),
+        "checkpoint, predict": Kind(0.065, lambda *_: network, _network_on_a_file(data), "other"),
+        "checkpoint, info": Kind(0.065, lambda *_: network, _info, "other"),
+        "cache of an index, predict": Kind(0.033, _dl1, _predict, "other", in_cache=True),
         "cache of sim_telarray, info": Kind(
-            0.05, lambda *_: simtel, _info, is_hdf5=False, in_cache=True
+            0.032, lambda *_: simtel, _info, "other", in_cache=True
         ),
     }
 
 
-# Changes
+def _of_observations(made: Path) -> dict[str, Kind]:
+    sources = _sources(made)
+
+    def dl3(dl2: Path, response: Path, output: Path) -> list[str]:
+        return ["dl3", str(dl2), "--irf", str(response), "-o", str(output)]
+
+    def observe(file: Path, output: Path) -> list[str]:
+        return ["observe", str(file), NETWORK, "--irf", str(sources.response()), "-o", str(output)]
+
+    return {
+        "observed DL1, predict": Kind(0.04, _made("observed"), _predict),
+        "observed DL1, info": Kind(0.02, _made("observed"), _info),
+        "observed DL1, observe": Kind(0.02, _made("observed"), observe),
+        "observed DL2, dl3": Kind(
+            0.05, _made("observed_dl2"), lambda file, output: dl3(file, sources.response(), output)
+        ),
+        "response, dl3": Kind(
+            0.04,
+            _made("response"),
+            lambda file, output: dl3(sources.observed_dl2(), file, output),
+            "FITS",
+        ),
+    }
 
 
-def change_bytes(path: Path, rng: np.random.Generator) -> str:
-    """Some bytes of the file are others."""
-    content = bytearray(path.read_bytes())
-    where = rng.integers(0, len(content), rng.integers(1, 17))
-    for place in where:
-        content[place] ^= int(rng.integers(1, 256))
-    path.write_bytes(content)
-    return f"bytes {sorted(where.tolist())}"
+def _of_surveys(made: Path) -> dict[str, Kind]:
+    sources = _sources(made)
 
+    def classify(file: Path, output: Path) -> list[str]:
+        return ["predict", str(sources.supernova_network()), str(file), "-o", str(output)]
 
-def cut_off(path: Path, rng: np.random.Generator) -> str:
-    """The end is missing."""
-    size = int(rng.integers(0, path.stat().st_size))
-    os.truncate(path, size)
-    return f"{size} bytes are left"
+    def classify_head(file: Path, output: Path) -> list[str]:
+        return classify(file.with_name("SIM_HEAD.FITS"), output)
 
+    def with_network(file: Path, output: Path) -> list[str]:
+        return ["predict", str(file), str(sources.catalogue()), "-o", str(output)]
 
-def zero_piece(path: Path, rng: np.random.Generator) -> str:
-    """A piece holds zeros, as after a crash of the machine."""
-    content = bytearray(path.read_bytes())
-    start, length = int(rng.integers(0, len(content))), int(2 ** rng.uniform(4, 16))
-    content[start : start + length] = bytes(len(content[start : start + length]))
-    path.write_bytes(content)
-    return f"zeros from {start}, {length} bytes"
-
-
-def lose_piece(path: Path, rng: np.random.Generator) -> str:
-    """A piece is missing in the middle."""
-    content = path.read_bytes()
-    start, length = int(rng.integers(0, len(content))), int(2 ** rng.uniform(0, 16))
-    path.write_bytes(content[:start] + content[start + length :])
-    return f"{length} bytes are missing from {start} on"
-
-
-def _nodes(file: tables.File) -> list[tables.Node]:
-    return [node for node in file.walk_nodes("/") if node._v_pathname != "/"]
-
-
-def lose_node(path: Path, rng: np.random.Generator) -> str:
-    """A table or group is missing."""
-    with tables.open_file(path, "a") as file:
-        nodes = _nodes(file)
-        node = nodes[int(rng.integers(len(nodes)))]
-        name = node._v_pathname
-        file.remove_node(node, recursive=True)
-    return f"without {name}"
-
-
-def rename_node(path: Path, rng: np.random.Generator) -> str:
-    """A table or group has another name."""
-    with tables.open_file(path, "a") as file:
-        nodes = _nodes(file)
-        node = nodes[int(rng.integers(len(nodes)))]
-        name = node._v_pathname
-        node._f_rename(f"{node._v_name}_2")
-    return f"{name} renamed"
-
-
-#: What may stand in a table where nobody expects it.
-ODD = (np.nan, np.inf, -np.inf, -1, 0, 1e300, -1e30, 2**31 - 1)
-
-
-def odd_value(path: Path, rng: np.random.Generator) -> str:
-    """A value of a table is none that can be."""
-    with tables.open_file(path, "a") as file:
-        candidates = [table for table in file.walk_nodes("/", "Table") if table.nrows]
-        table = candidates[int(rng.integers(len(candidates)))]
-        column = str(rng.choice(table.colnames))
-        row, value = int(rng.integers(table.nrows)), ODD[int(rng.integers(len(ODD)))]
-        values = table.read(row, row + 1)
-        if values.dtype[column].base.kind not in "iuf":
-            values[column] = np.zeros_like(values[column])
-        else:
-            with np.errstate(all="ignore"):
-                values[column] = np.array(value).astype(values.dtype[column].base)
-        table.modify_rows(row, row + 1, rows=values)
-        return f"{table._v_pathname}, row {row}: {column} = {value}"
-
-
-def repeat_or_lose_row(path: Path, rng: np.random.Generator) -> str:
-    """A row of a table is there twice, or not at all."""
-    with tables.open_file(path, "a") as file:
-        candidates = [table for table in file.walk_nodes("/", "Table") if table.nrows > 1]
-        table = candidates[int(rng.integers(len(candidates)))]
-        row = int(rng.integers(table.nrows))
-        if rng.random() < 0.5:
-            table.remove_row(row)
-            return f"{table._v_pathname} without row {row}"
-        table.append(table.read(row, row + 1))
-        return f"{table._v_pathname} with row {row} twice"
-
-
-#: Attributes that are no sense.
-NONSENSE = ("", "\x1b[2J\x07", "9" * 30, -1, np.nan, b"\xff\xfe", np.arange(5))
-
-
-def odd_attribute(path: Path, rng: np.random.Generator) -> str:
-    """An attribute has another value."""
-    with tables.open_file(path, "a") as file:
-        nodes = [node for node in [file.root, *_nodes(file)] if node._v_attrs._v_attrnames]
-        node = nodes[int(rng.integers(len(nodes)))]
-        name = str(rng.choice(node._v_attrs._v_attrnames))
-        value = NONSENSE[int(rng.integers(len(NONSENSE)))]
-        node._v_attrs[name] = value
-        return f"{node._v_pathname}: {name} = {value!r}"
-
-
-class _RunsCode:
-    """An object whose pickle makes a file where it is opened."""
-
-    def __init__(self, path: Path):
-        self.path = path
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.path),)
-
-
-def hostile_attribute(path: Path, rng: np.random.Generator) -> str:
-    """An attribute is a pickle that runs code."""
-    content = pickle.dumps(_RunsCode(canary(path)), protocol=0)
-    with tables.open_file(path, "a") as file:
-        nodes = [file.root, *_nodes(file)]
-        node = nodes[int(rng.integers(len(nodes)))]
-        names = ["TITLE", "VERSION", "hostile", *node._v_attrs._v_attrnamesuser]
-        name = str(rng.choice(names))
-        where = node._v_pathname
-    import h5py
-
-    with h5py.File(path, "a") as file:
-        file[where].attrs.create(name, np.bytes_(content))
-    return f"{where}: {name} is a pickle"
-
-
-def canary(path: Path) -> Path:
-    """What a pickle in a copy makes when it is run."""
-    return path.with_name("canary")
-
-
-OF_ANY = (change_bytes, cut_off, zero_piece, lose_piece)
-OF_HDF5 = (
-    lose_node,
-    rename_node,
-    odd_value,
-    odd_value,
-    repeat_or_lose_row,
-    odd_attribute,
-    hostile_attribute,
-)
+    head, phot = (_made("snana_fits", which) for which in ("HEAD", "PHOT"))
+    ecsv, table = (_made("predictions", kind) for kind in ("ecsv", "fits"))
+    return {
+        "catalogue, predict": Kind(0.03, _made("catalogue"), classify),
+        "catalogue, info": Kind(0.02, _made("catalogue"), _info),
+        "survey checkpoint, predict": Kind(0.02, _made("supernova_network"), with_network, "other"),
+        "survey checkpoint, info": Kind(0.01, _made("supernova_network"), _info, "other"),
+        "SNANA text, predict": Kind(0.02, _made("snana_text"), classify, "text"),
+        "SNANA text, info": Kind(0.01, _made("snana_text"), _info, "text"),
+        "SNANA HEAD, predict": Kind(0.02, head, classify_head, "FITS", beside=True),
+        "SNANA PHOT, predict": Kind(0.02, phot, classify_head, "FITS", beside=True),
+        "predictions ECSV, evaluate": Kind(0.01, ecsv, _evaluate_objects, "text"),
+        "predictions FITS, evaluate": Kind(0.01, table, _evaluate_objects, "FITS"),
+    }
 
 
 # Running
@@ -310,7 +256,7 @@ def _in_child(words: Sequence[str], log: Path, cache: Path | None = None) -> int
             os.dup2(out.fileno(), 2)
         torch.set_num_threads(1)
         # To draw takes most of the time of an evaluation.
-        matplotlib.figure.Figure.savefig = lambda _, path, **__: Path(path).write_bytes(b"")
+        matplotlib.figure.Figure.savefig = _write_drawn
         status = 99
         try:
             status = gammalearn_main(list(words))
@@ -332,14 +278,32 @@ def _in_child(words: Sequence[str], log: Path, cache: Path | None = None) -> int
     return None
 
 
+def _write_drawn(figure: matplotlib.figure.Figure, path: Path, **_) -> None:
+    """Write the words and numbers of a picture in place of its pixels."""
+    drawn = []
+    for artist in figure.findobj():
+        if isinstance(artist, matplotlib.text.Text):
+            drawn.append(artist.get_text())
+        elif isinstance(artist, matplotlib.lines.Line2D):
+            drawn.append(np.array2string(np.asarray(artist.get_xydata()), precision=4))
+        elif isinstance(artist, matplotlib.cm.ScalarMappable) and artist.get_array() is not None:
+            values = np.ma.filled(artist.get_array(), np.nan)
+            drawn.append(np.array2string(values, precision=4, threshold=sys.maxsize))
+    Path(path).write_text("\n".join(drawn), encoding="utf-8")
+
+
 #: How lines begin that tell a fault, and those that are no result.
-TOLD, BESIDE = ("WARNING", "  fault"), ("WARNING", "Making DL1")
+TOLD, BESIDE = ("WARNING", "  fault", "  note"), ("WARNING", "Making DL1")
+
+#: Cards of FITS headers that say when a file was written, or check its bytes.
+NO_VALUES = {"DATE", "CREATED", "CHECKSUM", "DATASUM"}
 
 
 def _values(output: Path, log: Path) -> tuple[dict[str, str | np.ndarray], set[str]]:
-    """What a command has found: the columns of its DL2 files, its figures, what it has printed.
+    """What a command has found: the columns of its DL2 and DL3 files and tables, and its figures.
 
-    Beside it are the faults that it has told.
+    If there are none, it is what it has drawn and printed. Beside it are the faults that it has
+    told.
     """
     found = {}
     for path in sorted(output.rglob("*")):
@@ -349,22 +313,26 @@ def _values(output: Path, log: Path) -> tuple[dict[str, str | np.ndarray], set[s
                     found[table._v_pathname] = table[:]
         elif path.name == "metrics.json":
             found[path.name] = path.read_text("utf-8")
+        elif path.suffix == ".ecsv":
+            found[path.name] = np.asarray(Table.read(path).filled())
+        elif ".fits" in path.name:
+            with fits.open(path) as hdus:
+                for number, hdu in enumerate(hdus):
+                    name = f"{path.name}, {number} {hdu.name}"
+                    cards = {k: v for k, v in hdu.header.items() if k not in NO_VALUES}
+                    found[f"{name}: header"] = str(cards)
+                    if hdu.data is not None:
+                        found[name] = np.array(hdu.data)
     words = log.read_text("utf-8", errors="replace").splitlines()
     if not found:
         # The name of the file stands in what is said of it.
         lines = [line for line in words if not line.startswith(BESIDE)]
         found["printed"] = "\n".join(lines[1:])
+        found |= {path.name: path.read_text("utf-8") for path in output.rglob("*.png")}
     told = {line for line in words if line.startswith(TOLD)}
     for report in output.rglob("report.html"):
         told.update(re.findall("<li>(.*?)</li>", report.read_text("utf-8")))
     return found, told
-
-
-#: What HDF5 and PyTables raise where a change cannot be made in a file.
-NOT_MADE = (
-    *(tables.HDF5ExtError, tables.NodeError),
-    *(AttributeError, OSError, ValueError, TypeError),
-)
 
 
 def run_copy(kind: Kind, name: str, number: int, data: Path, made: Path, folder: Path) -> dict:
@@ -391,7 +359,7 @@ def run_copy(kind: Kind, name: str, number: int, data: Path, made: Path, folder:
     """
     rng = np.random.default_rng([number, *name.encode()])
     copy, target, cache = _intact_copy(kind, name, data, made, folder, rng)
-    changes = (*OF_ANY, *OF_HDF5) if kind.is_hdf5 else OF_ANY
+    changes = CHANGES[kind.format]
     change = changes[int(rng.integers(len(changes)))]
     try:
         what = f"{change.__name__} of {target.name}: {change(target, rng)}"
@@ -427,15 +395,21 @@ def _intact_copy(
     """
     source = kind.source(data, made)
     if not kind.in_cache:
-        copy = folder / source.name
-        shutil.copy(source, copy)
-        copy.chmod(0o600)
+        copy = _copied(source, kind, folder)
         return copy, copy, None
     _reference(kind, name, data, made)
     cache = folder / "cache"
     shutil.copytree(made / f"cache {name}", cache)
     files = sorted(path for path in cache.rglob("*") if path.is_file() and path.stat().st_size)
     return source, files[int(rng.integers(len(files)))], cache
+
+
+def _copied(source: Path, kind: Kind, folder: Path) -> Path:
+    for path in source.parent.iterdir() if kind.beside else (source,):
+        shutil.copy(path, folder)
+    copy = folder / source.name
+    copy.chmod(0o600)
+    return copy
 
 
 def _alike(one: dict[str, str | np.ndarray], other: dict[str, str | np.ndarray]) -> bool:
@@ -466,10 +440,11 @@ def _reference(
     """What the command finds in the file itself, as :func:`_values` gives it."""
     if name not in _REFERENCES:
         folder = made / f"reference {name}"
+        shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         copy, cache = kind.source(data, made), made / f"cache {name}"
         if not kind.in_cache:
-            copy = Path(shutil.copy(copy, folder))
+            copy = _copied(copy, kind, folder)
         status = _in_child(kind.command(copy, folder / "out"), folder / "log", cache)
         if status != 0:
             raise RuntimeError(f"{name}: {(folder / 'log').read_text('utf-8')}")
@@ -482,20 +457,25 @@ def main() -> None:
     if "GAMMALEARN_TEST_DATA" not in os.environ:
         sys.exit("fuzz: set GAMMALEARN_TEST_DATA to the folder of the test data.")
     data = Path(os.environ["GAMMALEARN_TEST_DATA"])
-    known = kinds(data)
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder to write to")
     parser.add_argument("--copies", type=int, default=1000, help="of all kinds together")
-    parser.add_argument("--kinds", nargs="+", choices=list(known), default=list(known))
+    # None is made to name them.
+    names = list(kinds(data, Path()))
+    parser.add_argument("--kinds", nargs="+", choices=names, default=names)
     parser.add_argument("--first", type=int, default=0, help="number of the first copy of a kind")
     parser.add_argument("--only", nargs=2, metavar=("KIND", "NUMBER"), help="one copy, to look at")
+    parser.add_argument(
+        "--made", type=Path, help="keep the files that are made once in this folder, for other runs"
+    )
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
-        made = Path(temporary) / "made"
-        made.mkdir()
+        made = (options.made or Path(temporary) / "made").resolve()
+        made.mkdir(parents=True, exist_ok=True)
+        known = kinds(data, made)
         os.environ["XDG_CACHE_HOME"] = str(Path(temporary) / "cache")
         if options.only:
             name, number = options.only[0], int(options.only[1])

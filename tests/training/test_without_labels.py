@@ -1,8 +1,6 @@
 """Trainings with tasks that need no truth: alone, and beside others."""
 
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -152,36 +150,3 @@ def test_the_anomaly_score_is_of_the_event_alone(pretrained, files):
         scores.append(decoded["anomaly"]["anomaly_score"])
     assert np.isfinite(scores[0]).all() and (scores[0] > 0).all()
     np.testing.assert_allclose(scores[0], scores[1], rtol=1e-4)
-
-
-SCRIPT = """
-import sys
-from pathlib import Path
-from gammalearn.run.experiment import index_training
-from gammalearn.settings import Experiment
-from gammalearn.training import fit
-
-if __name__ == "__main__":
-    folder, settings, *files = sys.argv[1:]
-    experiment = Experiment.model_validate_json(settings)
-    index = index_training([Path(file) for file in files], experiment, {})
-    fit(experiment, index, {}, Path(folder), progress=False)
-"""
-
-
-def test_two_processes_learn_together(experiment, files, run_in, tmp_path):
-    """Reconstruction alone, which learns nothing from the fusion: no process waits for it."""
-    made = experiment(
-        tasks={"reconstruction": {}}, training={"epochs": 1, "batch_size": 4, "devices": 2}
-    )
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT)
-    done = subprocess.run(
-        [sys.executable, script, tmp_path / "two", made.model_dump_json(), *files],
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr
-    history = run_in(tmp_path / "two").history
-    assert np.isfinite(history["validation/reconstruction"][-1][1])

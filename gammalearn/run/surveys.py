@@ -1,5 +1,6 @@
 """The run of a survey: simulate, fit, classify, evaluate; and its parts alone."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from ..training.fit import TrainingSummary
 
 __all__ = ["compare_predictions", "evaluate_predictions", "predict_objects", "run_survey"]
+
+log = logging.getLogger(__name__)
 
 #: Where an experiment writes its tables of predictions.
 PREDICTIONS, BASELINE = "predictions", "baseline"
@@ -245,7 +248,10 @@ def predict_objects(
     if path.exists() and not options.overwrite:
         raise OutputError(f"'{path}' exists; give another folder, or --overwrite to replace it.")
     files = find_files(inputs, "INPUT", REMEDY)
-    table = classify(trained, read_objects(files), f"'{files[0]}'")
+    catalogue = read_objects(files)
+    for what, number in catalogue.faults.items():
+        log.warning("%d %s.", number, what)
+    table = classify(trained, catalogue, f"'{files[0]}'")
     make_folder(output)
     write_predictions(table, path, options.overwrite)
     return [path]

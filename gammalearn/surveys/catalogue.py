@@ -46,6 +46,10 @@ ZERO_POINT = 27.5
 #: but in z (Abbott et al. 2018, Ivezic et al. 2019).
 WAVELENGTH = {"u": 368.0, "g": 480.0, "r": 622.0, "i": 755.0, "z": 869.0, "y": 971.0}
 
+#: What no observation and no galaxy has: times (MJD, d) after the year 4500, fluxes brighter than
+#: -10 mag, and redshifts before the first stars.
+MOST_TIME, MOST_FLUX, MOST_REDSHIFT = 1e6, 1e15, 20.0
+
 VERSION = 1
 MARK = "GAMMALEARN_CATALOGUE"
 
@@ -113,8 +117,9 @@ class Catalogue:
     ) -> "Catalogue":
         """A catalogue of observations in any order; what is put right or left out is counted.
 
-        Observations without a finite flux and a positive error are left out, as are repeated ones
-        (same object, time and band, of which the first stays) and objects without observations.
+        Observations without a flux, time and positive error that can be are left out, as are
+        repeated ones (same object, time and band, of which the first stays) and objects without
+        observations. Redshifts that cannot be count as unknown.
 
         Parameters
         ----------
@@ -130,7 +135,7 @@ class Catalogue:
         Raises
         ------
         InputFileError
-            If two objects have one name.
+            If two objects have one name, or one has none.
         """
         objects = _complete(objects)
         names, counts = np.unique(objects["object_id"], return_counts=True)
@@ -139,8 +144,13 @@ class Catalogue:
                 f"Two objects of the catalogue have the name '{names[counts > 1][0]}'; give each "
                 "another object_id."
             )
+        if "" in names:
+            raise InputFileError("An object of the catalogue has no name; give it an object_id.")
         faults: dict[str, int] = {}
-        usable = np.isfinite(time) & np.isfinite(flux) & np.isfinite(flux_error) & (flux_error > 0)
+        _count(faults, "redshifts that cannot be (taken as unknown)", _forget_redshifts(objects))
+        # NaN is not smaller than anything.
+        usable = (np.abs(time) < MOST_TIME) & (np.abs(flux) < MOST_FLUX)
+        usable &= (flux_error > 0) & np.isfinite(flux_error)
         _count(faults, "observations without flux, time or error (left out)", (~usable).sum())
         row, t = of[usable], time[usable]
         unsorted = np.unique(row[1:][(np.diff(t) < 0) & (np.diff(row) == 0)])
@@ -211,6 +221,17 @@ def _complete(objects: Table) -> Table:
         if name not in objects.colnames:
             objects[name] = np.full(len(objects), unknown)
     return objects
+
+
+def _forget_redshifts(objects: Table) -> int:
+    """Take redshifts that cannot be as unknown, and say how many there are."""
+    number = 0
+    for name in ("host_redshift", "redshift"):
+        values = np.array(objects[name], dtype=float)
+        wrong = ~np.isnan(values) & ~((values > 0) & (values < MOST_REDSHIFT))
+        objects[name] = np.where(wrong, np.nan, values)
+        number += int(wrong.sum())
+    return number
 
 
 def _count(faults: dict[str, int], what: str, number: int) -> None:
@@ -302,7 +323,9 @@ def write_catalogue(
 def _write(catalogue: Catalogue, path: Path, attributes: Mapping[str, str]) -> None:
     objects = catalogue.objects
     number = np.diff(catalogue.start)
-    with tables.open_file(path, "w", filters=tables.Filters(5, "blosc:zstd")) as file:
+    # With checksums: other values by damage are then found as they are read.
+    filters = tables.Filters(5, "blosc:zstd", fletcher32=True)
+    with tables.open_file(path, "w", filters=filters) as file:
         for name, value in (
             (MARK, VERSION),
             ("bands", ",".join(catalogue.bands)),

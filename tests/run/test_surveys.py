@@ -1,16 +1,20 @@
 """A survey from its settings to its report, by the commands that Cherenkov experiments have."""
 
 import json
+import os
 import shutil
 
+import h5py
 import numpy as np
 import pytest
+import tables
 import torch
 from astropy.table import Table
 
 from gammalearn.checkpoint.trained import load_checkpoint
 from gammalearn.cli.program import main
 from gammalearn.errors import CheckpointError
+from gammalearn.surveys import readers
 from gammalearn.surveys.catalogue import read_catalogue, write_catalogue
 
 SETTINGS = """\
@@ -183,3 +187,68 @@ def test_objects_without_types_are_refused(folder, tmp_path, capsys):
     assert main([*command, "--set", f"data.train={tmp_path / 'blind.h5'}"]) == 2
     assert "No object of data.train has a type" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture
+def predicted(folder, tmp_path, capsys):
+    """Function that classifies a changed copy of the objects: status and what is told."""
+
+    def predicted(change):
+        shutil.copy(folder / "test.h5", tmp_path / "changed.h5")
+        change(tmp_path / "changed.h5")
+        best = folder / "run" / "checkpoints" / "best.ckpt"
+        words = ["predict", str(best), str(tmp_path / "changed.h5"), "-o", str(tmp_path / "out")]
+        return main(words), capsys.readouterr().err
+
+    return predicted
+
+
+@pytest.mark.parametrize(
+    "table, column, value, words",
+    [
+        ("objects", "host_redshift", 2**31, "1 redshifts that cannot be (taken as unknown)"),
+        ("truth", "redshift", -3, "1 redshifts that cannot be (taken as unknown)"),
+        ("observations", "time", 1e300, "1 observations without flux, time or error (left out)"),
+        ("observations", "flux", -1e30, "1 observations without flux, time or error (left out)"),
+        ("observations", "flux_error", -1, "1 observations without flux, time or error (left out)"),
+    ],
+)
+def test_values_that_cannot_be_are_told(predicted, table, column, value, words):
+    def change(path):
+        with tables.open_file(path, "a") as file:
+            file.root[table].modify_column(start=3, stop=4, colname=column, column=[value])
+
+    status, told = predicted(change)
+    assert status == 0
+    assert words in told
+
+
+def test_an_object_without_a_name_is_refused(predicted):
+    def change(path):
+        with tables.open_file(path, "a") as file:
+            file.root.objects.modify_column(start=3, stop=4, colname="object_id", column=[b""])
+
+    status, told = predicted(change)
+    assert status == 2
+    assert "has no name" in told
+
+
+def test_damaged_bytes_of_a_catalogue_are_refused(predicted):
+    def change(path):
+        with h5py.File(path) as file:
+            place = file["observations"].id.get_chunk_info(0)
+        content = bytearray(path.read_bytes())
+        content[place.byte_offset + place.size // 2] ^= 1
+        path.write_bytes(content)
+
+    status, told = predicted(change)
+    assert status == 2
+    assert "is damaged" in told
+
+
+def test_a_catalogue_that_crashes_its_reader_is_refused(predicted, monkeypatch):
+    """The damage of some bytes makes the HDF5 library end the process."""
+    monkeypatch.setattr(readers, "read_catalogue", lambda path: os._exit(139))
+    status, told = predicted(lambda path: None)
+    assert status == 2
+    assert "crashes" in told

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...errors import InputFileError
+from ...io.isolated import read_isolated
 from ..catalogue import Catalogue, is_catalogue, join_catalogues, read_catalogue
 from .snana_fits import is_snana_head, read_snana_fits
 from .snana_text import read_snana_text
@@ -30,7 +31,8 @@ def read_objects(paths: Sequence[Path]) -> Catalogue:
         if path.suffix.lower() in TEXT:
             continue
         if is_catalogue(path):
-            parts.append(read_catalogue(path))
+            # In a child process: damage may crash the HDF5 library.
+            parts.append(read_isolated(read_catalogue, path))
         elif is_snana_head(path):
             parts.append(read_snana_fits(path))
         elif not is_photometry(path, paths):

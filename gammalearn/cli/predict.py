@@ -2,6 +2,7 @@
 
 import argparse
 import re
+from itertools import takewhile
 from pathlib import Path
 
 from ..errors import SettingsError
@@ -29,7 +30,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         "input",
         metavar="INPUT",
         nargs="+",
-        help="DL1 files or quoted globs; catalogues, for the network of a survey",
+        help="DL1 files or quoted globs; catalogues, for the network of a survey; further "
+        "checkpoints before them reconstruct together with the first one",
     )
     add_results(parser, "the DL2 files")
     parser.add_argument(
@@ -60,12 +62,19 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def predict(arguments: argparse.Namespace) -> None:
-    """Reconstruct DL1 files with a trained network."""
+    """Reconstruct DL1 files with a trained network, or with several together."""
     from ..io.finding import find_files
-    from ..models import find_checkpoint
+    from ..models import find_checkpoint, names_network
 
-    checkpoint = find_checkpoint(arguments.checkpoint)
-    find_files(arguments.input, "INPUT")
+    further = list(takewhile(names_network, arguments.input))
+    inputs = arguments.input[len(further) :]
+    if not inputs:
+        raise SettingsError(
+            f"After the checkpoints, the last of them '{further[-1]}', no INPUT is given; name the "
+            "files to reconstruct."
+        )
+    checkpoint, *others = [find_checkpoint(name) for name in (arguments.checkpoint, *further)]
+    find_files(inputs, "INPUT")
     import_modules(arguments.imports)
     from ..run.options import RunOptions
     from ..surveys.recognition import is_survey_checkpoint
@@ -74,15 +83,20 @@ def predict(arguments: argparse.Namespace) -> None:
     options = RunOptions(overwrite=arguments.overwrite, progress=not arguments.quiet)
     if is_survey_checkpoint(checkpoint):
         _refuse_telescopes(arguments)
+        if others:
+            raise SettingsError(
+                f"'{checkpoint}' is a network for a survey, and these reconstruct alone; leave out "
+                f"'{further[0]}'."
+            )
         from ..run.surveys import predict_objects
 
-        files = predict_objects(checkpoint, arguments.input, output, options, arguments.set)
+        files = predict_objects(checkpoint, inputs, output, options, arguments.set)
     else:
         from ..run.reconstruction import predict
 
         files = predict(
-            arguments.checkpoint,
-            arguments.input,
+            [arguments.checkpoint, *further],
+            inputs,
             output,
             options,
             arguments.shard,

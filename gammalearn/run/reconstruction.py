@@ -9,7 +9,8 @@ import numpy as np
 from ctapipe.core import Provenance
 
 from ..camera import CameraType
-from ..checkpoint.trained import TrainedNetwork, load_checkpoint
+from ..checkpoint.ensemble import load_networks
+from ..checkpoint.trained import TrainedNetwork
 from ..data import EventIndex, check_slots, columns_for
 from ..dl2 import (
     check_ids,
@@ -46,22 +47,22 @@ __all__ = [
 
 
 def predict(
-    checkpoint: str | Path,
+    checkpoints: str | Path | Sequence[str | Path],
     inputs: Sequence[str],
     output: Path,
     options: RunOptions = RunOptions(),
     shard: tuple[int, int] | None = None,
     assignments: Sequence[str] = (),
 ) -> list[Path]:
-    """Reconstruct DL1 files with a trained network.
+    """Reconstruct DL1 files with a trained network, or with several together.
 
-    Files that this checkpoint has reconstructed before stay as they are: a call that was cut off is
-    repeated, and does what is missing.
+    Files that these checkpoints have reconstructed before stay as they are: if a call is
+    interrupted, repeat it, and it makes the missing files.
 
     Parameters
     ----------
-    checkpoint : str or Path
-        A file, or the name of a shipped network.
+    checkpoints : str, Path or sequence of these
+        A file, or the name of a shipped network. The outputs of several are averaged.
     inputs : sequence of str
         DL1 files or globs.
     output : Path
@@ -82,10 +83,10 @@ def predict(
     Raises
     ------
     GammaLearnError
-        If the checkpoint, the inputs or the output folder cannot be used.
+        If the checkpoints, the inputs or the output folder cannot be used.
     """
     check_place(output)
-    trained = load_checkpoint(checkpoint)
+    trained = load_networks(checkpoints)
     experiment = changed_for_prediction(trained.experiment, assignments)
     files = find_files(list(inputs), "INPUT")
     check_names(files)
@@ -228,8 +229,8 @@ def reconstruct(
     direction = trained.experiment.tasks.get("direction")
     if direction and direction.event_classes and trained.event_classes is None:
         log.warning(
-            "The checkpoint has no limits of event classes, which are added to best.ckpt at the "
-            "end of a training: the DL2 files will have no %s.",
+            "The limits of event classes are added to best.ckpt at the end of a training, and "
+            "belong to one network: the DL2 files will have no %s.",
             EVENT_CLASS,
         )
     files: list[Path] = []

@@ -1,5 +1,6 @@
 """What a task is."""
 
+import math
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
@@ -10,11 +11,27 @@ from torch import Tensor
 from ..data import Rotation
 from ..settings import TaskSettings
 
-__all__ = ["Task"]
+__all__ = ["Task", "average_logits"]
 
 # Columns of a DL2 file by name, without the algorithm's; with unit if they have one (`Quantity`),
 # shape (n_events,).
 Columns = dict[str, np.ndarray]
+
+
+def average_logits(outputs: Tensor) -> Tensor:
+    """Logits of the mean of probabilities.
+
+    Parameters
+    ----------
+    outputs : Tensor, shape (n_networks, n_events, n_classes)
+        Logits, whose softmax are the probabilities of each network.
+
+    Returns
+    -------
+    Tensor, shape (n_events, n_classes)
+        Logarithms of the mean probabilities.
+    """
+    return outputs.log_softmax(dim=-1).logsumexp(dim=0) - math.log(len(outputs))
 
 
 class Task(ABC):
@@ -132,6 +149,19 @@ class Task(ABC):
             With a gradient.
         """
         return output[:, 0]
+
+    def average(self, outputs: Tensor) -> Tensor:
+        """The output of several networks together; by default the mean of theirs.
+
+        Parameters
+        ----------
+        outputs : Tensor, shape (n_networks, n_events, n_outputs)
+
+        Returns
+        -------
+        Tensor, shape (n_events, n_outputs)
+        """
+        return outputs.mean(dim=0)
 
     @abstractmethod
     def decode(self, output: np.ndarray, events: Table) -> Columns:

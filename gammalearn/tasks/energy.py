@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from ..settings import TaskSettings
-from .base import Columns
+from .base import Columns, average_logits
 from .regression import Regression
 
 __all__ = ["EnergyTask"]
@@ -50,6 +50,10 @@ class EnergyTask(Regression):
         if not self.is_distribution:
             return super().loss(output, target)
         return cross_entropy(output, _shares(target.squeeze(1)).to(output.dtype), reduction="none")
+
+    def average(self, outputs: Tensor) -> Tensor:
+        """As of any regression; the mean of distributions is the distribution of the mixture."""
+        return average_logits(outputs) if self.is_distribution else super().average(outputs)
 
     def value(self, output: Tensor) -> Tensor:
         return self._quantile(output, 0.5) if self.is_distribution else super().value(output)

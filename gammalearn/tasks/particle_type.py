@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from ..settings import TaskSettings
-from .base import Columns, Task
+from .base import Columns, Task, average_logits
 
 __all__ = ["ParticleTypeTask"]
 
@@ -50,6 +50,14 @@ class ParticleTypeTask(Task):
             gamma = torch.sigmoid(output)
             return torch.cat([gamma, 1 - gamma], dim=1)
         return output.softmax(dim=1)
+
+    def average(self, outputs: Tensor) -> Tensor:
+        """Logits of the mean probabilities."""
+        if not self.is_binary:
+            return average_logits(outputs)
+        # The logit x of two classes is what the softmax of x and 0 gives.
+        mean = average_logits(torch.cat([outputs, torch.zeros_like(outputs)], dim=-1))
+        return mean[:, :1] - mean[:, 1:]
 
     def explained(self, output: Tensor) -> Tensor:
         """log(p / (1 - p)) of the gammaness p."""

@@ -83,6 +83,16 @@ class Regression(Task):
             return distance
         return likelihood_loss(distance, output[:, -1], self.n_values)
 
+    def average(self, outputs: Tensor) -> Tensor:
+        """Mean of the estimates; their uncertainty is the standard deviation of the mixture of the
+        networks' densities, σ² = ⟨σᵢ² + |xᵢ − ⟨x⟩|² / n⟩ (Lakshminarayanan et al. 2017)."""
+        mean = super().average(outputs)
+        if not self.gives_uncertainty:
+            return mean
+        apart = (outputs - mean)[..., : self.n_values].square().mean(dim=-1)
+        variance = (2 * outputs[..., -1]).exp() + apart
+        return torch.cat([mean[:, :-1], variance.mean(dim=0).log().unsqueeze(1) / 2], dim=1)
+
     def resolution(self, output: Tensor, target: Tensor) -> float:
         """Distance that holds 68 % of the events, in units of the target; NaN for no events."""
         if len(output) == 0:

@@ -21,7 +21,7 @@ def lstchain(data_dir):
 def checkpoint(tmp_path_factory):
     """Function that saves a network of random weights for the cameras of a file."""
 
-    def make(path, name="Net", batch_size=64, condition=(), tasks=None, **data):
+    def make(path, name="Net", batch_size=64, condition=(), tasks=None, seed=4, **data):
         experiment = Experiment.model_validate(
             {
                 "data": data,
@@ -33,7 +33,7 @@ def checkpoint(tmp_path_factory):
         )
         cameras = EventIndex.build([path], experiment.data).cameras
         with torch.random.fork_rng():
-            torch.manual_seed(4)
+            torch.manual_seed(seed)
             network = build_network(experiment, cameras, build_tasks(experiment.tasks))
             if condition:
                 torch.nn.init.normal_(network.conditioning.modulation[-1].weight)

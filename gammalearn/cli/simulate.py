@@ -14,6 +14,7 @@ __all__ = ["SIMULATE"]
 SHAPES: dict[str, dict[str, Any]] = {
     "output": {"metavar": "FILE"},
     "energy": {"nargs": 2, "metavar": ("MIN", "MAX")},
+    "waveforms": {"action": "store_const", "const": True},
 }
 
 

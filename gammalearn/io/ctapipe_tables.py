@@ -31,6 +31,7 @@ __all__ = [
     "TRUE_IMAGES",
     "TRUE_IMPACT",
     "TRUE_PARAMETERS",
+    "WAVEFORMS",
     "of_telescope",
 ]
 
@@ -58,6 +59,9 @@ COEFFICIENTS = ctapipe.DL1_CAMERA_COEFFICIENTS_GROUP
 DL1_EVENTS = f"{ctapipe.DL1_GROUP}/event"
 TRIGGER = ctapipe.DL1_SUBARRAY_TRIGGER_TABLE
 TEL_TRIGGER = ctapipe.DL1_TEL_TRIGGER_TABLE
+
+#: Calibrated waveforms (R1), a table for each telescope.
+WAVEFORMS = ctapipe.R1_TEL_GROUP
 
 #: Images and their parameters, a table for each telescope.
 IMAGES = ctapipe.DL1_TEL_IMAGES_GROUP

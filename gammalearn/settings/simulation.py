@@ -95,6 +95,10 @@ class SimulationSettings(Settings):
     run: int = Field(1, ge=1, lt=2**31)
     """Number of the run, which is the obs_id of its events."""
 
+    waveforms: bool = False
+    """Write the calibrated waveforms too (R1, in p.e. per sample), for networks with
+    ``data.input=waveforms``. The file becomes some ten times as large."""
+
     @field_validator("output")
     @classmethod
     def _hdf5(cls, output: str) -> str:
@@ -119,8 +123,12 @@ class SimulationSettings(Settings):
         return self
 
     def shower_settings(self) -> dict[str, Any]:
-        """All that decides what is simulated: everything but where it goes."""
-        return self.model_dump(mode="json", exclude={"output"})
+        """All that decides what is simulated: everything but where it goes.
+
+        Waveforms are named only where they are written: a file that has them serves as one without.
+        """
+        exclude = {"output"} if self.waveforms else {"output", "waveforms"}
+        return self.model_dump(mode="json", exclude=exclude)
 
 
 def with_nodes(value: Any) -> Any:

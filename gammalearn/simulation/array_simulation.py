@@ -10,7 +10,7 @@ from numba import njit
 from ..errors import SettingsError
 from . import stack as st
 from .atmosphere import TOP
-from .block import DIGIT, TelescopeImages
+from .block import TelescopeImages, digits
 from .electromagnetic import PROFILE_STEP, Site, follow_electron, follow_photon, new_site
 from .electronics import CameraElectronics, PixelState, Readout
 from .hadrons import follow_hadron
@@ -157,6 +157,8 @@ class ArraySimulation:
         Telescopes that make an event; by default 2, or 1 of one.
     pixels : mapping of int to PixelState, optional
         What is wrong with pixels, by tel_id.
+    waveforms : bool
+        Whether readouts keep their waveforms.
 
     Raises
     ------
@@ -169,6 +171,7 @@ class ArraySimulation:
         array: Array,
         min_telescopes: int | None = None,
         pixels: Mapping[int, PixelState] | None = None,
+        waveforms: bool = False,
     ) -> None:
         self.array = array
         n_tel = len(self.array.tel_ids)
@@ -182,21 +185,23 @@ class ArraySimulation:
         self._models = list({model.name: model for model in self.array.models}.values())
         names = [model.name for model in self._models]
         self._kind = np.array([names.index(model.name) for model in self.array.models])
-        self._electronics = self._all_electronics(pixels or {})
+        self._electronics = self._all_electronics(pixels or {}, waveforms)
         self._radius = np.array([model.mirror_radius for model in self.array.models])
         self._stack = st.new_stack()
         self._capacity = CAPACITY
 
-    def _all_electronics(self, pixels: Mapping[int, PixelState]) -> list[CameraElectronics]:
+    def _all_electronics(
+        self, pixels: Mapping[int, PixelState], waveforms: bool
+    ) -> list[CameraElectronics]:
         """Those of each telescope; telescopes of a type share them as long as all pixels work."""
         shared: dict[str, CameraElectronics] = {}
         found = []
         for tel_id, model in zip(self.array.tel_ids, self.array.models, strict=True):
             if int(tel_id) in pixels:
-                found.append(CameraElectronics(model, pixels[int(tel_id)]))
+                found.append(CameraElectronics(model, pixels[int(tel_id)], waveforms))
                 continue
             if model.name not in shared:
-                shared[model.name] = CameraElectronics(model)
+                shared[model.name] = CameraElectronics(model, waveforms=waveforms)
             found.append(shared[model.name])
         return found
 
@@ -364,11 +369,6 @@ def draw_cores(
     return along[:, np.newaxis] * away + (radius * np.sin(phi))[:, np.newaxis] * side
 
 
-def _digits(values: Sequence[np.ndarray]) -> np.ndarray:
-    """Stack arrays of charge (p.e.) or time (ns), in the digits that carry information."""
-    return np.round(np.stack(values) / DIGIT) * np.float32(DIGIT)
-
-
 def join_images(
     images: Sequence[tuple[int, int, Readout]], true_images: bool = True
 ) -> TelescopeImages:
@@ -383,11 +383,13 @@ def join_images(
     """
     event, tel_id, readouts = zip(*images, strict=True)
     truth = [readout.true_image for readout in readouts]
+    waveforms = [readout.waveform for readout in readouts if readout.waveform is not None]
     return TelescopeImages(
         event=np.array(event, dtype=np.int64),
         tel_id=np.array(tel_id, dtype=np.int16),
-        image=_digits([readout.image for readout in readouts]),
-        peak_time=_digits([readout.peak_time for readout in readouts]),
+        image=digits(np.stack([readout.image for readout in readouts])),
+        peak_time=digits(np.stack([readout.peak_time for readout in readouts])),
         true_image=np.stack(truth) if true_images else np.zeros((len(truth), 0), np.int32),
         trigger_time=np.array([readout.trigger_time for readout in readouts]),
+        waveform=np.stack(waveforms) if waveforms else None,
     )

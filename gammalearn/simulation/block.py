@@ -13,6 +13,7 @@ __all__ = [
     "EventBlock",
     "ObservedBlock",
     "TelescopeImages",
+    "digits",
 ]
 
 #: Least difference of charges (p.e.) and of times (ns) in images: a fortieth of the noise of a
@@ -68,6 +69,11 @@ OBSERVED = np.dtype(
 )
 
 
+def digits(values: np.ndarray) -> np.ndarray:
+    """Charges (p.e.) or times (ns), float32 of any shape, in the digits that carry information."""
+    return np.round(values / DIGIT) * np.float32(DIGIT)
+
+
 @dataclass(frozen=True)
 class TelescopeImages:
     """Images of the telescopes of one type, each of a telescope that triggered."""
@@ -91,6 +97,10 @@ class TelescopeImages:
     trigger_time: np.ndarray
     """Time of the trigger (ns) after the light front would hit the array's centre; shape (n,)
     of float64."""
+
+    waveform: np.ndarray | None = None
+    """Samples (p.e.) of the readout window, those of a pulse add up to its charge; shape
+    (n, n_pixels, n_samples) of float32, or None where no waveforms are written."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from scipy.sparse import eye_array
 from scipy.stats import gamma
 from scipy.stats.distributions import rv_frozen
 
+from .block import digits
 from .circuit import (
     PHASES,
     QUANTILES,
@@ -60,12 +61,15 @@ class Readout:
         Photoelectrons of Cherenkov light with their peak inside the readout window.
     trigger_time : float
         When the light came that triggered, in ns of the clock of the photoelectrons.
+    waveform : ndarray of float32, shape (n_pixels, n_samples), optional
+        In p.e. per sample, in the digits that carry information.
     """
 
     image: np.ndarray
     peak_time: np.ndarray
     true_image: np.ndarray
     trigger_time: float
+    waveform: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,11 +102,16 @@ class CameraElectronics:
     model : TelescopeModel
     pixels : PixelState, optional
         By default all pixels work.
+    waveforms : bool
+        Whether readouts keep their waveforms.
     """
 
-    def __init__(self, model: TelescopeModel, pixels: PixelState | None = None) -> None:
+    def __init__(
+        self, model: TelescopeModel, pixels: PixelState | None = None, waveforms: bool = False
+    ) -> None:
         self.model = model
         self.pixels = pixels
+        self.waveforms = waveforms
         self.extract = extraction(model.description, model.window_width, model.window_shift)
         self._step = 1.0 / model.sampling
         pulses, delay = _pulses(model)
@@ -182,7 +191,8 @@ class CameraElectronics:
             return None
         waveforms, true_image, trigger_time = digitised
         image, peak_time = self.extract(waveforms)
-        return Readout(image, peak_time, true_image, trigger_time)
+        kept = digits(waveforms) if self.waveforms else None
+        return Readout(image, peak_time, true_image, trigger_time, kept)
 
     def digitise(
         self, pixel: np.ndarray, time: np.ndarray, weight: float, rng: np.random.Generator

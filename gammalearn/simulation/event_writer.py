@@ -68,6 +68,13 @@ FIXED_POINT = {
     "peak_time_scale": 1 / DIGIT,
 }
 
+#: The same for the samples of waveforms.
+FIXED_POINT_WAVEFORMS = {
+    "transform_waveform": True,
+    "waveform_dtype": "int32",
+    "waveform_scale": 1 / DIGIT,
+}
+
 #: Bytes that HDF5 keeps of each table before it writes them: a few chunks.
 CHUNK_CACHE = 2**20
 
@@ -101,6 +108,9 @@ class EventWriter:
     #: Tables that are filled, and the groups with a table a telescope.
     filled: tuple[str, ...] = (TRIGGER, TEL_TRIGGER)
     by_telescope: tuple[str, ...] = ()
+
+    #: Whether the file has waveforms.
+    waveforms = False
 
     def __init__(self, path: Path, run: "SimulatedRun | ObservedRun") -> None:
         self._path = Path(path)
@@ -139,8 +149,10 @@ class EventWriter:
             output_path=self._path,
             write_dl1_images=True,
             write_dl1_parameters=True,
+            write_r1_waveforms=self.waveforms,
             compression_level=COMPRESSION,
             **FIXED_POINT,
+            **FIXED_POINT_WAVEFORMS,
         )
         with writer:
             for event in self._template():
@@ -287,13 +299,17 @@ def parameter_columns(parameters: np.ndarray, true: bool = False) -> dict[str, n
     return columns
 
 
-def template_images(subarray: SubarrayDescription) -> dict[str, TelescopeImages]:
+def template_images(
+    subarray: SubarrayDescription, waveforms: bool = False
+) -> dict[str, TelescopeImages]:
     """Images of two events that every telescope sees: a bright spot, whose every parameter is a
     number of the type it always has, and darkness, with none.
 
     Parameters
     ----------
     subarray : SubarrayDescription
+    waveforms : bool
+        Whether they have waveforms, which are dark.
 
     Returns
     -------
@@ -305,6 +321,7 @@ def template_images(subarray: SubarrayDescription) -> dict[str, TelescopeImages]
         geometry = tel.camera.geometry
         near = geometry.neighbor_matrix[np.argmin(np.hypot(geometry.pix_x, geometry.pix_y))]
         image = np.stack([near * np.linspace(100, 200, len(near)), np.zeros(len(near))])
+        shape = (*image.shape, tel.camera.readout.n_samples)
         telescopes[str(tel_id)] = TelescopeImages(
             event=np.arange(2),
             tel_id=np.full(2, tel_id),
@@ -312,5 +329,6 @@ def template_images(subarray: SubarrayDescription) -> dict[str, TelescopeImages]
             peak_time=np.ones(image.shape, dtype=np.float32),
             true_image=image.astype(np.int32),
             trigger_time=np.zeros(2),
+            waveform=np.zeros(shape, dtype=np.float32) if waveforms else None,
         )
     return telescopes

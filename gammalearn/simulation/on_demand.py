@@ -152,6 +152,11 @@ def check_same(settings: SimulationSettings) -> None:
                 f"{before[name]} and is now {value}); delete it to make it again, or change "
                 "simulation.output."
             )
+    if before and settings.waveforms and not before.get("waveforms"):
+        raise SettingsError(
+            f"'{settings.output}' was simulated without waveforms; delete it to make it again, or "
+            "change simulation.output."
+        )
 
 
 def _wait_for(path: Path) -> None:

@@ -48,6 +48,9 @@ Made = tuple[int, DescribedBlock]
 EVENTS_PER_BLOCK = 100
 FIRST_BLOCK, LARGEST_BLOCK = 10, 200
 
+#: With waveforms an image takes some ten times as much, and blocks are as much smaller.
+WITH_WAVEFORMS = 10
+
 #: Blocks that are made or wait to be written, for each process: one in work, one ahead.
 BLOCKS_AHEAD = 2
 
@@ -210,9 +213,10 @@ class _Pieces:
     What is counted are showers, or slices of an observation, from 1 on.
     """
 
-    def __init__(self, n_showers: int) -> None:
+    def __init__(self, n_showers: int, waveforms: bool) -> None:
         self._next, self._end = FIRST_SHOWER, FIRST_SHOWER + n_showers
-        self._size = FIRST_BLOCK
+        smaller = WITH_WAVEFORMS if waveforms else 1
+        self._size, self._n_events = FIRST_BLOCK // smaller, EVENTS_PER_BLOCK // smaller
 
     def __bool__(self) -> bool:
         return self._next < self._end
@@ -225,7 +229,7 @@ class _Pieces:
 
     def learn(self, n_showers: int, n_events: int) -> None:
         """Find a better size from what a piece gave."""
-        size = n_showers * EVENTS_PER_BLOCK // max(n_events, 1)
+        size = n_showers * self._n_events // max(n_events, 1)
         # A few events may mislead.
         self._size = min(max(size, self._size // 2, 1), 2 * self._size, LARGEST_BLOCK)
 
@@ -257,12 +261,16 @@ def made_blocks(
     described : DescribedBlock
     """
     if processes == 1:
-        return _made_here(_BlockMaker(source), n_showers)
+        return _made_here(_BlockMaker(source), _pieces(settings, n_showers))
     return _made_elsewhere(settings, simulation, n_showers, processes)
 
 
-def _made_here(maker: _BlockMaker, n_showers: int) -> Generator[Made, None, None]:
-    pieces = _Pieces(n_showers)
+def _pieces(settings: AnySettings, n_showers: int) -> _Pieces:
+    waveforms = isinstance(settings, SimulationSettings) and settings.waveforms
+    return _Pieces(n_showers, waveforms)
+
+
+def _made_here(maker: _BlockMaker, pieces: _Pieces) -> Generator[Made, None, None]:
     while pieces:
         first, last = pieces.take()
         described = maker(first, last)
@@ -301,7 +309,7 @@ def _made_elsewhere(
     processes: int,
 ) -> Generator[Made, None, None]:
     """Blocks made by other processes, in the order of the showers."""
-    pieces = _Pieces(n_showers)
+    pieces = _pieces(settings, n_showers)
     others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(
         processes,

@@ -19,7 +19,9 @@ from ctapipe.containers import (
     ObservationBlockContainer,
     ObservationBlockState,
     ObservingMode,
+    PixelStatus,
     PointingMode,
+    R1CameraContainer,
     SchedulingBlockContainer,
     SchedulingBlockType,
     SimulatedCameraContainer,
@@ -245,8 +247,21 @@ class SimulatedRun:
             result.dl1.tel[tel_id] = DL1CameraContainer(
                 image=images.image[i], peak_time=images.peak_time[i], is_valid=True
             )
+            if images.waveform is not None:
+                result.r1.tel[tel_id] = _calibrated(images.waveform[i])
         result.trigger.tels_with_trigger = np.array(list(result.trigger.tel), dtype=np.int16)
         return result
+
+
+def _calibrated(waveform: np.ndarray) -> R1CameraContainer:
+    """Waveforms (n_pixels, n_samples) as ctapipe has them, of the high gain alone."""
+    n_pixels = len(waveform)
+    return R1CameraContainer(
+        event_type=EventType.SUBARRAY,
+        waveform=waveform[np.newaxis],
+        pixel_status=np.full(n_pixels, PixelStatus.HIGH_GAIN_STORED, dtype=np.uint8),
+        selected_gain_channel=np.zeros(n_pixels, dtype=np.int8),
+    )
 
 
 def images_of(

@@ -41,7 +41,9 @@ class ShowerSimulation(ArraySimulation):
     """
 
     def __init__(self, settings: SimulationSettings, absorption: bool = True) -> None:
-        super().__init__(array(settings.array), settings.min_telescopes)
+        super().__init__(
+            array(settings.array), settings.min_telescopes, waveforms=settings.waveforms
+        )
         self.settings = settings
         self.primary = PRIMARIES[settings.particle]
         self.alt = np.radians(90.0 - settings.zenith)

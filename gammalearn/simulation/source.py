@@ -79,9 +79,10 @@ class GammaLearnEventSource(EventSource):
         return True
 
     @property
-    def datalevels(self) -> tuple[DataLevel]:
-        """Calibrated images; ctapipe describes them."""
-        return (DataLevel.DL1_IMAGES,)
+    def datalevels(self) -> tuple[DataLevel, ...]:
+        """Calibrated images, which ctapipe describes, and waveforms where they are asked for."""
+        waveforms = (DataLevel.R1,) if self.settings.waveforms else ()
+        return (*waveforms, DataLevel.DL1_IMAGES)
 
     @cached_property
     def subarray(self) -> SubarrayDescription:
@@ -135,6 +136,7 @@ def _keep(event: ArrayEventContainer, tel_ids: Collection[int]) -> bool:
     """Take other telescopes out of an event; whether any is left."""
     for by_telescope in (
         event.trigger.tel,
+        event.r1.tel,
         event.dl1.tel,
         event.simulation.tel,
         event.monitoring.tel,

@@ -19,6 +19,7 @@ from ..io.ctapipe_tables import (
     TRUE_IMAGES,
     TRUE_IMPACT,
     TRUE_PARAMETERS,
+    WAVEFORMS,
     of_telescope,
 )
 from ..io.ctapipe_tables import SHOWER as SHOWER_TABLE
@@ -50,11 +51,20 @@ class DL1Writer(EventWriter):
     """
 
     filled = (TRIGGER, TEL_TRIGGER, SHOWER_TABLE, THROWN)
-    by_telescope = (IMAGES, PARAMETERS, TRUE_IMPACT, TRUE_IMAGES, TRUE_PARAMETERS)
+    by_telescope: tuple[str, ...] = (
+        IMAGES,
+        PARAMETERS,
+        TRUE_IMPACT,
+        TRUE_IMAGES,
+        TRUE_PARAMETERS,
+    )
     _run: SimulatedRun
 
     def __init__(self, path: Path, run: SimulatedRun) -> None:
         super().__init__(path, run)
+        self.waveforms = run.settings.waveforms
+        if self.waveforms:
+            self.by_telescope = (*self.by_telescope, WAVEFORMS)
 
     def _template(self) -> Iterator[ArrayEventContainer]:
         events = np.zeros(2, dtype=EVENT)
@@ -62,7 +72,7 @@ class DL1Writer(EventWriter):
         block = EventBlock(
             showers=np.ones(1, dtype=SHOWER),
             events=events,
-            telescopes=template_images(self._run.subarray),
+            telescopes=template_images(self._run.subarray, self.waveforms),
             core_distance=np.zeros((1, 1)),
         )
         return self._run.events(block)
@@ -135,6 +145,8 @@ class DL1Writer(EventWriter):
             PARAMETERS: parameter_columns(parameters.parameters[rows]),
             TRUE_PARAMETERS: parameter_columns(parameters.true_parameters[rows], true=True),
         }
+        if images.waveform is not None:
+            columns[WAVEFORMS] = {"waveform": images.waveform[rows][:, np.newaxis]}
         described = {
             PARAMETERS: parameters.is_described[rows],
             TRUE_PARAMETERS: parameters.true_is_described[rows],

@@ -33,6 +33,9 @@ TRIGGER_PROBABILITY = {1: 0.8, 2: 0.8, 5: 0.5, 7: 0.0}
 FOCAL_LENGTH = 28.0
 PITCH = 0.1
 
+#: Samples of the readout window.
+N_SAMPLES = 40
+
 
 def hexagonal_camera(name, n_rings):
     """A hexagon of hexagonal pixels."""
@@ -53,7 +56,7 @@ def hexagonal_camera(name, n_rings):
         name=name,
         n_pixels=len(q),
         n_channels=1,
-        n_samples=40,
+        n_samples=N_SAMPLES,
         sampling_rate=1 * u.GHz,
         reference_pulse_shape=np.array([[0.0, 1.0, 0.0]]),
         reference_pulse_sample_width=1 * u.ns,
@@ -108,6 +111,12 @@ def spot(geometry, rng):
     return image.astype(np.float32), peak_time.astype(np.float32), true_image
 
 
+def samples(image):
+    """Waveforms whose samples differ from each other, as does what is in each pixel."""
+    waveform = image[:, np.newaxis] * np.linspace(-1, 2, N_SAMPLES)
+    return (DIGIT * np.round(waveform / DIGIT)).astype(np.float32)
+
+
 class ToySimulation:
     """What ShowerSimulation promises: an array, and blocks that do not depend on their cut."""
 
@@ -132,6 +141,8 @@ class ToySimulation:
                 for tel_id in tel_ids:
                     geometry = self.array.subarray.tel[tel_id].camera.geometry
                     image = (len(events), tel_id, *spot(geometry, rng), rng.uniform(0, 99))
+                    if self.settings.waveforms:
+                        image = (*image, samples(image[2]))
                     images[TELESCOPES[tel_id]].append(image)
                 x, y = rng.uniform(-200, 200, 2)
                 events.append((row, use, x, y, 100 * number + use))

@@ -14,7 +14,7 @@ import yaml
 
 from gammalearn.errors import InputFileError, SettingsError
 from gammalearn.machine.cores import usable_cores
-from gammalearn.settings import Experiment
+from gammalearn.settings import Experiment, SimulationSettings
 from gammalearn.settings.reading import override
 from gammalearn.simulation import on_demand
 from gammalearn.simulation.on_demand import make_missing
@@ -142,6 +142,20 @@ def test_a_file_of_other_settings_is_not_taken_for_what_is_asked(made, experimen
     Path(PROTON).unlink()
     make(override(experiment, ["simulation.1.n_showers=7"]))
     assert read_record(Path(PROTON))["n_showers"] == 7
+
+
+def test_a_file_with_waveforms_serves_as_one_without_and_not_the_other_way(made, experiment):
+    plain, more = (
+        SimulationSettings(**simulation(GAMMA)),
+        SimulationSettings(**simulation(GAMMA, waveforms=True)),
+    )
+    make_missing([more], {"data.train": [GAMMA]})
+    make_missing([plain], {"data.train": [GAMMA]})
+    Path(GAMMA).unlink()
+    make_missing([plain], {"data.train": [GAMMA]})
+    with pytest.raises(SettingsError, match="without waveforms; delete it to make it again"):
+        make_missing([more], {"data.train": [GAMMA]})
+    assert made == [GAMMA, GAMMA]
 
 
 def test_a_file_with_an_earlier_name_of_a_setting_is_known(made, experiment, caplog):

@@ -46,6 +46,10 @@ def test_ctapipe_finds_it_for_settings(write):
         assert isinstance(source, GammaLearnEventSource)
         assert source.is_simulation
         assert source.datalevels == (DataLevel.DL1_IMAGES,)
+    with EventSource(write(waveforms=True)) as source:
+        assert source.datalevels == (DataLevel.R1, DataLevel.DL1_IMAGES)
+        event = next(iter(source))
+        assert set(event.r1.tel) == set(event.dl1.tel)
 
 
 @pytest.mark.parametrize(

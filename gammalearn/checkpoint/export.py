@@ -83,7 +83,7 @@ def export_onnx(trained: TrainedNetwork, path: Path, overwrite: bool = False) ->
             f"'{path}' cannot be written: the network has learned without labels and gives "
             "nothing; export a network whose training began with it (training.initial)."
         )
-    n_channels, network = len(trained.experiment.data.channels), trained.network
+    n_values, network = trained.experiment.data.values_per_pixel, trained.network
     tel_id = 0 if trained.experiment.network.telescopes else None
     # Any images will do, but numbers that are 0, 1 or alike are taken for fixed or the same.
     inputs = {}
@@ -91,7 +91,7 @@ def export_onnx(trained: TrainedNetwork, path: Path, overwrite: bool = False) ->
         event = torch.arange(N_EVENTS + 1 + number) % N_EVENTS
         images = CameraImages.dark(
             event,
-            (n_channels, camera.n_pixels),
+            (n_values, camera.n_pixels),
             network.n_scalars,
             len(network.vectors),
             tel_id,

@@ -156,6 +156,7 @@ def build_network(
         n_decoded=len(decoded_channels(experiment.data.channels))
         if "reconstruction" in experiment.tasks
         else 0,
+        n_samples=experiment.data.n_samples,
     )
 
 

@@ -41,7 +41,7 @@ from ..io.isolated import isolated, read_isolated
 from ..io.origin import Origin
 from ..io.plain_path import with_plain_paths
 from ..io.writing import whole_file
-from ..settings import Experiment, OutputSettings
+from ..settings import DataSettings, Experiment, OutputSettings
 from ..tasks import Columns, EventClasses, Task
 from ..tasks.direction import UNCERTAINTY, DirectionTask
 from ..tasks.energy import EnergyTask
@@ -92,7 +92,7 @@ def check_input(path: Path, experiment: Experiment) -> None:
     output = experiment.output
     if output.dl2_format == "ctapipe" and output.truth == "copy":
         return
-    with open_reader(path, experiment.data.cache_directory) as reader:
+    with _opened(path, experiment.data) as reader:
         is_lstchain = isinstance(reader, LstchainDL1Reader)
         is_ctapipe = reader.dl1_path == reader.path
     if output.truth == "link" and not (is_ctapipe and output.dl2_format == "ctapipe"):
@@ -180,9 +180,9 @@ def dl2_file(
     InputFileError
         If the DL1 file is damaged where nothing was read so far.
     """
-    source, output, cache = index.files[0], experiment.output, experiment.data.cache_directory
+    source, output, data = index.files[0], experiment.output, experiment.data
     with whole_file(path) as part:
-        copying = isolated(partial(_copy_dl1, part=part, output=output, cache=cache), [source])
+        copying = isolated(partial(_copy_dl1, part=part, output=output, data=data), [source])
 
         def write(columns: Mapping[str, Columns]) -> None:
             (error,) = copying
@@ -199,10 +199,15 @@ def dl2_file(
             copying.close()
 
 
-def _copy_dl1(source: Path, part: Path, output: OutputSettings, cache: str | None) -> None:
+def _opened(path: Path, data: DataSettings) -> Reader:
+    """The reader that the network's images came from, so that DL1 is made of a file once."""
+    return open_reader(path, data.cache_directory, data.input == "waveforms")
+
+
+def _copy_dl1(source: Path, part: Path, output: OutputSettings, data: DataSettings) -> None:
     """Copy what DL2 has of a file, and blame the file for what else goes wrong than writing."""
     try:
-        _copy(source, part, output, cache)
+        _copy(source, part, output, data)
     except (OSError, tables.HDF5ExtError):
         raise
     except Exception:
@@ -210,9 +215,9 @@ def _copy_dl1(source: Path, part: Path, output: OutputSettings, cache: str | Non
             raise
 
 
-def _copy(source: Path, part: Path, output: OutputSettings, cache: str | None) -> None:
+def _copy(source: Path, part: Path, output: OutputSettings, data: DataSettings) -> None:
     images = output.dl1_images
-    with open_reader(source, cache) as reader:
+    with _opened(source, data) as reader:
         if output.dl2_format == "lstchain":
             with open_hdf5(source) as dl1, tables.open_file(part, mode="w") as file:
                 lstchain.copy_dl1(dl1, file, images)
@@ -221,6 +226,7 @@ def _copy(source: Path, part: Path, output: OutputSettings, cache: str | None) -
         else:
             copied = {"dl1_images": images, "true_images": images, "dl2_subarray": True}
             copied["simulation"] = output.truth == "copy"
+            copied["r1_waveforms"] = False
             merge = with_plain_paths(HDF5Merger, "output_path")
             with merge(part, overwrite=True, **copied) as merger:
                 merger(reader.dl1_path)
@@ -255,7 +261,7 @@ def _add_dl2(
     mono = experiment.data.grouping == "mono"
     write_tables = _write_telescope_tables if mono else _write_subarray_table
     with (
-        open_reader(source, experiment.data.cache_directory) as reader,
+        _opened(source, experiment.data) as reader,
         tables.open_file(part, mode="a") as file,
     ):
         if experiment.output.dl2_format == "lstchain":
@@ -391,7 +397,7 @@ def _write(
 def _write_levels(file: tables.File, images: bool) -> None:
     """What ctapipe says that a file holds."""
     name = "CTA PRODUCT DATA LEVELS"
-    levels = str(file.root._v_attrs[name]).split(",")
+    levels = [level for level in str(file.root._v_attrs[name]).split(",") if level != "R1"]
     if not images:
         levels = [level for level in levels if level != "DL1_IMAGES"]
     with warnings.catch_warnings():

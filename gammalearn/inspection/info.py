@@ -22,7 +22,15 @@ from ..data.readers.formats import is_ctapipe, open_reader
 from ..data.readers.reader import Reader, described, event_keys
 from ..errors import EmptySelectionError, GammaLearnError, InputFileError
 from ..io import lstchain_tables
-from ..io.ctapipe_tables import DL2, DL2_EVENTS, IMAGES, PARAMETERS, SHOWER, TRIGGER
+from ..io.ctapipe_tables import (
+    DL2,
+    DL2_EVENTS,
+    IMAGES,
+    PARAMETERS,
+    SHOWER,
+    TRIGGER,
+    WAVEFORMS,
+)
 from ..io.data_model import check_is_readable, check_is_table
 from ..io.files import open_hdf5, reading
 from ..io.isolated import read_isolated
@@ -360,6 +368,7 @@ def _telescopes(file: tables.File) -> dict[str, object]:
     values: dict[str, object] = {"subarray": f"{subarray.name}, {len(subarray.tel)} telescopes"}
     images = _rows(file, IMAGES)
     parameters = _rows(file, PARAMETERS)
+    waveforms = _rows(file, WAVEFORMS)
     for telescope in subarray.telescope_types:
         ids = [int(i) for i in subarray.get_tel_ids_for_type(telescope)]
         # Different types may have one name; their telescopes tell them apart.
@@ -368,6 +377,7 @@ def _telescopes(file: tables.File) -> dict[str, object]:
             f"{telescope.camera.geometry.n_pixels} pixels, "
             f"{sum(images[i] for i in ids)} images, "
             f"{sum(parameters[i] for i in ids)} parameter rows"
+            + (f", {sum(waveforms[i] for i in ids)} waveforms" if waveforms else "")
         )
         focal_length = telescope.optics.equivalent_focal_length
         fault = _not_learnable(CameraType.from_geometry(telescope.camera.geometry, focal_length))

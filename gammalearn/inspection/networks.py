@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..models import ModelCard
-from ..settings import SimulationSettings
+from ..settings import Experiment, SimulationSettings
 from ..settings.tasks import WITHOUT_LABELS
 from .lines import number_ranges, titled_lines
 
@@ -73,6 +73,12 @@ def _event_classes(classes: "EventClasses | None") -> dict[str, str]:
     }
 
 
+def _samples(experiment: Experiment) -> dict[str, str]:
+    """What a network sees of waveforms, if anything."""
+    n_samples, channels = experiment.data.n_samples, experiment.network.temporal_channels
+    return {"waveforms": f"{n_samples} samples, as {channels} channels"} if n_samples else {}
+
+
 def describe_checkpoint(path: Path) -> str:
     """What a checkpoint holds, in lines.
 
@@ -99,6 +105,7 @@ def describe_checkpoint(path: Path) -> str:
                 "tasks": ", ".join([*trained.tasks, *without_labels]),
                 **_event_classes(trained.event_classes),
                 "channels": ", ".join(experiment.data.channels),
+                **_samples(experiment),
                 "cameras": cameras,
                 "epochs": trained.epoch,
                 "trained on": f"{events} events of {len(trained.trained_on.files)} file(s)",

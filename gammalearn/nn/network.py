@@ -102,6 +102,8 @@ class ReconstructionNetwork(nn.Module):
         Modulates what descriptors say of images, by the pointing.
     n_decoded : int
         Values of each pixel that decoders reconstruct from images; 0 for no decoders.
+    n_samples : int
+        Samples of each pixel that follow its channels, see `gammalearn.nn.temporal`; 0 for none.
     """
 
     def __init__(
@@ -118,6 +120,7 @@ class ReconstructionNetwork(nn.Module):
         conditioning: ImageConditioning | None = None,
         descriptor_conditioning: ImageConditioning | None = None,
         n_decoded: int = 0,
+        n_samples: int = 0,
     ) -> None:
         super().__init__()
         self.with_uncertainty = frozenset(with_uncertainty)
@@ -134,7 +137,7 @@ class ReconstructionNetwork(nn.Module):
         if settings.encoder != "none":
             for camera in cameras:
                 sky = camera.sky_of_cells if with_sky else None
-                encoder = build_encoder(settings, camera.grid, n_channels, sky=sky)
+                encoder = build_encoder(settings, camera.grid, n_channels, sky, n_samples)
                 self.encoders[camera.name] = encoder
         #: Pixels of each camera.
         self.n_pixels = {camera.name: camera.grid.n_pixels for camera in cameras}

@@ -14,6 +14,9 @@ __all__ = [
     "WeightSettings",
 ]
 
+#: Images that are shuffled by default, some 0.1 GB of images and 0.2 GB of waveforms.
+DEFAULT_WINDOWS = {"images": 8192, "waveforms": 512}
+
 
 class CutSettings(Settings):
     """Selection of images and events, with expressions of DL1 parameters and truth."""
@@ -155,6 +158,15 @@ class DataSettings(Settings):
     with a warning and named in the report (``skip``). If a file ends too early, ``skip`` leaves out
     single events."""
 
+    input: Literal["images", "waveforms"] = "images"
+    """What enters the network of each pixel: the ``channels`` alone (images), or also the samples
+    of its waveform (R1), of which a temporal convolution makes ``network.temporal_channels``. All
+    files must then have waveforms."""
+
+    samples: int = Field(60, ge=8, le=1024)
+    """Number of samples of a waveform that enter (``input=waveforms``), from the first one on.
+    Later samples are left out, with a warning, and zeros follow a shorter waveform."""
+
     channels: list[
         Literal["charge", "peak_time", "absolute_peak_time", "cleaning_mask", "has_charge"]
     ] = ["charge", "peak_time"]
@@ -179,9 +191,10 @@ class DataSettings(Settings):
     augmentation: AugmentationSettings = AugmentationSettings()
     """Random changes of the training images."""
 
-    shuffle_window: int = Field(8192, ge=1)
-    """Number of images that all processes together keep in memory to shuffle the training events
-    (15 kB for two channels of an LST image). If there are fewer images, the shuffle is complete."""
+    shuffle_window: int | None = Field(None, ge=1)
+    """Number of images that all processes together keep in memory to shuffle the training events.
+    By default 8192 (15 kB each for two channels of an LST image), or 512 with waveforms (0.46 MB
+    each for 60 samples). If there are fewer images, the shuffle is complete."""
 
     packed_cache: bool = False
     """Unpack the training images once into the cache, in half precision (rounding 0.05 %) and
@@ -190,12 +203,37 @@ class DataSettings(Settings):
     cache_directory: Annotated[str | None, BeforeValidator(as_path)] = None
     """Folder of the cache. By default ``~/.cache/gammalearn``."""
 
+    @property
+    def values_per_pixel(self) -> int:
+        """Numbers that a batch holds of each pixel: the channels, and the samples after them."""
+        return len(self.channels) + self.n_samples
+
+    @property
+    def n_samples(self) -> int:
+        """Samples that a batch holds of each pixel."""
+        return self.samples if self.input == "waveforms" else 0
+
+    @property
+    def images_to_shuffle(self) -> int:
+        """The shuffle window, by default as large as memory allows on any machine."""
+        return self.shuffle_window or DEFAULT_WINDOWS[self.input]
+
     @field_validator("channels")
     @classmethod
     def _channels(cls, channels: list[str]) -> list[str]:
         if len(set(channels)) < len(channels):
             raise ValueError("expected different channels")
         return channels
+
+    @model_validator(mode="after")
+    def _samples_can_vary_like_images(self) -> Self:
+        for name in ("nsb", "time_jitter"):
+            if self.input == "waveforms" and getattr(self.augmentation, name):
+                raise ValueError(
+                    f"augmentation.{name} changes images, and not the samples of waveforms: set it "
+                    "to 0, or input to images"
+                )
+        return self
 
     @model_validator(mode="after")
     def _mono_has_one_image(self) -> Self:

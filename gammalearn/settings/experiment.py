@@ -114,6 +114,15 @@ class Experiment(Settings):
         return self
 
     @model_validator(mode="after")
+    def _samples_are_seen(self) -> Self:
+        if self.data.input == "waveforms" and self.network.encoder == "none":
+            raise ValueError(
+                "data.input='waveforms' is for an encoder, and network.encoder='none' sees no "
+                "pixels: set data.input to images, or another encoder"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _conditions_are_visible(self) -> Self:
         of_pixels = [name for name in self.network.condition if name != "pointing"]
         if of_pixels and (

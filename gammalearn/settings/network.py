@@ -111,6 +111,10 @@ class NetworkSettings(Settings):
     """Number of blocks in each stage. By default 3 for gammaphysnet and convnext, 2 for
     gammaphysnet_light, 6 for gammaphysnet_deep, and 4 for the transformer."""
 
+    temporal_channels: int = Field(4, ge=1, le=64)
+    """Number of channels that the temporal convolution makes of the samples of each pixel
+    (``data.input=waveforms``). They follow ``data.channels``."""
+
     attention: Literal["dual", "spatial", "squeeze_excitation", "none"] = "dual"
     """Attention after each stage (gammaphysnet): weights for pixels (spatial), for features
     (squeeze_excitation), for both (dual), or none."""

@@ -34,7 +34,7 @@ class BatchMemory:
     images_per_event : float
         Mean of the selected events.
     pixels : float
-        Bytes of the channels of all pixels.
+        Bytes of the channels, and samples, of all pixels.
     step : float
         Bytes of a training step: what is kept for the gradients, the weights, their gradients and
         the numbers of the optimiser. An estimate: how libraries compute adds to it.
@@ -68,11 +68,11 @@ def estimate_batch_memory(
     counts = np.bincount(index.images["camera"], minlength=len(index.cameras)) / len(index)
     with torch.random.fork_rng(devices=[]):
         network = build_network(experiment, index.cameras, tasks).train()
-    n_channels = len(experiment.data.channels)
+    n_values = experiment.data.values_per_pixel
     pixels = kept = 0.0
     for camera, images_per_event in zip(index.cameras, counts, strict=True):
         n_images = n_events * images_per_event
-        pixels += n_images * n_channels * camera.n_pixels * torch.float32.itemsize
+        pixels += n_images * n_values * camera.n_pixels * torch.float32.itemsize
         kept += n_images * _kept_per_image(network, experiment, [camera])
     n_weights = sum(parameter.numel() for parameter in network.parameters())
     states = 2 + OPTIMISER_STATES[settings.optimizer]

@@ -24,7 +24,7 @@ __all__ = ["begin_with", "check_initial", "freeze"]
 log = logging.getLogger(__name__)
 
 #: Settings that say what the pixels of an image mean to an encoder.
-MEANING = ("channels", "charge_scale")
+MEANING = ("channels", "charge_scale", "input", "samples")
 
 
 def begin_with(

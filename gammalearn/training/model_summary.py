@@ -100,7 +100,7 @@ def dark_images(
     return {
         camera.name: CameraImages.dark(
             torch.arange(n_events),
-            (len(experiment.data.channels), camera.n_pixels),
+            (experiment.data.values_per_pixel, camera.n_pixels),
             network.n_scalars,
             len(network.vectors),
             tel_id,

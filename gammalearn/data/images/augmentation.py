@@ -37,7 +37,8 @@ def augment(
     Parameters
     ----------
     pixels : mapping of str to ndarray, shape (n_images, n_pixels)
-        ``charge`` (p.e.), and ``peak_time`` (ns) if it is needed; others stay as they are.
+        ``charge`` (p.e.), and if they are needed ``peak_time`` (ns) and ``waveform``, shape
+        (n_images, n_pixels, n_samples), which has the gain of its pixel; others stay as they are.
     images : ndarray of int, shape (n_images,)
         Rows of the images in the index.
     settings : gammalearn.settings.AugmentationSettings
@@ -53,12 +54,18 @@ def augment(
     time = None
     if "peak_time" in pixels:
         time = varied["peak_time"] = np.array(pixels["peak_time"], dtype=np.float32)
+    waveform = None
+    if "waveform" in pixels and settings.gain_jitter:
+        waveform = varied["waveform"] = np.array(pixels["waveform"], dtype=np.float32)
     n_pixels = charge.shape[1]
     for row, image in enumerate(images):
         rng = np.random.default_rng([seed, epoch, int(image)])
         # All are drawn in one order, whatever is needed: times do not decide on charges.
         if settings.gain_jitter:
-            charge[row] *= 1 + settings.gain_jitter * rng.standard_normal(n_pixels, np.float32)
+            gain = 1 + settings.gain_jitter * rng.standard_normal(n_pixels, np.float32)
+            charge[row] *= gain
+            if waveform is not None:
+                waveform[row] *= gain[:, np.newaxis]
         if settings.nsb:
             charge[row] += rng.poisson(settings.nsb, n_pixels) - np.float32(settings.nsb)
         if settings.pixel_dropout:

@@ -14,7 +14,7 @@ TIME_SCALE_NS = 10.0
 
 #: Charges (p.e.) and times (ns) beyond these, of either sign, are no measurement: the brightest
 #: pixels saturate at some 1e5 p.e., and readouts last for less than a microsecond.
-LARGEST = {"charge": 1e7, "peak_time": 1e6}
+LARGEST = {"charge": 1e7, "peak_time": 1e6, "waveform": 1e7}
 
 #: Channels made of the pixels' times.
 TIMES = ("peak_time", "absolute_peak_time")
@@ -33,6 +33,8 @@ def pixel_columns(settings: DataSettings) -> list[str]:
         columns.append("peak_time")
     if uses_mask(settings) and not cleaned:
         columns.append("cleaning_mask")
+    if settings.input == "waveforms":
+        columns.append("waveform")
     return columns
 
 
@@ -46,7 +48,8 @@ def without_impossible(
     Parameters
     ----------
     pixels : mapping of str to ndarray, shape (n_images, n_pixels)
-        ``charge`` (p.e.) and ``peak_time`` (ns), as far as they are there, and others.
+        ``charge`` (p.e.), ``peak_time`` (ns) and ``waveform`` (p.e. per sample, with one axis
+        more), as far as they are there, and others.
 
     Returns
     -------

@@ -20,6 +20,7 @@ from ..readers.formats import open_reader
 from ..readers.reader import KEYS, Reader
 from .augmentation import augment
 from .channels import image_channels, pixel_columns, without_impossible
+from .waveforms import image_samples
 
 __all__ = ["ImageReader", "groups"]
 
@@ -66,6 +67,7 @@ class ImageReader(Dataset):
         self.keys = {name: np.asarray(index.events[name]) for name in KEYS}
         self._readers: OrderedDict[int, Reader | PackedImages] = OrderedDict(enumerate(readers))
         self._warned: set[int] = set()
+        self._longer: set[int] = set()
 
     def read(
         self, images: np.ndarray, seed: int = 0, epoch: int | None = None
@@ -81,8 +83,9 @@ class ImageReader(Dataset):
 
         Returns
         -------
-        dict of int to Tensor of float32, shape (n_images, n_channels, n_pixels)
-            By the camera's row in the index; the images of each in the order given.
+        dict of int to Tensor of float32, shape (n_images, n_values, n_pixels)
+            By the camera's row in the index; the images of each in the order given. The values are
+            the channels and, after them, the samples of waveforms.
         """
         camera = self.camera[images]
         return {
@@ -103,8 +106,9 @@ class ImageReader(Dataset):
     def _read(self, image: np.ndarray, seed: int, epoch: int | None) -> Tensor:
         """Channels of images of one camera."""
         camera, n_channels = self.camera[image[0]], len(self.settings.channels)
+        n_values = self.settings.values_per_pixel
         # Not of torch's memory, whose alignment would leave holes, see the loader.
-        out = np.empty((len(image), n_channels, self.n_pixels[camera]), dtype=np.float32)
+        out = np.empty((len(image), n_values, self.n_pixels[camera]), dtype=np.float32)
         if n_channels == 0:
             return torch.from_numpy(out)
         for (file, tel_id), which in groups(
@@ -128,7 +132,10 @@ class ImageReader(Dataset):
                 pixels = augment(pixels, image[which], self.settings.augmentation, seed, epoch)
             if self.cleanings:
                 pixels = {**pixels, "cleaning_mask": self.cleanings[camera](pixels)}
-            out[which] = image_channels(pixels, self.settings)
+            out[which, :n_channels] = image_channels(pixels, self.settings)
+            if self.settings.n_samples:
+                self._warn_of_later_samples(int(file), int(tel_id), pixels["waveform"].shape[2])
+                out[which, n_channels:] = image_samples(pixels, self.settings)
         return torch.from_numpy(out)
 
     def _warn_of_impossible(self, file: int, tel_id: int, counts: dict[str, int]) -> None:
@@ -143,6 +150,15 @@ class ImageReader(Dataset):
                 self.files[file], count, tel_id, name.replace("_", " "),
             )  # fmt: skip
 
+    def _warn_of_later_samples(self, file: int, tel_id: int, n_samples: int) -> None:
+        """Name samples that are left out, once a telescope."""
+        if n_samples > self.settings.samples and tel_id not in self._longer:
+            self._longer.add(tel_id)
+            log.warning(
+                "'%s': the first %d of %d samples of telescope %d enter, as data.samples says.",
+                self.files[file], self.settings.samples, n_samples, tel_id,
+            )  # fmt: skip
+
     def _reader(self, file: int) -> Reader | PackedImages:
         if file in self._readers:
             self._readers.move_to_end(file)
@@ -152,7 +168,9 @@ class ImageReader(Dataset):
         self._readers[file] = (
             PackedImages(self.packed[file])
             if self.packed
-            else open_reader(self.files[file], self.settings.cache_directory)
+            else open_reader(
+                self.files[file], self.settings.cache_directory, self.settings.n_samples > 0
+            )
         )
         return self._readers[file]
 

@@ -129,7 +129,8 @@ class FileIndex:
         saved = cls.cached(path, settings, parameters)
         if saved is not None:
             return saved
-        with open_reader(path, settings.cache_directory) as reader:
+        waveforms = settings.input == "waveforms"
+        with open_reader(path, settings.cache_directory, waveforms) as reader:
             made = cls.of_reader(reader, settings, parameters)
         folder = _folder(path, settings, parameters)
         if folder is not None and isinstance(made.tables, dict):
@@ -234,6 +235,8 @@ def _folder(path: Path, settings: DataSettings, parameters: Sequence[str]) -> Pa
         mode="json", include={"telescopes", "grouping", "min_multiplicity", "cuts", "on_error"}
     )
     deciding |= {"parameters": sorted(parameters), "pixels": bool(settings.channels)}
+    if settings.input == "waveforms":
+        deciding["input"] = settings.input
     try:
         folder = cache_folder(settings.cache_directory)
         return cache_entry(

@@ -13,6 +13,7 @@ from ...settings import DataSettings
 from ..readers.faults import Fault, faults_of, refuse_incomplete, repeated_images
 from ..readers.pedestals import PEDESTAL_NOISE, pedestal_noise
 from ..readers.reader import Reader, event_keys
+from ..readers.waveforms import check_waveforms
 from .cuts import names_in, passes
 from .telescopes import chosen_telescopes, telescopes_matching
 
@@ -171,6 +172,9 @@ class Selection:
         selected = [tel_id for tel_id in with_images if tel_id in chosen]
         if not with_images:
             raise InputFileError(f"'{reader.path}' holds no DL1 image of any telescope.")
+        if self.settings.input == "waveforms":
+            for tel_id in selected:
+                check_waveforms(reader, tel_id)
         return selected
 
     def _images(self, tel_ids: Sequence[int], events: Table) -> tuple[Table, list[Fault]]:

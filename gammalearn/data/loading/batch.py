@@ -16,7 +16,8 @@ class CameraImages:
 
     Attributes
     ----------
-    pixels : Tensor of float32, shape (n_images, n_channels, n_pixels)
+    pixels : Tensor of float32, shape (n_images, n_values, n_pixels)
+        The channels of each pixel and, with ``data.input="waveforms"``, the samples after them.
     event : Tensor of int64, shape (n_images,)
         Row of each image's event in the batch.
     position : Tensor of float32, shape (n_images, 3)
@@ -66,7 +67,7 @@ class CameraImages:
         event : Tensor of int64, shape (n_images,)
             Row of each image's event.
         shape : tuple of int
-            Channels and pixels.
+            Values of each pixel, and pixels.
         n_scalars : int, optional
             Scalars of the descriptors; by default there are no descriptors.
         n_vectors : int
@@ -193,11 +194,11 @@ class Batch:
             By the camera's name. The entry of one that there are no images of has none.
         """
         some = next(iter(self.images.values()))
-        n_channels = some.pixels.shape[1]
+        n_values = some.pixels.shape[1]
         none = some.map(lambda tensor: tensor[:0])
         images = {
             name: self.images.get(name)
-            or replace(none, pixels=some.pixels.new_empty(0, n_channels, n))
+            or replace(none, pixels=some.pixels.new_empty(0, n_values, n))
             for name, n in n_pixels.items()
         }
         return replace(self, images=images)

@@ -126,7 +126,7 @@ class EventDataset(Dataset):
         items : sequence or ndarray of int
         pixels : callable
             Called with a camera's row in the index and the rows of its images there, returns
-            their channels, shape (n_images, n_channels, n_pixels).
+            their channels and samples, shape (n_images, n_values, n_pixels).
         kept : ndarray of bool, shape (n_images,), optional
             Which of :meth:`images` enter, one of each event at least; by default all. The events
             are then as if there were no others: their ground reference is the mean position of the

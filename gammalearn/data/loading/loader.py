@@ -147,10 +147,10 @@ class EventLoader:
                 n_read += 1
             most = np.maximum(most, waiting)
             waiting -= count(items)
-        n_channels = len(self.dataset.settings.channels)
+        n_values = self.dataset.settings.values_per_pixel
         n_images = len(self.dataset.camera)
         for number in np.flatnonzero(most).tolist():
-            shape = int(most[number]), n_channels, self.dataset.index.cameras[number].n_pixels
+            shape = int(most[number]), n_values, self.dataset.index.cameras[number].n_pixels
             room = self._waiting.get(number)
             if room is None or len(room.pixels) < most[number]:
                 # The old memory goes first.
@@ -220,7 +220,7 @@ class _WaitingImages:
     Parameters
     ----------
     shape : tuple of int
-        Most images at a time, channels, pixels.
+        Most images at a time, values of each pixel, pixels.
     n_images : int
         Images of the index.
     """
@@ -330,7 +330,7 @@ def event_loader(
         np.bincount(file_and_telescope[:, 0].astype(int), minlength=len(dataset.index.files)),
         batch_size,
         seed=shuffle_seed,
-        window=dataset.settings.shuffle_window,
+        window=dataset.settings.images_to_shuffle,
         rank=rank,
         world_size=world_size,
     )

@@ -48,6 +48,7 @@ DTYPES = {
     "charge": np.dtype("<f2"),
     "peak_time": np.dtype("<f2"),
     "cleaning_mask": np.dtype("?"),
+    "waveform": np.dtype("<f2"),
     KEYS_FILE: np.dtype("<i8"),
 }
 
@@ -59,6 +60,9 @@ LATEST_TIME = 256.0
 
 #: Rows that are packed at a time.
 ROWS = 512
+
+#: The same with waveforms, of which some ten times as much is in memory.
+ROWS_OF_WAVEFORMS = 32
 
 #: Rows between two wanted ones that are read along.
 GAP = 16
@@ -97,7 +101,8 @@ def pack_images(
     tasks = []
     for number, path in enumerate(index.files):
         tel_ids = np.unique(tel_id[file == number]).tolist()
-        entry = cache_entry(folder, "images", path, [FORMAT, tel_ids])
+        of_waveforms = ["waveforms"] if "waveform" in columns else []
+        entry = cache_entry(folder, "images", path, [FORMAT, tel_ids, *of_waveforms])
         tasks.append((path, entry, tel_ids, columns, settings.cache_directory))
     missing = [task for task in tasks if _missing(task[1], columns)]
     if missing:
@@ -154,15 +159,23 @@ def _digests(entry: Path) -> dict:
     return digests if isinstance(digests, dict) else {}
 
 
-def _layout(reader: Reader, tel_ids: Iterable[int]) -> dict[str, list[int]]:
-    """Rows and pixels of each telescope's images."""
+def _layout(reader: Reader, tel_ids: Iterable[int], waveforms: bool) -> dict[str, list[int]]:
+    """Rows and pixels of each telescope's images, and samples where there are waveforms."""
     return {
         str(tel_id): [
             reader.n_images(tel_id),
             reader.subarray.tel[tel_id].camera.geometry.n_pixels,
+            *([reader.n_samples(tel_id)] if waveforms else []),
         ]
         for tel_id in tel_ids
     }
+
+
+def _width(name: str, n_pixels: int, n_samples: int = 1) -> int:
+    """Numbers in a row of a column."""
+    if name == KEYS_FILE:
+        return len(KEYS)
+    return n_pixels * n_samples if name == "waveform" else n_pixels
 
 
 def _bytes_needed(
@@ -173,10 +186,11 @@ def _bytes_needed(
     cache_directory: str | None,
 ) -> int:
     missing = [name for name in _missing(entry, columns) if name != LAYOUT]
-    with open_reader(path, cache_directory) as reader:
+    waveforms = "waveform" in columns
+    with open_reader(path, cache_directory, waveforms) as reader:
         return sum(
-            n_rows * (len(KEYS) if name == KEYS_FILE else n_pixels) * DTYPES[name].itemsize
-            for n_rows, n_pixels in _layout(reader, tel_ids).values()
+            n_rows * _width(name, *shape) * DTYPES[name].itemsize
+            for n_rows, *shape in _layout(reader, tel_ids, waveforms).values()
             for name in missing
         )
 
@@ -191,18 +205,24 @@ def _pack(
     """Pack what is missing of one file; returns the number of charges that were too large."""
     n_clipped = 0
     try:
-        with exclusive(entry), open_reader(path, cache_directory) as reader, ExitStack() as files:
+        waveforms = "waveform" in columns
+        with (
+            exclusive(entry),
+            open_reader(path, cache_directory, waveforms) as reader,
+            ExitStack() as files,
+        ):
             missing = _missing(entry, columns)
             parts = {name: files.enter_context(whole_file(entry / name)) for name in missing}
             written = dict(parts)
-            layout = _layout(reader, tel_ids)
+            layout = _layout(reader, tel_ids, waveforms)
+            step = ROWS_OF_WAVEFORMS if waveforms else ROWS
             if LAYOUT in missing:
                 parts.pop(LAYOUT).write_text(json.dumps(layout), encoding="utf-8")
             # Closed before they get their names.
             opened = {k: files.enter_context(part.open("wb")) for k, part in parts.items()}
-            for tel_id, (n_rows, _) in layout.items():
-                for start in range(0, n_rows if opened else 0, ROWS):
-                    rows = np.arange(start, min(start + ROWS, n_rows))
+            for tel_id, (n_rows, *_) in layout.items():
+                for start in range(0, n_rows if opened else 0, step):
+                    rows = np.arange(start, min(start + step, n_rows))
                     n_clipped += _pack_rows(reader, int(tel_id), rows, opened)
             for file in opened.values():
                 file.close()
@@ -222,9 +242,10 @@ def _pack_rows(reader: Reader, tel_id: int, rows: np.ndarray, files: dict) -> in
     columns, _ = without_impossible(columns)
     for name, file in files.items():
         values = columns[name]
-        if name == "charge":
-            n_clipped = int(np.sum(np.abs(values) > LARGEST_CHARGE))
-            if n_clipped:
+        if name in ("charge", "waveform"):
+            n_large = int(np.sum(np.abs(values) > LARGEST_CHARGE))
+            n_clipped += n_large
+            if n_large:
                 values = np.clip(values, -LARGEST_CHARGE, LARGEST_CHARGE)
         if name == "peak_time":
             latest = np.abs(np.where(np.isfinite(values), values, 0)).max(initial=0)
@@ -251,20 +272,28 @@ class PackedImages:
     def __init__(self, folder: Path) -> None:
         self._folder = Path(folder)
         layout = json.loads((self._folder / LAYOUT).read_text(encoding="utf-8"))
-        self._tables: dict[int, tuple[int, int, int]] = {}
-        rows = pixels = 0
-        for tel_id, (n_rows, n_pixels) in layout.items():
-            self._tables[int(tel_id)] = rows, pixels, n_pixels
-            rows, pixels = rows + n_rows, pixels + n_rows * n_pixels
+        self._tables: dict[int, tuple[int, int, int, int]] = {}
+        self._shapes: dict[int, list[int]] = {}
+        rows = pixels = samples = 0
+        for tel_id, (n_rows, *shape) in layout.items():
+            self._shapes[int(tel_id)] = shape
+            self._tables[int(tel_id)] = rows, pixels, samples, shape[0]
+            rows, pixels = rows + n_rows, pixels + n_rows * shape[0]
+            samples += n_rows * int(np.prod(shape))
         self._files: dict[str, int] = {}
 
     def pixels(self, tel_id: int, rows: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
         """See :meth:`gammalearn.data.readers.reader.Reader.pixels`."""
-        rows_before, pixels_before, n_pixels = self._tables[tel_id]
+        rows_before, pixels_before, samples_before, n_pixels = self._tables[tel_id]
         keys = self._read(KEYS_FILE, rows_before * len(KEYS), len(KEYS), rows)
         pixels = {name: keys[:, number] for number, name in enumerate(KEYS)}
         for name in names:
-            values = self._read(name, pixels_before, n_pixels, rows)
+            if name == "waveform":
+                width = _width(name, *self._shapes[tel_id])
+                values = self._read(name, samples_before, width, rows)
+                values = values.reshape(len(values), n_pixels, -1)
+            else:
+                values = self._read(name, pixels_before, n_pixels, rows)
             if values.dtype == np.float16:
                 # Several times as fast as numpy does it.
                 values = torch.from_numpy(values).float().numpy()

@@ -46,6 +46,7 @@ from .reader import (
     spectral_indices,
     without_calibration,
 )
+from .waveforms import CtapipeWaveforms
 
 __all__ = ["CtapipeDL1Reader", "ImageRows"]
 
@@ -86,6 +87,7 @@ class CtapipeDL1Reader:
         self._tables: dict[int, tuple[TableChunks, dict]] = {}
         self._broken: dict[int, BrokenPixels | None] = {}
         self._rows: dict[int, ImageRows] = {}
+        self._waveforms = CtapipeWaveforms(self.path, self._file)
         try:
             with self._reading("the table of contents"):
                 self._check_kind()
@@ -250,6 +252,11 @@ class CtapipeDL1Reader:
         with self._reading(path):
             return int(self._file.get_node(path).nrows)
 
+    def n_samples(self, tel_id: int) -> int:
+        """Samples of the waveforms of a telescope with images; 0 where there are none."""
+        n_pixels = self.subarray.tel[tel_id].camera.geometry.n_pixels
+        return self._waveforms.n_samples(tel_id, self.n_images(tel_id), n_pixels)
+
     @cached_property
     def _tel_trigger(self) -> Table:
         return self._read(TEL_TRIGGER, *KEYS, "tel_id", "time")
@@ -400,11 +407,12 @@ class CtapipeDL1Reader:
         rows : ndarray of int, shape (n,)
             Rows of :meth:`images`, in increasing order.
         names : sequence of str
-            Of ``charge`` (p.e.), ``peak_time`` (ns), ``cleaning_mask`` (bool).
+            Of ``charge`` (p.e.), ``peak_time`` (ns), ``cleaning_mask`` (bool), ``waveform`` (p.e.
+            per sample).
 
         Returns
         -------
-        dict of str to ndarray, shape (n, n_pixels)
+        dict of str to ndarray, shape (n, n_pixels), of waveforms (n, n_pixels, n_samples)
             Also ``obs_id`` and ``event_id``, shape (n,). Charges of pixels that the file's
             calibration flags as outliers, or that data-volume reduction has dropped, are NaN.
         """
@@ -421,6 +429,9 @@ class CtapipeDL1Reader:
             data = chunks.read(np.asarray(rows))
         pixels = {name: data[name] for name in KEYS}
         for name in names:
+            if name == "waveform":
+                pixels[name] = self._waveforms.read(tel_id, rows, pixels)
+                continue
             column = PIXEL_COLUMNS[name]
             if column not in table.colnames:
                 raise InputFileError(

@@ -108,6 +108,11 @@ class CtapipeEventReader:
         """Ids of the telescopes that have an image."""
         return list(self._dl1)
 
+    def n_samples(self, tel_id: int) -> int:
+        """Samples of the waveforms of a telescope (R1); 0 where there are none."""
+        waveform = self._event.r1.tel[tel_id].waveform if tel_id in self._event.r1.tel else None
+        return 0 if waveform is None else int(np.shape(waveform)[-1])
+
     def n_images(self, tel_id: int) -> int:
         """Number of images of a telescope, 1 or 0."""
         return int(tel_id in self._dl1)
@@ -155,6 +160,9 @@ class CtapipeEventReader:
         dl1 = self._dl1[tel_id]
         pixels = {name: np.array([self._event.index[name]], dtype=np.int64) for name in KEYS}
         for name in names:
+            if name == "waveform":
+                pixels[name] = self._waveform(tel_id, len(dl1.image))
+                continue
             values = dl1[PIXEL_COLUMNS[name]]
             if values is None:
                 raise InputFileError(
@@ -167,6 +175,16 @@ class CtapipeEventReader:
             charge = np.where(self._dropped(tel_id), np.nan, charge)
             pixels["charge"] = np.where(self._broken(tel_id), np.nan, charge)
         return {name: values[rows] for name, values in pixels.items()}
+
+    def _waveform(self, tel_id: int, n_pixels: int) -> np.ndarray:
+        """Samples (p.e.) of a telescope, shape (1, n_pixels, n_samples)."""
+        waveform = np.asarray(self._event.r1.tel[tel_id].waveform)
+        if waveform.size != n_pixels * waveform.shape[-1]:
+            raise InputFileError(
+                f"The {self.path} has waveforms of several gains of telescope {tel_id}; let "
+                "ctapipe choose one."
+            )
+        return waveform.reshape(1, n_pixels, -1)
 
     def _dropped(self, tel_id: int) -> np.ndarray | bool:
         """Pixels that the data-volume reduction has dropped, if the event tells it."""

@@ -18,7 +18,7 @@ __all__ = ["OTHER_HDF5", "is_ctapipe", "open_reader"]
 OTHER_HDF5 = (LstchainDL1Reader,)
 
 
-def open_reader(path: Path, cache_directory: str | None = None) -> Reader:
+def open_reader(path: Path, cache_directory: str | None = None, waveforms: bool = False) -> Reader:
     """Open a file with the reader of its format.
 
     Parameters
@@ -27,6 +27,8 @@ def open_reader(path: Path, cache_directory: str | None = None) -> Reader:
         ctapipe or lstchain DL1, or sim_telarray's output; its name does not matter.
     cache_directory : str, optional
         Setting ``data.cache_directory``.
+    waveforms : bool
+        Whether DL1 that is made of a file has its waveforms too.
 
     Raises
     ------
@@ -38,7 +40,7 @@ def open_reader(path: Path, cache_directory: str | None = None) -> Reader:
     path = Path(path)
     if path.is_file() and not tables.is_hdf5_file(str(path)):
         if SimtelReader.is_format_of(path):
-            return SimtelReader(path, cache_directory)
+            return SimtelReader(path, cache_directory, waveforms)
         raise InputFileError(
             f"'{path}' cannot be read as HDF5 or as a file of sim_telarray: it is truncated, "
             "corrupted or of another format."

@@ -260,6 +260,10 @@ class LstchainDL1Reader:
             )
         return sorted(self._rows)
 
+    def n_samples(self, tel_id: int) -> int:
+        """None: lstchain writes no waveforms into DL1."""
+        return 0
+
     def n_images(self, tel_id: int) -> int:
         """Number of images of a telescope."""
         return len(self._rows[tel_id])

@@ -113,6 +113,9 @@ class Reader(Protocol):
     def n_images(self, tel_id: int) -> int:
         """Number of images of a telescope."""
 
+    def n_samples(self, tel_id: int) -> int:
+        """Samples of the waveforms of a telescope with images; 0 where there are none."""
+
     def images(self, tel_id: int, parameters: Sequence[str] = ()) -> Table:
         """The images of a telescope, in the order of the file, without their pixels.
 
@@ -151,11 +154,12 @@ class Reader(Protocol):
         rows : ndarray of int, shape (n,)
             Rows of :meth:`images`, in increasing order.
         names : sequence of str
-            Of ``charge`` (p.e.), ``peak_time`` (ns), ``cleaning_mask`` (bool).
+            Of ``charge`` (p.e.), ``peak_time`` (ns), ``cleaning_mask`` (bool), ``waveform`` (p.e.
+            per sample).
 
         Returns
         -------
-        dict of str to ndarray, shape (n, n_pixels)
+        dict of str to ndarray, shape (n, n_pixels), of waveforms (n, n_pixels, n_samples)
             Also ``obs_id`` and ``event_id``, shape (n,).
         """
 

@@ -57,6 +57,8 @@ class SimtelReader(CtapipeDL1Reader):
     path : Path
     cache_directory : str, optional
         Setting ``data.cache_directory``.
+    waveforms : bool
+        Whether the DL1 file has the calibrated waveforms (R1) too, some ten times as large.
 
     Raises
     ------
@@ -68,8 +70,10 @@ class SimtelReader(CtapipeDL1Reader):
 
     format = "sim_telarray"
 
-    def __init__(self, path: Path, cache_directory: str | None = None) -> None:
-        super().__init__(path, _converted(Path(path), cache_directory))
+    def __init__(
+        self, path: Path, cache_directory: str | None = None, waveforms: bool = False
+    ) -> None:
+        super().__init__(path, _converted(Path(path), cache_directory, waveforms))
 
     @staticmethod
     def is_format_of(path: Path) -> bool:
@@ -99,16 +103,16 @@ def _tells(block: EventIOObject) -> bool:
     return block.header.type in SIMTEL_BLOCKS or block.header.type in CORSIKA_BLOCKS
 
 
-def _converted(path: Path, cache_directory: str | None) -> Path:
+def _converted(path: Path, cache_directory: str | None, waveforms: bool) -> Path:
     """The DL1 file made of a file; one that has changed since is made anew."""
-    content = [FORMAT, ctapipe.__version__]
+    content = [FORMAT, ctapipe.__version__, *(["waveforms"] if waveforms else [])]
     entry = cache_entry(cache_folder(cache_directory), "dl1", path, content)
     with exclusive(entry):
         if not _is_intact(entry):
             if log.isEnabledFor(logging.WARNING):
                 tell(f"Making DL1 of '{path}', in '{entry}'.", sys.stderr)
             with whole_file(entry / DL1) as part, reading(path, "its events"):
-                _process_into(path, part)
+                _process_into(path, part, waveforms)
                 digest = sha256(part)
             with whole_file(entry / DIGEST) as part:
                 part.write_text(digest, encoding="utf-8")
@@ -122,10 +126,10 @@ def _is_intact(entry: Path) -> bool:
     return (entry / DIGEST).read_bytes() == sha256(entry / DL1).encode()
 
 
-def _process_into(path: Path, part: Path) -> None:
+def _process_into(path: Path, part: Path, waveforms: bool) -> None:
     """Make DL1, and do not blame the file of sim_telarray for a cache that is full."""
     try:
-        _process(path, part)
+        _process(path, part, waveforms)
     except (OSError, tables.HDF5ExtError) as error:
         # sim_telarray's own file is no HDF5.
         if isinstance(error, OSError) and error.errno not in CANNOT_GROW:
@@ -136,7 +140,7 @@ def _process_into(path: Path, part: Path) -> None:
         ) from error
 
 
-def _process(path: Path, output: Path) -> None:
+def _process(path: Path, output: Path, waveforms: bool) -> None:
     """What ctapipe-process does up to DL1."""
     Provenance().start_activity(ACTIVITY)
     status = "error"
@@ -154,6 +158,7 @@ def _process(path: Path, output: Path) -> None:
                 overwrite=True,
                 write_dl1_images=True,
                 write_dl1_parameters=True,
+                write_r1_waveforms=waveforms,
                 config=config,
             )
             with writer:

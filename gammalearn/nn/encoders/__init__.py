@@ -16,6 +16,7 @@ from torch import nn
 
 from ...camera import PixelGrid
 from ...settings import NetworkSettings
+from ..temporal import TemporalConvolution, WaveformEncoder
 from .own import own_encoder
 from .registry import ENCODERS, NamedEncoder
 
@@ -30,7 +31,11 @@ def available_encoders() -> dict[str, NamedEncoder]:
 
 
 def build_encoder(
-    settings: NetworkSettings, grid: PixelGrid, in_channels: int, sky: np.ndarray | None = None
+    settings: NetworkSettings,
+    grid: PixelGrid,
+    in_channels: int,
+    sky: np.ndarray | None = None,
+    n_samples: int = 0,
 ) -> nn.Module:
     """The encoder that the settings ask for.
 
@@ -43,6 +48,8 @@ def build_encoder(
         Channels of the image.
     sky : ndarray, shape (3, 2), optional
         Where pixels look, for an estimate of the direction, which needs ``settings.keypoints``.
+    n_samples : int
+        Samples of each pixel that follow its channels, for a temporal convolution; 0 for none.
 
     Raises
     ------
@@ -51,6 +58,10 @@ def build_encoder(
     UnnamedModuleError
         If the user has not named its module.
     """
+    if n_samples:
+        more = settings.temporal_channels
+        encoder = build_encoder(settings, grid, in_channels + more, sky)
+        return WaveformEncoder(encoder, TemporalConvolution(n_samples, more), in_channels)
     if ":" in settings.encoder:
         return own_encoder(settings.encoder, grid, in_channels, settings.embedding)
     chosen = available_encoders()[settings.encoder]

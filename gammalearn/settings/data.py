@@ -14,8 +14,8 @@ __all__ = [
     "WeightSettings",
 ]
 
-#: Images that are shuffled by default, some 0.1 GB of images and 0.2 GB of waveforms.
-DEFAULT_WINDOWS = {"images": 8192, "waveforms": 512}
+#: How many times fewer images are shuffled with waveforms: by default some 0.24 GB of them.
+SMALLER_WINDOW = 16
 
 
 class CutSettings(Settings):
@@ -191,10 +191,11 @@ class DataSettings(Settings):
     augmentation: AugmentationSettings = AugmentationSettings()
     """Random changes of the training images."""
 
-    shuffle_window: int | None = Field(None, ge=1)
-    """Number of images that all processes together keep in memory to shuffle the training events.
-    By default 8192 (15 kB each for two channels of an LST image), or 512 with waveforms (0.46 MB
-    each for 60 samples). If there are fewer images, the shuffle is complete."""
+    shuffle_window: int = Field(8192, ge=1)
+    """Number of images that all processes together keep in memory to shuffle the training events
+    (15 kB for two channels of an LST image). If there are fewer images, the shuffle is complete.
+    With ``input=waveforms``, a sixteenth of this number is kept (0.46 MB for 60 samples of an LST
+    image)."""
 
     packed_cache: bool = False
     """Unpack the training images once into the cache, in half precision (rounding 0.05 %) and
@@ -215,8 +216,9 @@ class DataSettings(Settings):
 
     @property
     def images_to_shuffle(self) -> int:
-        """The shuffle window, by default as large as memory allows on any machine."""
-        return self.shuffle_window or DEFAULT_WINDOWS[self.input]
+        """Images that wait in memory to be shuffled: waveforms take far more of it."""
+        smaller = SMALLER_WINDOW if self.input == "waveforms" else 1
+        return max(self.shuffle_window // smaller, 1)
 
     @field_validator("channels")
     @classmethod

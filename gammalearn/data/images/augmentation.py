@@ -62,7 +62,8 @@ def augment(
         rng = np.random.default_rng([seed, epoch, int(image)])
         # All are drawn in one order, whatever is needed: times do not decide on charges.
         if settings.gain_jitter:
-            gain = 1 + settings.gain_jitter * rng.standard_normal(n_pixels, np.float32)
+            jitter = rng.standard_normal(n_pixels, np.float32)
+            gain = np.asarray(1 + settings.gain_jitter * jitter)
             charge[row] *= gain
             if waveform is not None:
                 waveform[row] *= gain[:, np.newaxis]

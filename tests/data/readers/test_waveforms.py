@@ -12,6 +12,7 @@ from gammalearn.cli import main
 from gammalearn.data import EventDataset, EventIndex, event_loader
 from gammalearn.data.images.waveforms import image_samples
 from gammalearn.data.loading.packed import pack_images
+from gammalearn.data.readers.ctapipe_event import CtapipeEventReader
 from gammalearn.data.readers.formats import open_reader
 from gammalearn.errors import InputFileError
 from gammalearn.settings import DataSettings, Experiment
@@ -68,6 +69,17 @@ def test_of_sim_telarray_are_those_of_ctapipes_event_source(simtel, cache, r1):
                 np.testing.assert_array_equal(waveform, r1[event_id, tel_id])
             seen += n
     assert seen == len(r1) == 36
+
+
+def test_of_an_event_in_memory_are_those_of_ctapipe(hdf5, r1):
+    with EventSource(hdf5) as source:
+        event = next(iter(source))
+        reader = CtapipeEventReader(event, source.subarray)
+        for tel_id in reader.telescopes_with_images():
+            pixels = reader.pixels(tel_id, np.array([0]), ["charge", "waveform"])
+            expected = r1[event.index.event_id, tel_id]
+            assert reader.n_samples(tel_id) == expected.shape[1]
+            np.testing.assert_array_equal(pixels["waveform"][0], expected)
 
 
 def test_dl1_without_waveforms_stays_as_it_was(simtel, cache, hdf5):
@@ -129,7 +141,8 @@ def test_missing_pixels_have_no_samples():
 
 def test_samples_of_a_pixel_have_its_gain(hdf5, data):
     """Each has the gain of its charge, and a dropped pixel has none."""
-    settings = data(charge_scale="linear", augmentation={"gain_jitter": 0.3, "pixel_dropout": 0.2})
+    augmentation = {"gain_jitter": 0.3, "pixel_dropout": 0.2}
+    settings = data(telescopes="LSTCam", charge_scale="linear", augmentation=augmentation)
     index = EventIndex.build([hdf5], settings)
     dataset = EventDataset(index, settings)
     rows = np.arange(4)

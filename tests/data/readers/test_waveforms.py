@@ -165,7 +165,8 @@ def test_a_file_without_them_is_refused_on_the_command_line(
 ):
     monkeypatch.chdir(tmp_path)
     path = data_dir / file
-    experiment = Experiment(data=DataSettings(input="waveforms", train=[str(path)]))
+    data = DataSettings(input="waveforms", train=[str(path)], test=[str(path)])
+    experiment = Experiment(data=data)
     (tmp_path / "e.yaml").write_text(experiment.to_yaml())
     assert main(["run", "e.yaml", "-q"]) == 2
     told = capsys.readouterr().err

@@ -25,7 +25,7 @@ __all__ = ["Ensemble", "load_networks"]
 SAME = {
     "data": (
         *("telescopes", "grouping", "min_multiplicity", "cuts"),
-        *("channels", "charge_scale", "peak_time_threshold", "cleaning"),
+        *("input", "samples", "channels", "charge_scale", "peak_time_threshold", "cleaning"),
     ),
     "network": ("parameters", "condition", "telescopes"),
 }

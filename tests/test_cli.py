@@ -899,7 +899,7 @@ def test_another_camera_than_the_network_knows(run, stereo, dl1, tmp_path, refus
     refused(status, "proton_run202_prod5", "FlashCam", "not trained on")
 
 
-@pytest.mark.parametrize("kind", ["missing", "directory", "text", "truncated", "hdf5"])
+@pytest.mark.parametrize("kind", ["missing", "directory", "text", "truncated", "hdf5", "names"])
 def test_bad_checkpoint(stereo, dl1, tmp_path, refused, kind):
     path = tmp_path / "bad.ckpt"
     if kind == "directory":
@@ -911,6 +911,12 @@ def test_bad_checkpoint(stereo, dl1, tmp_path, refused, kind):
         path.write_bytes(data[: len(data) // 2])
     elif kind == "hdf5":
         shutil.copy(dl1("gamma_lsts_run7_7.0.0"), path)
+    elif kind == "names":
+        # In the table of contents at the end, whose names torch says are UTF-8.
+        data = bytearray((stereo / "checkpoints" / "best.ckpt").read_bytes())
+        entry = data.rindex(b"PK\x01\x02")
+        data[entry + 46] = 0xFF
+        path.write_bytes(data)
     status = gammalearn("predict", path, dl1("gamma_lsts_run7_7.0.0"), "-o", tmp_path / "out")
     refused(status, "bad.ckpt")
     if kind != "missing":

@@ -6,8 +6,8 @@ from pathlib import Path
 from astropy.io import fits
 
 from ..errors import InputFileError
-from ..io.files import reading
 from ..io.finding import check_file
+from ..io.fits_files import open_fits
 
 __all__ = ["Response", "read_response"]
 
@@ -64,7 +64,7 @@ def read_response(path: Path) -> Response:
     check_file(path)
     classes: dict[str, tuple[str, str]] = {}
     kept = []
-    with reading(path, "the instrument response"), fits.open(path, memmap=False) as hdus:
+    with open_fits(path, "the instrument response") as hdus:
         for hdu in hdus[1:]:
             kind = str(hdu.header.get("HDUCLAS4", "")).strip().lower()
             if TYPES.get(kind, "") in ("", *classes):

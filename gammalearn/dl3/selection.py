@@ -18,8 +18,8 @@ from ctapipe.core import QualityQuery
 from pyirf.cuts import evaluate_binned_cut
 
 from ..errors import CutError, InputFileError
-from ..io.files import reading
 from ..io.finding import check_file
+from ..io.fits_files import open_fits
 
 __all__ = ["EventSelection", "read_selection"]
 
@@ -164,7 +164,7 @@ def read_selection(irf: Path, cuts: Path | None) -> EventSelection:
 def _read(path: Path) -> EventSelection | None:
     """The selection that a file has, None if it has none."""
     check_file(path)
-    with reading(path, "its cuts"), fits.open(path, memmap=False) as hdus:
+    with open_fits(path, "its cuts") as hdus:
         if GAMMANESS not in hdus:
             return _one_cut(hdus)
         gammaness = QTable.read(hdus[GAMMANESS])
@@ -212,11 +212,11 @@ def _same(ours: QTable, theirs: QTable) -> bool:
 
 def _check_radius(irf: Path, cuts: Path) -> None:
     """Refuse a response with other cuts in direction than those in the file of cuts."""
-    with reading(irf, RADIUS), fits.open(irf, memmap=False) as hdus:
+    with open_fits(irf, RADIUS) as hdus:
         if RADIUS not in hdus:
             return
         radius = np.ravel(QTable.read(hdus[RADIUS])["RAD_MAX"].to_value(u.deg))
-    with reading(cuts, RADIUS), fits.open(cuts, memmap=False) as hdus:
+    with open_fits(cuts, RADIUS) as hdus:
         theirs = QTable.read(hdus[RADIUS])["cut"].to_value(u.deg) if RADIUS in hdus else None
     if theirs is None or len(theirs) != len(radius) or not np.allclose(radius, theirs):
         raise InputFileError(

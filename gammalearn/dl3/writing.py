@@ -17,6 +17,7 @@ from astropy.table import Table
 from .. import __version__
 from ..errors import MissingPackageError
 from ..io.files import reading
+from ..io.fits_files import open_fits
 from ..io.observed.earth_rotation import offline
 from ..io.writing import whole_file
 from .observation import Observation
@@ -225,7 +226,7 @@ def write_index(folder: Path) -> list[Path]:
     rows: list[dict[str, object]] = []
     place: dict[str, object] = {}
     for path in paths:
-        with reading(path, "its table of contents"), fits.open(path, memmap=False) as hdus:
+        with open_fits(path, "its table of contents") as hdus:
             rows += _index_rows(hdus, path)
             header = hdus["EVENTS"].header
             place = {name: header[name] for name in ("GEOLON", "GEOLAT", "ALTITUDE")}

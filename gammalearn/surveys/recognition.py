@@ -29,8 +29,9 @@ def is_survey_checkpoint(path: str | Path) -> bool:
                 if name.endswith("/data.pkl"):
                     with archive.open(name) as values:
                         return KIND.search(values.read(MOST_BYTES)) is not None
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError):
-        # The last two are of what zipfile cannot unpack; what reads the file says what is wrong.
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, RuntimeError):
+        # Names that are no UTF-8, and what zipfile cannot unpack; what reads the file says what is
+        # wrong.
         pass
     return False
 

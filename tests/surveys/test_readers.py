@@ -110,6 +110,17 @@ def test_fits_without_light_curves_is_refused(head):
         read_objects([head])
 
 
+def test_fits_of_more_axes_than_can_be_is_refused(head):
+    """astropy would be busy with them for hours."""
+    photometry = head.with_name("SIM_PHOT.FITS")
+    content = photometry.read_bytes()
+    place = content.index(b"NAXIS   =", 2880)
+    card = b"NAXIS   =           2147483647".ljust(80)
+    photometry.write_bytes(content[:place] + card + content[place + 80 :])
+    with pytest.raises(InputFileError, match="NAXIS = 2147483647, and 999 is the most"):
+        read_objects([head])
+
+
 def test_fits_of_another_survey_beside_is_refused(head):
     with fits.open(head, mode="update") as file:
         file[1].data["PTROBS_MAX"][1] = 600

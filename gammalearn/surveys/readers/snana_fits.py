@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import numpy as np
-from astropy.io import fits
 from astropy.table import Table
 
 from ...errors import InputFileError
 from ...io.files import reading
 from ...io.finding import check_file
+from ...io.fits_files import open_fits
 from ..catalogue import WAVELENGTH, Catalogue
 from .snana_text import CONFIRMED_TYPES
 
@@ -80,7 +80,7 @@ def read_snana_fits(head: Path) -> Catalogue:
 def _table(path: Path, needed: tuple[str, ...]) -> Table:
     check_file(path)
     allowed = max(ALWAYS_ALLOWED, MOST_COMPRESSED * path.stat().st_size)
-    with reading(path, "the table"), fits.open(path, memmap=False) as file:
+    with open_fits(path, "the table") as file:
         header = file[1].header
         if header["NAXIS1"] * header["NAXIS2"] > allowed:
             raise InputFileError(f"'{path}' says that it is larger than it can be; leave it out.")

@@ -91,10 +91,13 @@ setup(
         # these two with --no-deps.
         "indexedconv": ["IndexedConv>=1.3.2", "h5py>=3.11"],
         "onnx": ["onnx>=1.17", "onnxscript>=0.3"],
+        # Spectra and filters of the simulated galaxies; both bring their data with them.
+        "surveys": ["kcorrect>=5.1", "speclite>=1.0"],
         "test": [
             "axe-core-python>=0.1",  # rules for pages that all can read
             "gammapy>=2.0",
             "hypothesis>=6.100",
+            "kcorrect>=5.1",
             "mypy>=2.4",
             "onnx>=1.17",
             "onnxruntime>=1.20",
@@ -104,6 +107,7 @@ setup(
             "pytest-xdist>=3.6",
             "regions>=0.9,<0.12",
             "ruff>=0.11",
+            "speclite>=1.0",
             "types-psutil>=7.2",
             "types-PyYAML>=6.0",
             "types-tqdm>=4.67",

@@ -28,10 +28,15 @@ from gammalearn.settings import (
     WeightSettings,
 )
 from gammalearn.settings.surveys import (
+    CutoutData,
+    CutoutNetwork,
     LightCurveData,
     LightCurveNetwork,
     LightCurveTask,
+    RedshiftEvaluation,
+    RedshiftExperiment,
     SimulatedCatalogue,
+    SimulatedGalaxies,
     SupernovaEvaluation,
     SupernovaExperiment,
     SurveyOutput,
@@ -58,19 +63,37 @@ OBSERVATION = {
     "proton, helium, electron": DiffuseSettings,
 }
 
-SURVEY = {
-    "simulation.N": SimulatedCatalogue,
-    "data": LightCurveData,
-    "network": LightCurveNetwork,
-    "tasks.NAME": LightCurveTask,
-    "evaluation": SupernovaEvaluation,
-    "output": SurveyOutput,
+#: Settings of each survey: the experiment, its sections, and the page that explains it.
+SURVEYS = {
+    "supernovae": (
+        SupernovaExperiment,
+        {
+            "simulation.N": SimulatedCatalogue,
+            "data": LightCurveData,
+            "network": LightCurveNetwork,
+            "tasks.NAME": LightCurveTask,
+            "evaluation": SupernovaEvaluation,
+            "output": SurveyOutput,
+        },
+        "[Classify supernovae](../howto/supernovae.md)",
+    ),
+    "redshifts": (
+        RedshiftExperiment,
+        {
+            "simulation.N": SimulatedGalaxies,
+            "data": CutoutData,
+            "network": CutoutNetwork,
+            "evaluation": RedshiftEvaluation,
+            "output": SurveyOutput,
+        },
+        "[Measure photometric redshifts](../howto/redshifts.md)",
+    ),
 }
 
 SURVEY_INTRODUCTION = """\
-An experiment with `survey: supernovae` has these settings instead (see
-[Classify supernovae](../howto/supernovae.md)). Those of `training` are the same as above. In a
-Python file it is `experiment = SupernovaExperiment(...)` of `gammalearn.settings.surveys`."""
+An experiment with `survey: {name}` has these settings instead (see {page}). Those of `training`
+are the same as above. In a Python file it is `experiment = {model}(...)` of
+`gammalearn.settings.surveys`."""
 
 INTRODUCTION = """\
 # Settings
@@ -148,16 +171,11 @@ def settings_reference() -> str:
     lines += [plain(ObservationSettings.__doc__), "", *table(ObservationSettings)]
     for path, model in OBSERVATION.items():
         lines += ["", f"### {path}", "", plain(model.__doc__), "", *table(model)]
-    lines += [
-        "",
-        "## Settings of a survey",
-        "",
-        SURVEY_INTRODUCTION,
-        "",
-        *table(SupernovaExperiment),
-    ]
-    for path, model in SURVEY.items():
-        lines += ["", f"### survey: {path}", "", plain(model.__doc__), "", *table(model)]
+    for name, (experiment, sections, link) in SURVEYS.items():
+        words = SURVEY_INTRODUCTION.format(name=name, page=link, model=experiment.__name__)
+        lines += ["", f"## Settings of {name}", "", words, "", *table(experiment)]
+        for path, model in sections.items():
+            lines += ["", f"### {name}: {path}", "", plain(model.__doc__), "", *table(model)]
     return "\n".join(lines) + "\n"
 
 

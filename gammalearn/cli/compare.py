@@ -3,7 +3,7 @@
 import argparse
 
 from .command import Command
-from .given import evaluation_settings, results_folder, survey_evaluation
+from .given import evaluation_settings, results_folder
 from .messages import tell_results
 from .options import add_overwrite, add_results, add_set
 
@@ -39,10 +39,10 @@ def compare(arguments: argparse.Namespace) -> None:
     from ..surveys.recognition import are_predictions
 
     if are_predictions(arguments.input):
-        survey, output = survey_evaluation(arguments), results_folder(arguments)
+        output = results_folder(arguments)
         from ..run.surveys import compare_predictions
 
-        compare_predictions(arguments.input, output, survey, arguments.labels)
+        compare_predictions(arguments.input, output, arguments.set, arguments.labels)
         tell_results(arguments, output / "compare.html")
         return
     settings, output = evaluation_settings(arguments), results_folder(arguments)

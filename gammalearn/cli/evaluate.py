@@ -4,7 +4,7 @@ import argparse
 
 from ..errors import SettingsError
 from .command import Command
-from .given import evaluation_settings, results_folder, survey_evaluation
+from .given import evaluation_settings, results_folder
 from .messages import tell_results
 from .options import add_overwrite, add_results, add_set
 
@@ -52,11 +52,11 @@ def _evaluate_survey(arguments: argparse.Namespace) -> None:
 
     if arguments.algorithm:
         raise SettingsError("--algorithm is for DL2 files, not for tables of predictions.")
-    settings, output = survey_evaluation(arguments), results_folder(arguments)
+    output = results_folder(arguments)
     files = find_files(arguments.input, "DL2", "make a table with `gammalearn predict`")
     from ..run.surveys import evaluate_predictions
 
-    evaluate_predictions(files, output, settings)
+    evaluate_predictions(files, output, arguments.set)
     tell_results(arguments, output / "report.html")
 
 

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..settings import EvaluationSettings, Experiment
-    from ..settings.surveys import SupernovaEvaluation, SupernovaExperiment
+    from ..settings.surveys import SurveyExperiment
 
 __all__ = [
     "any_experiment",
     "evaluation_settings",
     "experiment",
     "results_folder",
-    "survey_evaluation",
 ]
 
 
@@ -24,19 +23,11 @@ def experiment(arguments: argparse.Namespace) -> "Experiment":
     return override(load_experiment(arguments.settings, arguments.imports), arguments.set)
 
 
-def any_experiment(arguments: argparse.Namespace) -> "Experiment | SupernovaExperiment":
+def any_experiment(arguments: argparse.Namespace) -> "Experiment | SurveyExperiment":
     """The same, or the experiment of a survey."""
     from ..settings.reading import load_any_experiment, override
 
     return override(load_any_experiment(arguments.settings, arguments.imports), arguments.set)
-
-
-def survey_evaluation(arguments: argparse.Namespace) -> "SupernovaEvaluation":
-    """Settings of the evaluation of a survey alone."""
-    from ..settings.reading import override
-    from ..settings.surveys import SupernovaExperiment
-
-    return override(SupernovaExperiment(), arguments.set).evaluation
 
 
 def evaluation_settings(arguments: argparse.Namespace) -> "EvaluationSettings":

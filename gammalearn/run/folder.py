@@ -17,7 +17,7 @@ from ..settings import Experiment, Settings
 from ..settings.base import current_name
 
 if TYPE_CHECKING:
-    from ..settings.surveys import SupernovaExperiment
+    from ..settings.surveys import SurveyExperiment
 
 __all__ = [
     "check_folder",
@@ -172,7 +172,7 @@ def _remove_results(folder: Path) -> None:
         raise OutputError(f"The results in '{folder}' cannot be removed: {error}.") from error
 
 
-def write_settings(folder: Path, experiment: "Experiment | SupernovaExperiment") -> None:
+def write_settings(folder: Path, experiment: "Experiment | SurveyExperiment") -> None:
     """Write the resolved settings beside the results."""
     text = experiment.to_yaml()
     write_whole(folder / SETTINGS, lambda path: path.write_text(text, encoding="utf-8"))

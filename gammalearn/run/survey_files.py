@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import GammaLearnError
+from ..surveys.kinds import survey_of
+from ..surveys.predictions import read_predictions
 from ..surveys.readers import read_objects
 from ..surveys.recognition import TABLES, is_survey_checkpoint
-from ..surveys.supernovae.predictions import read_predictions
-from ..surveys.supernovae.types import class_of
+from ..surveys.supernovae.types import class_of, counted_types
 
 __all__ = ["describe_survey_files"]
 
@@ -47,34 +48,28 @@ def _described(path: Path) -> tuple[str, dict[str, object]]:
 
 def _network(path: Path) -> tuple[str, dict[str, object]]:
     # torch takes seconds to import, which no other file needs.
-    from ..surveys.supernovae.checkpoint import load_supernova_network
+    from ..surveys.checkpoint import load_survey_network
 
-    trained = load_supernova_network(path)
+    trained = load_survey_network(path)
     experiment, learned = trained.experiment, trained.trained_on
     number = sum(parameter.numel() for parameter in trained.network.parameters())
     return f"checkpoint of GammaLearn {trained.versions['gammalearn']}", {
         "survey": experiment.survey,
         "network": f"{number} parameters",
-        "tasks": ", ".join(experiment.tasks),
-        "bands": ", ".join(trained.bands),
+        "bands": ", ".join(trained.seen["bands"]),
         "epochs": trained.epoch,
         "trained on": f"{_counted(learned.events)} of {len(learned.files)} file(s)",
-        "redshift of the host": "used" if experiment.data.host_redshift else "not used",
+        **survey_of(experiment.survey).describe_network(trained),
         "seed": experiment.training.seed,
     }
 
 
 def _predictions(path: Path) -> tuple[str, dict[str, object]]:
-    table = read_predictions(path)
-    values: dict[str, object] = {
-        "objects": len(table),
-        "likely Ia": int((np.asarray(table["probability_Ia"]) > 0.5).sum()),
-    }
-    if "true_type" in table.colnames:
-        values["true types"] = _types(np.asarray(table["true_type"]))
+    survey, table = read_predictions(path)
+    values: dict[str, object] = {"objects": len(table), **survey.describe_table(table)}
     if "checkpoint" in table.meta:
         values["checkpoint"] = table.meta["checkpoint"]
-    return "classified supernovae", values
+    return survey.result, values
 
 
 def _catalogue(path: Path) -> tuple[str, dict[str, object]]:
@@ -83,7 +78,7 @@ def _catalogue(path: Path) -> tuple[str, dict[str, object]]:
     values: dict[str, object] = {
         "objects": len(catalogue),
         "with a spectrum": int(np.sum(catalogue.objects["confirmed"])),
-        "types": _types(class_of(catalogue.objects["type"])),
+        "types": counted_types(class_of(catalogue.objects["type"])),
         "bands": ", ".join(catalogue.bands),
         "observations": f"{len(catalogue.time)}, {np.median(number) if len(number) else 0:g} "
         "of an object (median)",
@@ -94,11 +89,6 @@ def _catalogue(path: Path) -> tuple[str, dict[str, object]]:
         f"note {n}": f"{k} {what}" for n, (what, k) in enumerate(catalogue.faults.items(), 1)
     }
     return f"catalogue of {catalogue.survey or 'a survey'}", values
-
-
-def _types(kinds: np.ndarray) -> str:
-    names, counts = np.unique(kinds, return_counts=True)
-    return _counted({str(n) or "unknown": int(k) for n, k in zip(names, counts, strict=True)})
 
 
 def _counted(numbers: Mapping[str, int]) -> str:

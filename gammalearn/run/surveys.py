@@ -1,30 +1,32 @@
-"""The run of a survey: simulate, fit, classify, evaluate; and its parts alone."""
+"""The run of a survey: simulate, fit, predict, evaluate; and its parts alone."""
 
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
+from astropy.table import Table
 
 from ..errors import EvaluationError, OutputError, SettingsError
 from ..io.files import sha256
 from ..io.finding import find_files
 from ..io.writing import make_folder
+from ..settings.base import Settings
 from ..settings.reading import override
-from ..settings.surveys import SupernovaEvaluation, SupernovaExperiment
-from ..surveys.catalogue import Catalogue, join_catalogues
-from ..surveys.readers import read_objects
-from ..surveys.supernovae.predictions import read_predictions, write_predictions
+from ..settings.surveys import SURVEYS, SurveyExperiment
+from ..surveys.catalogue import Catalogue
+from ..surveys.kinds import survey_of
+from ..surveys.predictions import read_predictions, write_predictions
+from ..surveys.readers import REMEDY, read_objects
+from ..surveys.survey import ResultSet, Survey
 from .folder import check_folder, is_of_job, mark_job, opened_folder, resumable, write_settings
 from .options import RunOptions
 
 if TYPE_CHECKING:
     from ..evaluation.report.page import ReportSection
     from ..evaluation.report.provenance import InputFile
-    from ..surveys.supernovae.report import Classified
+    from ..surveys.checkpoint import TrainedSurveyNetwork
     from ..training.fit import TrainingSummary
 
 __all__ = ["compare_predictions", "evaluate_predictions", "predict_objects", "run_survey"]
@@ -32,19 +34,17 @@ __all__ = ["compare_predictions", "evaluate_predictions", "predict_objects", "ru
 log = logging.getLogger(__name__)
 
 #: Where an experiment writes its tables of predictions.
-PREDICTIONS, BASELINE = "predictions", "baseline"
-
-REMEDY = "give a catalogue (.h5), or SNANA's files"
+PREDICTIONS, NETWORK, BASELINE = "predictions", "network", "baseline"
 
 
 def run_survey(
-    experiment: SupernovaExperiment, output: Path, options: RunOptions = RunOptions()
+    experiment: SurveyExperiment, output: Path, options: RunOptions = RunOptions()
 ) -> dict[str, object]:
-    """Train a network, classify the objects of ``data.test`` and evaluate the result.
+    """Train a network, predict the objects of ``data.test`` and evaluate the result.
 
     Parameters
     ----------
-    experiment : SupernovaExperiment
+    experiment : SurveyExperiment
     output : Path
         Folder of the results.
     options : RunOptions
@@ -59,8 +59,8 @@ def run_survey(
     GammaLearnError
         If the settings, the data or the output folder cannot be used.
     """
-    from ..surveys.supernovae.preparation import check_resumable, prepare
-    from ..surveys.supernovae.simulation import make_missing_catalogues
+    from ..surveys.preparation import check_resumable
+    from ..surveys.simulation import make_missing_catalogues
     from ..training import (
         check_machine,
         check_processes,
@@ -71,14 +71,15 @@ def run_survey(
     )
     from ..training.fit import LAST, train
 
+    survey = survey_of(experiment.survey)
     first_process = is_first_process()
     resume = options.resume or (was_requeued() and is_of_job(output, slurm_job()))
     if first_process:
         check_folder(output, options.overwrite, resume, experiment)
     check_processes(experiment.training, check_machine(experiment.training))
-    make_missing_catalogues(experiment.simulation, options.progress)
-    files, learned, test = _catalogues(experiment)
-    prepared = prepare(experiment, learned, files)
+    make_missing_catalogues(survey, experiment.simulation, options.progress)
+    files, learned, test = survey.read(experiment)
+    prepared = survey.prepare(experiment, learned, files)
     resume_training = resume and (output / LAST).exists()
     if resume_training:
         check_resumable(output / LAST, experiment, prepared)
@@ -104,72 +105,41 @@ def run_survey(
         return _evaluated(experiment, output, summary, learned, test)
 
 
-def _catalogues(experiment: SupernovaExperiment) -> tuple[list[Path], Catalogue, Catalogue]:
-    """Files to learn from; their objects, of which some have no type; and those of the test."""
-    data = experiment.data
-    train_files = find_files(data.train, "data.train", REMEDY)
-    learned = read_objects(train_files)
-    if data.labels == "confirmed":
-        learned = _without_types(learned, ~np.asarray(learned.objects["confirmed"], dtype=bool))
-    files, parts = [*train_files], [learned]
-    if data.unlabelled:
-        others = find_files(data.unlabelled, "data.unlabelled", REMEDY)
-        files += others
-        unlabelled = read_objects(others)
-        parts.append(_without_types(unlabelled, np.ones(len(unlabelled), dtype=bool)))
-    test = read_objects(find_files(data.test, "data.test", REMEDY))
-    joined = join_catalogues(parts)
-    # What the network is not made for is told before it is trained.
-    return files, joined, test.with_bands(joined.bands, "data.test")
-
-
-def _without_types(catalogue: Catalogue, hidden: np.ndarray) -> Catalogue:
-    """The same, some of whose types are not known."""
-    objects = catalogue.objects.copy()
-    objects["type"] = np.where(hidden, "", np.asarray(objects["type"]))
-    return replace(catalogue, objects=objects)
-
-
 def _evaluated(
-    experiment: SupernovaExperiment,
+    experiment: SurveyExperiment,
     output: Path,
     summary: "TrainingSummary",
     learned: Catalogue,
     test: Catalogue,
 ) -> dict[str, object]:
-    """Classify the test objects with the network and the trees, and write the report."""
-    from ..surveys.supernovae.checkpoint import load_supernova_network
-    from ..surveys.supernovae.classification import classify
-    from ..surveys.supernovae.report import BASELINE as TREES
-    from ..surveys.supernovae.report import Classified, evaluate_tables
+    """Predict the test objects with the network and the trees, and write the report."""
+    from ..surveys.checkpoint import load_survey_network
+    from ..surveys.report import evaluate_tables
 
     settings, kind = experiment.evaluation, experiment.output.format
-    trained = load_supernova_network(summary.checkpoint)
-    tables = {"network": classify(trained, test, "data.test")}
+    survey, trained = survey_of(experiment.survey), load_survey_network(summary.checkpoint)
+    tables = {NETWORK: _predicted(survey, trained, test, "data.test")}
     if settings.baseline:
-        from ..surveys.supernovae.features import classify_with_trees
-
-        tables[TREES] = classify_with_trees(
-            learned, test, experiment.data.host_redshift, experiment.training.seed
-        )
+        tables[survey.baseline] = survey.predict_with_trees(experiment, learned, test)
     make_folder(output / PREDICTIONS)
     sets = []
     for label, table in tables.items():
-        name = "network" if label == "network" else BASELINE
+        name = NETWORK if label == NETWORK else BASELINE
         path = output / PREDICTIONS / f"{name}.{kind}"
         write_predictions(table, path, overwrite=True)
-        sets.append(Classified(label, table, _input_file(path, table.meta)))
+        sets.append(ResultSet(label, table, _input_file(path, table.meta)))
     return evaluate_tables(
+        survey,
         sets,
         output,
         settings,
         _sections(experiment, output, summary),
-        [*_faults("training", learned), *_faults("test", test), *_shared(learned, test)],
+        [*_faults("training", learned), *_faults("test", test), *_shared(survey, learned, test)],
     )
 
 
 def _sections(
-    experiment: SupernovaExperiment, output: Path, summary: "TrainingSummary"
+    experiment: SurveyExperiment, output: Path, summary: "TrainingSummary"
 ) -> "list[ReportSection]":
     from ..evaluation.report.page import ReportSection
 
@@ -181,8 +151,8 @@ def _sections(
             table={
                 "training objects": learned.training_events,
                 "validation objects": learned.validation_events,
-                "objects without a type": learned.unlabelled_training_events,
-                **{f"objects of type {name}": n for name, n in learned.events.items()},
+                "objects without a truth": learned.unlabelled_training_events,
+                **{f"objects: {name}": n for name, n in learned.events.items()},
                 "seed": experiment.training.seed,
                 "steps left out, not finite": summary.skipped_steps,
             },
@@ -198,17 +168,24 @@ def _faults(what: str, catalogue: Catalogue) -> list[str]:
     return [f"{n} {fault}, in the {what} catalogues." for fault, n in catalogue.faults.items()]
 
 
-def _shared(learned: Catalogue, test: Catalogue) -> list[str]:
-    """A sentence where objects are learned from with their type, and tested on."""
-    has_type = np.asarray(learned.objects["type"]) != ""
-    names = set(map(str, learned.objects["object_id"][has_type]))
-    n_shared = len(names & set(map(str, test.objects["object_id"])))
+def _shared(survey: Survey, learned: Catalogue, test: Catalogue) -> list[str]:
+    """A sentence where objects are learned from with their truth, and tested on."""
+    n_shared = survey.truth_in_common(learned, test)
     if not n_shared:
         return []
     return [
-        f"{n_shared} of the {len(test)} test objects are learned from with their type, so that the "
-        "figures are in part those of training objects."
+        f"{n_shared} of the {len(test)} test objects are learned from with their {survey.known}, "
+        "so that the figures are in part those of training objects."
     ]
+
+
+def _predicted(
+    survey: Survey, trained: "TrainedSurveyNetwork", catalogue: Catalogue, what: str
+) -> Table:
+    """Predictions with what they come from."""
+    table = survey.predict(trained, catalogue, what)
+    table.meta |= trained.provenance
+    return table
 
 
 def predict_objects(
@@ -218,7 +195,7 @@ def predict_objects(
     options: RunOptions,
     assignments: Sequence[str] = (),
 ) -> list[Path]:
-    """Classify the objects of some files; one table for all.
+    """Predict the objects of some files; one table for all.
 
     Parameters
     ----------
@@ -236,10 +213,9 @@ def predict_objects(
     GammaLearnError
         If checkpoint, files or output cannot be used.
     """
-    from ..surveys.supernovae.checkpoint import load_supernova_network
-    from ..surveys.supernovae.classification import classify
+    from ..surveys.checkpoint import load_survey_network
 
-    trained = load_supernova_network(checkpoint)
+    trained = load_survey_network(checkpoint)
     experiment = override(trained.experiment, list(assignments))
     changed = experiment.model_copy(update={"output": trained.experiment.output})
     if changed != trained.experiment:
@@ -251,36 +227,45 @@ def predict_objects(
     catalogue = read_objects(files)
     for what, number in catalogue.faults.items():
         log.warning("%d %s.", number, what)
-    table = classify(trained, catalogue, f"'{files[0]}'")
+    survey = survey_of(experiment.survey)
+    table = _predicted(survey, trained, catalogue, f"'{files[0]}'")
     make_folder(output)
     write_predictions(table, path, options.overwrite)
     return [path]
 
 
 def evaluate_predictions(
-    files: Sequence[Path], output: Path, settings: SupernovaEvaluation
+    files: Sequence[Path], output: Path, assignments: Sequence[str] = ()
 ) -> dict[str, object]:
     """Evaluate tables of predictions; several files are compared in one report.
+
+    Parameters
+    ----------
+    files : sequence of Path
+    output : Path
+    assignments : sequence of str
+        Settings of the evaluation, as ``--set`` has them.
 
     Raises
     ------
     GammaLearnError
         If a table cannot be used.
     """
-    from ..surveys.supernovae.report import evaluate_tables
+    from ..surveys.report import evaluate_tables
 
     labels = [path.stem for path in files]
     if len(set(labels)) < len(labels):
         labels = [str(path) for path in files]
-    sets = [_classified(label, path) for label, path in zip(labels, files, strict=True)]
+    survey, sets = _result_sets(labels, files)
+    settings = _evaluation(survey, assignments)
     with opened_folder(output):
-        return evaluate_tables(sets, output, settings)
+        return evaluate_tables(survey, sets, output, settings)
 
 
 def compare_predictions(
     inputs: Sequence[str],
     output: Path,
-    settings: SupernovaEvaluation,
+    assignments: Sequence[str] = (),
     labels: Sequence[str] | None = None,
 ) -> dict[str, object]:
     """Compare runs or tables of predictions, on the objects that all have.
@@ -290,7 +275,8 @@ def compare_predictions(
     inputs : sequence of str
         Folders of runs, or tables.
     output : Path
-    settings : SupernovaEvaluation
+    assignments : sequence of str
+        Settings of the evaluation, as ``--set`` has them.
     labels : sequence of str, optional
         One for each input.
 
@@ -299,7 +285,7 @@ def compare_predictions(
     GammaLearnError
         If a table cannot be used.
     """
-    from ..surveys.supernovae.report import compare_tables
+    from ..surveys.report import compare_tables
 
     if labels and len(labels) != len(inputs):
         raise EvaluationError(
@@ -308,11 +294,32 @@ def compare_predictions(
     names = list(labels or (Path(name).name or name for name in inputs))
     if len(set(names)) < len(names):
         names = list(inputs)
-    sets = [
-        _classified(name, table_of(Path(text))) for name, text in zip(names, inputs, strict=True)
-    ]
+    survey, sets = _result_sets(names, [table_of(Path(text)) for text in inputs])
+    settings = _evaluation(survey, assignments)
     with opened_folder(output):
-        return compare_tables(sets, output, settings)
+        return compare_tables(survey, sets, output, settings)
+
+
+def _evaluation(survey: Survey, assignments: Sequence[str]) -> Settings:
+    """Settings of the evaluation of a survey alone."""
+    return override(SURVEYS[survey.name](survey=survey.name), list(assignments)).evaluation
+
+
+def _result_sets(labels: Sequence[str], files: Sequence[Path]) -> tuple[Survey, list[ResultSet]]:
+    """Tables of one survey."""
+    survey, sets = None, []
+    for label, path in zip(labels, files, strict=True):
+        kind, table = read_predictions(path)
+        if survey is not None and kind is not survey:
+            raise EvaluationError(
+                f"'{path}' has {kind.result}, and '{files[0]}' has {survey.result}; give tables of "
+                "one survey."
+            )
+        survey = kind
+        sets.append(ResultSet(label, table, _input_file(path, table.meta)))
+    if survey is None:
+        raise EvaluationError("There is no table of predictions; give one.")
+    return survey, sets
 
 
 def table_of(path: Path) -> Path:
@@ -320,17 +327,10 @@ def table_of(path: Path) -> Path:
     if not path.is_dir():
         return path
     for kind in ("ecsv", "fits"):
-        for folder, name in ((path / PREDICTIONS, "network"), (path, "predictions")):
+        for folder, name in ((path / PREDICTIONS, NETWORK), (path, "predictions")):
             if (folder / f"{name}.{kind}").is_file():
                 return folder / f"{name}.{kind}"
     raise EvaluationError(f"'{path}' has no table of predictions; give a run's folder, or a table.")
-
-
-def _classified(label: str, path: Path) -> "Classified":
-    from ..surveys.supernovae.report import Classified
-
-    table = read_predictions(path)
-    return Classified(label, table, _input_file(path, table.meta))
 
 
 def _input_file(path: Path, meta: Mapping[str, object]) -> "InputFile":

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     # Imported where results are written: the settings are checked before, without it.
     from astropy.table import QTable
 
-    from ..settings.surveys import SupernovaExperiment
+    from ..settings.surveys import SurveyExperiment
 
 __all__ = [
     "Run",
@@ -60,7 +60,7 @@ class Run:
     seed : int
     assignments : list of str
         All that is set, as ``--set`` has it.
-    experiment : Experiment or SupernovaExperiment
+    experiment : Experiment or SurveyExperiment
         The resolved settings.
     """
 
@@ -68,7 +68,7 @@ class Run:
     values: dict
     seed: int
     assignments: list[str]
-    experiment: "Experiment | SupernovaExperiment"
+    experiment: "Experiment | SurveyExperiment"
 
 
 class Sweep:

@@ -22,7 +22,7 @@ from .own_modules import check_named, failure, import_modules, importing_from, k
 
 if TYPE_CHECKING:
     # Read where there is one: it concerns few.
-    from .surveys import SupernovaExperiment
+    from .surveys import SurveyExperiment
 
 __all__ = [
     "alike",
@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
-AnyExperiment = TypeVar("AnyExperiment", bound="Experiment | SupernovaExperiment")
+AnyExperiment = TypeVar("AnyExperiment", bound="Experiment | SurveyExperiment")
 
 
 def load_experiment(path: str | Path, imports: Sequence[str] = ()) -> Experiment:
@@ -78,7 +78,7 @@ def load_experiment(path: str | Path, imports: Sequence[str] = ()) -> Experiment
 
 def load_any_experiment(
     path: str | Path, imports: Sequence[str] = ()
-) -> "Experiment | SupernovaExperiment":
+) -> "Experiment | SurveyExperiment":
     """Read an experiment with telescopes or of a survey, as `load_experiment` does.
 
     Parameters
@@ -112,7 +112,7 @@ def is_survey(experiment: object) -> bool:
     return isinstance(experiment, Settings) and "survey" in type(experiment).model_fields
 
 
-def _model_of(values: Any, path: Path) -> "type[Experiment | SupernovaExperiment]":
+def _model_of(values: Any, path: Path) -> "type[Experiment | SurveyExperiment]":
     """The settings that a file is of, by its ``survey``."""
     if not isinstance(values, dict) or "survey" not in values:
         return Experiment
@@ -294,7 +294,8 @@ def assign(values: dict, assignment: str) -> None:
         raise SettingsError(f"--set {assignment}: '{'.'.join(parents)}' has no settings")
     node[last] = value
     # A list of names has no place for the settings of a task, which the next may give.
-    values["tasks"] = named_tasks(values["tasks"])
+    if "tasks" in values:
+        values["tasks"] = named_tasks(values["tasks"])
 
 
 def refuse_two_names(assignments: Sequence[str]) -> None:
@@ -334,13 +335,13 @@ def read_yaml(path: Path) -> Any:
         raise SettingsError(f"The settings file '{path}' is not YAML{line}.") from error
 
 
-def _load_python(path: Path) -> "Experiment | SupernovaExperiment":
+def _load_python(path: Path) -> "Experiment | SurveyExperiment":
     folder = path.parent.resolve()
     with importing_from(folder):
         contents = _run_python(path)
         experiment = contents.get("experiment")
         if is_survey(experiment):
-            return typing.cast("SupernovaExperiment", experiment)
+            return typing.cast("SurveyExperiment", experiment)
         if not isinstance(experiment, Experiment):
             raise SettingsError(
                 f"The settings file '{path}' must define `experiment = Experiment(...)`."

@@ -7,8 +7,8 @@
 ``/truth``                the same rows: ``type`` (empty if unknown) and ``redshift``
 ``/observations``         ``time`` (MJD, d), ``band`` (place in the list of bands), ``flux`` and
                           ``flux_error`` (zero point 27.5 mag), those of an object together
-``/cutouts``              optional, shape (n_objects, n_bands, n_pixels, n_pixels), NaN where a
-                          band is missing
+``/cutouts``              optional, shape (n_objects, n_bands, n_pixels, n_pixels), flux in a
+                          pixel (zero point 27.5 mag), NaN where a band is missing
 ========================= =====================================================================
 
 The attributes of the root say what it is: ``GAMMALEARN_CATALOGUE`` (version), ``bands``, ``survey``
@@ -28,6 +28,7 @@ from ..errors import GammaLearnError, InputFileError
 from ..io.files import open_hdf5, reading
 from ..io.isolated import read_isolated
 from ..io.writing import write_whole
+from .cutouts import ArrayCutouts, Cutouts, JoinedCutouts, StoredCutouts, write_cutouts
 
 __all__ = [
     "WAVELENGTH",
@@ -79,8 +80,8 @@ class Catalogue:
         Place in ``bands``.
     flux, flux_error : ndarray of float32, shape (n_observations,)
         With the zero point `ZERO_POINT`.
-    cutouts : ndarray of float32, shape (n_objects, n_bands, n_pixels, n_pixels), optional
-        NaN where a band is missing.
+    cutouts : Cutouts, optional
+        Shape (n_objects, n_bands, n_pixels, n_pixels), NaN where a band is missing.
     pixel_scale : float
         Of the cut-outs, in arcsec; NaN without any.
     survey : str
@@ -95,7 +96,7 @@ class Catalogue:
     band: np.ndarray
     flux: np.ndarray
     flux_error: np.ndarray
-    cutouts: np.ndarray | None = None
+    cutouts: Cutouts | None = None
     pixel_scale: float = np.nan
     survey: str = ""
     faults: Mapping[str, int] = field(default_factory=dict)
@@ -138,6 +139,8 @@ class Catalogue:
             If two objects have one name, or one has none.
         """
         objects = _complete(objects)
+        if isinstance(others.get("cutouts"), np.ndarray):
+            others["cutouts"] = ArrayCutouts(others["cutouts"])
         names, counts = np.unique(objects["object_id"], return_counts=True)
         if len(names) < len(objects):
             raise InputFileError(
@@ -249,7 +252,18 @@ def join_catalogues(parts: Sequence[Catalogue]) -> Catalogue:
     """
     if len(parts) == 1:
         return parts[0]
-    known = [*WAVELENGTH, *(band for part in parts for band in part.bands)]
+    cutouts = [part.cutouts for part in parts if part.cutouts is not None]
+    if cutouts and (len(cutouts) < len(parts) or len({c.shape[1:] for c in cutouts}) > 1):
+        raise InputFileError(
+            "The catalogues have cut-outs of several sizes, or none; give those that are alike."
+        )
+    if cutouts and len({part.bands for part in parts}) > 1:
+        raise InputFileError(
+            "The catalogues have cut-outs in several bands, or in another order of bands; give "
+            "those that are alike."
+        )
+    known = [] if cutouts else list(WAVELENGTH)
+    known += [band for part in parts for band in part.bands]
     bands = [b for b in dict.fromkeys(known) if any(b in part.bands for part in parts)]
     moved = [part.with_bands(bands, "A catalogue") for part in parts]
     first = np.cumsum([0, *(len(part) for part in parts)])
@@ -257,11 +271,6 @@ def join_catalogues(parts: Sequence[Catalogue]) -> Catalogue:
         np.repeat(np.arange(len(p)), np.diff(p.start)) + n
         for p, n in zip(parts, first, strict=False)
     ]
-    cutouts = [part.cutouts for part in parts if part.cutouts is not None]
-    if cutouts and (len(cutouts) < len(parts) or len({c.shape[1:] for c in cutouts}) > 1):
-        raise InputFileError(
-            "The catalogues have cut-outs of several sizes, or none; give those that are alike."
-        )
     columns = ["object_id", *OBJECT_COLUMNS, *TRUTH_COLUMNS]
     joined = Catalogue.build(
         Table(
@@ -273,7 +282,7 @@ def join_catalogues(parts: Sequence[Catalogue]) -> Catalogue:
             np.concatenate([getattr(part, name) for part in moved])
             for name in ("time", "band", "flux", "flux_error")
         ),
-        cutouts=np.concatenate(cutouts) if cutouts else None,
+        cutouts=JoinedCutouts.of(cutouts) if cutouts else None,
         pixel_scale=parts[0].pixel_scale,
         survey=", ".join(dict.fromkeys(part.survey for part in parts if part.survey)),
     )
@@ -343,7 +352,7 @@ def _write(catalogue: Catalogue, path: Path, attributes: Mapping[str, str]) -> N
         observations = {n: getattr(catalogue, n) for n in ("time", "band", "flux", "flux_error")}
         file.create_table("/", "observations", Table(observations).as_array())
         if catalogue.cutouts is not None:
-            file.create_carray("/", "cutouts", obj=np.asarray(catalogue.cutouts, dtype=np.float32))
+            write_cutouts(catalogue.cutouts, file)
 
 
 def _bytes(texts: Iterable[object]) -> np.ndarray:
@@ -374,7 +383,6 @@ def read_catalogue(path: Path) -> Catalogue:
         objects, truth = file.root.objects.read(), file.root.truth.read()
         observed = file.root.observations.read()
         bands = str(attributes["bands"]).split(",")
-        cutouts = file.root.cutouts.read() if "cutouts" in file.root else None
         table = Table({"object_id": np.char.decode(objects["object_id"])})
         for name in OBJECT_COLUMNS:
             table[name] = objects[name]
@@ -391,7 +399,9 @@ def read_catalogue(path: Path) -> Catalogue:
                 f"'{path}' is damaged: it has the bands {', '.join(bands)}, and observations in "
                 "others."
             )
-        _check_cutouts(path, cutouts, len(objects), len(bands))
+        cutouts = None
+        if "cutouts" in file.root:
+            cutouts = StoredCutouts.of(file, path, len(objects), len(bands))
         return Catalogue.build(
             table,
             bands,
@@ -403,15 +413,4 @@ def read_catalogue(path: Path) -> Catalogue:
             cutouts=cutouts,
             pixel_scale=float(attributes["pixel_scale"]),
             survey=str(attributes["survey"]),
-        )
-
-
-def _check_cutouts(path: Path, cutouts: np.ndarray | None, n_objects: int, n_bands: int) -> None:
-    if cutouts is None:
-        return
-    shape = cutouts.shape
-    if cutouts.ndim != 4 or shape[:2] != (n_objects, n_bands) or shape[2] != shape[3]:
-        raise InputFileError(
-            f"'{path}' is damaged: its cut-outs have the shape {shape}, and not ({n_objects} "
-            f"objects, {n_bands} bands, pixels, pixels)."
         )

@@ -5,14 +5,16 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..settings.surveys import SURVEYS
+
 __all__ = ["are_predictions", "is_survey_checkpoint", "is_survey_file"]
 
 #: Endings of tables of predictions.
 TABLES = (".ecsv", ".fits")
 
 #: How the values of a checkpoint name its kind, and bytes of them that are looked at.
-KIND, MOST_BYTES = re.compile(rb"kind.{1,12}?supernovae", re.DOTALL), 2**24
-
+KIND = re.compile(rb"kind.{1,12}?(" + "|".join(SURVEYS).encode() + rb")", re.DOTALL)
+MOST_BYTES = 2**24
 
 #: Bytes of a text that are looked at.
 BEGINNING = 2**14

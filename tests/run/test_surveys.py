@@ -106,9 +106,9 @@ def test_info_describes_catalogue_network_and_table(folder, capsys):
 
 
 def test_interrupted_and_resumed_is_uninterrupted(folder, monkeypatch):
-    from gammalearn.surveys.supernovae.loading import CurveLoader
+    from gammalearn.surveys.loading import ObjectLoader
 
-    make, made = CurveLoader._batch, []
+    make, made = ObjectLoader._batch, []
 
     def interrupted(self, rows, rng):
         made.append(rows)
@@ -118,7 +118,7 @@ def test_interrupted_and_resumed_is_uninterrupted(folder, monkeypatch):
 
     command = ["run", str(folder / "sn.yaml"), "-o", str(folder / "resumed"), "-q"]
     with monkeypatch.context() as patch:
-        patch.setattr(CurveLoader, "_batch", interrupted)
+        patch.setattr(ObjectLoader, "_batch", interrupted)
         patch.setattr(
             "gammalearn.training.callbacks.checkpointing.MidEpochCheckpoint._is_told",
             lambda self, trainer: False,

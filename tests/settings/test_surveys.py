@@ -40,13 +40,16 @@ def test_commands_for_telescopes_refuse_it(tmp_path):
 @pytest.mark.parametrize(
     "text, words",
     [
-        ("survey: galaxies\n", "survey: expected supernovae, got 'galaxies'"),
+        ("survey: galaxies\n", "survey: expected supernovae or redshifts, got 'galaxies'"),
         ("survey: supernovae\ndata: {trian: a.h5}\n", "did you mean 'train'"),
         ("survey: supernovae\ntasks: [energy]\n", "no such task: energy"),
         ("survey: supernovae\ntasks: [supernova_type]\n", "expected type_ia"),
         ("survey: supernovae\ndata: {mask_fraction: 0}\n", "hides none"),
         ("survey: supernovae\nnetwork: {heads: 5}\n", "no multiple of heads=5"),
         ("survey: supernovae\ntraining: {initial: lst4-mono}\n", "is for networks of telescopes"),
+        ("survey: redshifts\ndata: {mask_fraction: 0.1}\n", "mask_fraction"),
+        ("survey: redshifts\nnetwork: {width: 6}\n", "multiple of 4"),
+        ("survey: redshifts\ntraining: {initial: lst4-mono}\n", "is for networks of telescopes"),
         ("survey: supernovae\nsimulation: [{output: a.h5, fractions: {Ix: 1}}]\n", "got Ix"),
     ],
 )

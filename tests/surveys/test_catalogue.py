@@ -15,6 +15,7 @@ from gammalearn.surveys.catalogue import (
     read_catalogue,
     write_catalogue,
 )
+from gammalearn.surveys.cutouts import ArrayCutouts
 
 
 def catalogue(names=("a", "b"), bands=("g", "r"), **others):
@@ -108,7 +109,7 @@ def test_cutouts_of_several_sizes_are_refused():
 def test_damaged_catalogues_are_refused(tmp_path, what):
     good = catalogue(cutouts=np.zeros((2, 2, 4, 4), dtype=np.float32))
     if what == "cutouts":
-        good = replace(good, cutouts=np.zeros((2, 2, 4, 5), dtype=np.float32))
+        good = replace(good, cutouts=ArrayCutouts(np.zeros((2, 2, 4, 5))))
     write_catalogue(good, tmp_path / "c.h5")
     with tables.open_file(tmp_path / "c.h5", "a") as file:
         if what == "band":

@@ -7,6 +7,9 @@ from sklearn.metrics import roc_auc_score
 
 from gammalearn.errors import EvaluationError, InputFileError
 from gammalearn.settings.surveys import SupernovaEvaluation
+from gammalearn.surveys.kinds import survey_of
+from gammalearn.surveys.predictions import read_predictions, write_predictions
+from gammalearn.surveys.report import compare_tables, evaluate_tables
 from gammalearn.surveys.supernovae.evaluation import (
     accuracy_by,
     calibration,
@@ -16,8 +19,9 @@ from gammalearn.surveys.supernovae.evaluation import (
     recall_at_precision,
     with_truth,
 )
-from gammalearn.surveys.supernovae.predictions import read_predictions, write_predictions
-from gammalearn.surveys.supernovae.report import Classified, compare_tables
+from gammalearn.surveys.survey import ResultSet
+
+SUPERNOVAE = survey_of("supernovae")
 
 
 @pytest.fixture
@@ -36,7 +40,7 @@ def table():
 
 
 def test_figures(table):
-    known = with_truth(table, "a table")
+    known = with_truth(table)
     found = figures(known, SupernovaEvaluation(n_bootstrap=10))
     # One of the four pairs of Ia and other is in the wrong order.
     assert found["auc"].value == 0.75
@@ -62,7 +66,7 @@ def test_false_type_ia_count_three_times():
 
 
 def test_bins(table):
-    known = with_truth(table, "a table")
+    known = with_truth(table)
     binned = accuracy_by(known, "true_redshift", np.array([0.0, 0.2, 0.4, 0.5]), 0.5)
     assert binned["n_objects"].tolist() == [1, 2, 0]
     np.testing.assert_array_equal(binned["accuracy"], [1, 0.5, np.nan])
@@ -70,30 +74,31 @@ def test_bins(table):
 
 
 def test_calibration(table):
-    binned = calibration(with_truth(table, "a table"))
+    binned = calibration(with_truth(table))
     assert binned["n_objects"].sum() == 4
     assert binned["true"][9] == 1 and binned["predicted"][9] == 0.9
     assert np.isnan(binned["true"][0])
 
 
 def test_confusion(table):
-    assert confusion(with_truth(table, "a table")) == {
+    assert confusion(with_truth(table)) == {
         "Ia": [2, 0, 0],
         "Ibc": [0, 1, 0],
         "II": [1, 0, 0],
     }
 
 
-def test_without_truth_there_is_nothing_to_evaluate(table):
+def test_without_truth_there_is_nothing_to_evaluate(table, tmp_path):
     table["true_type"] = ""
     with pytest.raises(EvaluationError, match="'x' has no object of known type"):
-        with_truth(table, "'x'")
+        evaluate_tables(SUPERNOVAE, [ResultSet("x", table)], tmp_path, SupernovaEvaluation())
 
 
 def test_a_comparison_is_of_the_objects_that_all_have(table, tmp_path):
     other = table[[3, 1, 0]]
     numbers = compare_tables(
-        [Classified("one", table), Classified("two", other)],
+        SUPERNOVAE,
+        [ResultSet("one", table), ResultSet("two", other)],
         tmp_path,
         SupernovaEvaluation(n_bootstrap=5),
     )
@@ -103,7 +108,8 @@ def test_a_comparison_is_of_the_objects_that_all_have(table, tmp_path):
     assert "2 objects of one are not in all tables" in page
     with pytest.raises(EvaluationError, match="no object in common"):
         compare_tables(
-            [Classified("one", table[:2]), Classified("two", table[3:])],
+            SUPERNOVAE,
+            [ResultSet("one", table[:2]), ResultSet("two", table[3:])],
             tmp_path,
             SupernovaEvaluation(),
         )
@@ -113,7 +119,8 @@ def test_a_comparison_is_of_the_objects_that_all_have(table, tmp_path):
 def test_tables_are_read_as_they_were_written(table, tmp_path, name):
     table.meta["settings"] = "survey: supernovae\n"
     write_predictions(table, tmp_path / name)
-    found = read_predictions(tmp_path / name)
+    survey, found = read_predictions(tmp_path / name)
+    assert survey is SUPERNOVAE
     for column in table.colnames:
         assert found[column].tolist() == table[column].tolist()
 

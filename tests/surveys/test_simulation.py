@@ -7,8 +7,10 @@ from astropy.cosmology import Planck18
 from gammalearn.errors import SettingsError
 from gammalearn.settings.surveys import SimulatedCatalogue
 from gammalearn.surveys.catalogue import read_catalogue
-from gammalearn.surveys.supernovae.curves import distance_modulus
-from gammalearn.surveys.supernovae.simulation import make_missing_catalogues, simulate
+from gammalearn.surveys.cosmology import distance_modulus
+from gammalearn.surveys.kinds import survey_of
+from gammalearn.surveys.simulation import make_missing_catalogues
+from gammalearn.surveys.supernovae.simulation import simulate
 from gammalearn.surveys.supernovae.simulation.explosions import Explosion, explode
 from gammalearn.surveys.supernovae.simulation.observation import (
     CADENCES,
@@ -139,11 +141,12 @@ def test_spectra_are_of_bright_objects(catalogue):
 
 def test_missing_catalogues_are_made_once(tmp_path, capsys):
     settings = SimulatedCatalogue(output=str(tmp_path / "a" / "s.h5"), n_objects=3)
-    make_missing_catalogues([settings])
+    supernovae = survey_of("supernovae")
+    make_missing_catalogues(supernovae, [settings])
     assert "Simulating 3 supernovae" in capsys.readouterr().out
     first = read_catalogue(tmp_path / "a" / "s.h5")
-    make_missing_catalogues([settings])
+    make_missing_catalogues(supernovae, [settings])
     assert capsys.readouterr().out == ""
     assert len(first) == 3
     with pytest.raises(SettingsError, match="was made with other settings"):
-        make_missing_catalogues([settings.model_copy(update={"seed": 2})])
+        make_missing_catalogues(supernovae, [settings.model_copy(update={"seed": 2})])

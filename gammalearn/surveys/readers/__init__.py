@@ -9,7 +9,10 @@ from ..catalogue import Catalogue, is_catalogue, join_catalogues, read_catalogue
 from .snana_fits import is_snana_head, read_snana_fits
 from .snana_text import read_snana_text
 
-__all__ = ["read_objects"]
+__all__ = ["REMEDY", "read_objects"]
+
+#: What to do where there are no files.
+REMEDY = "give a catalogue (.h5), or SNANA's files"
 
 #: Endings of SNANA's text files, one object each.
 TEXT = (".dat", ".txt")

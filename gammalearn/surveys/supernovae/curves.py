@@ -1,11 +1,11 @@
 """Light curves as the network sees them: nights with a flux for each band that was observed."""
 
 from dataclasses import dataclass, replace
-from functools import cache
 
 import numpy as np
 
 from ..catalogue import WAVELENGTH, ZERO_POINT, Catalogue
+from ..cosmology import distance_modulus
 
 __all__ = [
     "CONTEXT",
@@ -13,7 +13,6 @@ __all__ = [
     "Curve",
     "Nights",
     "curve_of",
-    "distance_modulus",
     "into_nights",
     "wavelengths",
 ]
@@ -92,22 +91,6 @@ def wavelengths(bands: tuple[str, ...]) -> np.ndarray:
     number = np.arange(len(bands))
     good = np.isfinite(known)
     return np.interp(number, number[good], known[good]) if good.any() else 500.0 + 100.0 * number
-
-
-@cache
-def _distances() -> tuple[np.ndarray, np.ndarray]:
-    # Slow to import, and few values are needed.
-    from astropy.cosmology import Planck18
-
-    redshift = np.geomspace(1e-4, 5, 400)
-    return redshift, Planck18.distmod(redshift).value
-
-
-def distance_modulus(redshift: float | np.ndarray) -> np.ndarray:
-    """Distance modulus (mag) in the cosmology of Planck 2018, by interpolation."""
-    known, modulus = _distances()
-    clipped = np.clip(redshift, known[0], known[-1])
-    return np.interp(np.log(clipped), np.log(known), modulus)
 
 
 def curve_of(catalogue: Catalogue, row: int) -> Curve:

@@ -1,18 +1,16 @@
 """Evaluation: how well type Ia and others are told apart, from tables of predictions alone."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from astropy.table import Table
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
-from ...errors import EvaluationError
 from ...settings.surveys import SupernovaEvaluation
+from ..evaluation import Figure, bootstrap_error, bootstrap_samples
 from .types import TYPES
 
 __all__ = [
-    "Figure",
     "accuracy_by",
     "calibration",
     "confusion",
@@ -28,41 +26,12 @@ FALSE_WEIGHT = 3.0
 #: Bins of the probability in the calibration.
 N_BINS = 10
 
-SEED = 1
 
-
-@dataclass(frozen=True)
-class Figure:
-    """A number with its error.
-
-    Attributes
-    ----------
-    label, definition : str
-    value, error : float
-        The error is the standard deviation over bootstrap samples; NaN where there is none.
-    """
-
-    label: str
-    definition: str
-    value: float
-    error: float
-
-
-def with_truth(table: Table, what: str) -> Table:
-    """The objects whose type is known.
-
-    Raises
-    ------
-    EvaluationError
-        If there is none.
-    """
-    known = np.asarray(table["true_type"]) != "" if "true_type" in table.colnames else np.zeros(0)
-    if not np.any(known):
-        raise EvaluationError(
-            f"{what} has no object of known type, so that there is nothing to compare with; give "
-            "predictions of a catalogue with types."
-        )
-    return table[known]
+def with_truth(table: Table) -> Table:
+    """The objects whose type is known."""
+    if "true_type" not in table.colnames:
+        return table[:0]
+    return table[np.asarray(table["true_type"]) != ""]
 
 
 def _area(is_ia: np.ndarray, chance: np.ndarray) -> float:
@@ -156,13 +125,14 @@ def figures(table: Table, settings: SupernovaEvaluation) -> dict[str, Figure]:
     """
     is_ia = np.asarray(table["true_type"]) == "Ia"
     chance = np.asarray(table["probability_Ia"], dtype=float)
-    rng = np.random.default_rng(SEED)
-    samples = [rng.integers(len(table), size=len(table)) for _ in range(settings.n_bootstrap)]
+    samples = bootstrap_samples(len(table), settings.n_bootstrap)
     found = {}
     for name, (label, definition, measure) in _measures(settings).items():
-        spread = [measure(is_ia[rows], chance[rows]) for rows in samples]
-        finite = np.array([value for value in spread if np.isfinite(value)])
-        error = float(finite.std(ddof=1)) if len(finite) > 1 else np.nan
+
+        def of_sample(rows: np.ndarray, measure: Callable = measure) -> float:
+            return float(measure(is_ia[rows], chance[rows]))
+
+        error = bootstrap_error(of_sample, samples)
         found[name] = Figure(label, definition, float(measure(is_ia, chance)), error)
     if "type" in table.colnames:
         known = np.isin(table["true_type"], TYPES)

@@ -10,18 +10,19 @@
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ...nn.network import Estimates
-from ...settings.surveys import LightCurveNetwork
-from .batch import LightCurves
+from ...settings.surveys import LightCurveNetwork, SupernovaExperiment
 from .curves import CONTEXT
+from .light_curves import LightCurves
+from .tasks import build_tasks
 
-__all__ = ["VIEWS", "CurveEncoder", "SupernovaNetwork"]
+__all__ = ["VIEWS", "CurveEncoder", "SupernovaNetwork", "build_network"]
 
 #: What the views of an event are called.
 VIEWS = "light_curves"
@@ -213,6 +214,12 @@ class SupernovaNetwork(nn.Module):
             events["contrast"] = _contrast(projected, curves.event, n_events)[:, None]
         whole = _mean_of_views(embedding, curves.event, n_events)
         return Estimates(events, outputs, curves.event, whole, embedding)
+
+
+def build_network(experiment: SupernovaExperiment, bands: Sequence[str]) -> SupernovaNetwork:
+    """An untrained network for the settings and bands."""
+    outputs = {name: task.n_outputs for name, task in build_tasks(experiment.tasks).items()}
+    return SupernovaNetwork(len(bands), outputs, experiment.network)
 
 
 def _mean_of_views(values: Tensor, event: Tensor, n_events: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Predictions: the table of classified objects, and how it is written and read."""
+"""Predictions: the table of classified objects."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,20 +6,11 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-from ...errors import InputFileError, OutputError
-from ...io.files import reading
-from ...io.finding import check_file
-from ...io.writing import write_whole
+from ...errors import InputFileError
 from ..catalogue import Catalogue
 from .types import TYPES, class_of
 
-__all__ = ["read_predictions", "table_of_objects", "write_predictions"]
-
-#: What the tables say that they are.
-KIND = "supernovae"
-
-#: Columns that every table of predictions has.
-NEEDED = ("object_id", "probability_Ia")
+__all__ = ["check_predictions", "table_of_objects"]
 
 
 def table_of_objects(catalogue: Catalogue, columns: Mapping[str, np.ndarray]) -> Table:
@@ -44,56 +35,17 @@ def table_of_objects(catalogue: Catalogue, columns: Mapping[str, np.ndarray]) ->
     if (kinds != "").any():
         table["true_type"] = kinds
         table["true_redshift"] = catalogue.objects["redshift"]
-    table.meta["survey"] = KIND
+    table.meta["survey"] = "supernovae"
     return table
 
 
-def write_predictions(table: Table, path: Path, overwrite: bool = False) -> None:
-    """Write a table of predictions as ECSV or FITS, by its ending.
-
-    Raises
-    ------
-    OutputError
-        If the file exists, or cannot be written.
-    """
-    path = Path(path)
-    if path.exists() and not overwrite:
-        raise OutputError(f"'{path}' exists; give another name, or --overwrite to replace it.")
-    if path.suffix == ".fits":
-        plain = table.copy()
-        # A header has no place for pages of settings.
-        plain.meta = {k: v for k, v in table.meta.items() if k != "settings"}
-        write_whole(path, lambda part: plain.write(part, format="fits", overwrite=True))
-        return
-    write_whole(path, lambda part: table.write(part, format="ascii.ecsv", overwrite=True))
-
-
-def read_predictions(path: Path) -> Table:
-    """Read a table of predictions.
+def check_predictions(table: Table, path: Path) -> None:
+    """Refuse impossible probabilities.
 
     Raises
     ------
     InputFileError
-        If it is missing, damaged, or no table of predictions.
     """
-    path = Path(path)
-    check_file(path)
-    kind = "fits" if path.suffix == ".fits" else "ascii.ecsv"
-    with reading(path, "the table"):
-        table = Table.read(path, format=kind)
-        for name in table.colnames:
-            if table[name].dtype.kind == "S":
-                table[name] = np.char.decode(np.asarray(table[name]))
-            if table[name].dtype.kind == "U" and np.ma.isMaskedArray(table[name].data):
-                # Where the text has nothing.
-                table[name] = table[name].data.filled("")
-    for name in NEEDED:
-        if name not in table.colnames:
-            raise InputFileError(
-                f"'{path}' is no table of classified supernovae: it has no column {name}; make one "
-                "with `gammalearn predict`."
-            )
     chance = np.asarray(table["probability_Ia"], dtype=float)
     if not ((chance >= 0) & (chance <= 1)).all():
         raise InputFileError(f"'{path}': probability_Ia is not between 0 and 1 in all rows.")
-    return table

@@ -7,17 +7,20 @@ import lightning
 import numpy as np
 
 from ...checkpoint.trained import TrainedOn
-from ...errors import CheckpointError, EmptySelectionError, SettingsError
+from ...errors import EmptySelectionError
 from ...settings.surveys import LightCurveData, SupernovaExperiment
 from ...training.fit import Trainable
 from ...training.module import ReconstructionModule
 from ..catalogue import Catalogue
-from .checkpoint import build_network, describe, load_supernova_network
-from .loading import CurveLoaders, Curves
+from ..checkpoint import describe
+from ..loading import ObjectLoaders
+from ..preparation import check_validated, split
+from .loading import Curves
+from .network import build_network
 from .tasks import build_tasks
 from .types import class_of
 
-__all__ = ["check_resumable", "prepare", "split_objects"]
+__all__ = ["prepare", "split_objects"]
 
 log = logging.getLogger(__name__)
 
@@ -52,16 +55,13 @@ def split_objects(
     has_type = class_of(catalogue.objects["type"]) != ""
     labelled = np.flatnonzero(enough & has_type)
     names = np.asarray(catalogue.objects["object_id"])[labelled]
-    order = np.random.default_rng(seed).permutation(len(labelled))
-    shuffled = labelled[np.argsort(names, kind="stable")][order]
-    n_validation = int(len(labelled) * settings.validation_fraction)
-    if len(labelled) - n_validation < 1:
+    training, validation = split(names, settings.validation_fraction, seed)
+    if not len(training):
         raise EmptySelectionError(
             "No object of data.train has a type to learn; give catalogues with types, or a smaller "
             "data.minimum_observations."
         )
-    training, validation = shuffled[n_validation:], shuffled[:n_validation]
-    return np.sort(training), np.sort(validation), np.flatnonzero(enough & ~has_type)
+    return labelled[training], labelled[validation], np.flatnonzero(enough & ~has_type)
 
 
 def prepare(experiment: SupernovaExperiment, catalogue: Catalogue, files: list[Path]) -> Trainable:
@@ -85,13 +85,10 @@ def prepare(experiment: SupernovaExperiment, catalogue: Catalogue, files: list[P
     lightning.seed_everything(settings.seed, workers=True, verbose=False)
     tasks = build_tasks(experiment.tasks)
     training, validation, others = split_objects(catalogue, experiment.data, settings.seed)
-    if not len(validation) and (settings.schedule == "plateau" or settings.early_stopping):
-        raise SettingsError(
-            "No object is left for the validation, but training.schedule='plateau' and "
-            "training.early_stopping need some; give a larger data.validation_fraction."
-        )
+    check_validated(len(validation), settings)
     targets = {name: task.targets(catalogue.objects) for name, task in tasks.items()}
-    curves = Curves(catalogue, targets, experiment.data)
+    data = experiment.data
+    curves = Curves(catalogue, data, 2 if "contrast" in experiment.tasks else 1)
     network = build_network(experiment, catalogue.bands)
     kinds = class_of(catalogue.objects["type"])
     names, counts = np.unique(kinds[kinds != ""], return_counts=True)
@@ -110,42 +107,27 @@ def prepare(experiment: SupernovaExperiment, catalogue: Catalogue, files: list[P
         network,  # type: ignore[arg-type]  # has what the training asks of one
         tasks,
         settings,
-        describe(experiment, catalogue.bands, trained_on),
+        describe(experiment, {"bands": list(catalogue.bands)}, trained_on),
     )
-    n_versions = 2 if "contrast" in experiment.tasks else 1
     words = {
         name: f"{sum(p.numel() for p in part.parameters()):,} parameters"
         for name, part in network.named_children()
     }
     return Trainable(
         module,
-        CurveLoaders(curves, training, others, validation, settings, n_versions),
+        ObjectLoaders(
+            curves.views,
+            targets,
+            training,
+            others,
+            validation,
+            settings,
+            data.unlabelled_fraction,
+            data.repeats,
+        ),
         len(training),
         len(validation),
         trained_on,
         words,
         monitor="validation/type_ia",
     )
-
-
-def check_resumable(checkpoint: Path, experiment: SupernovaExperiment, prepared: Trainable) -> None:
-    """Refuse to go on from a checkpoint that has learned from other objects.
-
-    Raises
-    ------
-    CheckpointError
-    """
-    before = load_supernova_network(checkpoint)
-    training = experiment.training
-    planned = before.experiment.training.epochs
-    if training.schedule in ("one_cycle", "cosine") and training.epochs != planned:
-        raise CheckpointError(
-            f"The run cannot be resumed: training.schedule='{training.schedule}' was planned for "
-            f"{planned} epochs, not for {training.epochs}; begin a run in another folder."
-        )
-    now = prepared.trained_on
-    if (before.trained_on.files, before.trained_on.events) != (now.files, now.events):
-        raise CheckpointError(
-            f"The run cannot be resumed: '{checkpoint}' was trained on other objects "
-            f"({before.trained_on.events}) than those of data.train now ({now.events})."
-        )

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-__all__ = ["OTHER", "TYPES", "class_of"]
+__all__ = ["OTHER", "TYPES", "class_of", "counted_types"]
 
 #: Classes that are told apart: thermonuclear ones, and those of a collapsed core without and with
 #: hydrogen.
@@ -35,3 +35,9 @@ def class_of(kinds: ArrayLike) -> np.ndarray:
         return "Ibc" if kind.startswith(("Ib", "Ic")) else OTHER
 
     return np.array([one(str(kind)) for kind in np.asarray(kinds)], dtype="U5")
+
+
+def counted_types(kinds: np.ndarray) -> str:
+    """How many there are of each type, in words."""
+    names, counts = np.unique(kinds, return_counts=True)
+    return ", ".join(f"{k} {n or 'unknown'}" for n, k in zip(names, counts, strict=True))

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-from .curves import Curve, distance_modulus
+from ..cosmology import distance_modulus
+from .curves import Curve
 
 __all__ = ["SmoothCurve", "redshifted"]
 

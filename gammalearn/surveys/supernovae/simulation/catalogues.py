@@ -1,22 +1,15 @@
-"""Simulated catalogues, made where they are missing."""
-
-from collections.abc import Sequence
-from pathlib import Path
+"""Simulated catalogues of supernovae."""
 
 import numpy as np
-import yaml
 from astropy.table import Table
 
 from ....errors import SettingsError
-from ....io.files import exclusive, open_hdf5, reading
-from ....io.printable import tell
-from ....io.writing import make_folder
 from ....settings.surveys import SimulatedCatalogue
-from ...catalogue import Catalogue, write_catalogue
+from ...catalogue import Catalogue
 from .explosions import explode
 from .observation import BANDS, CADENCES, observe, visits
 
-__all__ = ["make_missing_catalogues", "simulate"]
+__all__ = ["simulate"]
 
 #: A detection: observations of this signal to noise, in so many nights.
 DETECTED, N_NIGHTS = 5.0, 2
@@ -109,46 +102,3 @@ def _catalogue(
         *(np.concatenate(column) for column in zip(*light, strict=True)),
         survey=f"simulation ({settings.cadence})",
     )
-
-
-def make_missing_catalogues(
-    simulations: Sequence[SimulatedCatalogue], progress: bool = True
-) -> None:
-    """Simulate catalogues that do not exist.
-
-    Parameters
-    ----------
-    simulations : sequence of SimulatedCatalogue
-    progress : bool
-        Say what is made.
-
-    Raises
-    ------
-    SettingsError
-        If a file was made with other settings.
-    """
-    for settings in simulations:
-        path = Path(settings.output).expanduser()
-        make_folder(path.parent)
-        with exclusive(path.parent):
-            if path.exists():
-                _check_same(path, settings)
-                continue
-            if progress:
-                tell(f"Simulating {settings.n_objects} supernovae: '{path}'.")
-            write_catalogue(simulate(settings), path, {"simulation": _text(settings)})
-
-
-def _text(settings: SimulatedCatalogue) -> str:
-    return yaml.safe_dump(settings.model_dump(mode="json", exclude={"output"}))
-
-
-def _check_same(path: Path, settings: SimulatedCatalogue) -> None:
-    with open_hdf5(path) as file, reading(path, "the root's attributes"):
-        attributes = file.root._v_attrs
-        before = str(attributes["simulation"]) if "simulation" in attributes else None
-    if before != _text(settings):
-        raise SettingsError(
-            f"simulation: '{path}' exists and was made with other settings; give another output, "
-            "or remove the file."
-        )

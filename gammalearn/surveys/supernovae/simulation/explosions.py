@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..curves import distance_modulus
+from ...cosmology import distance_modulus
 from .spectra import PEAK, core_collapse, type_ia
 
 __all__ = ["Explosion", "explode"]

@@ -1,7 +1,7 @@
-"""Batch: some supernovae, each with one or more versions of its light curve."""
+"""Light curves of a batch, each supernova with one or more versions."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .curves import Nights
 
-__all__ = ["Batch", "LightCurves"]
+__all__ = ["LightCurves"]
 
 
 @dataclass
@@ -93,57 +93,3 @@ class LightCurves:
     def pin_memory(self) -> "LightCurves":
         """All tensors in page-locked memory."""
         return self.map(lambda tensor: tensor.pin_memory())
-
-
-@dataclass
-class Batch:
-    """Some objects, as the training takes them.
-
-    Attributes
-    ----------
-    images : dict of str to LightCurves
-        Views by their kind.
-    index : Tensor of int64, shape (n_events,)
-        Row of each object in the catalogue.
-    targets : dict of str to Tensor of float32, shape (n_events, n_targets)
-        By task, NaN where there is nothing to learn.
-    weights : dict of str to Tensor
-        None.
-    labelled : None
-        Objects without a type have no target for it.
-    """
-
-    images: dict[str, LightCurves]
-    index: Tensor
-    targets: dict[str, Tensor]
-    weights: Mapping[str, Tensor] = field(default_factory=dict)
-    labelled: None = None
-
-    @property
-    def n_events(self) -> int:
-        """Number of objects."""
-        return len(self.index)
-
-    @property
-    def n_labelled(self) -> int:
-        """Number of objects that the loss is of: all."""
-        return self.n_events
-
-    def with_cameras(self, _n_pixels: Mapping[str, int]) -> "Batch":
-        """The same: all batches have light curves."""
-        return self
-
-    def _map(self, function: Callable[[Any], Any]) -> "Batch":
-        return Batch(
-            {name: function(curves) for name, curves in self.images.items()},
-            function(self.index),
-            {name: function(target) for name, target in self.targets.items()},
-        )
-
-    def to(self, *args: Any, **kwargs: Any) -> "Batch":
-        """The batch on another device."""
-        return self._map(lambda part: part.to(*args, **kwargs))
-
-    def pin_memory(self) -> "Batch":
-        """The batch in page-locked memory, for fast copies to a GPU."""
-        return self._map(lambda part: part.pin_memory())

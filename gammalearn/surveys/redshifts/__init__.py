@@ -1,0 +1,1 @@
+"""Redshifts of galaxies by their cut-outs in several bands."""

@@ -1,0 +1,125 @@
+"""Simulated catalogues of galaxies with their cut-outs."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from astropy.table import Table
+
+from ....settings.surveys import SimulatedGalaxies
+from ...catalogue import Catalogue
+from ...cutouts import Cutouts
+from ..photometry import EXTINCTION
+from .galaxies import Galaxies, galaxies
+from .images import (
+    ELECTRONS,
+    N_PIXELS,
+    PIXEL_SCALE,
+    Seeing,
+    neighbours,
+    noise_of_sky,
+    scene_of,
+    see,
+)
+from .spectra import BANDS, Spectra
+
+__all__ = ["SimulatedCutouts", "simulate"]
+
+#: Mean E(B-V) of the Milky Way, exponentially distributed.
+MILKY_WAY = 0.05
+
+#: Scatter of the place of a galaxy in its cut-out, in pixels.
+OFF_CENTRE = 0.3
+
+
+@dataclass(frozen=True)
+class SimulatedCutouts(Cutouts):
+    """Cut-outs that are drawn when they are read: each depends on the seed and its number alone.
+
+    Attributes
+    ----------
+    galaxies : Galaxies
+    rows : ndarray of int
+        Their numbers.
+    dust : ndarray, shape (n_galaxies,)
+        E(B-V) of the Milky Way.
+    neighbours : float
+        Mean number of other sources in a cut-out.
+    seed : int
+    """
+
+    galaxies: Galaxies
+    rows: np.ndarray
+    dust: np.ndarray
+    neighbours: float
+    seed: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]  # what it has is known
+        return (len(self.rows), len(BANDS), N_PIXELS, N_PIXELS)
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        return np.stack([self._one(int(row)) for row in self.rows[rows]])
+
+    def __getitem__(self, rows: Any) -> "SimulatedCutouts":
+        return replace(self, rows=self.rows[rows])
+
+    def _one(self, row: int) -> np.ndarray:
+        rng = np.random.default_rng([self.seed, row])
+        dust = self.dust[row] * np.array([EXTINCTION[band] for band in BANDS])
+        galaxy = scene_of(self.galaxies, row, dust, rng.normal(0, OFF_CENTRE, 2))
+        others = neighbours(self.neighbours, self.galaxies, dust, rng)
+        return observed(see([galaxy, others], Seeing.drawn(rng)), rng)
+
+
+def observed(light: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """An image with the noise of the sky and of its own light.
+
+    Parameters
+    ----------
+    light : ndarray, shape (n_bands, n_pixels, n_pixels)
+    rng : numpy.random.Generator
+    """
+    electrons = np.array([ELECTRONS[band] for band in BANDS], dtype=np.float32)[:, None, None]
+    sky = noise_of_sky().astype(np.float32)[:, None, None]
+    deviation = np.sqrt(sky**2 + np.maximum(light, 0) / electrons)
+    return light + deviation * rng.standard_normal(light.shape, dtype=np.float32)
+
+
+def simulate(settings: SimulatedGalaxies) -> Catalogue:
+    """A catalogue of galaxies brighter than a magnitude; the images are drawn as they are read.
+
+    Parameters
+    ----------
+    settings : SimulatedGalaxies
+
+    Raises
+    ------
+    MissingPackageError
+        If kcorrect or speclite is not installed.
+    """
+    rng = np.random.default_rng(settings.seed)
+    spectra = Spectra.up_to(settings.redshift_max)
+    n = settings.n_objects
+    some = galaxies(n, settings.magnitude_limit, settings.redshift_max, spectra, rng)
+    dust = rng.exponential(MILKY_WAY, n)
+    objects = Table(
+        {
+            "object_id": [f"galaxy-{settings.seed}-{number}" for number in range(n)],
+            "ra": rng.uniform(0, 360, n),
+            "dec": np.rad2deg(np.arcsin(rng.uniform(0, 1, n))),
+            "ebv": dust,
+            "confirmed": np.ones(n, dtype=bool),
+            "type": np.full(n, "galaxy"),
+            "redshift": some.redshift,
+        }
+    )
+    none = np.empty(0)
+    return Catalogue.build(
+        objects,
+        BANDS,
+        *(none.astype(int), none, none.astype(int), none, none),
+        cutouts=SimulatedCutouts(some, np.arange(n), dust, settings.neighbours, settings.seed),
+        pixel_scale=PIXEL_SCALE,
+        survey="simulation (SDSS)",
+    )

@@ -1,0 +1,142 @@
+"""Photometric redshifts as a survey."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy.table import Table
+
+from ...io.finding import find_files
+from ...settings.surveys import RedshiftEvaluation, RedshiftExperiment, SimulatedGalaxies
+from ..catalogue import Catalogue
+from ..readers import REMEDY, read_objects
+from ..survey import ResultSet, Survey
+from .predictions import check_predictions
+from .selection import check_alike, check_cutouts, usable, with_known_redshift
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Picture
+
+    from ...training.fit import Trainable
+    from ..checkpoint import TrainedSurveyNetwork
+    from ..evaluation import Figure
+    from .network import RedshiftNetwork
+
+__all__ = ["Redshifts"]
+
+log = logging.getLogger(__name__)
+
+
+class Redshifts(Survey):
+    """Redshifts of galaxies by their cut-outs."""
+
+    name = "redshifts"
+    objects = "galaxies"
+    known = "redshift"
+    result = "photometric redshifts"
+    column = "density"
+    baseline = "trees on colours"
+    compared = ("sigma_mad", "eta", "crps")
+    seen = {"bands": list[str], "n_pixels": int, "pixel_scale": float, "noise": list[float]}
+
+    def check(self, table: Table, path: Path) -> None:
+        check_predictions(table, path)
+
+    def simulate(self, settings: SimulatedGalaxies) -> Catalogue:
+        from .simulation import simulate
+
+        return simulate(settings)
+
+    def read(self, experiment: RedshiftExperiment) -> tuple[list[Path], Catalogue, Catalogue]:
+        data = experiment.data
+        files = find_files(data.train, "data.train", REMEDY)
+        learned = read_objects(files)
+        check_cutouts(learned, "data.train")
+        test = read_objects(find_files(data.test, "data.test", REMEDY))
+        n_pixels = 0 if learned.cutouts is None else learned.cutouts.shape[-1]
+        # What the network is not made for is told before it is trained.
+        test = check_alike(test, list(learned.bands), n_pixels, learned.pixel_scale, "data.test")
+        return files, with_known_redshift(usable(learned), data.redshift_max), usable(test)
+
+    def prepare(
+        self, experiment: RedshiftExperiment, catalogue: Catalogue, files: list[Path]
+    ) -> "Trainable":
+        from .preparation import prepare
+
+        return prepare(experiment, catalogue, files)
+
+    def build_network(
+        self, experiment: RedshiftExperiment, seen: Mapping[str, Any]
+    ) -> "RedshiftNetwork":
+        from .network import build_network
+
+        return build_network(experiment, seen)
+
+    def predict(self, trained: "TrainedSurveyNetwork", catalogue: Catalogue, what: str) -> Table:
+        from .prediction import predict
+
+        seen, experiment = trained.seen, trained.experiment
+        alike = check_alike(catalogue, seen["bands"], seen["n_pixels"], seen["pixel_scale"], what)
+        network: Any = trained.network
+        whole = usable(alike)
+        for fault, number in whole.faults.items():
+            if fault not in alike.faults:
+                log.warning("%d %s.", number, fault)
+        return predict(network, experiment.data.redshift_max, whole)
+
+    def predict_with_trees(
+        self, experiment: RedshiftExperiment, learned: Catalogue, test: Catalogue
+    ) -> Table:
+        from .prediction import predict_with_trees
+
+        return predict_with_trees(experiment, learned, test)
+
+    def truth_in_common(self, learned: Catalogue, test: Catalogue) -> int:
+        names = set(map(str, learned.objects["object_id"]))
+        return len(names & set(map(str, test.objects["object_id"])))
+
+    def with_truth(self, table: Table) -> Table:
+        from .evaluation import with_truth
+
+        return with_truth(table)
+
+    def figures(self, table: Table, settings: RedshiftEvaluation) -> "dict[str, Figure]":
+        from .evaluation import figures
+
+        return figures(table, settings)
+
+    def pictures(
+        self,
+        sets: Sequence[ResultSet],
+        folder: Path,
+        settings: RedshiftEvaluation,
+        found: "Mapping[str, Mapping[str, Figure]]",
+    ) -> "Iterator[tuple[str, Picture, str]]":
+        from .report import pictures
+
+        return pictures(sets, folder, settings, found)
+
+    def counts(self, table: Table) -> list[list[object]]:
+        from .report import counts
+
+        return counts(table)
+
+    def describe_network(self, trained: "TrainedSurveyNetwork") -> dict[str, object]:
+        seen, experiment = trained.seen, trained.experiment
+        n_pixels, scale = seen["n_pixels"], seen["pixel_scale"]
+        return {
+            "cut-outs": f"{n_pixels} x {n_pixels} pixels of {scale:g} arcsec",
+            "redshifts": f"to {experiment.data.redshift_max:g}",
+        }
+
+    def describe_table(self, table: Table) -> dict[str, object]:
+        redshift = np.asarray(table["redshift"], dtype=float)
+        values: dict[str, object] = {}
+        if len(redshift):
+            values["redshifts"] = f"{redshift.min():.3f} to {redshift.max():.3f}"
+        if "true_redshift" in table.colnames:
+            known = np.isfinite(np.asarray(table["true_redshift"], dtype=float))
+            values["of known redshift"] = int(known.sum())
+        return values

@@ -1,0 +1,156 @@
+"""What a survey is: the parts of an experiment that it has of its own."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from astropy.table import Table
+
+from .catalogue import Catalogue
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Picture
+    from torch import nn
+
+    from ..evaluation.report.page import ReportSection
+    from ..evaluation.report.provenance import InputFile
+    from ..training.fit import Trainable
+    from .checkpoint import TrainedSurveyNetwork
+    from .evaluation import Figure
+
+__all__ = ["ResultSet", "Survey"]
+
+
+@dataclass(frozen=True)
+class ResultSet:
+    """A table of predictions with what it comes from.
+
+    Attributes
+    ----------
+    label : str
+    table : Table
+    file : InputFile or None
+    """
+
+    label: str
+    table: Table
+    file: "InputFile | None" = None
+
+
+class Survey(ABC):
+    """One kind of survey. Its methods import what they need: torch and scikit-learn are slow."""
+
+    name: ClassVar[str]
+    """Value of ``survey`` in the settings, and kind of the checkpoints."""
+
+    objects: ClassVar[str]
+    """What its objects are, in the plural."""
+
+    known: ClassVar[str]
+    """What an evaluation needs to be known of an object, such as its type."""
+
+    result: ClassVar[str]
+    """What its tables of predictions are, in words."""
+
+    column: ClassVar[str]
+    """The column by which its tables of predictions are told from others."""
+
+    baseline: ClassVar[str]
+    """What the trees are called, next to the network."""
+
+    compared: ClassVar[tuple[str, ...]]
+    """Figures whose differences a comparison shows."""
+
+    seen: ClassVar[dict[str, Any]]
+    """What its networks are built for beside the settings: names and types."""
+
+    @abstractmethod
+    def check(self, table: Table, path: Path) -> None:
+        """Refuse a table of predictions with impossible values.
+
+        Raises
+        ------
+        InputFileError
+        """
+
+    @abstractmethod
+    def simulate(self, settings: Any) -> Catalogue:
+        """A simulated catalogue."""
+
+    @abstractmethod
+    def read(self, experiment: Any) -> tuple[list[Path], Catalogue, Catalogue]:
+        """Files to learn from, their objects, and those of the test.
+
+        Raises
+        ------
+        GammaLearnError
+            If a file cannot be used.
+        """
+
+    @abstractmethod
+    def prepare(self, experiment: Any, catalogue: Catalogue, files: list[Path]) -> "Trainable":
+        """Split the objects and build the network.
+
+        Raises
+        ------
+        GammaLearnError
+            If nothing can be learned from them.
+        """
+
+    @abstractmethod
+    def build_network(self, experiment: Any, seen: Mapping[str, Any]) -> "nn.Module":
+        """An untrained network."""
+
+    @abstractmethod
+    def predict(self, trained: "TrainedSurveyNetwork", catalogue: Catalogue, what: str) -> Table:
+        """A table with a row for each object, without its provenance.
+
+        Raises
+        ------
+        InputFileError
+            If the objects are not of the kind that the network was made for; ``what`` says which.
+        """
+
+    @abstractmethod
+    def predict_with_trees(self, experiment: Any, learned: Catalogue, test: Catalogue) -> Table:
+        """The same of the trees, which have learned from the same objects."""
+
+    @abstractmethod
+    def truth_in_common(self, learned: Catalogue, test: Catalogue) -> int:
+        """Number of test objects that are learned from with their truth."""
+
+    @abstractmethod
+    def with_truth(self, table: Table) -> Table:
+        """The objects whose truth is known."""
+
+    @abstractmethod
+    def figures(self, table: Table, settings: Any) -> "dict[str, Figure]":
+        """The figures of a table of `with_truth`, with errors by bootstrap."""
+
+    @abstractmethod
+    def pictures(
+        self,
+        sets: Sequence[ResultSet],
+        folder: Path,
+        settings: Any,
+        found: "Mapping[str, Mapping[str, Figure]]",
+    ) -> "Iterator[tuple[str, Picture, str]]":
+        """Name, picture and caption of each; the folder gets the tables that they show."""
+
+    @abstractmethod
+    def counts(self, table: Table) -> list[list[object]]:
+        """Numbers of the objects for the report, the first row a heading."""
+
+    def sections(self, sets: Sequence[ResultSet]) -> "list[ReportSection]":
+        """What else the report has."""
+        return []
+
+    @abstractmethod
+    def describe_network(self, trained: "TrainedSurveyNetwork") -> dict[str, object]:
+        """What ``gammalearn info`` says of a network, beside what it says of all."""
+
+    @abstractmethod
+    def describe_table(self, table: Table) -> dict[str, object]:
+        """What ``gammalearn info`` says of a table of predictions."""

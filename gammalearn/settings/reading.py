@@ -7,7 +7,7 @@ with the same keys. Both load to the same object. A mistake is reported by its p
 import difflib
 import runpy
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -407,9 +407,16 @@ def alike(given: str, known: Sequence[str]) -> list[str]:
     return difflib.get_close_matches(given, known, n=1) or initials
 
 
+def _models(base: type[Settings]) -> Iterator[type[Settings]]:
+    """Settings of a kind, and of its kinds."""
+    for model in base.__subclasses__():
+        yield model
+        yield from _models(model)
+
+
 def _known_keys(title: str, path: tuple) -> list[str]:
     """Names of the settings at ``path`` below the model called ``title``."""
-    models = {model.__name__: model for model in Settings.__subclasses__()}
+    models = {model.__name__: model for model in _models(Settings)}
     model = models.get(title)
     for part in path:
         if model is None or part not in model.model_fields:

@@ -6,8 +6,8 @@ from pathlib import Path
 from astropy.io import fits
 
 from ..errors import InputFileError
+from ..io.files import open_fits
 from ..io.finding import check_file
-from ..io.fits_files import open_fits
 
 __all__ = ["Response", "read_response"]
 

@@ -18,8 +18,8 @@ from ctapipe.core import QualityQuery
 from pyirf.cuts import evaluate_binned_cut
 
 from ..errors import CutError, InputFileError
+from ..io.files import open_fits
 from ..io.finding import check_file
-from ..io.fits_files import open_fits
 
 __all__ = ["EventSelection", "read_selection"]
 

@@ -16,8 +16,7 @@ from astropy.table import Table
 
 from .. import __version__
 from ..errors import MissingPackageError
-from ..io.files import reading
-from ..io.fits_files import open_fits
+from ..io.files import open_fits, reading
 from ..io.observed.earth_rotation import offline
 from ..io.writing import whole_file
 from .observation import Observation

@@ -6,7 +6,7 @@ import numpy as np
 from astropy.table import Table
 
 from ..errors import InputFileError, OutputError
-from ..io.files import reading
+from ..io.files import open_fits, reading
 from ..io.finding import check_file
 from ..io.writing import write_whole
 from .kinds import KINDS
@@ -45,9 +45,12 @@ def read_predictions(path: Path) -> tuple[Survey, Table]:
     """
     path = Path(path)
     check_file(path)
-    kind = "fits" if path.suffix == ".fits" else "ascii.ecsv"
     with reading(path, "the table"):
-        table = Table.read(path, format=kind)
+        if path.suffix == ".fits":
+            with open_fits(path, "the table") as hdus:
+                table = Table.read(hdus, hdu=1)
+        else:
+            table = Table.read(path, format="ascii.ecsv")
         for name in table.colnames:
             if table[name].dtype.kind == "S":
                 table[name] = np.char.decode(np.asarray(table[name]))

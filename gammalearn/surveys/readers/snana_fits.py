@@ -6,9 +6,8 @@ import numpy as np
 from astropy.table import Table
 
 from ...errors import InputFileError
-from ...io.files import reading
+from ...io.files import open_fits, reading
 from ...io.finding import check_file
-from ...io.fits_files import open_fits
 from ..catalogue import WAVELENGTH, Catalogue
 from .snana_text import CONFIRMED_TYPES
 

@@ -6,7 +6,7 @@ from astropy.io import fits
 from astropy.table import Table
 
 from gammalearn.errors import InputFileError
-from gammalearn.io.fits_files import open_fits
+from gammalearn.io.files import open_fits
 
 
 @pytest.fixture

@@ -48,8 +48,8 @@ ZERO_POINT = 27.5
 WAVELENGTH = {"u": 368.0, "g": 480.0, "r": 622.0, "i": 755.0, "z": 869.0, "y": 971.0}
 
 #: What no observation and no galaxy has: times (MJD, d) after the year 4500, fluxes brighter than
-#: -10 mag, and redshifts before the first stars.
-MOST_TIME, MOST_FLUX, MOST_REDSHIFT = 1e6, 1e15, 20.0
+#: -10 mag, redshifts before the first stars, and a Milky Way (E(B-V), mag) that lets nothing pass.
+MOST_TIME, MOST_FLUX, MOST_REDSHIFT, MOST_REDDENING = 1e6, 1e15, 20.0, 10.0
 
 VERSION = 1
 MARK = "GAMMALEARN_CATALOGUE"
@@ -151,9 +151,10 @@ class Catalogue:
             raise InputFileError("An object of the catalogue has no name; give it an object_id.")
         faults: dict[str, int] = {}
         _count(faults, "redshifts that cannot be (taken as unknown)", _forget_redshifts(objects))
+        _count(faults, "E(B-V) that cannot be (taken as 0)", _forget_reddening(objects))
         # NaN is not smaller than anything.
         usable = (np.abs(time) < MOST_TIME) & (np.abs(flux) < MOST_FLUX)
-        usable &= (flux_error > 0) & np.isfinite(flux_error)
+        usable &= (flux_error > 0) & (flux_error < MOST_FLUX)
         _count(faults, "observations without flux, time or error (left out)", (~usable).sum())
         row, t = of[usable], time[usable]
         unsorted = np.unique(row[1:][(np.diff(t) < 0) & (np.diff(row) == 0)])
@@ -235,6 +236,14 @@ def _forget_redshifts(objects: Table) -> int:
         objects[name] = np.where(wrong, np.nan, values)
         number += int(wrong.sum())
     return number
+
+
+def _forget_reddening(objects: Table) -> int:
+    """Take reddenings that cannot be as none, and say how many there are."""
+    ebv = np.array(objects["ebv"], dtype=float)
+    wrong = ~((ebv >= 0) & (ebv < MOST_REDDENING))
+    objects["ebv"] = np.where(wrong, 0.0, ebv)
+    return int(wrong.sum())
 
 
 def _count(faults: dict[str, int], what: str, number: int) -> None:

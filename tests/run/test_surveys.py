@@ -203,14 +203,24 @@ def predicted(folder, tmp_path, capsys):
     return predicted
 
 
+LEFT_OUT = "1 observations without flux, time or error (left out)"
+
+
 @pytest.mark.parametrize(
     "table, column, value, words",
     [
         ("objects", "host_redshift", 2**31, "1 redshifts that cannot be (taken as unknown)"),
         ("truth", "redshift", -3, "1 redshifts that cannot be (taken as unknown)"),
-        ("observations", "time", 1e300, "1 observations without flux, time or error (left out)"),
-        ("observations", "flux", -1e30, "1 observations without flux, time or error (left out)"),
-        ("observations", "flux_error", -1, "1 observations without flux, time or error (left out)"),
+        ("observations", "time", 1e300, LEFT_OUT),
+        ("observations", "flux", -1e30, LEFT_OUT),
+        ("objects", "ebv", -1e30, "1 E(B-V) that cannot be (taken as 0)"),
+        (
+            "observations",
+            "flux_error",
+            1e300,
+            LEFT_OUT,
+        ),
+        ("observations", "flux_error", -1, LEFT_OUT),
     ],
 )
 def test_values_that_cannot_be_are_told(predicted, table, column, value, words):

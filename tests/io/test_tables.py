@@ -6,7 +6,7 @@ import tables
 from gammalearn.io import ctapipe_tables, lstchain_tables
 
 #: What files of events as simulations make them do not have.
-OF_OTHER_FILES = {"COEFFICIENTS", "DL2", "SUBARRAY_POINTING"}
+OF_OTHER_FILES = {"COEFFICIENTS", "DL2", "SUBARRAY_POINTING", "WAVEFORMS"}
 
 
 def paths(module):

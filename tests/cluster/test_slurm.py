@@ -124,7 +124,8 @@ def has_learnt(cluster, job: str, run: Path) -> None:
 
 def said(run: Path) -> str:
     """What a job has printed, without a traceback or what is said of workers that died."""
-    text = run.with_name(f"{run.name}.log").read_text()
+    # The bar of a process that was killed ends within a character.
+    text = run.with_name(f"{run.name}.log").read_text(encoding="utf-8", errors="replace")
     assert "Traceback" not in text and "DataLoader worker" not in text, text
     return text
 

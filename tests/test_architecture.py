@@ -142,7 +142,7 @@ ALLOWED = {
     "models": {"gammalearn.settings", "gammalearn.io"},
     "plotting": {"gammalearn.io.particles"},
     "settings": {"gammalearn.io.plain_yaml"},
-    "surveys": {"gammalearn.camera.grid"},
+    "surveys": {"gammalearn.camera.grid", "gammalearn.data.loading.resumable"},
 }
 
 #: Who may start a simulation; to all others simulated events are data like any.

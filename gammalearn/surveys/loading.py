@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..data.loading.resumable import ResumableLoader
 from ..settings import TrainingSettings
 from ..training.loaders import ResumableLoaders
 from .batch import Batch
@@ -77,7 +78,7 @@ class ObjectOrder:
         return both[self.rank :: self.world_size]
 
 
-class ObjectLoader:
+class ObjectLoader(ResumableLoader):
     """Batches of objects, which can begin within an epoch.
 
     Parameters
@@ -96,40 +97,18 @@ class ObjectLoader:
         order: ObjectOrder,
         in_training: bool,
     ):
+        super().__init__(order)
         self.views, self.targets, self.in_training = views, targets, in_training
-        # Named as Lightning looks for them, to set the epoch.
-        self.sampler = self.batch_sampler = order
-        self._next = {"epoch": 0, "batch": 0}
-        self._start: dict[str, int] | None = None
-
-    def __len__(self) -> int:
-        return len(self.sampler)
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-    def state_dict(self) -> dict[str, int]:
-        """Where the loader stands: the epoch, and the batches of it that are done."""
-        return dict(self._next)
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on where another loader of the same data stood, with the next iteration."""
-        self.sampler.set_epoch(state["epoch"])
-        self._next, self._start = dict(state), dict(state)
 
     def __iter__(self) -> Iterator[Batch]:
-        start, resumed, self._start = 0, self._start, None
-        epoch = self.sampler.epoch
-        if resumed and resumed["epoch"] == epoch and resumed["batch"] < len(self):
-            start = resumed["batch"]
-        self._next = {"epoch": epoch, "batch": start}
+        start, epoch = self.begin(), self.sampler.epoch
         for number, rows in enumerate(self.sampler.batches()):
             if number < start:
                 continue
             place = number * self.sampler.world_size + self.sampler.rank
             rng = np.random.default_rng([self.sampler.seed or 0, epoch, place, self.in_training])
             batch = self._batch(rows, rng)
-            self._next["batch"] = number + 1
+            self.done(number)
             yield batch
 
     def _batch(self, rows: np.ndarray, rng: np.random.Generator) -> Batch:

@@ -2,30 +2,14 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import lightning
 
+from ..data.loading.resumable import ResumableLoader
 from ..errors import CheckpointError
 
-__all__ = ["PlaceOfProcess", "ResumableLoader", "ResumableLoaders"]
-
-
-class ResumableLoader(Protocol):
-    """Batches of an epoch, which can begin within it.
-
-    Its ``sampler`` has ``set_epoch``, which Lightning calls.
-    """
-
-    sampler: Any
-
-    def __len__(self) -> int: ...
-
-    def state_dict(self) -> dict[str, Any]: ...
-
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
-
-    def close(self) -> None: ...
+__all__ = ["PlaceOfProcess", "ResumableLoaders"]
 
 
 @dataclass(frozen=True)
@@ -54,12 +38,12 @@ class ResumableLoaders(lightning.LightningDataModule):
         self._resumed: dict[str, Any] | None = None
 
     @abstractmethod
-    def training_loader(self) -> Any:
-        """A `ResumableLoader` of the training events."""
+    def training_loader(self) -> ResumableLoader:
+        """Loader of the training events."""
 
     @abstractmethod
     def validation_loader(self) -> Any:
-        """A `ResumableLoader` of the validation events, None where there are none."""
+        """Batches of the validation events, None where there are none."""
 
     @property
     def place(self) -> PlaceOfProcess:

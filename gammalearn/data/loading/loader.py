@@ -15,6 +15,7 @@ from ...errors import DataError, GammaLearnError
 from ..images.augmentation import chances, kept_images, varies_pixels
 from .batch import Batch
 from .dataset import EventDataset
+from .resumable import ResumableLoader
 from .sampler import EpochPlan, EventOrder
 
 __all__ = ["EventLoader", "event_loader"]
@@ -23,7 +24,7 @@ __all__ = ["EventLoader", "event_loader"]
 PREFETCH_BLOCKS = 2
 
 
-class EventLoader:
+class EventLoader(ResumableLoader):
     """Batches of a data set's events.
 
     Workers, or this process where there are none, read the images in blocks; here they wait for
@@ -49,9 +50,8 @@ class EventLoader:
         pin_memory: bool = False,
         augment: bool = False,
     ) -> None:
+        super().__init__(order)
         self.dataset = dataset
-        # Named as Lightning looks for them, to set the epoch.
-        self.sampler = self.batch_sampler = order
         self.pin_memory = pin_memory
         augmentation = dataset.settings.augmentation
         self._more_noise = augment and augmentation.nsb > 0
@@ -70,11 +70,6 @@ class EventLoader:
             worker_init_fn=_start_worker,
         )
         self._waiting: dict[int, _WaitingImages] = {}
-        self._next = {"epoch": 0, "batch": 0}
-        self._start: dict[str, int] | None = None
-
-    def __len__(self) -> int:
-        return len(self.sampler)
 
     def close(self) -> None:
         """End the processes that read; collected as garbage, each would be waited for in vain."""
@@ -83,20 +78,8 @@ class EventLoader:
             self._blocks._iterator._shutdown_workers()  # type: ignore[attr-defined]  # with workers
             self._blocks._iterator = None
 
-    def state_dict(self) -> dict[str, int]:
-        """Where the loader stands: the epoch, and the batches of it that are done."""
-        return dict(self._next)
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on where another loader of the same data stood, with the next iteration."""
-        self.sampler.set_epoch(state["epoch"])
-        self._next, self._start = dict(state), dict(state)
-
     def __iter__(self) -> Iterator[Batch]:
-        start, resumed, self._start = 0, self._start, None
-        if resumed and resumed["epoch"] == self.sampler.epoch and resumed["batch"] < len(self):
-            start = resumed["batch"]
-        self._next = {"epoch": self.sampler.epoch, "batch": start}
+        start = self.begin()
         plan = self.sampler.plan()
         batch_of_item = np.full(len(self.dataset), -1, dtype=np.int32)
         for number in range(start, len(plan.batches)):
@@ -119,7 +102,7 @@ class EventLoader:
                 n_read += 1
             kept = self._kept(items, chance)
             batch = self.dataset.batch(items, self._take, kept, self._more_noise)
-            self._next["batch"] = number + 1
+            self.done(number)
             yield batch
 
     def _kept(self, items: np.ndarray, chance: np.ndarray | None) -> np.ndarray | None:

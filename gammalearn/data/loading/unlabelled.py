@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from .batch import Batch
 from .loader import EventLoader
+from .resumable import ResumableLoader
 
 __all__ = ["ChainedLoader", "PairedLoader", "shares_of_batch"]
 
@@ -25,7 +26,7 @@ def shares_of_batch(batch_size: int, fraction: float) -> tuple[int, int]:
     return max(batch_size - unlabelled, 1), unlabelled
 
 
-class PairedLoader:
+class PairedLoader(ResumableLoader):
     """Batches of training events, each followed by unlabelled events.
 
     An epoch has each training event once. The unlabelled events form a stream of their own epochs,
@@ -39,12 +40,8 @@ class PairedLoader:
     """
 
     def __init__(self, labelled: EventLoader, unlabelled: EventLoader) -> None:
+        super().__init__(labelled.sampler)
         self.labelled, self.unlabelled = labelled, unlabelled
-        # Named as Lightning looks for them, to set the epoch.
-        self.sampler = self.batch_sampler = labelled.sampler
-
-    def __len__(self) -> int:
-        return len(self.labelled)
 
     def __iter__(self) -> Iterator[Batch]:
         others = None
@@ -65,11 +62,11 @@ class PairedLoader:
             epoch, number = epoch + 1, 0
 
     def state_dict(self) -> dict[str, int]:
-        """See `EventLoader.state_dict`."""
+        """Where the training events stand."""
         return self.labelled.state_dict()
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """See `EventLoader.load_state_dict`."""
+        """Go on where the training events of another loader stood."""
         self.labelled.load_state_dict(state)
 
     def close(self) -> None:

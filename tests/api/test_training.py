@@ -10,34 +10,7 @@ import gammalearn
 from gammalearn.errors import OutputError, SettingsError, UnnamedModuleError
 from gammalearn.settings import own_modules
 
-MODULE = """
-import astropy.units as u
-import numpy as np
-from torch import nn
-
-from gammalearn.tasks import Regression
-
-
-class InteractionHeight(Regression):
-    name = "api_interaction_height"
-    n_values = 1
-    kind = "interaction_height"
-    learns_from = ("gamma",)
-
-    def truth(self, events):
-        return np.asarray(events["true_h_first_int"])[:, None] / 10_000
-
-    def decode(self, output, events):
-        return {"h_first_int": output[:, 0] * 10 * u.km}
-
-    def metrics(self, output, target):
-        return {"h_first_int_resolution": self.resolution(output, target) * 10}
-
-
-class Brightness(nn.Sequential):
-    def __init__(self, grid, in_channels, embedding):
-        super().__init__(nn.Flatten(), nn.Linear(in_channels * grid.n_pixels, embedding))
-"""
+from ..module_of_a_user import module_of_a_user
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +23,7 @@ def _another_process(monkeypatch):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("api")
-    (folder / "api_module.py").write_text(MODULE)
+    (folder / "api_module.py").write_text(module_of_a_user("api_interaction_height"))
     return folder
 
 

@@ -11,16 +11,6 @@ from astropy.io import fits
 from astropy.table import QTable, Table
 from astropy.time import Time
 from ctapipe.containers import CoordinateFrameType, EventType
-from ctapipe.instrument import (
-    CameraDescription,
-    CameraGeometry,
-    CameraReadout,
-    OpticsDescription,
-    ReflectorShape,
-    SizeType,
-    SubarrayDescription,
-    TelescopeDescription,
-)
 from ctapipe.io import write_table
 from ctapipe.irf.optimize import OptimizationResult
 from pyirf.io import (
@@ -30,6 +20,8 @@ from pyirf.io import (
     create_psf_table_hdu,
     create_rad_max_hdu,
 )
+
+from ..small_subarray import small_subarray
 
 ROOT = Path(__file__).parents[2]
 SITE = EarthLocation.from_geodetic(-17.89 * u.deg, 28.76 * u.deg, 2200 * u.m)
@@ -50,38 +42,6 @@ OFFSETS = [0.0, 1.0, 2.0] * u.deg
 def in_altaz(sky, time):
     """Directions by astropy, without refraction."""
     return sky.transform_to(AltAz(obstime=time, location=SITE))
-
-
-def make_subarray(location=SITE):
-    """Two LSTs with small cameras."""
-    geometry = CameraGeometry.make_rectangular(5, 5)
-    readout = CameraReadout(
-        name="test",
-        sampling_rate=u.Quantity(1, u.GHz),
-        reference_pulse_shape=np.array([[1.0, 2.0, 1.0]]),
-        reference_pulse_sample_width=u.Quantity(1, u.ns),
-        n_channels=1,
-        n_pixels=25,
-        n_samples=30,
-    )
-    optics = OpticsDescription(
-        name="LST",
-        size_type=SizeType.LST,
-        reflector_shape=ReflectorShape.PARABOLIC,
-        n_mirrors=1,
-        n_mirror_tiles=198,
-        mirror_area=u.Quantity(386, u.m**2),
-        equivalent_focal_length=u.Quantity(28, u.m),
-        effective_focal_length=u.Quantity(29.3, u.m),
-    )
-    camera = CameraDescription("test", geometry, readout)
-    telescope = TelescopeDescription(name="LST", optics=optics, camera=camera)
-    return SubarrayDescription(
-        name="test",
-        tel_positions={i: [100.0 * i, 0.0, 0.0] * u.m for i in TELESCOPES},
-        tel_descriptions=dict.fromkeys(TELESCOPES, telescope),
-        reference_location=location,
-    )
 
 
 def make_events(seed=1, n=300):
@@ -112,7 +72,7 @@ def write_dl2(path, events, obs_id=OBS_ID, pointing=None, run=True, location=SIT
     ``pointing`` are reports (time, altitude, azimuth), by default each second of the place that is
     followed.
     """
-    make_subarray(location).to_hdf(path)
+    small_subarray(len(TELESCOPES), location).to_hdf(path)
     if pointing is None:
         time = START + np.arange(-2, DURATION + 3) * u.s
         seen = in_altaz(POINTING, time)

@@ -27,6 +27,7 @@ from gammalearn.io.lstchain_tables import DL2_EVENTS
 from gammalearn.io.observed.dead_time import write_dead_time
 from gammalearn.io.observed.target import Target, write_target
 
+from ..small_subarray import small_subarray
 from . import conftest as made
 
 OBS_ID, DURATION, SOURCE, START = made.OBS_ID, made.DURATION, made.SOURCE, made.START
@@ -343,7 +344,7 @@ def test_files_in_the_layout_of_lstchain(observation, tmp_path):
         }
     )
     path = tmp_path / "dl2_LST-1.Run00007.h5"
-    made.make_subarray().select_subarray([1], "LST-1").to_hdf(path)
+    small_subarray(1, made.SITE).to_hdf(path)
     with tables.open_file(path, "a") as file:
         file.create_table(*DL2_EVENTS.rsplit("/", 1), obj=rows.as_array(), createparents=True)
     cuts = made.write_cuts(tmp_path / "cuts.fits", criteria=(), classifier="lstchain")

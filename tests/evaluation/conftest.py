@@ -10,56 +10,16 @@ import tables
 from astropy.coordinates import EarthLocation
 from astropy.table import QTable, Table
 from ctapipe.containers import CoordinateFrameType
-from ctapipe.instrument import (
-    CameraDescription,
-    CameraGeometry,
-    CameraReadout,
-    OpticsDescription,
-    ReflectorShape,
-    SizeType,
-    SubarrayDescription,
-    TelescopeDescription,
-)
 from ctapipe.io import write_table
+
+from ..small_subarray import small_subarray
 
 matplotlib.use("Agg")
 
 PRIMARY_IDS = {"gamma": 0, "electron": 1, "proton": 101, "iron": 5626}
 N_TELESCOPES = 4
 POINTING_ALT, POINTING_AZ = 70.0, 180.0
-
-
-def make_subarray() -> SubarrayDescription:
-    """Four small telescopes whose effective focal length is unknown."""
-    geometry = CameraGeometry.make_rectangular(5, 5)
-    readout = CameraReadout(
-        name="test",
-        sampling_rate=u.Quantity(1, u.GHz),
-        reference_pulse_shape=np.array([[1.0, 2.0, 1.0]]),
-        reference_pulse_sample_width=u.Quantity(1, u.ns),
-        n_channels=1,
-        n_pixels=25,
-        n_samples=30,
-    )
-    optics = OpticsDescription(
-        name="LST",
-        size_type=SizeType.LST,
-        reflector_shape=ReflectorShape.PARABOLIC,
-        n_mirrors=1,
-        n_mirror_tiles=198,
-        mirror_area=u.Quantity(386, u.m**2),
-        equivalent_focal_length=u.Quantity(28, u.m),
-        effective_focal_length=u.Quantity(np.nan, u.m),
-    )
-    camera = CameraDescription("test", geometry, readout)
-    telescope = TelescopeDescription(name="LST", optics=optics, camera=camera)
-    ids = range(1, N_TELESCOPES + 1)
-    return SubarrayDescription(
-        name="test",
-        tel_positions={i: [100.0 * i, 0.0, 0.0] * u.m for i in ids},
-        tel_descriptions=dict.fromkeys(ids, telescope),
-        reference_location=EarthLocation(lon=-17.89 * u.deg, lat=28.76 * u.deg, height=2158 * u.m),
-    )
+SITE = EarthLocation(lon=-17.89 * u.deg, lat=28.76 * u.deg, height=2158 * u.m)
 
 
 def make_truth(n_events: int, seed: int = 0, particle: str = "gamma") -> QTable:
@@ -167,7 +127,8 @@ def write_dl2(
     if level == "subarray":
         triggered = np.ones((n_events, N_TELESCOPES), dtype=bool)
 
-    make_subarray().to_hdf(path)
+    # Their effective focal length is unknown.
+    small_subarray(N_TELESCOPES, SITE, effective_focal_length=np.nan).to_hdf(path)
     with tables.open_file(path, "a") as file:
         trigger = keys.copy()
         trigger["time"] = np.arange(n_events, dtype=float)

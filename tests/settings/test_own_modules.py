@@ -12,36 +12,9 @@ from gammalearn.settings import own_modules
 from gammalearn.settings.reading import load_experiment
 from gammalearn.tasks import available_tasks
 
+from ..module_of_a_user import module_of_a_user
+
 pytestmark = pytest.mark.usefixtures("blank_pictures")
-
-MODULE = """
-import astropy.units as u
-import numpy as np
-from torch import nn
-
-from gammalearn.tasks import Regression
-
-
-class InteractionHeight(Regression):
-    name = "interaction_height"
-    n_values = 1
-    kind = "interaction_height"
-    learns_from = ("gamma",)
-
-    def truth(self, events):
-        return np.asarray(events["true_h_first_int"])[:, None] / 10_000
-
-    def decode(self, output, events):
-        return {"h_first_int": output[:, 0] * 10 * u.km}
-
-    def metrics(self, output, target):
-        return {"h_first_int_resolution": self.resolution(output, target) * 10}
-
-
-class Brightness(nn.Sequential):
-    def __init__(self, grid, in_channels, embedding):
-        super().__init__(nn.Flatten(), nn.Linear(in_channels * grid.n_pixels, embedding))
-"""
 
 EXPERIMENT = """
 from gammalearn.settings import Experiment
@@ -70,7 +43,7 @@ def file(data_dir):
 def folder(tmp_path_factory, file):
     """An experiment with a task and an encoder in a module beside it, and its run."""
     folder = tmp_path_factory.mktemp("own")
-    (folder / "my_module.py").write_text(MODULE)
+    (folder / "my_module.py").write_text(module_of_a_user())
     (folder / "experiment.py").write_text(
         EXPERIMENT.format(
             beside="",
@@ -176,7 +149,9 @@ def test_a_class_in_the_experiment_itself_is_of_its_module(tmp_path, file):
     """The list is completed by what the tasks are of."""
     path = tmp_path / "my_experiment.py"
     network = {"encoder": "conv4", "widths": [2] * 4, "backend": "dense", "embedding": 8}
-    path.write_text(EXPERIMENT.format(beside=MODULE, imports=[], file=file, network=network))
+    path.write_text(
+        EXPERIMENT.format(beside=module_of_a_user(), imports=[], file=file, network=network)
+    )
     assert gammalearn(path, "-o", tmp_path / "out", "--fast-dev-run") == 0
     settings = tmp_path / "out" / "settings.yaml"
     assert yaml.safe_load(settings.read_text())["imports"] == ["my_experiment"]

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 from astropy.table import Table
 
+from ..errors import InputFileError
 from .catalogue import Catalogue
 
 if TYPE_CHECKING:
@@ -20,7 +22,10 @@ if TYPE_CHECKING:
     from .checkpoint import TrainedSurveyNetwork
     from .evaluation import Figure
 
-__all__ = ["ResultSet", "Survey"]
+__all__ = ["MOST_SIGNIFICANCE", "ResultSet", "Survey"]
+
+#: Signal to noise that nothing has: that of the brightest star with an error of one photon.
+MOST_SIGNIFICANCE = 1e12
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,12 @@ class Survey(ABC):
     column: ClassVar[str]
     """The column by which its tables of predictions are told from others."""
 
+    needed: ClassVar[tuple[str, ...]]
+    """Numbers that each row of its tables has."""
+
+    ranges: ClassVar[Mapping[str, tuple[float, float]]]
+    """Least and largest number that a column of its tables can have; NaN is not known."""
+
     baseline: ClassVar[str]
     """What the trees are called, next to the network."""
 
@@ -66,14 +77,40 @@ class Survey(ABC):
     seen: ClassVar[dict[str, Any]]
     """What its networks are built for beside the settings: names and types."""
 
-    @abstractmethod
     def check(self, table: Table, path: Path) -> None:
         """Refuse a table of predictions with impossible values.
 
         Raises
         ------
         InputFileError
+            The message names the column and the object.
         """
+        for name in self.needed:
+            if name not in table.colnames:
+                raise InputFileError(
+                    f"'{path}' has no column {name}; make the table with `gammalearn predict`."
+                )
+        for name, (least, largest) in self.ranges.items():
+            if name not in table.colnames:
+                continue
+            values = table[name]
+            if values.dtype.kind not in "iuf" or values.ndim != 1:
+                raise InputFileError(
+                    f"'{path}': the column {name} does not have one number in each row; make the "
+                    "table again with `gammalearn predict`."
+                )
+            # Where a table has nothing, it is not known.
+            values = np.ma.filled(np.ma.asarray(values, dtype=float), np.nan)
+            possible = (values >= least) & (values <= largest)
+            if name not in self.needed:
+                possible |= np.isnan(values)
+            if not possible.all():
+                row = int(np.flatnonzero(~possible)[0])
+                raise InputFileError(
+                    f"'{path}': {name} is {values[row]:g} for the object "
+                    f"'{table['object_id'][row]}', and can be {least:g} to {largest:g}; make the "
+                    "table again with `gammalearn predict`."
+                )
 
     @abstractmethod
     def simulate(self, settings: Any) -> Catalogue:

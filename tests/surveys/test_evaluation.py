@@ -141,8 +141,25 @@ def test_other_tables_are_refused(tmp_path, content, words):
         read_predictions(tmp_path / "a.ecsv")
 
 
-def test_probabilities_are_between_0_and_1(table, tmp_path):
-    table["probability_Ia"][0] = 2
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("probability_Ia", 2.0),
+        ("probability_Ia", np.nan),
+        ("true_redshift", -1.0),
+        ("signal_to_noise", -1e30),
+    ],
+)
+def test_an_impossible_number_is_named_with_its_object(table, tmp_path, column, value):
+    table[column][1] = value
     write_predictions(table, tmp_path / "a.ecsv")
-    with pytest.raises(InputFileError, match="is not between 0 and 1"):
+    found = f"{column} is {value:g}".replace("+", ".")
+    with pytest.raises(InputFileError, match=f"{found} for the object 'b'"):
+        read_predictions(tmp_path / "a.ecsv")
+
+
+def test_text_in_place_of_numbers_is_refused(table, tmp_path):
+    table["signal_to_noise"] = ["5", "6", "many", "7", "8"]
+    write_predictions(table, tmp_path / "a.ecsv")
+    with pytest.raises(InputFileError, match="signal_to_noise does not have one number"):
         read_predictions(tmp_path / "a.ecsv")

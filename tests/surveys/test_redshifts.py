@@ -118,6 +118,41 @@ def test_impossible_densities_are_refused(table, tmp_path, what):
         read_predictions(tmp_path / "a.ecsv")
 
 
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("redshift", np.nan),
+        ("redshift_low", -0.1),
+        ("true_redshift", 1e9),
+        ("signal_to_noise", -1e30),
+        ("ellipticity", np.inf),
+    ],
+)
+def test_an_impossible_number_is_named_with_its_galaxy(table, tmp_path, column, value):
+    if column not in table.colnames:
+        table[column] = 0.5
+    table[column][1] = value
+    write_predictions(table, tmp_path / "a.ecsv")
+    found = f"{column} is {value:g}".replace("+", ".")
+    with pytest.raises(InputFileError, match=f"{found} for the object 'b'"):
+        read_predictions(tmp_path / "a.ecsv")
+
+
+def test_a_table_without_redshifts_is_refused(table, tmp_path):
+    del table["redshift"]
+    write_predictions(table, tmp_path / "a.ecsv")
+    with pytest.raises(InputFileError, match="has no column redshift"):
+        read_predictions(tmp_path / "a.ecsv")
+
+
+def test_galaxies_without_a_measurement_are_in_no_bin(table):
+    values = np.array([1.0, 2.0, 3.0, 4.0, np.nan])
+    edges = edges_of(values, "signal_to_noise")
+    assert edges[0] == 1
+    assert edges[-1] == pytest.approx(4)
+    assert np.isfinite(edges_of(np.array([np.nan]), "signal_to_noise")).all()
+
+
 def picture(flux, sigma, axis_ratio=1.0, noise_of_pixel=0.0, place=(0.0, 0.0)):
     """A Gaussian of 64 x 64 pixels, long along the columns."""
     pixel = np.arange(64) - 31.5

@@ -130,7 +130,10 @@ def edges_of(values: np.ndarray, column: str) -> np.ndarray:
     """Edges of bins with about as many galaxies each."""
     if column == "n_neighbours":
         return NEIGHBOURS
-    edges = np.unique(np.quantile(values, np.linspace(0, 1, N_BINS + 1)))
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return np.array([0.0, 1.0])
+    edges = np.unique(np.quantile(known, np.linspace(0, 1, N_BINS + 1)))
     # The largest is within the last bin.
     return np.append(edges[:-1], np.nextafter(edges[-1], np.inf))
 

@@ -58,6 +58,6 @@ def check_predictions(table: Table, path: Path) -> None:
     largest = table.meta.get("zmax", table.meta.get("ZMAX"))
     if not isinstance(largest, int | float) or not largest > 0:
         raise InputFileError(
-            f"'{path}' does not say where the bins of the density end (zmax); make it anew "
+            f"'{path}' does not say where the bins of the density end (zmax); make it again "
             "with `gammalearn predict`."
         )

@@ -10,9 +10,9 @@ from astropy.table import Table
 
 from ...io.finding import find_files
 from ...settings.surveys import RedshiftEvaluation, RedshiftExperiment, SimulatedGalaxies
-from ..catalogue import Catalogue
+from ..catalogue import MOST_REDDENING, MOST_REDSHIFT, Catalogue
 from ..readers import REMEDY, read_objects
-from ..survey import ResultSet, Survey
+from ..survey import MOST_SIGNIFICANCE, ResultSet, Survey
 from .predictions import check_predictions
 from .selection import check_alike, check_cutouts, usable, with_known_redshift
 
@@ -37,11 +37,22 @@ class Redshifts(Survey):
     known = "redshift"
     result = "photometric redshifts"
     column = "density"
+    needed = ("redshift",)
+    ranges = {
+        **dict.fromkeys(("redshift", "redshift_low", "redshift_high"), (0, MOST_REDSHIFT)),
+        "true_redshift": (0, MOST_REDSHIFT),
+        "ebv": (0, MOST_REDDENING),
+        "signal_to_noise": (-MOST_SIGNIFICANCE, MOST_SIGNIFICANCE),
+        "ellipticity": (0, 1),
+        # As many as a cut-out has pixels at most.
+        "n_neighbours": (0, 1e6),
+    }
     baseline = "trees on colours"
     compared = ("sigma_mad", "eta", "crps")
     seen = {"bands": list[str], "n_pixels": int, "pixel_scale": float, "noise": list[float]}
 
     def check(self, table: Table, path: Path) -> None:
+        super().check(table, path)
         check_predictions(table, path)
 
     def simulate(self, settings: SimulatedGalaxies) -> Catalogue:

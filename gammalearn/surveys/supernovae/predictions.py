@@ -1,16 +1,14 @@
 """Predictions: the table of classified objects."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
 
-from ...errors import InputFileError
 from ..catalogue import Catalogue
 from .types import TYPES, class_of
 
-__all__ = ["check_predictions", "table_of_objects"]
+__all__ = ["table_of_objects"]
 
 
 def table_of_objects(catalogue: Catalogue, columns: Mapping[str, np.ndarray]) -> Table:
@@ -37,15 +35,3 @@ def table_of_objects(catalogue: Catalogue, columns: Mapping[str, np.ndarray]) ->
         table["true_redshift"] = catalogue.objects["redshift"]
     table.meta["survey"] = "supernovae"
     return table
-
-
-def check_predictions(table: Table, path: Path) -> None:
-    """Refuse impossible probabilities.
-
-    Raises
-    ------
-    InputFileError
-    """
-    chance = np.asarray(table["probability_Ia"], dtype=float)
-    if not ((chance >= 0) & (chance <= 1)).all():
-        raise InputFileError(f"'{path}': probability_Ia is not between 0 and 1 in all rows.")

@@ -10,11 +10,10 @@ from astropy.table import Table
 
 from ...io.finding import find_files
 from ...settings.surveys import SimulatedCatalogue, SupernovaEvaluation, SupernovaExperiment
-from ..catalogue import Catalogue, join_catalogues
+from ..catalogue import MOST_REDSHIFT, Catalogue, join_catalogues
 from ..readers import REMEDY, read_objects
-from ..survey import ResultSet, Survey
-from .predictions import check_predictions
-from .types import counted_types
+from ..survey import MOST_SIGNIFICANCE, ResultSet, Survey
+from .types import TYPES, counted_types
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Picture
@@ -36,12 +35,17 @@ class Supernovae(Survey):
     known = "type"
     result = "classified supernovae"
     column = "probability_Ia"
+    needed = ("probability_Ia",)
+    ranges = {
+        "probability_Ia": (0, 1),
+        **{f"probability_type_{name}": (0, 1) for name in TYPES},
+        "host_redshift": (0, MOST_REDSHIFT),
+        "true_redshift": (0, MOST_REDSHIFT),
+        "signal_to_noise": (-MOST_SIGNIFICANCE, MOST_SIGNIFICANCE),
+    }
     baseline = "trees on features"
     compared = ("auc", "accuracy")
     seen = {"bands": list[str]}
-
-    def check(self, table: Table, path: Path) -> None:
-        check_predictions(table, path)
 
     def simulate(self, settings: SimulatedCatalogue) -> Catalogue:
         from .simulation import simulate

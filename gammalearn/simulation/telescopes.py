@@ -95,9 +95,10 @@ class TelescopeModel:
     nsb_rate : float
         Photoelectrons of the night sky, p.e./ns/pixel.
     pulse : ndarray, shape (n_pulse,)
-        What the electronics makes of one photoelectron, per ns, unit integral
-        (sum(pulse) * pulse_step = 1). Waveforms are in p.e./ns and AC coupled (the night sky has
-        mean zero), so that the sum of a pulse's samples is its charge times `sampling`.
+        What the electronics makes of one photoelectron, in p.e./ns, with unit integral
+        (sum(pulse) * pulse_step = 1). Waveforms are AC coupled: the night sky has mean zero. Their
+        samples are in p.e., this value times the length of a sample, so that the samples of a
+        pulse add up to its charge.
     pulse_step : float
         Step of `pulse` in ns.
     pulse_peak : float
@@ -107,7 +108,7 @@ class TelescopeModel:
     n_samples : int
         Samples of the readout window.
     noise : float
-        Rms of the electronic noise of one sample, in the unit of the waveform (p.e./ns).
+        Rms of the electronic noise of one sample, in the unit of the pulse (p.e./ns).
     spe_sigma : float
         Relative standard deviation of the charge of one photoelectron.
     transit_time_spread : float

@@ -6,6 +6,8 @@ EXPERIMENT ?= experiment_settings/lst_stereo.py
 ARGS ?=
 SIZE ?= $(or $(GAMMALEARN_STUDY),small)
 PYTEST_ARGS ?=
+# Which tests run, by their markers: MARKS= on the command line runs all.
+MARKS ?= not slow
 
 # Another folder by VENV=... on the command line.
 VENV = .venv
@@ -28,7 +30,7 @@ help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
 	while IFS='|' read -r target what; do printf '  make %-11s %s\n' "$$target" "$$what"; done
 	@echo
-	@echo "Variables: EXPERIMENT=$(EXPERIMENT) ARGS= SIZE=$(SIZE) PYTEST_ARGS= PYTHON="
+	@echo "Variables: EXPERIMENT=$(EXPERIMENT) ARGS= SIZE=$(SIZE) MARKS='$(MARKS)' PYTEST_ARGS= PYTHON="
 
 install: $(INSTALLED) ## install GammaLearn and what it needs into .venv
 
@@ -45,9 +47,9 @@ observation: $(TESTABLE) ## simulate a flare, reconstruct it, measure its spectr
 
 # One process a core, each on one thread: threads of several processes would wait for each other.
 # Each begins with a share of neighbours: what is made once for the tests of a file is made once.
-test: $(TESTABLE) ## run the tests, with PYTEST_ARGS for pytest
+test: $(TESTABLE) ## run the tests but those marked as slow (MARKS= runs all), with PYTEST_ARGS for pytest
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses auto --dist worksteal \
-		--ignore tests/cluster $(PYTEST_ARGS)
+		--ignore tests/cluster -m "$(MARKS)" $(PYTEST_ARGS)
 
 cluster: $(TESTABLE) ## run the tests that need SLURM, with PYTEST_ARGS for pytest
 	$(VENV)/bin/python -m pytest -v tests/cluster $(PYTEST_ARGS)

@@ -190,6 +190,7 @@ def test_an_interrupted_run_goes_on(run, stereo, tmp_path, monkeypatch, capsys):
     assert (output / "metrics.json").read_bytes() == (stereo / "metrics.json").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_finished_run_can_be_trained_longer(run, stereo, tmp_path):
     output = tmp_path / "out"
     assert run(output, settings=["training.epochs=1"]) == 0
@@ -313,6 +314,7 @@ def test_dl2_of_another_origin_is_not_taken_for_done(stereo, real_files, dl1, tm
         assert "exists, and was not made of" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_predict_that_is_killed(stereo, real_files, tmp_path):
     """Only whole files have their names, and the rerun does what is missing."""
     checkpoint, output = stereo / "checkpoints" / "best.ckpt", tmp_path / "dl2"

@@ -55,6 +55,7 @@ def notebook_folder(tmp_path_factory):
     return tmp_path_factory.mktemp("notebooks")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["first_results", "own_files", "events"])
 def test_notebooks_run(pages, notebook_folder, monkeypatch, name):
     """From the first cell to the last, as Jupyter runs them, in a folder without files."""

@@ -49,18 +49,25 @@ def untrained(**settings):
 
 CONV4 = {"encoder": "conv4", "widths": [2, 4, 4, 4], "fusion": "mean"}
 
+WITH_GEOMETRY = "gammaphysnet with geometry"
+
 #: Each is translated once, which takes longer than all else here.
 NETWORKS = {
     "conditioned conv4": {**CONV4, "condition": ["nsb", "bad_pixels"]},
     "transformer": {"encoder": "transformer", "widths": [8], "blocks": 1, "fusion": "mean"},
-    "gammaphysnet with geometry": {
+    WITH_GEOMETRY: {
         **{"widths": [4, 8], "blocks": 1, "keypoints": 3},
         **{"parameters": "all", "geometry": True},
     },
 }
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=[pytest.mark.slow] * (name == WITH_GEOMETRY)) for name in NETWORKS
+    ],
+)
 def exported(request, tmp_path_factory):
     trained = untrained(**NETWORKS[request.param])
     path = export_onnx(trained, tmp_path_factory.mktemp("onnx") / "network.onnx")

@@ -11,6 +11,8 @@ from astropy.table import vstack
 from matplotlib.figure import Figure
 from PIL import Image
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def study(pytestconfig):

@@ -152,6 +152,7 @@ def test_the_canary_sings(altered, tmp_path):
     assert canary.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["dl2.reconstructor", "simulation.source"])
 def test_no_pickle_runs_in_ctapipe(module, altered, tmp_path):
     """ctapipe imports our plug-ins before it opens a file."""

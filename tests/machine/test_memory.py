@@ -33,6 +33,7 @@ def pages_given(prepare):
     return int(subprocess.run(run, capture_output=True, text=True, check=True).stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told")
 def test_memory_of_a_step_serves_the_next():
     assert pages_given("keep_freed_memory()") < pages_given("") / 3

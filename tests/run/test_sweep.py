@@ -205,6 +205,7 @@ def real(data_dir, tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_real_runs(real, tmp_path, capsys):
     """In processes of their own, and in this one what the array's job would do."""
     folder = tmp_path / "sweep"

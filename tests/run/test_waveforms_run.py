@@ -90,6 +90,7 @@ def test_a_file_without_waveforms_is_refused(best, dl1, tmp_path, capsys):
     assert "holds no waveforms (R1) of telescope" in told and "Traceback" not in told
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("blank_pictures")
 def test_onnx_gives_the_same(best, tmp_path):
     runtime = pytest.importorskip("onnxruntime")

@@ -684,6 +684,7 @@ TWO_PROCESSES = {
 GEOMETRY = {"parameters": "all", "geometry": True}
 
 
+@pytest.mark.slow
 def test_two_processes_with_geometry_are_as_one(two_processes, train, tmp_path):
     training = TWO_PROCESSES["training"] | {"batch_size": 5, "devices": 1}
     one = train(tmp_path, **TWO_PROCESSES | {"training": training, "network": GEOMETRY})
@@ -696,6 +697,7 @@ def test_two_processes_with_geometry_are_as_one(two_processes, train, tmp_path):
     assert abs(last - first) > 0.01, "something was learnt"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("balancing", BALANCINGS)
 def test_two_processes_weigh_tasks_as_one(two_processes, train, tmp_path, balancing):
     two = two_processes(balancing)
@@ -712,6 +714,7 @@ def test_two_processes_weigh_tasks_as_one(two_processes, train, tmp_path, balanc
     assert abs(last - first) > 0.01, "something was learnt"
 
 
+@pytest.mark.slow
 def test_two_processes_go_on_where_they_were(two_processes):
     """Weights to the bit, and means over the epoch but for the order they are added up in."""
     whole, cut_off = (two_processes(name).state() for name in ("whole", "cut off"))

@@ -216,6 +216,7 @@ def test_what_is_learnt_by_heart_is_certain(noise, experiment, keypoints):
     assert totals[0] - totals[-1] > 5 * np.log(20)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not shutil.which(os.environ.get("CXX", "g++")), reason="there is no C++ compiler"
 )

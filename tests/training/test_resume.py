@@ -139,7 +139,7 @@ def in_another_process(files, tmp_path):
     return train
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_killed(
     train, run_in, experiment, in_another_process, whole, tmp_path, workers, assert_same_run
 ):
@@ -168,6 +168,7 @@ def test_told_to_end_with_all_of_its_processes(experiment, in_another_process, r
     assert place(run_in(tmp_path / "run")) == (1, 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("schedule", "epoch", "batch"),
     [("constant", 2, 5), ("one_cycle", 2, 5), ("step", 3, 1), ("plateau", 3, 1)],
@@ -185,6 +186,7 @@ def test_cut_off_with_other_schedules(
     assert_same_run(train(tmp_path / "cut", resume=True, **settings), whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("balancing", ["dwa", "gradnorm", "pcgrad"])
 def test_cut_off_with_other_balancings(
     train, tmp_path, at, monkeypatch, balancing, assert_same_run

@@ -158,6 +158,7 @@ def test_interrupted_and_resumed_is_uninterrupted(
     assert_same_run(adapt(tmp_path, training=EVERY_STEP, resume=True), whole)
 
 
+@pytest.mark.slow
 def test_workers_change_nothing(adapt, whole, tmp_path, assert_same_run):
     data = {"validation_fraction": 0.0}
     alone = adapt(tmp_path / "alone", training={"epochs": 2}, data=data)
@@ -255,6 +256,7 @@ def two_processes(experiment, files, other_file, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_two_processes_learn_together(two_processes, run_in):
     """Each has events of both kinds in each step, and they end with figures of both."""
     history = run_in(two_processes / "adapted").history
@@ -263,6 +265,7 @@ def test_two_processes_learn_together(two_processes, run_in):
     assert 0 <= history["validation/domain_accuracy"][-1][1] <= 1
 
 
+@pytest.mark.slow
 def test_two_processes_learn_without_labels(two_processes, run_in):
     """Reconstruction alone, which learns nothing from the fusion: no process waits for it."""
     history = run_in(two_processes / "reconstruction alone").history

@@ -16,7 +16,7 @@ What may come of it:
 - ``refused``: exit status 2, and one sentence;
 - ``traceback``, ``crash``, ``hang``, ``code``: faults. ``code`` means that a pickle was run.
 
-A damaged entry of the cache is made anew, so that anything but ``same`` is a fault there. Values
+A damaged entry of the cache is made again, so that anything but ``same`` is a fault there. Values
 are those of DL2, DL3, tables and figures that the command writes, or else what it prints and draws:
 pictures are compared by the numbers and words in them.
 

@@ -7,19 +7,18 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from ..data import CameraImages
 from ..errors import CheckpointError
 from ..nn import ReconstructionNetwork
 from ..settings import Experiment
 from ..tasks import Task
 from .trained import TrainedNetwork, load_checkpoint
 
-__all__ = ["Ensemble", "load_networks"]
+__all__ = ["Ensemble", "digest_of_all", "load_networks"]
 
 #: Settings that decide what a network sees of which events: the same in all networks.
 SAME = {
@@ -36,24 +35,59 @@ class Ensemble(nn.Module):
 
     Parameters
     ----------
-    networks : sequence of ReconstructionNetwork
+    networks : sequence of torch.nn.Module
+        Each gives outputs by task, from the views of some events and their number.
     tasks : mapping of str to Task
         Those of all the networks; each says how its outputs are averaged.
     """
 
-    def __init__(self, networks: Sequence[ReconstructionNetwork], tasks: Mapping[str, Task]):
+    def __init__(self, networks: Sequence[nn.Module], tasks: Mapping[str, Task]):
         super().__init__()
         self.networks = nn.ModuleList(networks)
         self.tasks = dict(tasks)
-        self.image_parameters = networks[0].image_parameters
 
-    def forward(self, images: Mapping[str, CameraImages], n_events: int) -> dict[str, Tensor]:
+    def forward(self, views: Mapping[str, Any], n_events: int) -> dict[str, Tensor]:
         """Outputs by task, shape (n_events, n_outputs), as those of one network."""
-        outputs = [network(images, n_events) for network in self.networks]
+        outputs = [network(views, n_events) for network in self.networks]
         return {
             name: task.average(torch.stack([output[name] for output in outputs]))
             for name, task in self.tasks.items()
         }
+
+
+class _ReconstructionEnsemble(Ensemble):
+    """Networks of telescopes, which say which parameters of the images they see."""
+
+    def __init__(self, networks: Sequence[ReconstructionNetwork], tasks: Mapping[str, Task]):
+        super().__init__(networks, tasks)
+        self.image_parameters = networks[0].image_parameters
+
+
+def digest_of_all(checkpoints: Sequence[str | Path], digests: Sequence[str]) -> str:
+    """What stands for several checkpoints in what they make, in any order.
+
+    Parameters
+    ----------
+    checkpoints : sequence of str or Path
+    digests : sequence of str
+        Of the bytes of each.
+
+    Raises
+    ------
+    CheckpointError
+        If two are the same network.
+    """
+    names: dict[str, str | Path] = {}
+    for path, digest in zip(checkpoints, digests, strict=True):
+        if digest in names:
+            raise CheckpointError(
+                f"'{path}' and '{names[digest]}' are the same network; give each one once."
+            )
+        names[digest] = path
+    together = hashlib.blake2b(digest_size=8)
+    for digest in sorted(names):
+        together.update(digest.encode())
+    return together.hexdigest()
 
 
 def load_networks(checkpoints: str | Path | Sequence[str | Path]) -> TrainedNetwork:
@@ -80,30 +114,23 @@ def load_networks(checkpoints: str | Path | Sequence[str | Path]) -> TrainedNetw
     first, *others = [load_checkpoint(path) for path in checkpoints]
     if not others:
         return first
-    names = {first.digest: checkpoints[0]}
+    members = [first, *others]
+    digest = digest_of_all(checkpoints, [one.digest for one in members])
     for path, other in zip(checkpoints[1:], others, strict=True):
-        if other.digest in names:
-            raise CheckpointError(
-                f"'{path}' and '{names[other.digest]}' are the same network; give each one once."
-            )
-        names[other.digest] = path
         difference = _difference(first, other)
         if difference:
             raise CheckpointError(
                 f"'{path}' cannot reconstruct together with '{checkpoints[0]}': {difference}; use "
                 "networks that were trained with the same settings and another seed."
             )
-    members = [first, *others]
-    together = hashlib.blake2b(digest_size=8)
-    for digest in sorted(names):
-        together.update(digest.encode())
     return replace(
         first,
         # What reconstructs asks no more of it than a mean can give.
         network=cast(
-            ReconstructionNetwork, Ensemble([one.network for one in members], first.tasks).eval()
+            ReconstructionNetwork,
+            _ReconstructionEnsemble([one.network for one in members], first.tasks).eval(),
         ),
-        digest=together.hexdigest(),
+        digest=digest,
         event_classes=None,
         reconstruction=None,
     )

@@ -83,14 +83,9 @@ def predict(arguments: argparse.Namespace) -> None:
     options = RunOptions(overwrite=arguments.overwrite, progress=not arguments.quiet)
     if is_survey_checkpoint(checkpoint):
         _refuse_telescopes(arguments)
-        if others:
-            raise SettingsError(
-                f"'{checkpoint}' is a network for a survey, and these reconstruct alone; leave out "
-                f"'{further[0]}'."
-            )
         from ..run.surveys import predict_objects
 
-        files = predict_objects(checkpoint, inputs, output, options, arguments.set)
+        files = predict_objects([checkpoint, *others], inputs, output, options, arguments.set)
     else:
         from ..run.reconstruction import predict
 

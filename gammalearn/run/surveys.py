@@ -189,7 +189,7 @@ def _predicted(
 
 
 def predict_objects(
-    checkpoint: str | Path,
+    checkpoints: Sequence[str | Path],
     inputs: Sequence[str],
     output: Path,
     options: RunOptions,
@@ -199,7 +199,8 @@ def predict_objects(
 
     Parameters
     ----------
-    checkpoint : str or Path
+    checkpoints : sequence of str or Path
+        Several networks predict together: their probabilities are averaged.
     inputs : sequence of str
         Catalogues, files of SNANA, or globs.
     output : Path
@@ -211,11 +212,11 @@ def predict_objects(
     Raises
     ------
     GammaLearnError
-        If checkpoint, files or output cannot be used.
+        If checkpoints, files or output cannot be used.
     """
-    from ..surveys.checkpoint import load_survey_network
+    from ..surveys.checkpoint import load_survey_networks
 
-    trained = load_survey_network(checkpoint)
+    trained = load_survey_networks(checkpoints)
     experiment = override(trained.experiment, list(assignments))
     changed = experiment.model_copy(update={"output": trained.experiment.output})
     if changed != trained.experiment:

@@ -1,7 +1,7 @@
 """Checkpoints of networks for surveys."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from torch import nn
 
 from .. import __version__
+from ..checkpoint.ensemble import Ensemble, digest_of_all
 from ..checkpoint.trained import (
     FORMAT,
     KEY,
@@ -26,7 +27,7 @@ from ..settings.base import STORED
 from ..settings.surveys import SURVEYS, SurveyExperiment
 from .kinds import survey_of
 
-__all__ = ["TrainedSurveyNetwork", "describe", "load_survey_network"]
+__all__ = ["TrainedSurveyNetwork", "describe", "load_survey_network", "load_survey_networks"]
 
 
 @dataclass
@@ -113,3 +114,55 @@ def _rebuild(state: dict, kind: str, path: Path) -> TrainedSurveyNetwork:
         int(state["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]),
         digest(path),
     )
+
+
+def load_survey_networks(checkpoints: Sequence[str | Path]) -> TrainedSurveyNetwork:
+    """One trained network, or several whose outputs are averaged.
+
+    Parameters
+    ----------
+    checkpoints : sequence of str or Path
+
+    Returns
+    -------
+    TrainedSurveyNetwork
+        Of several it has the settings of the first one.
+
+    Raises
+    ------
+    CheckpointError
+        If a checkpoint cannot be used, is given twice, or is for other objects than the first one.
+    """
+    first, *others = members = [load_survey_network(path) for path in checkpoints]
+    if not others:
+        return first
+    digest = digest_of_all(checkpoints, [one.digest for one in members])
+    for path, other in zip(checkpoints[1:], others, strict=True):
+        difference = _difference(first, other)
+        if difference:
+            raise CheckpointError(
+                f"'{path}' cannot predict together with '{checkpoints[0]}': {difference}; use "
+                "networks that were trained with the same settings and another seed."
+            )
+    tasks = survey_of(first.experiment.survey).tasks(first.experiment)
+    network = Ensemble([one.network for one in members], tasks).eval()
+    return replace(first, network=network, digest=digest)
+
+
+def _difference(first: TrainedSurveyNetwork, other: TrainedSurveyNetwork) -> str:
+    """Why two networks cannot be averaged, in words; empty if they can."""
+    one, two = first.experiment, other.experiment
+    if one.survey != two.survey:
+        return f"it is for {two.survey} in place of {one.survey}"
+    survey = survey_of(one.survey)
+    for name in survey.same_seen:
+        if first.seen[name] != other.seen[name]:
+            return f"its {name} is {other.seen[name]} in place of {first.seen[name]}"
+    for name in survey.same_data:
+        setting, others = (getattr(experiment.data, name) for experiment in (one, two))
+        if setting != others:
+            return f"its data.{name} is {others} in place of {setting}"
+    tasks, theirs = (sorted(survey.tasks(experiment)) for experiment in (one, two))
+    if tasks != theirs:
+        return f"it has the tasks {', '.join(theirs)} in place of {', '.join(tasks)}"
+    return ""

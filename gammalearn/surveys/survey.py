@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from ..evaluation.report.page import ReportSection
     from ..evaluation.report.provenance import InputFile
+    from ..tasks import Task
     from ..training.fit import Trainable
     from .checkpoint import TrainedSurveyNetwork
     from .evaluation import Figure
@@ -76,6 +77,12 @@ class Survey(ABC):
 
     seen: ClassVar[dict[str, Any]]
     """What its networks are built for beside the settings: names and types."""
+
+    same_seen: ClassVar[tuple[str, ...]]
+    """What networks that predict together have in common of what is `seen`."""
+
+    same_data: ClassVar[tuple[str, ...]]
+    """And of the settings of their data."""
 
     def check(self, table: Table, path: Path) -> None:
         """Refuse a table of predictions with impossible values.
@@ -139,6 +146,10 @@ class Survey(ABC):
     @abstractmethod
     def build_network(self, experiment: Any, seen: Mapping[str, Any]) -> "nn.Module":
         """An untrained network."""
+
+    @abstractmethod
+    def tasks(self, experiment: Any) -> "dict[str, Task]":
+        """The tasks of its networks, by name."""
 
     @abstractmethod
     def predict(self, trained: "TrainedSurveyNetwork", catalogue: Catalogue, what: str) -> Table:

@@ -7,11 +7,12 @@ from typing import ClassVar
 import numpy as np
 from astropy.table import Table
 from torch import Tensor
+from torch.nn import functional
 
 from ..data import Rotation
 from ..settings import TaskSettings
 
-__all__ = ["Task", "average_logits"]
+__all__ = ["Task", "average_binary_logits", "average_logits"]
 
 # Columns of a DL2 file by name, without the algorithm's; with unit if they have one (`Quantity`),
 # shape (n_events,).
@@ -32,6 +33,23 @@ def average_logits(outputs: Tensor) -> Tensor:
         Logarithms of the mean probabilities.
     """
     return outputs.log_softmax(dim=-1).logsumexp(dim=0) - math.log(len(outputs))
+
+
+def average_binary_logits(outputs: Tensor) -> Tensor:
+    """Logits of the mean of probabilities of two classes.
+
+    Parameters
+    ----------
+    outputs : Tensor, shape (n_networks, n_events, 1)
+        Logits, whose sigmoid are the probabilities of each network.
+
+    Returns
+    -------
+    Tensor, shape (n_events, 1)
+    """
+    # The logit x of two classes is what the softmax of x and 0 gives.
+    mean = average_logits(functional.pad(outputs, (0, 1)))
+    return mean[:, :1] - mean[:, 1:]
 
 
 class Task(ABC):

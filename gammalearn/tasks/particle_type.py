@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from ..settings import TaskSettings
-from .base import Columns, Task, average_logits
+from .base import Columns, Task, average_binary_logits, average_logits
 
 __all__ = ["ParticleTypeTask"]
 
@@ -53,11 +53,7 @@ class ParticleTypeTask(Task):
 
     def average(self, outputs: Tensor) -> Tensor:
         """Logits of the mean probabilities."""
-        if not self.is_binary:
-            return average_logits(outputs)
-        # The logit x of two classes is what the softmax of x and 0 gives.
-        mean = average_logits(torch.cat([outputs, torch.zeros_like(outputs)], dim=-1))
-        return mean[:, :1] - mean[:, 1:]
+        return average_binary_logits(outputs) if self.is_binary else average_logits(outputs)
 
     def explained(self, output: Tensor) -> Tensor:
         """log(p / (1 - p)) of the gammaness p."""

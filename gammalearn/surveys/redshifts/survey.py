@@ -19,6 +19,7 @@ from .selection import check_alike, check_cutouts, usable, with_known_redshift
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Picture
 
+    from ...tasks import Task
     from ...training.fit import Trainable
     from ..checkpoint import TrainedSurveyNetwork
     from ..evaluation import Figure
@@ -50,6 +51,8 @@ class Redshifts(Survey):
     baseline = "trees on colours"
     compared = ("sigma_mad", "eta", "crps")
     seen = {"bands": list[str], "n_pixels": int, "pixel_scale": float, "noise": list[float]}
+    same_seen = ("bands", "n_pixels", "pixel_scale")
+    same_data = ("redshift_max",)
 
     def check(self, table: Table, path: Path) -> None:
         super().check(table, path)
@@ -84,6 +87,11 @@ class Redshifts(Survey):
         from .network import build_network
 
         return build_network(experiment, seen)
+
+    def tasks(self, experiment: RedshiftExperiment) -> "dict[str, Task]":
+        from .tasks import build_tasks
+
+        return build_tasks(experiment.data.redshift_max, experiment.crps_weight)
 
     def predict(self, trained: "TrainedSurveyNetwork", catalogue: Catalogue, what: str) -> Table:
         from .prediction import predict

@@ -7,7 +7,7 @@ from scipy.special import softmax
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from ...tasks.base import Columns, Task
+from ...tasks.base import Columns, Task, average_logits
 from .density import N_BINS, Bins
 
 __all__ = ["TASK", "RedshiftTask", "build_tasks"]
@@ -51,6 +51,10 @@ class RedshiftTask(Task):
             score = (cumulative - step.float()).square().sum(1)
             loss = loss + self.crps_weight * score
         return loss
+
+    def average(self, outputs: Tensor) -> Tensor:
+        """Logits of the mean density."""
+        return average_logits(outputs)
 
     def decode(self, output: np.ndarray, events: Table) -> Columns:
         return {"density": softmax(output.astype(float), axis=1)}

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Picture
 
     from ...evaluation.report.page import ReportSection
+    from ...tasks import Task
     from ...training.fit import Trainable
     from ..checkpoint import TrainedSurveyNetwork
     from ..evaluation import Figure
@@ -46,6 +47,8 @@ class Supernovae(Survey):
     baseline = "trees on features"
     compared = ("auc", "accuracy")
     seen = {"bands": list[str]}
+    same_seen = ("bands",)
+    same_data = ("host_redshift",)
 
     def simulate(self, settings: SimulatedCatalogue) -> Catalogue:
         from .simulation import simulate
@@ -83,6 +86,11 @@ class Supernovae(Survey):
         from .network import build_network
 
         return build_network(experiment, seen["bands"])
+
+    def tasks(self, experiment: SupernovaExperiment) -> "dict[str, Task]":
+        from .tasks import build_tasks
+
+        return build_tasks(experiment.tasks)
 
     def predict(self, trained: "TrainedSurveyNetwork", catalogue: Catalogue, what: str) -> Table:
         from .classification import classify

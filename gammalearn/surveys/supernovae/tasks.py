@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from ...settings.surveys import LightCurveTask
-from ...tasks.base import Columns, Task
+from ...tasks.base import Columns, Task, average_binary_logits, average_logits
 from .types import TYPES, class_of
 
 __all__ = ["build_tasks"]
@@ -42,6 +42,9 @@ class _TypeIa(_SupernovaTask):
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         return binary_cross_entropy_with_logits(output, target, reduction="none").squeeze(1)
 
+    def average(self, outputs: Tensor) -> Tensor:
+        return average_binary_logits(outputs)
+
     def decode(self, output: np.ndarray, events: Table) -> Columns:
         return {"probability_Ia": expit(output[:, 0].astype(float))}
 
@@ -70,6 +73,9 @@ class _Type(_SupernovaTask):
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         return cross_entropy(output, target.squeeze(1).long(), reduction="none")
+
+    def average(self, outputs: Tensor) -> Tensor:
+        return average_logits(outputs)
 
     def decode(self, output: np.ndarray, events: Table) -> Columns:
         chances = softmax(output.astype(float), axis=1).T

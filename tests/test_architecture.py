@@ -142,7 +142,11 @@ ALLOWED = {
     "models": {"gammalearn.settings", "gammalearn.io"},
     "plotting": {"gammalearn.io.particles"},
     "settings": {"gammalearn.io.plain_yaml"},
-    "surveys": {"gammalearn.camera.grid", "gammalearn.data.loading.resumable"},
+    "surveys": {
+        "gammalearn.camera.grid",
+        "gammalearn.data.loading.resumable",
+        "gammalearn.inspection.attribution",
+    },
 }
 
 #: Who may start a simulation; to all others simulated events are data like any.

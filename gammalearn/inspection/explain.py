@@ -19,10 +19,11 @@ from ..data import CameraImages, EventDataset, EventIndex, check_slots, columns_
 from ..errors import EmptySelectionError, SettingsError
 from ..plotting.style import PALETTE, particle_colors, picture_style
 from ..tasks import Task
+from .attribution import places_by_likeness
 from .explanation import Explanation, Score, dark_patches, integrated_gradients
 from .show import observation_of
 
-__all__ = ["draw_explanation", "draw_map", "explain_event"]
+__all__ = ["STEPS", "draw_explanation", "draw_map", "explain_event"]
 
 #: Points of the integral, and how many pixels of an image are made dark.
 STEPS, BRIGHTEST = 64, 150
@@ -247,8 +248,8 @@ def draw_map(
 ) -> Figure:
     """Place events so that those that the network finds alike are near each other.
 
-    The places are those of t-SNE (van der Maaten & Hinton 2008, J. Mach. Learn. Res. 9, 2579) of
-    what the heads of the network see of each event.
+    The places are those of what the heads of the network see of each event, see
+    `places_by_likeness`.
 
     Parameters
     ----------
@@ -270,9 +271,6 @@ def draw_map(
     DataError
         If the files cannot be used, or have too few events.
     """
-    # Here, as it takes a second to import.
-    from sklearn.manifold import TSNE
-
     index = _index(trained, files)
     if len(index) < FEWEST_ON_MAP:
         raise EmptySelectionError(
@@ -282,10 +280,7 @@ def draw_map(
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.choice(len(index), min(n_events, len(index)), replace=False))
     embedding = _embeddings(trained, index, rows)
-    # The default, 30 neighbours, is too many for a few events.
-    neighbours = min(30.0, (len(rows) - 1) / 3)
-    places = TSNE(perplexity=neighbours, init="pca", random_state=seed).fit_transform(embedding)
-    return _draw_places(places, index.events[rows])
+    return _draw_places(places_by_likeness(embedding, seed), index.events[rows])
 
 
 def _embeddings(trained: TrainedNetwork, index: EventIndex, rows: np.ndarray) -> np.ndarray:

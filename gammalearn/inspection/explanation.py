@@ -15,11 +15,9 @@ from torch import Tensor, nn
 
 from ..camera import CameraType
 from ..data import CameraImages
+from .attribution import AT_A_TIME, shares_of_inputs
 
 __all__ = ["Explanation", "Score", "dark_patches", "integrated_gradients"]
-
-#: Copies of an event that the network sees at a time.
-AT_A_TIME = 16
 
 Score = Callable[[dict[str, Tensor]], Tensor]
 Images = dict[str, CameraImages]
@@ -75,9 +73,6 @@ def integrated_gradients(
 ) -> dict[str, np.ndarray]:
     """Integrated gradients of one event, from dark pixels to its own.
 
-    The integral along the straight line between both is a Gauss-Legendre sum, which needs fewer
-    steps than equal ones.
-
     Parameters
     ----------
     network : torch.nn.Module
@@ -87,30 +82,23 @@ def integrated_gradients(
     score : callable
         From the outputs by task to a number for each event.
     steps : int
-        Points of the sum.
+        Points of the integral, see `shares_of_inputs`.
 
     Returns
     -------
     dict of str to ndarray, shape (n_images, n_channels, n_pixels)
         By camera.
     """
-    nodes, lengths = np.polynomial.legendre.leggauss(steps)
-    brightness = torch.from_numpy((nodes + 1) / 2).float()
-    shares = torch.from_numpy(lengths / 2).float()
-    total = {name: torch.zeros_like(camera.pixels) for name, camera in images.items()}
-    for first in range(0, steps, AT_A_TIME):
-        part = slice(first, first + AT_A_TIME)
-        n_copies = len(brightness[part])
+
+    def of_copies(pixels: list[Tensor]) -> Tensor:
+        n_copies = len(pixels[0])
         copies = _copies(images, n_copies)
-        for name, camera in copies.items():
-            light = brightness[part].repeat_interleave(len(images[name].event))
-            camera.pixels = (camera.pixels * light[:, None, None]).requires_grad_()
-        results = score(network(copies, n_copies))
-        pixels = [camera.pixels for camera in copies.values()]
-        gradients = torch.autograd.grad((results * shares[part]).sum(), pixels)
-        for name, gradient in zip(copies, gradients, strict=True):
-            total[name] += gradient.unflatten(0, (n_copies, -1)).sum(dim=0)
-    return {name: (total[name] * camera.pixels).numpy() for name, camera in images.items()}
+        for camera, lit in zip(copies.values(), pixels, strict=True):
+            camera.pixels = lit.flatten(0, 1)
+        return score(network(copies, n_copies))
+
+    shares = shares_of_inputs(of_copies, [camera.pixels for camera in images.values()], steps)
+    return dict(zip(images, shares, strict=True))
 
 
 @torch.no_grad()

@@ -24,12 +24,20 @@ from .folder import check_folder, is_of_job, mark_job, opened_folder, resumable,
 from .options import RunOptions
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Picture
+
     from ..evaluation.report.page import ReportSection
     from ..evaluation.report.provenance import InputFile
     from ..surveys.checkpoint import TrainedSurveyNetwork
     from ..training.fit import TrainingSummary
 
-__all__ = ["compare_predictions", "evaluate_predictions", "predict_objects", "run_survey"]
+__all__ = [
+    "compare_predictions",
+    "evaluate_predictions",
+    "explain_objects",
+    "predict_objects",
+    "run_survey",
+]
 
 log = logging.getLogger(__name__)
 
@@ -233,6 +241,46 @@ def predict_objects(
     make_folder(output)
     write_predictions(table, path, options.overwrite)
     return [path]
+
+
+def explain_objects(
+    checkpoint: str | Path,
+    inputs: Sequence[str],
+    object_id: str | None,
+    task: str | None = None,
+    steps: int | None = None,
+) -> "Picture":
+    """Draw what the result of an object comes from, or a map of objects.
+
+    Parameters
+    ----------
+    checkpoint : str or Path
+    inputs : sequence of str
+        Catalogues, files of SNANA, or globs.
+    object_id : str or None
+        None draws the map.
+    task : str, optional
+        What to explain, by default the first that the network has.
+    steps : int, optional
+        Points of the integral of the gradients, by default `STEPS`.
+
+    Raises
+    ------
+    GammaLearnError
+        If checkpoint or files cannot be used, or there is no such object or task.
+    """
+    from ..surveys.checkpoint import load_survey_network
+    from ..surveys.explanation.maps import draw_map
+    from ..surveys.explanation.objects import STEPS, explain_object
+
+    trained = load_survey_network(checkpoint)
+    files = find_files(inputs, "FILE", REMEDY)
+    catalogue = read_objects(files)
+    if object_id is None:
+        return draw_map(trained, catalogue, f"'{files[0]}'")
+    explanation = explain_object(trained, catalogue, object_id, task, steps or STEPS)
+    survey = survey_of(trained.experiment.survey)
+    return survey.draw_explanation(explanation, trained.seen["bands"])
 
 
 def evaluate_predictions(

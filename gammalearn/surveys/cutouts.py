@@ -120,7 +120,7 @@ class StoredCutouts(Cutouts):
     def read(self, rows: np.ndarray) -> np.ndarray:
         wanted = self.rows[rows]
         found = np.empty((len(wanted), *self.one), dtype=np.float32)
-        # Opened anew: many files need not be open, and processes do not share one.
+        # Opened each time: many files need not be open, and processes do not share one.
         with open_hdf5(self.path) as file, reading(self.path, "the cut-outs"):
             stored = file.root.cutouts
             for place in np.argsort(wanted, kind="stable"):

@@ -14,7 +14,7 @@ from .catalogue import Catalogue
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Picture
-    from torch import nn
+    from torch import Tensor, nn
 
     from ..evaluation.report.page import ReportSection
     from ..evaluation.report.provenance import InputFile
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..training.fit import Trainable
     from .checkpoint import TrainedSurveyNetwork
     from .evaluation import Figure
+    from .explanation.objects import ObjectExplanation
 
 __all__ = ["MOST_SIGNIFICANCE", "ResultSet", "Survey"]
 
@@ -150,6 +151,47 @@ class Survey(ABC):
     @abstractmethod
     def tasks(self, experiment: Any) -> "dict[str, Task]":
         """The tasks of its networks, by name."""
+
+    @abstractmethod
+    def views(
+        self, trained: "TrainedSurveyNetwork", catalogue: Catalogue, what: str
+    ) -> tuple[dict[str, Any], Catalogue]:
+        """What a network sees of the objects, as one batch, and the objects that it sees.
+
+        Raises
+        ------
+        InputFileError
+            If the objects are not of the kind that the network was made for; ``what`` says which.
+        """
+
+    @abstractmethod
+    def patches(self, view: Any) -> np.ndarray:
+        """Parts of an object's fluxes to leave out, one after the other.
+
+        Returns
+        -------
+        ndarray of bool, shape (n_patches, ...)
+            True where a flux is left out; beyond the first, the dimensions are those of the fluxes.
+        """
+
+    @abstractmethod
+    def without(self, views: Any, masks: "Tensor") -> Any:
+        """What a network sees of objects without some of their fluxes.
+
+        Parameters
+        ----------
+        views : Views
+        masks : Tensor of bool
+            Of the shape of the fluxes; True where a flux is left out.
+        """
+
+    @abstractmethod
+    def draw_explanation(self, explanation: "ObjectExplanation", bands: Sequence[str]) -> "Picture":
+        """A picture of what a result of an object comes from."""
+
+    @abstractmethod
+    def truth(self, catalogue: Catalogue) -> tuple[str, np.ndarray]:
+        """What is known of the objects, in words, and its values: names, or numbers."""
 
     @abstractmethod
     def predict(self, trained: "TrainedSurveyNetwork", catalogue: Catalogue, what: str) -> Table:

@@ -9,6 +9,7 @@ from torch import nn
 from gammalearn.checkpoint.trained import load_checkpoint
 from gammalearn.cli import main
 from gammalearn.data import CameraImages
+from gammalearn.inspection.attribution import shares_of_inputs
 from gammalearn.inspection.explain import explain_event
 from gammalearn.inspection.explanation import dark_patches, integrated_gradients
 
@@ -61,6 +62,17 @@ def test_integrated_gradients_of_a_polynomial_are_its_terms(lst, images):
     (found,) = integrated_gradients(network, images, energy, steps=2).values()
     wanted = network.terms(images[lst.name].pixels)
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_points_near_zero_give_the_same():
+    """Five points are exact to the ninth power; with x³ in a third power, eight are needed."""
+    x, linear, cubic = torch.randn(3, 7, generator=torch.Generator().manual_seed(6))
+
+    def score(copies):
+        return (linear * copies[0] + cubic * copies[0] ** 3).sum(dim=1)
+
+    (found,) = shares_of_inputs(score, [x], steps=5, power=3)
+    np.testing.assert_allclose(found, linear * x + cubic * x**3, rtol=1e-4, atol=1e-5)
 
 
 def test_steps_beyond_one_batch_are_added(lst, images):

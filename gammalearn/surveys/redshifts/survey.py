@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy.table import Table
 
+from ...errors import InputFileError
 from ...io.finding import find_files
 from ...settings.surveys import RedshiftEvaluation, RedshiftExperiment, SimulatedGalaxies
 from ..catalogue import MOST_REDDENING, MOST_REDSHIFT, Catalogue
@@ -18,12 +19,15 @@ from .selection import check_alike, check_cutouts, usable, with_known_redshift
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Picture
+    from torch import Tensor
 
     from ...tasks import Task
     from ...training.fit import Trainable
     from ..checkpoint import TrainedSurveyNetwork
     from ..evaluation import Figure
+    from ..explanation.objects import ObjectExplanation
     from .network import RedshiftNetwork
+    from .views import Images
 
 __all__ = ["Redshifts"]
 
@@ -93,17 +97,41 @@ class Redshifts(Survey):
 
         return build_tasks(experiment.data.redshift_max, experiment.crps_weight)
 
+    def views(
+        self, trained: "TrainedSurveyNetwork", catalogue: Catalogue, what: str
+    ) -> "tuple[dict[str, Any], Catalogue]":
+        from .views import VIEWS, Images
+
+        whole = _usable_alike(trained, catalogue, what)
+        if whole.cutouts is None or not len(whole):
+            raise InputFileError(f"{what} has a band or pixels that are missing; give another one.")
+        dust = np.asarray(whole.objects["ebv"], dtype=float)
+        return {VIEWS: Images.of(whole.cutouts.read(np.arange(len(whole))), dust)}, whole
+
+    def patches(self, view: "Images") -> np.ndarray:
+        from .explanation import patches
+
+        return patches(view)
+
+    def without(self, views: "Images", masks: "Tensor") -> "Images":
+        from .explanation import without
+
+        return without(views, masks)
+
+    def draw_explanation(self, explanation: "ObjectExplanation", bands: Sequence[str]) -> "Picture":
+        from .explanation import draw_explanation
+
+        return draw_explanation(explanation, bands)
+
+    def truth(self, catalogue: Catalogue) -> tuple[str, np.ndarray]:
+        return "redshift", np.asarray(catalogue.objects["redshift"], dtype=float)
+
     def predict(self, trained: "TrainedSurveyNetwork", catalogue: Catalogue, what: str) -> Table:
         from .prediction import predict
 
-        seen, experiment = trained.seen, trained.experiment
-        alike = check_alike(catalogue, seen["bands"], seen["n_pixels"], seen["pixel_scale"], what)
         network: Any = trained.network
-        whole = usable(alike)
-        for fault, number in whole.faults.items():
-            if fault not in alike.faults:
-                log.warning("%d %s.", number, fault)
-        return predict(network, experiment.data.redshift_max, whole)
+        whole = _usable_alike(trained, catalogue, what)
+        return predict(network, trained.experiment.data.redshift_max, whole)
 
     def predict_with_trees(
         self, experiment: RedshiftExperiment, learned: Catalogue, test: Catalogue
@@ -159,3 +187,14 @@ class Redshifts(Survey):
             known = np.isfinite(np.asarray(table["true_redshift"], dtype=float))
             values["of known redshift"] = int(known.sum())
         return values
+
+
+def _usable_alike(trained: "TrainedSurveyNetwork", catalogue: Catalogue, what: str) -> Catalogue:
+    """The galaxies that a network can see; a warning counts those that are left out."""
+    seen = trained.seen
+    alike = check_alike(catalogue, seen["bands"], seen["n_pixels"], seen["pixel_scale"], what)
+    whole = usable(alike)
+    for fault, number in whole.faults.items():
+        if fault not in alike.faults:
+            log.warning("%d %s.", number, fault)
+    return whole

@@ -27,6 +27,7 @@ class RedshiftTask(Task):
     """
 
     n_outputs = N_BINS
+    explained_as = "mean redshift of the density"
     kind = "redshift"
     learns_from = None
     particles = None
@@ -51,6 +52,10 @@ class RedshiftTask(Task):
             score = (cumulative - step.float()).square().sum(1)
             loss = loss + self.crps_weight * score
         return loss
+
+    def explained(self, output: Tensor) -> Tensor:
+        middle = (torch.arange(N_BINS, device=output.device) + 0.5) * self.bins.width
+        return output.softmax(dim=1) @ middle.to(output.dtype)
 
     def average(self, outputs: Tensor) -> Tensor:
         """Logits of the mean density."""

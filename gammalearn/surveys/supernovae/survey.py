@@ -13,16 +13,19 @@ from ...settings.surveys import SimulatedCatalogue, SupernovaEvaluation, Superno
 from ..catalogue import MOST_REDSHIFT, Catalogue, join_catalogues
 from ..readers import REMEDY, read_objects
 from ..survey import MOST_SIGNIFICANCE, ResultSet, Survey
-from .types import TYPES, counted_types
+from .types import TYPES, class_of, counted_types
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Picture
+    from torch import Tensor
 
     from ...evaluation.report.page import ReportSection
     from ...tasks import Task
     from ...training.fit import Trainable
     from ..checkpoint import TrainedSurveyNetwork
     from ..evaluation import Figure
+    from ..explanation.objects import ObjectExplanation
+    from .light_curves import LightCurves
     from .network import SupernovaNetwork
 
 __all__ = ["Supernovae"]
@@ -91,6 +94,33 @@ class Supernovae(Survey):
         from .tasks import build_tasks
 
         return build_tasks(experiment.tasks)
+
+    def views(
+        self, trained: "TrainedSurveyNetwork", catalogue: Catalogue, what: str
+    ) -> "tuple[dict[str, Any], Catalogue]":
+        from .classification import views_of
+
+        alike = catalogue.with_bands(trained.seen["bands"], what)
+        rows = np.arange(len(alike))
+        return dict(views_of(alike, rows, trained.experiment.data.host_redshift)), alike
+
+    def patches(self, view: "LightCurves") -> np.ndarray:
+        from .explanation import patches
+
+        return patches(view)
+
+    def without(self, views: "LightCurves", masks: "Tensor") -> "LightCurves":
+        from .explanation import without
+
+        return without(views, masks)
+
+    def draw_explanation(self, explanation: "ObjectExplanation", bands: Sequence[str]) -> "Picture":
+        from .explanation import draw_explanation
+
+        return draw_explanation(explanation, bands)
+
+    def truth(self, catalogue: Catalogue) -> tuple[str, np.ndarray]:
+        return "type", class_of(catalogue.objects["type"])
 
     def predict(self, trained: "TrainedSurveyNetwork", catalogue: Catalogue, what: str) -> Table:
         from .classification import classify

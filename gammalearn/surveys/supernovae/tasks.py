@@ -34,6 +34,7 @@ class _TypeIa(_SupernovaTask):
     """Ia or not: the logit of Ia."""
 
     n_outputs = 1
+    explained_as = "logit of type Ia"
 
     def truth(self, events: Table) -> np.ndarray:
         kinds = class_of(events["type"])
@@ -66,6 +67,10 @@ class _Type(_SupernovaTask):
     """Which of `TYPES`: their logits."""
 
     n_outputs = len(TYPES)
+    explained_as = "logit of type Ia among the types"
+
+    def explained(self, output: Tensor) -> Tensor:
+        return output[:, 0] - output[:, 1:].logsumexp(dim=1)
 
     def truth(self, events: Table) -> np.ndarray:
         is_class = class_of(events["type"])[:, None] == np.array(TYPES)

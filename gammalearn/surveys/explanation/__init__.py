@@ -1,0 +1,1 @@
+"""Explanation: what a result of an object comes from, and maps of objects."""

@@ -12,11 +12,7 @@ from kcorrect.template import Template
 from scipy.special import gammainc
 
 from gammalearn.settings.surveys import SimulatedGalaxies
-from gammalearn.surveys.redshifts.simulation import simulate
-from gammalearn.surveys.redshifts.simulation.galaxies import galaxies
-from gammalearn.surveys.redshifts.simulation.images import (
-    N_PIXELS,
-    PIXEL_SCALE,
+from gammalearn.surveys.galaxies.images import (
     Scene,
     Seeing,
     ellipse,
@@ -24,8 +20,9 @@ from gammalearn.surveys.redshifts.simulation.images import (
     noise_of_sky,
     see,
 )
-from gammalearn.surveys.redshifts.simulation.profiles import HALF_LIGHT, LARGEST, mixture
-from gammalearn.surveys.redshifts.simulation.spectra import (
+from gammalearn.surveys.galaxies.population import galaxies
+from gammalearn.surveys.galaxies.profiles import HALF_LIGHT, LARGEST, mixture
+from gammalearn.surveys.galaxies.spectra import (
     BANDS,
     TEMPLATES,
     Spectra,
@@ -33,6 +30,10 @@ from gammalearn.surveys.redshifts.simulation.spectra import (
     band_fluxes,
     star,
 )
+from gammalearn.surveys.redshifts.simulation import simulate
+from gammalearn.surveys.redshifts.simulation.telescope import SDSS
+
+N_PIXELS, PIXEL_SCALE = SDSS.n_pixels, SDSS.pixel_scale
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +118,7 @@ def test_images_have_flux_place_and_shape_of_their_source():
     scene = Scene(["disc"], flux, np.array([[1.5, -2.0]]), shape)
     seeing = Seeing(np.full(len(BANDS), 1.0))
     point = Scene(["star"], flux, np.array([[1.5, -2.0]]), shape)
-    image, spread = see([scene], seeing)[2], see([point], seeing)[2]
+    image, spread = see([scene], seeing, SDSS)[2], see([point], seeing, SDSS)[2]
     assert image.sum() == pytest.approx(100, rel=1e-3)
     place, second = moments(image)
     np.testing.assert_allclose(place, [1.5, -2.0], atol=0.01)
@@ -130,7 +131,7 @@ def test_images_have_flux_place_and_shape_of_their_source():
 def test_light_does_not_come_in_again_at_the_other_side():
     flux = np.full((1, len(BANDS)), 100.0)
     scene = Scene(["star"], flux, np.array([[38.0, 0.0]]), np.eye(2)[None])
-    image = see([scene], Seeing(np.full(len(BANDS), 1.3)))[2]
+    image = see([scene], Seeing(np.full(len(BANDS), 1.3)), SDSS)[2]
     assert np.abs(image[:, :32]).max() < 1e-3
 
 
@@ -142,7 +143,7 @@ def test_a_star_at_the_depth_has_a_signal_to_noise_of_5(spectra):
     sigma = 1.3 / PIXEL_SCALE / np.sqrt(8 * np.log(2))
     spread = np.exp(-(pixel**2 + pixel[:, None] ** 2) / (2 * sigma**2))
     spread /= spread.sum()
-    signal = flux * np.sqrt((spread**2).sum()) / noise_of_sky()
+    signal = flux * np.sqrt((spread**2).sum()) / noise_of_sky(SDSS)
     np.testing.assert_allclose(signal, 5, rtol=0.01)
 
 
@@ -168,7 +169,7 @@ def test_bulges_are_redder_than_discs(some):
 
 def test_neighbours_are_as_many_as_asked_for(some):
     rng = np.random.default_rng(1)
-    scenes = [neighbours(2.0, some, np.zeros(len(BANDS)), rng) for _ in range(300)]
+    scenes = [neighbours(2.0, some, np.zeros(len(BANDS)), SDSS, rng) for _ in range(300)]
     inside = [(np.abs(one.position) < N_PIXELS / 2).all(axis=1).sum() for one in scenes]
     assert np.mean(inside) == pytest.approx(2, abs=4 * (2 / 300) ** 0.5)
 

@@ -17,16 +17,13 @@ from gammalearn.surveys.catalogue import (
     write_catalogue,
 )
 from gammalearn.surveys.cutouts import ArrayCutouts
+from gammalearn.surveys.galaxies.photometry import asinh_magnitude, noise
+from gammalearn.surveys.galaxies.selection import check_alike, check_cutouts, usable
 from gammalearn.surveys.predictions import read_predictions, write_predictions
 from gammalearn.surveys.redshifts.density import N_BINS, Bins
 from gammalearn.surveys.redshifts.evaluation import by_source, edges_of, figures, ks_of
-from gammalearn.surveys.redshifts.photometry import asinh_magnitude, features, measure, noise
-from gammalearn.surveys.redshifts.selection import (
-    check_alike,
-    check_cutouts,
-    usable,
-    with_known_redshift,
-)
+from gammalearn.surveys.redshifts.photometry import features, measure
+from gammalearn.surveys.redshifts.selection import with_known_redshift
 from gammalearn.surveys.redshifts.trees import TreesDensity
 
 BINS = Bins(0.45)

@@ -19,10 +19,10 @@ from torch.nn import functional
 
 from ...nn.network import Estimates
 from ...settings.surveys import CutoutNetwork, RedshiftExperiment
+from ..galaxies.photometry import apertures
+from ..galaxies.views import VIEWS, Images
 from .density import N_BINS
-from .photometry import apertures
 from .tasks import TASK
-from .views import VIEWS, Images
 
 __all__ = ["CutoutEncoder", "RedshiftNetwork", "build_network"]
 

@@ -6,23 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter, maximum_filter
 
-from ..catalogue import ZERO_POINT
+from ..galaxies.photometry import EXTINCTION, apertures, asinh_magnitude, distances, noise
 
-__all__ = [
-    "EXTINCTION",
-    "MEASURED",
-    "Photometry",
-    "apertures",
-    "asinh_magnitude",
-    "features",
-    "measure",
-    "noise",
-    "reference_of",
-]
-
-#: Extinction (mag) for E(B-V) = 1 mag in the bands of the SDSS (Schlafly & Finkbeiner 2011,
-#: table 6, R_V = 3.1).
-EXTINCTION = {"u": 4.239, "g": 3.303, "r": 2.285, "i": 1.698, "z": 1.263}
+__all__ = ["MEASURED", "Photometry", "features", "measure"]
 
 #: Radii (pixels) of the apertures; the colours are of the second and the third one.
 RADII = (2.0, 4.0, 7.0, 11.0, 16.0)
@@ -50,41 +36,6 @@ class Photometry:
     columns: dict[str, np.ndarray]
 
 
-def reference_of(bands: Sequence[str]) -> int:
-    """The band of the shape: r, or the middle one."""
-    return list(bands).index("r") if "r" in bands else len(bands) // 2
-
-
-def noise(images: np.ndarray) -> np.ndarray:
-    """Standard deviation of a pixel of the sky, by the differences of pixels at the edge.
-
-    Parameters
-    ----------
-    images : ndarray, shape (n_objects, n_bands, n_pixels, n_pixels)
-
-    Returns
-    -------
-    ndarray, shape (n_objects, n_bands)
-    """
-    edge = np.concatenate([images[:, :, :6], images[:, :, -6:]], axis=2)
-    apart = np.abs(np.diff(edge, axis=3))
-    # Of a normal distribution, whose differences are wider by the root of 2.
-    return np.median(apart, axis=(2, 3)) / 0.6745 / np.sqrt(2)
-
-
-def _distance(n_pixels: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Columns, rows and distances from the middle, in pixels."""
-    place = np.arange(n_pixels) - (n_pixels - 1) / 2
-    x, y = np.meshgrid(place, place)
-    return x, y, np.hypot(x, y)
-
-
-def apertures(n_pixels: int, radii: Sequence[float] = RADII) -> np.ndarray:
-    """Part of each pixel in circles, shape (n_radii, n_pixels, n_pixels): 0 to 1 over a pixel."""
-    distance = _distance(n_pixels)[2]
-    return np.clip(np.array(radii)[:, None, None] - distance + 0.5, 0, 1).astype(np.float32)
-
-
 def measure(images: np.ndarray, reference: int) -> Photometry:
     """Measure cut-outs.
 
@@ -94,7 +45,7 @@ def measure(images: np.ndarray, reference: int) -> Photometry:
     reference : int
         The band of the shape, such as r.
     """
-    circles = apertures(images.shape[-1])
+    circles = apertures(images.shape[-1], RADII)
     flux = np.einsum("nbyx,ayx->nba", images, circles)
     sky = noise(images)
     error = sky[:, :, None] * np.sqrt((circles**2).sum(axis=(1, 2)))
@@ -111,7 +62,7 @@ def measure(images: np.ndarray, reference: int) -> Photometry:
 
 def _ellipticity(picture: np.ndarray) -> np.ndarray:
     """Of moments within a Gaussian weight: (1 - q^2) / (1 + q^2) for an axis ratio q."""
-    x, y, distance = _distance(picture.shape[-1])
+    x, y, distance = distances(picture.shape[-1])
     weighted = picture * np.exp(-0.5 * (distance / 5) ** 2)
     xx, yy, xy = (np.einsum("nyx,yx->n", weighted, m) for m in (x * x, y * y, x * y))
     size = np.maximum(xx + yy, 1e-6)
@@ -125,7 +76,7 @@ def _neighbours(picture: np.ndarray, deviation: np.ndarray) -> np.ndarray:
     limit = PEAK * deviation / (2 * np.sqrt(np.pi) * SMOOTH)
     peak = smooth == maximum_filter(smooth, (0, 7, 7))
     peak &= smooth > limit[:, None, None]
-    return (peak & (_distance(picture.shape[-1])[2] > APART)).sum(axis=(1, 2))
+    return (peak & (distances(picture.shape[-1])[2] > APART)).sum(axis=(1, 2))
 
 
 def features(found: Photometry, bands: Sequence[str], dust: np.ndarray) -> np.ndarray:
@@ -156,15 +107,3 @@ def features(found: Photometry, bands: Sequence[str], dust: np.ndarray) -> np.nd
         ],
         axis=1,
     ).astype(np.float32)
-
-
-def asinh_magnitude(flux: np.ndarray, error: np.ndarray) -> np.ndarray:
-    """Magnitudes that faint and negative fluxes have too (Lupton et al. 1999).
-
-    Parameters
-    ----------
-    flux, error : ndarray
-        Zero point 27.5; the softening is the error.
-    """
-    softened = np.arcsinh(flux / (2 * error)) + np.log(error)
-    return ZERO_POINT - 2.5 / np.log(10) * softened

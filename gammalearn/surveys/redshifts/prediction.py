@@ -10,13 +10,14 @@ from ...errors import InputFileError
 from ...settings.surveys import RedshiftExperiment
 from ..catalogue import Catalogue
 from ..cutouts import blocks
+from ..galaxies.photometry import reference_of
+from ..galaxies.views import VIEWS, Images
 from .density import N_BINS, Bins
 from .network import RedshiftNetwork
-from .photometry import MEASURED, Photometry, features, measure, reference_of
+from .photometry import MEASURED, Photometry, features, measure
 from .predictions import table_of_galaxies
 from .tasks import TASK
 from .trees import TreesDensity
-from .views import VIEWS, Images
 
 __all__ = ["predict", "predict_with_trees"]
 

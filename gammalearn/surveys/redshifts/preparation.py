@@ -13,12 +13,12 @@ from ...training.module import ReconstructionModule
 from ..catalogue import Catalogue
 from ..checkpoint import describe
 from ..cutouts import Cutouts
+from ..galaxies.photometry import noise
+from ..galaxies.views import VIEWS, Images, turned
 from ..loading import ObjectLoaders
 from ..preparation import check_validated, split
 from .network import build_network
-from .photometry import noise
 from .tasks import TASK, build_tasks
-from .views import VIEWS, Images, turned
 
 __all__ = ["prepare"]
 

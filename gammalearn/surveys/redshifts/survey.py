@@ -12,10 +12,11 @@ from ...errors import InputFileError
 from ...io.finding import find_files
 from ...settings.surveys import RedshiftEvaluation, RedshiftExperiment, SimulatedGalaxies
 from ..catalogue import MOST_REDDENING, MOST_REDSHIFT, Catalogue
+from ..galaxies.selection import check_alike, check_cutouts, usable
 from ..readers import REMEDY, read_objects
 from ..survey import MOST_SIGNIFICANCE, ResultSet, Survey
 from .predictions import check_predictions
-from .selection import check_alike, check_cutouts, usable, with_known_redshift
+from .selection import with_known_redshift
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Picture

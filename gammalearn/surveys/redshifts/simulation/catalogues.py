@@ -9,19 +9,11 @@ from astropy.table import Table
 from ....settings.surveys import SimulatedGalaxies
 from ...catalogue import Catalogue
 from ...cutouts import Cutouts
-from ..photometry import EXTINCTION
-from .galaxies import Galaxies, galaxies
-from .images import (
-    ELECTRONS,
-    N_PIXELS,
-    PIXEL_SCALE,
-    Seeing,
-    neighbours,
-    noise_of_sky,
-    scene_of,
-    see,
-)
-from .spectra import BANDS, Spectra
+from ...galaxies.images import Seeing, neighbours, observed, scene_of, see
+from ...galaxies.photometry import EXTINCTION
+from ...galaxies.population import Galaxies, galaxies
+from ...galaxies.spectra import Spectra
+from .telescope import SDSS
 
 __all__ = ["SimulatedCutouts", "simulate"]
 
@@ -56,7 +48,7 @@ class SimulatedCutouts(Cutouts):
 
     @property
     def shape(self) -> tuple[int, ...]:  # type: ignore[override]  # what it has is known
-        return (len(self.rows), len(BANDS), N_PIXELS, N_PIXELS)
+        return (len(self.rows), len(SDSS.bands), SDSS.n_pixels, SDSS.n_pixels)
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         return np.stack([self._one(int(row)) for row in self.rows[rows]])
@@ -66,24 +58,10 @@ class SimulatedCutouts(Cutouts):
 
     def _one(self, row: int) -> np.ndarray:
         rng = np.random.default_rng([self.seed, row])
-        dust = self.dust[row] * np.array([EXTINCTION[band] for band in BANDS])
-        galaxy = scene_of(self.galaxies, row, dust, rng.normal(0, OFF_CENTRE, 2))
-        others = neighbours(self.neighbours, self.galaxies, dust, rng)
-        return observed(see([galaxy, others], Seeing.drawn(rng)), rng)
-
-
-def observed(light: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """An image with the noise of the sky and of its own light.
-
-    Parameters
-    ----------
-    light : ndarray, shape (n_bands, n_pixels, n_pixels)
-    rng : numpy.random.Generator
-    """
-    electrons = np.array([ELECTRONS[band] for band in BANDS], dtype=np.float32)[:, None, None]
-    sky = noise_of_sky().astype(np.float32)[:, None, None]
-    deviation = np.sqrt(sky**2 + np.maximum(light, 0) / electrons)
-    return light + deviation * rng.standard_normal(light.shape, dtype=np.float32)
+        dust = self.dust[row] * np.array([EXTINCTION[band] for band in SDSS.bands])
+        galaxy = scene_of(self.galaxies, row, dust, rng.normal(0, OFF_CENTRE, 2), SDSS)
+        others = neighbours(self.neighbours, self.galaxies, dust, SDSS, rng)
+        return observed(see([galaxy, others], Seeing.drawn(SDSS, rng), SDSS), SDSS, rng)
 
 
 def simulate(settings: SimulatedGalaxies) -> Catalogue:
@@ -117,9 +95,9 @@ def simulate(settings: SimulatedGalaxies) -> Catalogue:
     none = np.empty(0)
     return Catalogue.build(
         objects,
-        BANDS,
+        SDSS.bands,
         *(none.astype(int), none, none.astype(int), none, none),
         cutouts=SimulatedCutouts(some, np.arange(n), dust, settings.neighbours, settings.seed),
-        pixel_scale=PIXEL_SCALE,
+        pixel_scale=SDSS.pixel_scale,
         survey="simulation (SDSS)",
     )

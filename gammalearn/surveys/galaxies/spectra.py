@@ -12,8 +12,8 @@ from types import ModuleType
 
 import numpy as np
 
-from ....errors import MissingPackageError
-from ...cosmology import distance_modulus
+from ...errors import MissingPackageError
+from ..cosmology import distance_modulus
 
 __all__ = ["BANDS", "TEMPLATES", "Band", "Spectra", "attenuation", "band_fluxes", "bands", "star"]
 

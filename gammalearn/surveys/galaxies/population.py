@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from ...cosmology import distance_modulus
+from ..cosmology import distance_modulus
 from .spectra import TEMPLATES, Spectra
 
 __all__ = ["Galaxies", "galaxies"]

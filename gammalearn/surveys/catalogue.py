@@ -4,7 +4,9 @@
 ``/objects``              a row for each object: ``object_id``, ``ra`` and ``dec`` (deg), ``ebv``
                           (E(B-V) of the Milky Way), ``host_redshift`` and its error,
                           ``confirmed`` (by a spectrum), ``first`` and ``n_observations``
-``/truth``                the same rows: ``type`` (empty if unknown) and ``redshift``
+``/truth``                the same rows: ``type`` (empty if unknown), ``redshift``, and of strong
+                          lenses ``einstein_radius`` (arcsec) and ``arc_signal_to_noise``; files
+                          may lack the last two
 ``/observations``         ``time`` (MJD, d), ``band`` (place in the list of bands), ``flux`` and
                           ``flux_error`` (zero point 27.5 mag), those of an object together
 ``/cutouts``              optional, shape (n_objects, n_bands, n_pixels, n_pixels), flux in a
@@ -51,6 +53,10 @@ WAVELENGTH = {"u": 368.0, "g": 480.0, "r": 622.0, "i": 755.0, "z": 869.0, "y": 9
 #: -10 mag, redshifts before the first stars, and a Milky Way (E(B-V), mag) that lets nothing pass.
 MOST_TIME, MOST_FLUX, MOST_REDSHIFT, MOST_REDDENING = 1e6, 1e15, 20.0, 10.0
 
+#: Einstein radius (arcsec) that no lens has, clusters of galaxies included; signal to noise that
+#: nothing has: that of the brightest star with an error of one photon.
+MOST_EINSTEIN_RADIUS, MOST_SIGNIFICANCE = 600.0, 1e12
+
 VERSION = 1
 MARK = "GAMMALEARN_CATALOGUE"
 
@@ -59,7 +65,9 @@ OBJECT_COLUMNS = {
     "ra": np.nan, "dec": np.nan, "ebv": 0.0, "host_redshift": np.nan,
     "host_redshift_error": np.nan, "confirmed": False,
 }  # fmt: skip
-TRUTH_COLUMNS = {"type": "", "redshift": np.nan}
+TRUTH_COLUMNS = {
+    "type": "", "redshift": np.nan, "einstein_radius": np.nan, "arc_signal_to_noise": np.nan,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -152,6 +160,7 @@ class Catalogue:
         faults: dict[str, int] = {}
         _count(faults, "redshifts that cannot be (taken as unknown)", _forget_redshifts(objects))
         _count(faults, "E(B-V) that cannot be (taken as 0)", _forget_reddening(objects))
+        _count(faults, "truths of arcs that cannot be (taken as unknown)", _forget_arcs(objects))
         # NaN is not smaller than anything.
         usable = (np.abs(time) < MOST_TIME) & (np.abs(flux) < MOST_FLUX)
         usable &= (flux_error > 0) & (flux_error < MOST_FLUX)
@@ -229,13 +238,23 @@ def _complete(objects: Table) -> Table:
 
 def _forget_redshifts(objects: Table) -> int:
     """Take redshifts that cannot be as unknown, and say how many there are."""
-    number = 0
-    for name in ("host_redshift", "redshift"):
-        values = np.array(objects[name], dtype=float)
-        wrong = ~np.isnan(values) & ~((values > 0) & (values < MOST_REDSHIFT))
-        objects[name] = np.where(wrong, np.nan, values)
-        number += int(wrong.sum())
-    return number
+    names = ("host_redshift", "redshift")
+    return sum(_forget_positive(objects, name, MOST_REDSHIFT) for name in names)
+
+
+def _forget_arcs(objects: Table) -> int:
+    """Take Einstein radii and signals that cannot be as unknown, and say how many there are."""
+    return _forget_positive(objects, "einstein_radius", MOST_EINSTEIN_RADIUS) + _forget_positive(
+        objects, "arc_signal_to_noise", MOST_SIGNIFICANCE
+    )
+
+
+def _forget_positive(objects: Table, name: str, most: float) -> int:
+    """Take what is not between 0 and the most as unknown, and say how many there are."""
+    values = np.array(objects[name], dtype=float)
+    wrong = ~np.isnan(values) & ~((values > 0) & (values < most))
+    objects[name] = np.where(wrong, np.nan, values)
+    return int(wrong.sum())
 
 
 def _forget_reddening(objects: Table) -> int:
@@ -356,7 +375,8 @@ def _write(catalogue: Catalogue, path: Path, attributes: Mapping[str, str]) -> N
         columns |= {name: np.asarray(objects[name]) for name in OBJECT_COLUMNS}
         columns |= {"first": catalogue.start[:-1], "n_observations": number}
         file.create_table("/", "objects", Table(columns).as_array())
-        truth = {"type": _bytes(objects["type"]), "redshift": np.asarray(objects["redshift"])}
+        truth = {name: np.asarray(objects[name]) for name in TRUTH_COLUMNS}
+        truth["type"] = _bytes(objects["type"])
         file.create_table("/", "truth", Table(truth).as_array())
         observations = {n: getattr(catalogue, n) for n in ("time", "band", "flux", "flux_error")}
         file.create_table("/", "observations", Table(observations).as_array())
@@ -395,7 +415,11 @@ def read_catalogue(path: Path) -> Catalogue:
         table = Table({"object_id": np.char.decode(objects["object_id"])})
         for name in OBJECT_COLUMNS:
             table[name] = objects[name]
-        table["type"], table["redshift"] = np.char.decode(truth["type"]), truth["redshift"]
+        for name in TRUTH_COLUMNS:
+            # Earlier files have less; what is missing is not known.
+            if name in truth.dtype.names or name in ("type", "redshift"):
+                table[name] = truth[name]
+        table["type"] = np.char.decode(truth["type"])
         number = objects["n_observations"].astype(int)
         if (number < 0).any() or number.sum() != len(observed):
             raise InputFileError(

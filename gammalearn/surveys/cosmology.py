@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 
-__all__ = ["distance_modulus"]
+__all__ = ["comoving_distance", "distance_modulus"]
 
 
 @cache
@@ -21,3 +21,8 @@ def distance_modulus(redshift: float | np.ndarray) -> np.ndarray:
     known, modulus = _distances()
     clipped = np.clip(redshift, known[0], known[-1])
     return np.interp(np.log(clipped), np.log(known), modulus)
+
+
+def comoving_distance(redshift: float | np.ndarray) -> np.ndarray:
+    """Comoving distance (pc), in flat space."""
+    return 10 ** (distance_modulus(redshift) / 5 + 1) / (1 + np.asarray(redshift))

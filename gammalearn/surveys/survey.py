@@ -24,10 +24,7 @@ if TYPE_CHECKING:
     from .evaluation import Figure
     from .explanation.objects import ObjectExplanation
 
-__all__ = ["MOST_SIGNIFICANCE", "ResultSet", "Survey"]
-
-#: Signal to noise that nothing has: that of the brightest star with an error of one photon.
-MOST_SIGNIFICANCE = 1e12
+__all__ = ["ResultSet", "Survey"]
 
 
 @dataclass(frozen=True)

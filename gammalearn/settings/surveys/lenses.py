@@ -34,7 +34,7 @@ class SimulatedLenses(Settings):
     """Smallest Einstein radius, in arcsec."""
 
     signal_to_noise_min: float = Field(10.0, ge=1, le=50)
-    """Smallest signal to noise of the arcs of a lens, in all pixels and bands together."""
+    """Smallest signal to noise of the arcs of a lens, in the band where it is largest."""
 
     neighbours: float = Field(0.6, ge=0, le=10)
     """Mean number of stars and other galaxies that are in a cut-out by chance, to magnitude 24.5

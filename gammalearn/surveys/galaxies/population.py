@@ -7,10 +7,10 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from ..cosmology import distance_modulus
+from ..cosmology import comoving_distance, distance_modulus
 from .spectra import TEMPLATES, Spectra
 
-__all__ = ["Galaxies", "galaxies"]
+__all__ = ["Galaxies", "by_volume", "galaxies", "galaxies_of", "shares_of"]
 
 #: Luminosity function in r (Blanton et al. 2003, for h = 0.7): magnitude, slope, evolution (mag for
 #: a redshift of 1), and the faintest magnitude.
@@ -83,11 +83,14 @@ def galaxies(
     parts: list[Galaxies] = []
     n_found = 0
     while n_found < number:
-        redshift = _redshifts(AT_A_TIME, redshift_max, rng)
+        redshift = by_volume(AT_A_TIME, redshift_max, rng)
         magnitude = _magnitudes(AT_A_TIME, rng) - EVOLUTION * (redshift - 0.1)
         # Redshift makes galaxies fainter in r, but for the bluest a little.
         near = magnitude + distance_modulus(redshift) < limit + 0.3
-        some = _some(redshift[near], magnitude[near], spectra, rng)
+        # Bright galaxies are more often of an early type.
+        chance = np.clip(0.35 + 0.15 * (-20 - magnitude[near]), 0.1, 0.8)
+        early = rng.random(int(near.sum())) < chance
+        some = galaxies_of(redshift[near], magnitude[near], early, spectra, rng)
         bright = -2.5 * np.log10(some.flux[:, :, 2].sum(axis=1)) < limit
         parts.append(some.select(bright))
         n_found += int(bright.sum())
@@ -95,11 +98,14 @@ def galaxies(
     return Galaxies(*joined).select(slice(number))
 
 
-def _redshifts(number: int, largest: float, rng: np.random.Generator) -> np.ndarray:
-    """By the volume (comoving, flat space)."""
-    grid = np.linspace(0.01, largest, 1000)
-    distance = 10 ** (distance_modulus(grid) / 5) / (1 + grid)
-    return np.interp(rng.random(number), (distance / distance[-1]) ** 3, grid)
+def by_volume(
+    number: int, largest: float, rng: np.random.Generator, smallest: float = 0.01
+) -> np.ndarray:
+    """Redshifts by the volume (comoving, flat space)."""
+    grid = np.linspace(smallest, largest, 1000)
+    distance = comoving_distance(grid)
+    part = rng.uniform((distance[0] / distance[-1]) ** 3, 1, number)
+    return np.interp(part, (distance / distance[-1]) ** 3, grid)
 
 
 def _magnitudes(number: int, rng: np.random.Generator) -> np.ndarray:
@@ -121,12 +127,25 @@ def _radius_late(magnitude: np.ndarray) -> np.ndarray:
     return 10 ** (-0.4 * 0.21 * magnitude + (0.53 - 0.21) * np.log10(fainter) - 1.53)
 
 
-def _some(
-    redshift: np.ndarray, magnitude: np.ndarray, spectra: Spectra, rng: np.random.Generator
+def galaxies_of(
+    redshift: np.ndarray,
+    magnitude: np.ndarray,
+    early: np.ndarray,
+    spectra: Spectra,
+    rng: np.random.Generator,
 ) -> Galaxies:
+    """Galaxies of some redshifts, absolute magnitudes and types.
+
+    Parameters
+    ----------
+    redshift, magnitude : ndarray, shape (n,)
+        The magnitude is that in r at rest, without dust.
+    early : ndarray of bool, shape (n,)
+        Whether it is of an early type.
+    spectra : Spectra
+    rng : numpy.random.Generator
+    """
     n = len(redshift)
-    # Bright galaxies are more often of an early type.
-    early = rng.random(n) < np.clip(0.35 + 0.15 * (-20 - magnitude), 0.1, 0.8)
     bulge = np.where(early, rng.beta(4, 1.5, n), rng.beta(1, 5, n))
     face_on = rng.random(n)
     disc_ratio = np.sqrt(face_on**2 * (1 - THICKNESS**2) + THICKNESS**2)
@@ -148,7 +167,7 @@ def _some(
         ],
         axis=1,
     ) * np.exp(SIZE_SPREAD * rng.standard_normal((n, 1)))
-    distance = 10 ** (distance_modulus(redshift) / 5 + 1) / (1 + redshift) ** 2
+    distance = comoving_distance(redshift) / (1 + redshift)
     return Galaxies(
         redshift,
         flux,
@@ -158,7 +177,7 @@ def _some(
     )
 
 
-def _shares(weights: dict[str, np.ndarray]) -> np.ndarray:
+def shares_of(weights: dict[str, np.ndarray]) -> np.ndarray:
     """Parts of the templates, shape (n, n_templates)."""
     n = len(next(iter(weights.values())))
     values = np.stack([weights.get(name, np.zeros(n)) for name in TEMPLATES], axis=1)
@@ -169,14 +188,14 @@ def _bulges(early: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Old stars, and in some a few that are younger."""
     n = len(early)
     younger = rng.exponential(np.where(early, 0.02, 0.08))
-    return _shares({"red": rng.beta(4, 1.5, n), "old": rng.beta(1.5, 4, n), "young": younger})
+    return shares_of({"red": rng.beta(4, 1.5, n), "old": rng.beta(1.5, 4, n), "young": younger})
 
 
 def _discs(early: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Stars of all ages; discs of early types have few young ones."""
     n = len(early)
     scale = np.where(early, 0.2, 1.0)
-    return _shares(
+    return shares_of(
         {
             "old": rng.gamma(2.0, 0.5, n),
             "young": scale * rng.gamma(1.5, 0.3, n),

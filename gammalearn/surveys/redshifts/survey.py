@@ -11,10 +11,10 @@ from astropy.table import Table
 from ...errors import InputFileError
 from ...io.finding import find_files
 from ...settings.surveys import RedshiftEvaluation, RedshiftExperiment, SimulatedGalaxies
-from ..catalogue import MOST_REDDENING, MOST_REDSHIFT, Catalogue
+from ..catalogue import MOST_REDDENING, MOST_REDSHIFT, MOST_SIGNIFICANCE, Catalogue
 from ..galaxies.selection import check_alike, check_cutouts, usable
 from ..readers import REMEDY, read_objects
-from ..survey import MOST_SIGNIFICANCE, ResultSet, Survey
+from ..survey import ResultSet, Survey
 from .predictions import check_predictions
 from .selection import with_known_redshift
 

@@ -10,9 +10,9 @@ from astropy.table import Table
 
 from ...io.finding import find_files
 from ...settings.surveys import SimulatedCatalogue, SupernovaEvaluation, SupernovaExperiment
-from ..catalogue import MOST_REDSHIFT, Catalogue, join_catalogues
+from ..catalogue import MOST_REDSHIFT, MOST_SIGNIFICANCE, Catalogue, join_catalogues
 from ..readers import REMEDY, read_objects
-from ..survey import MOST_SIGNIFICANCE, ResultSet, Survey
+from ..survey import ResultSet, Survey
 from .types import TYPES, class_of, counted_types
 
 if TYPE_CHECKING:

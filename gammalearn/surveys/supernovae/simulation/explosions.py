@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...cosmology import distance_modulus
+from ...cosmology import comoving_distance, distance_modulus
 from .spectra import PEAK, core_collapse, type_ia
 
 __all__ = ["Explosion", "explode"]
@@ -60,7 +60,7 @@ class Explosion:
 def _redshifts(kind: str, number: int, largest: float, rng: np.random.Generator) -> np.ndarray:
     """By the volume, the rate of the type and the time of the observer."""
     grid = np.linspace(0.01, max(largest, 0.02), 400)
-    distance = 10 ** (distance_modulus(grid) / 5) / (1 + grid)
+    distance = comoving_distance(grid)
     density = np.gradient(distance**3, grid) * (1 + grid) ** (EVOLUTION[kind] - 1)
     cumulative = np.cumsum(density)
     return np.interp(rng.random(number), cumulative / cumulative[-1], grid)

@@ -1,0 +1,1 @@
+"""Strong lenses: arcs around galaxies, by cut-outs in several bands."""

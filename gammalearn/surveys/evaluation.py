@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.metrics import roc_auc_score
 
-__all__ = ["Figure", "bootstrap_error", "bootstrap_samples"]
+__all__ = ["Figure", "area_under_roc", "bootstrap_error", "bootstrap_samples"]
 
 SEED = 1
 
@@ -38,3 +39,17 @@ def bootstrap_error(measure: Callable[[np.ndarray], float], samples: list[np.nda
     spread = np.array([measure(rows) for rows in samples])
     finite = spread[np.isfinite(spread)]
     return float(finite.std(ddof=1)) if len(finite) > 1 else np.nan
+
+
+def area_under_roc(is_so: np.ndarray, chance: np.ndarray) -> float:
+    """Area under the ROC curve, NaN where all objects are of one kind.
+
+    Parameters
+    ----------
+    is_so : ndarray of bool, shape (n_objects,)
+    chance : ndarray, shape (n_objects,)
+        Probability that it is so.
+    """
+    if is_so.all() or not is_so.any():
+        return np.nan
+    return float(roc_auc_score(is_so, chance))

@@ -1,5 +1,6 @@
 """Selection: galaxies whose cut-outs can be used; the others are counted."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,7 @@ from ...errors import InputFileError
 from ..catalogue import Catalogue
 from ..cutouts import blocks
 
-__all__ = ["check_alike", "check_cutouts", "kept", "usable"]
+__all__ = ["check_alike", "check_cutouts", "cutouts_and_dust", "kept", "usable"]
 
 #: Least number of pixels of a side.
 FEWEST_PIXELS = 16
@@ -114,3 +115,19 @@ def kept(catalogue: Catalogue, conditions: dict[str, np.ndarray]) -> Catalogue:
     if not counted:
         return catalogue
     return replace(catalogue.select(good), faults={**catalogue.faults, **counted})
+
+
+def cutouts_and_dust(catalogue: Catalogue) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """All cut-outs and their E(B-V), some at a time.
+
+    Raises
+    ------
+    InputFileError
+        If there are none.
+    """
+    if catalogue.cutouts is None or not len(catalogue):
+        raise InputFileError("No galaxy is left to predict; give catalogues with whole cut-outs.")
+    dust, first = np.asarray(catalogue.objects["ebv"], dtype=float), 0
+    for images in blocks(catalogue.cutouts):
+        yield images, dust[first : first + len(images)]
+        first += len(images)

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...nn.network import Estimates
 from ...settings.surveys import CutoutNetwork, RedshiftExperiment
+from ..galaxies.network import GROUPS, OfCutouts
 from ..galaxies.photometry import apertures
 from ..galaxies.views import VIEWS, Images
 from .density import N_BINS
@@ -34,9 +34,6 @@ EDGE = 1.5
 
 #: Part of each band's noise in a pixel at which brightness turns from linear to logarithmic.
 SOFTENING = 3.0
-
-#: Groups of the normalisation.
-GROUPS = 4
 
 
 def _block(n_in: int, n_out: int) -> nn.Module:
@@ -116,7 +113,7 @@ class CutoutEncoder(nn.Module):
         return torch.cat([colours.flatten(1), brightness.flatten(1) / 2 - 3], dim=1)
 
 
-class RedshiftNetwork(nn.Module):
+class RedshiftNetwork(OfCutouts):
     """Encoder, and the density of the redshift.
 
     Parameters
@@ -157,12 +154,7 @@ class RedshiftNetwork(nn.Module):
         kernel = torch.exp(-0.5 * (place / settings.smoothing) ** 2)
         self.register_buffer("smooth", (kernel / kernel.sum())[None, None], persistent=False)
 
-    @property
-    def n_pixels(self) -> dict[str, int]:
-        """Nothing: all batches have cut-outs of one size."""
-        return {}
-
-    def _outputs(self, embedding: Tensor) -> dict[str, Tensor]:
+    def outputs(self, embedding: Tensor) -> dict[str, Tensor]:
         found = {}
         for name, head in self.heads.items():
             raw = functional.pad(head(embedding)[:, None], (6, 6), mode="replicate")
@@ -174,19 +166,6 @@ class RedshiftNetwork(nn.Module):
         seen = self.encoders[VIEWS](images)
         # About as wide as the others.
         return self.to_embedding(torch.cat([seen, 10 * images.dust[:, None]], dim=1))
-
-    def forward(self, views: Mapping[str, Images], _n_events: int) -> dict[str, Tensor]:
-        """Outputs by task, shape (n_events, n_outputs)."""
-        return self._outputs(self.embed(views[VIEWS]))
-
-    def estimates(
-        self, views: Mapping[str, Images], n_events: int, _counted: Tensor | None = None
-    ) -> Estimates:
-        """Outputs of all tasks; an object has one cut-out, so that they are those of images too."""
-        images = views[VIEWS]
-        embedding = self.embed(images)
-        outputs = self._outputs(embedding)
-        return Estimates(outputs, outputs, images.event, embedding, embedding)
 
 
 def build_network(experiment: RedshiftExperiment, seen: Mapping[str, Any]) -> RedshiftNetwork:

@@ -6,11 +6,10 @@ import numpy as np
 import torch
 from astropy.table import Table
 
-from ...errors import InputFileError
 from ...settings.surveys import RedshiftExperiment
 from ..catalogue import Catalogue
-from ..cutouts import blocks
 from ..galaxies.photometry import reference_of
+from ..galaxies.selection import cutouts_and_dust
 from ..galaxies.views import VIEWS, Images
 from .density import N_BINS, Bins
 from .network import RedshiftNetwork
@@ -72,14 +71,10 @@ def predict_with_trees(
 def _by_blocks(catalogue: Catalogue, function: OfBlock) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Something of each galaxy, and its `MEASURED`; some cut-outs are in memory at a time."""
     results, measured = [], []
-    dust = np.asarray(catalogue.objects["ebv"], dtype=float)
-    reference, first = reference_of(catalogue.bands), 0
-    if catalogue.cutouts is None or not len(catalogue):
-        raise InputFileError("No galaxy is left to predict; give catalogues with whole cut-outs.")
-    for images in blocks(catalogue.cutouts):
+    reference = reference_of(catalogue.bands)
+    for images, dust in cutouts_and_dust(catalogue):
         found = measure(images, reference)
-        results.append(function(images, dust[first : first + len(images)], found))
+        results.append(function(images, dust, found))
         measured.append(found.columns)
-        first += len(images)
     names = MEASURED
     return np.concatenate(results), {n: np.concatenate([one[n] for one in measured]) for n in names}

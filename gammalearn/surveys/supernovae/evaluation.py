@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 from astropy.table import Table
-from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
+from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from ...settings.surveys import SupernovaEvaluation
-from ..evaluation import Figure, bootstrap_error, bootstrap_samples
+from ..evaluation import Figure, area_under_roc, bootstrap_error, bootstrap_samples
 from .types import TYPES
 
 __all__ = [
@@ -32,12 +32,6 @@ def with_truth(table: Table) -> Table:
     if "true_type" not in table.colnames:
         return table[:0]
     return table[np.asarray(table["true_type"]) != ""]
-
-
-def _area(is_ia: np.ndarray, chance: np.ndarray) -> float:
-    if is_ia.all() or not is_ia.any():
-        return np.nan
-    return float(roc_auc_score(is_ia, chance))
 
 
 def recall_at_precision(is_ia: np.ndarray, chance: np.ndarray, precision: float) -> float:
@@ -78,7 +72,7 @@ def figure_of_merit(is_ia: np.ndarray, found: np.ndarray) -> float:
 def _measures(settings: SupernovaEvaluation) -> dict[str, tuple[str, str, Callable]]:
     cut = settings.threshold
     measures: dict[str, tuple[str, str, Callable]] = {
-        "auc": ("AUC", "area under the ROC curve, Ia against all others", _area),
+        "auc": ("AUC", "area under the ROC curve, Ia against all others", area_under_roc),
         "accuracy": (
             "accuracy",
             f"fraction of the objects that are right, Ia above a probability of {cut:g}",
@@ -170,7 +164,7 @@ def accuracy_by(table: Table, column: str, edges: np.ndarray, threshold: float) 
         n = int(inside.sum())
         right = float(((chance > threshold) == is_ia)[inside].mean()) if n else np.nan
         error = (right * (1 - right) / n) ** 0.5 if n else np.nan
-        area = _area(is_ia[inside], chance[inside]) if n else np.nan
+        area = area_under_roc(is_ia[inside], chance[inside]) if n else np.nan
         rows.append((low, high, n, right, error, area))
     return Table(rows=rows, names=["low", "high", "n_objects", "accuracy", "error", "auc"])
 

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 
 import numpy as np
-import torch
 from astropy.table import Table
 from scipy.special import expit, softmax
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+from torch.nn.functional import cross_entropy
 
 from ...settings.surveys import LightCurveTask
-from ...tasks.base import Columns, Task, average_binary_logits, average_logits
+from ...tasks.base import Columns, Task, average_logits
+from ...tasks.binary import BinaryTask
 from .types import TYPES, class_of
 
 __all__ = ["build_tasks"]
@@ -30,37 +30,17 @@ class _SupernovaTask(Task):
         return np.asarray(self.truth(events), dtype=np.float32)
 
 
-class _TypeIa(_SupernovaTask):
+class _TypeIa(_SupernovaTask, BinaryTask):
     """Ia or not: the logit of Ia."""
 
-    n_outputs = 1
     explained_as = "logit of type Ia"
 
     def truth(self, events: Table) -> np.ndarray:
         kinds = class_of(events["type"])
         return np.where(kinds == "", np.nan, kinds == "Ia")[:, None]
 
-    def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        return binary_cross_entropy_with_logits(output, target, reduction="none").squeeze(1)
-
-    def average(self, outputs: Tensor) -> Tensor:
-        return average_binary_logits(outputs)
-
     def decode(self, output: np.ndarray, events: Table) -> Columns:
         return {"probability_Ia": expit(output[:, 0].astype(float))}
-
-    def metrics(self, output: Tensor, target: Tensor) -> dict[str, float]:
-        from torchmetrics.functional.classification import binary_auroc
-
-        is_ia = target.squeeze(1).to(torch.int64)
-        if len(is_ia.unique()) < 2:
-            return {"auc": np.nan}
-        rank = output.squeeze(1).unique(return_inverse=True)[1].double()
-        right = ((output.squeeze(1) > 0) == (is_ia > 0)).double().mean()
-        return {
-            "auc": float(binary_auroc(rank / rank.max().clamp(min=1), is_ia)),
-            "accuracy": float(right),
-        }
 
 
 class _Type(_SupernovaTask):

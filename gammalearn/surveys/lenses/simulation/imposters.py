@@ -111,7 +111,9 @@ def spiral(
     size = float(np.clip(field.spirals.radius[number, 1], 1.0, 2.8))
     disc = np.exp(-1.678 * distance / size)
     pitch, n_arms = np.tan(np.deg2rad(rng.uniform(10, 30))), int(rng.integers(2, 4))
-    phase = n_arms * (turn - np.log(np.maximum(distance, 0.05) / size) / pitch * rng.choice([-1, 1]))
+    phase = n_arms * (
+        turn - np.log(np.maximum(distance, 0.05) / size) / pitch * rng.choice([-1, 1])
+    )
     along = (0.5 + 0.5 * np.cos(phase + rng.uniform(0, 2 * np.pi))) ** rng.uniform(1.5, 4)
     arms = along * distance / size * np.exp(-1.678 * distance / (0.85 * size))
     in_arms = rng.uniform(0.35, 0.75)

@@ -116,7 +116,9 @@ class Systems:
         galaxies = Galaxies(*of(Galaxies, [part.galaxies for part in parts]))
         sources = Sources(*of(Sources, [part.sources for part in parts]))
         names = [one.name for one in fields(Systems)[2:]]
-        return cls(galaxies, sources, *(np.concatenate([getattr(p, n) for p in parts]) for n in names))
+        return cls(
+            galaxies, sources, *(np.concatenate([getattr(p, n) for p in parts]) for n in names)
+        )
 
 
 def systems(number: int, smallest: float, spectra: Spectra, rng: np.random.Generator) -> Systems:

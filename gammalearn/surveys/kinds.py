@@ -1,5 +1,6 @@
 """The surveys that there are, by their names."""
 
+from .lenses.survey import Lenses
 from .redshifts.survey import Redshifts
 from .supernovae.survey import Supernovae
 from .survey import Survey
@@ -7,7 +8,7 @@ from .survey import Survey
 __all__ = ["KINDS", "survey_of"]
 
 #: All of them.
-KINDS: tuple[Survey, ...] = (Supernovae(), Redshifts())
+KINDS: tuple[Survey, ...] = (Supernovae(), Redshifts(), Lenses())
 
 
 def survey_of(name: str) -> Survey:

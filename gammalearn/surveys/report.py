@@ -88,7 +88,7 @@ def evaluate_tables(
         events=survey.counts(first.table),
         provenance={**versions(), **_choices(settings)},
         files=[s.file for s in known if s.file is not None],
-        sections=[*survey.sections(known), *sections],
+        sections=[*survey.sections(known, settings), *sections],
     )
     html = render_report(page)
     written = write_numbers(numbers, folder / names[0])

@@ -230,7 +230,7 @@ class Survey(ABC):
     def counts(self, table: Table) -> list[list[object]]:
         """Numbers of the objects for the report, the first row a heading."""
 
-    def sections(self, sets: Sequence[ResultSet]) -> "list[ReportSection]":
+    def sections(self, sets: Sequence[ResultSet], settings: Any) -> "list[ReportSection]":
         """What else the report has."""
         return []
 

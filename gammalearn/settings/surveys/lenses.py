@@ -30,10 +30,10 @@ class SimulatedLenses(Settings):
     lens_fraction: float = Field(0.5, ge=0, le=1)
     """Fraction of lenses. A survey has about one among 100000 galaxies."""
 
-    einstein_radius_min: float = Field(0.7, ge=0.3, le=2)
+    einstein_radius_min: float = Field(0.8, ge=0.3, le=2)
     """Smallest Einstein radius, in arcsec."""
 
-    signal_to_noise_min: float = Field(10.0, ge=1, le=50)
+    signal_to_noise_min: float = Field(15.0, ge=1, le=100)
     """Smallest signal to noise of the arcs of a lens, in the band where it is largest."""
 
     neighbours: float = Field(0.6, ge=0, le=10)

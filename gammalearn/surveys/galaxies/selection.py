@@ -1,7 +1,9 @@
 """Selection: galaxies whose cut-outs can be used; the others are counted."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -9,7 +11,9 @@ from ...errors import InputFileError
 from ..catalogue import Catalogue
 from ..cutouts import blocks
 
-__all__ = ["check_alike", "check_cutouts", "cutouts_and_dust", "kept", "usable"]
+__all__ = ["alike_and_usable", "check_alike", "check_cutouts", "cutouts_and_dust", "kept", "usable"]
+
+log = logging.getLogger(__name__)
 
 #: Least number of pixels of a side.
 FEWEST_PIXELS = 16
@@ -115,6 +119,30 @@ def kept(catalogue: Catalogue, conditions: dict[str, np.ndarray]) -> Catalogue:
     if not counted:
         return catalogue
     return replace(catalogue.select(good), faults={**catalogue.faults, **counted})
+
+
+def alike_and_usable(catalogue: Catalogue, seen: Mapping[str, Any], what: str) -> Catalogue:
+    """The galaxies that a network can predict; it is said how many others there are.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+    seen : mapping of str to object
+        ``bands``, ``n_pixels`` and ``pixel_scale`` of the network.
+    what : str
+        Which catalogue it is.
+
+    Raises
+    ------
+    InputFileError
+        If bands, number of pixels or their size are others.
+    """
+    alike = check_alike(catalogue, seen["bands"], seen["n_pixels"], seen["pixel_scale"], what)
+    whole = usable(alike)
+    for fault, number in whole.faults.items():
+        if fault not in alike.faults:
+            log.warning("%d %s.", number, fault)
+    return whole
 
 
 def cutouts_and_dust(catalogue: Catalogue) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -1,6 +1,5 @@
 """Photometric redshifts as a survey."""
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from ...errors import InputFileError
 from ...io.finding import find_files
 from ...settings.surveys import RedshiftEvaluation, RedshiftExperiment, SimulatedGalaxies
 from ..catalogue import MOST_REDDENING, MOST_REDSHIFT, MOST_SIGNIFICANCE, Catalogue
-from ..galaxies.selection import check_alike, check_cutouts, usable
+from ..galaxies.selection import alike_and_usable, check_alike, check_cutouts, usable
 from ..readers import REMEDY, read_objects
 from ..survey import ResultSet, Survey
 from .predictions import check_predictions
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     from .views import Images
 
 __all__ = ["Redshifts"]
-
-log = logging.getLogger(__name__)
 
 
 class Redshifts(Survey):
@@ -103,7 +100,7 @@ class Redshifts(Survey):
     ) -> "tuple[dict[str, Any], Catalogue]":
         from .views import VIEWS, Images
 
-        whole = _usable_alike(trained, catalogue, what)
+        whole = alike_and_usable(catalogue, trained.seen, what)
         if whole.cutouts is None or not len(whole):
             raise InputFileError(f"{what} has a band or pixels that are missing; give another one.")
         dust = np.asarray(whole.objects["ebv"], dtype=float)
@@ -131,7 +128,7 @@ class Redshifts(Survey):
         from .prediction import predict
 
         network: Any = trained.network
-        whole = _usable_alike(trained, catalogue, what)
+        whole = alike_and_usable(catalogue, trained.seen, what)
         return predict(network, trained.experiment.data.redshift_max, whole)
 
     def predict_with_trees(
@@ -188,14 +185,3 @@ class Redshifts(Survey):
             known = np.isfinite(np.asarray(table["true_redshift"], dtype=float))
             values["of known redshift"] = int(known.sum())
         return values
-
-
-def _usable_alike(trained: "TrainedSurveyNetwork", catalogue: Catalogue, what: str) -> Catalogue:
-    """The galaxies that a network can see; a warning counts those that are left out."""
-    seen = trained.seen
-    alike = check_alike(catalogue, seen["bands"], seen["n_pixels"], seen["pixel_scale"], what)
-    whole = usable(alike)
-    for fault, number in whole.faults.items():
-        if fault not in alike.faults:
-            log.warning("%d %s.", number, fault)
-    return whole

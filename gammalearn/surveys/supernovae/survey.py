@@ -167,7 +167,9 @@ class Supernovae(Survey):
 
         return counts(table)
 
-    def sections(self, sets: Sequence[ResultSet]) -> "list[ReportSection]":
+    def sections(
+        self, sets: Sequence[ResultSet], settings: SupernovaEvaluation
+    ) -> "list[ReportSection]":
         from .report import confusion_sections
 
         return confusion_sections(sets)

@@ -1,0 +1,140 @@
+"""Strong lenses as a survey."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy.table import Table
+
+from ...io.finding import find_files
+from ...settings.surveys import LensEvaluation, LensExperiment, SimulatedLenses
+from ..catalogue import MOST_EINSTEIN_RADIUS, MOST_SIGNIFICANCE, Catalogue
+from ..galaxies.selection import alike_and_usable, check_alike, check_cutouts, usable
+from ..readers import REMEDY, read_objects
+from ..survey import ResultSet, Survey
+from .selection import with_known_type
+from .types import LENS, is_lens
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Picture
+
+    from ...evaluation.report.page import ReportSection
+    from ...training.fit import Trainable
+    from ..checkpoint import TrainedSurveyNetwork
+    from ..evaluation import Figure
+    from .network import LensFinder
+
+__all__ = ["Lenses"]
+
+
+class Lenses(Survey):
+    """Search for strong lenses by cut-outs of galaxies."""
+
+    name = "lenses"
+    objects = "galaxies"
+    known = "type"
+    result = "probabilities of lenses"
+    column = "probability_lens"
+    needed = ("probability_lens",)
+    ranges = {
+        "probability_lens": (0, 1),
+        "einstein_radius": (0, MOST_EINSTEIN_RADIUS),
+        "arc_signal_to_noise": (0, MOST_SIGNIFICANCE),
+    }
+    baseline = "trees on arcs"
+    compared = ("auc", "accuracy", "completeness_of_clear")
+    seen = {"bands": list[str], "n_pixels": int, "pixel_scale": float, "noise": list[float]}
+
+    def simulate(self, settings: SimulatedLenses) -> Catalogue:
+        from .simulation import simulate
+
+        return simulate(settings)
+
+    def read(self, experiment: LensExperiment) -> tuple[list[Path], Catalogue, Catalogue]:
+        data = experiment.data
+        files = find_files(data.train, "data.train", REMEDY)
+        learned = read_objects(files)
+        check_cutouts(learned, "data.train")
+        test = read_objects(find_files(data.test, "data.test", REMEDY))
+        n_pixels = 0 if learned.cutouts is None else learned.cutouts.shape[-1]
+        # What the network is not made for is told before it is trained.
+        test = check_alike(test, list(learned.bands), n_pixels, learned.pixel_scale, "data.test")
+        return files, with_known_type(usable(learned)), usable(test)
+
+    def prepare(
+        self, experiment: LensExperiment, catalogue: Catalogue, files: list[Path]
+    ) -> "Trainable":
+        from .preparation import prepare
+
+        return prepare(experiment, catalogue, files)
+
+    def build_network(self, experiment: LensExperiment, seen: Mapping[str, Any]) -> "LensFinder":
+        from .network import build_network
+
+        return build_network(experiment, seen)
+
+    def predict(self, trained: "TrainedSurveyNetwork", catalogue: Catalogue, what: str) -> Table:
+        from .prediction import predict
+
+        network: Any = trained.network
+        return predict(network, alike_and_usable(catalogue, trained.seen, what))
+
+    def predict_with_trees(
+        self, experiment: LensExperiment, learned: Catalogue, test: Catalogue
+    ) -> Table:
+        from .prediction import predict_with_trees
+
+        return predict_with_trees(experiment, learned, test)
+
+    def truth_in_common(self, learned: Catalogue, test: Catalogue) -> int:
+        names = set(map(str, learned.objects["object_id"]))
+        return len(names & set(map(str, test.objects["object_id"])))
+
+    def with_truth(self, table: Table) -> Table:
+        from .evaluation import with_truth
+
+        return with_truth(table)
+
+    def figures(self, table: Table, settings: LensEvaluation) -> "dict[str, Figure]":
+        from .evaluation import figures
+
+        return figures(table, settings)
+
+    def pictures(
+        self,
+        sets: Sequence[ResultSet],
+        folder: Path,
+        settings: LensEvaluation,
+        found: "Mapping[str, Mapping[str, Figure]]",
+    ) -> "Iterator[tuple[str, Picture, str]]":
+        from .report import pictures
+
+        return pictures(sets, folder, settings, found)
+
+    def counts(self, table: Table) -> list[list[object]]:
+        from .report import counts
+
+        return counts(table)
+
+    def sections(
+        self, sets: Sequence[ResultSet], settings: LensEvaluation
+    ) -> "list[ReportSection]":
+        from .report import sections
+
+        return sections(sets, settings)
+
+    def describe_network(self, trained: "TrainedSurveyNetwork") -> dict[str, object]:
+        seen = trained.seen
+        n_pixels, scale = seen["n_pixels"], seen["pixel_scale"]
+        return {"cut-outs": f"{n_pixels} x {n_pixels} pixels of {scale:g} arcsec"}
+
+    def describe_table(self, table: Table) -> dict[str, object]:
+        values: dict[str, object] = {
+            "likely lenses": int((np.asarray(table["probability_lens"], dtype=float) > 0.5).sum())
+        }
+        if "true_type" in table.colnames:
+            truth = is_lens(table["true_type"])
+            n_lenses, n_others = int((truth == 1).sum()), int((truth == 0).sum())
+            values["true types"] = f"{n_lenses} {LENS}, {n_others} no {LENS}"
+        return values

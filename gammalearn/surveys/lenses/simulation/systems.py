@@ -14,8 +14,8 @@ from .lensing import einstein_radius
 
 __all__ = ["SOURCE_REDSHIFT", "Sources", "Systems", "systems"]
 
-#: Velocity dispersions (km / s), all as often: there are few massive galaxies, and from few examples
-#: a network learns nothing of large lenses (Canameras et al. 2020).
+#: Velocity dispersions (km / s), all as often: massive galaxies are rare, and from few examples a
+#: network learns nothing of large lenses (Canameras et al. 2020).
 DISPERSIONS = (180.0, 380.0)
 
 #: Magnitude in r at rest of a dispersion of 160 km / s, its slope and scatter (Bernardi et al.

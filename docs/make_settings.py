@@ -30,6 +30,10 @@ from gammalearn.settings import (
 from gammalearn.settings.surveys import (
     CutoutData,
     CutoutNetwork,
+    LensData,
+    LensEvaluation,
+    LensExperiment,
+    LensNetwork,
     LightCurveData,
     LightCurveNetwork,
     LightCurveTask,
@@ -37,6 +41,7 @@ from gammalearn.settings.surveys import (
     RedshiftExperiment,
     SimulatedCatalogue,
     SimulatedGalaxies,
+    SimulatedLenses,
     SupernovaEvaluation,
     SupernovaExperiment,
     SurveyOutput,
@@ -87,6 +92,17 @@ SURVEYS = {
             "output": SurveyOutput,
         },
         "[Measure photometric redshifts](../howto/redshifts.md)",
+    ),
+    "lenses": (
+        LensExperiment,
+        {
+            "simulation.N": SimulatedLenses,
+            "data": LensData,
+            "network": LensNetwork,
+            "evaluation": LensEvaluation,
+            "output": SurveyOutput,
+        },
+        "[Find strong lenses](../howto/strong_lenses.md)",
     ),
 }
 

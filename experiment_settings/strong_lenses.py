@@ -14,7 +14,8 @@ experiment = LensExperiment(
     ],
     data=LensData(train=["data/lenses/train.h5"], test=["data/lenses/test.h5"]),
     training=TrainingSettings(
-        epochs=10,
+        epochs=15,
+        batch_size=32,
         learning_rate=3e-3,
         schedule="one_cycle",
         weight_decay=0.01,

@@ -3,8 +3,9 @@
 import json
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,10 +16,11 @@ from ..io.writing import write_whole
 from ..nn import for_inference
 from .trained import TrainedNetwork
 
-__all__ = ["export_onnx"]
+__all__ = ["FREE", "N_EVENTS", "check_exportable", "export_onnx", "translated"]
 
-#: Events to trace the network with.
+#: Events to trace the network with, and what says that there may be any number of them.
 N_EVENTS = 3
+FREE = {0: torch.export.Dim.DYNAMIC}
 
 
 class _OfTensors(nn.Module):
@@ -68,16 +70,7 @@ def export_onnx(trained: TrainedNetwork, path: Path, overwrite: bool = False) ->
         If the file exists or cannot be written.
     """
     path = Path(path)
-    if path.exists() and not overwrite:
-        raise OutputError(f"'{path}' exists; give another name, or --overwrite to replace it.")
-    try:
-        import onnx  # noqa: F401
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise MissingPackageError(
-            f"'{path}' cannot be written without the packages onnx and onnxscript; install them "
-            "with pip install onnx onnxscript."
-        ) from error
+    check_exportable(path, overwrite)
     if not trained.tasks:
         raise OutputError(
             f"'{path}' cannot be written: the network has learned without labels and gives "
@@ -99,8 +92,62 @@ def export_onnx(trained: TrainedNetwork, path: Path, overwrite: bool = False) ->
         )
         inputs[camera.name] = {k: part for k, part in vars(images).items() if part is not None}
     names = [f"{name}_{part}" for name, parts in inputs.items() for part in parts]
-    free = {0: torch.export.Dim.DYNAMIC}
-    sizes = {name: dict.fromkeys(parts, free) for name, parts in inputs.items()}
+    sizes = {name: dict.fromkeys(parts, FREE) for name, parts in inputs.items()}
+    program = translated(
+        _OfTensors(for_inference(trained.network)).eval(),
+        (inputs, torch.arange(N_EVENTS)),
+        (sizes, FREE),
+        [*names, "events"],
+        trained.network.tasks,
+    )
+    cameras = [camera.to_dict() for camera in trained.cameras]
+    program.model.metadata_props["gammalearn_settings"] = trained.experiment.to_yaml()
+    program.model.metadata_props["gammalearn_cameras"] = json.dumps(cameras)
+    write_whole(path, lambda part: program.save(part, external_data=False))
+    return path
+
+
+def check_exportable(path: Path, overwrite: bool) -> None:
+    """Refuse what cannot be written as ONNX.
+
+    Raises
+    ------
+    MissingPackageError
+        If the packages onnx and onnxscript are not installed.
+    OutputError
+        If the file exists.
+    """
+    if path.exists() and not overwrite:
+        raise OutputError(f"'{path}' exists; give another name, or --overwrite to replace it.")
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise MissingPackageError(
+            f"'{path}' cannot be written without the packages onnx and onnxscript; install them "
+            "with pip install onnx onnxscript."
+        ) from error
+
+
+def translated(
+    network: nn.Module,
+    inputs: tuple[Any, ...],
+    sizes: tuple[Any, ...],
+    input_names: Sequence[str],
+    output_names: Sequence[str],
+) -> torch.onnx.ONNXProgram:
+    """A network as ONNX.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        In evaluation mode.
+    inputs : tuple
+        To trace it with.
+    sizes : tuple
+        Which of their dimensions are free, as torch.export has it.
+    input_names, output_names : sequence of str
+    """
     with warnings.catch_warnings():
         # Of torch and its translator about what they themselves call that is to be called no more.
         for category in (DeprecationWarning, FutureWarning):
@@ -110,20 +157,16 @@ def export_onnx(trained: TrainedNetwork, path: Path, overwrite: bool = False) ->
         logging.disable(logging.WARNING)
         try:
             program = torch.onnx.export(
-                _OfTensors(for_inference(trained.network)).eval(),
-                (inputs, torch.arange(N_EVENTS)),
+                network,
+                inputs,
                 dynamo=True,
-                dynamic_shapes=(sizes, free),
-                input_names=[*names, "events"],
-                output_names=trained.network.tasks,
+                dynamic_shapes=sizes,
+                input_names=list(input_names),
+                output_names=list(output_names),
                 verbose=False,
             )
         finally:
             logging.disable(logging.NOTSET)
     if program is None:
         raise RuntimeError("torch.onnx.export gave no program.")
-    cameras = [camera.to_dict() for camera in trained.cameras]
-    program.model.metadata_props["gammalearn_settings"] = trained.experiment.to_yaml()
-    program.model.metadata_props["gammalearn_cameras"] = json.dumps(cameras)
-    write_whole(path, lambda part: program.save(part, external_data=False))
-    return path
+    return program

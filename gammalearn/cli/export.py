@@ -28,11 +28,19 @@ def export(arguments: argparse.Namespace) -> None:
 
     find_checkpoint(arguments.checkpoint)
     import_modules(arguments.imports)
-    from ..checkpoint.export import export_onnx
-    from ..checkpoint.trained import load_checkpoint
+    from ..surveys.recognition import is_survey_checkpoint
 
     checkpoint = Path(arguments.checkpoint)
     output = Path(arguments.output or checkpoint.with_suffix(".onnx"))
+    if is_survey_checkpoint(checkpoint):
+        from ..surveys.checkpoint import load_survey_network
+        from ..surveys.galaxies.export import export_onnx as export_cutouts
+
+        tell(export_cutouts(load_survey_network(checkpoint), output, arguments.overwrite))
+        return
+    from ..checkpoint.export import export_onnx
+    from ..checkpoint.trained import load_checkpoint
+
     tell(export_onnx(load_checkpoint(checkpoint), output, arguments.overwrite))
 
 

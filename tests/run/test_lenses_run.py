@@ -140,7 +140,10 @@ def test_evaluate_gives_what_the_run_has(folder):
 def test_a_sweep_has_the_figures_of_its_runs(folder):
     command = ["sweep", str(folder / "l.yaml"), "--grid", "network.width=4,8", "-q"]
     command += ["--set", "training.epochs=1", "--set", "evaluation.baseline=false"]
-    assert main([*command, "-o", str(folder / "sweep")]) == 0
+    command += ["-o", str(folder / "sweep")]
+    for index in ("0", "1"):
+        assert main([*command, "--index", index]) == 0
+    assert main([*command, "--summary"]) == 0
     table = Table.read(folder / "sweep" / "sweep.ecsv")
     assert list(map(str, table["network.width"])) == ["4", "8"]
     assert np.isfinite(table["auc_mean"]).all()
@@ -153,3 +156,19 @@ def test_lenses_alone_teach_nothing(folder, tmp_path, capsys):
     command = ["run", str(folder / "l.yaml"), "-o", str(tmp_path / "run"), "-q"]
     assert main([*command, "--set", f"data.train={tmp_path}/only.h5"]) == 2
     assert "data.train has 24 lenses and 0 other galaxies" in capsys.readouterr().err
+
+
+def test_exported_networks_give_the_same(folder, capsys):
+    pytest.importorskip("onnxscript")
+    runtime = pytest.importorskip("onnxruntime")
+    assert main(["export", best(folder), "-o", str(folder / "lens.onnx")]) == 0
+    session = runtime.InferenceSession(str(folder / "lens.onnx"))
+    some = read_catalogue(folder / "test.h5")
+    dust = np.asarray(some.objects["ebv"], dtype=np.float32)
+    (logit,) = session.run(None, {"flux": np.array(some.cutouts), "dust": dust})
+    expected = Table.read(folder / "run" / "predictions" / "network.ecsv")["probability_lens"]
+    np.testing.assert_allclose(1 / (1 + np.exp(-logit[:, 0])), expected, atol=1e-5)
+    seen = json.loads(session.get_modelmeta().custom_metadata_map["gammalearn_seen"])
+    assert seen["bands"] == ["g", "r", "i", "z"]
+    assert main(["export", best(folder), "-o", str(folder / "lens.onnx")]) == 2
+    assert "exists; give another name" in capsys.readouterr().err

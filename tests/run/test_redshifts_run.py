@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from astropy.table import Table
+from scipy.special import softmax
 
 from gammalearn.cli.program import main
 from gammalearn.surveys.catalogue import read_catalogue, write_catalogue
@@ -120,3 +121,15 @@ def test_cutouts_of_another_size_are_refused(folder, tmp_path, capsys):
     assert main(["predict", best(folder), str(tmp_path / "small.h5"), "-o", str(tmp_path)]) == 2
     assert "has cut-outs of 32 x 32 pixels" in capsys.readouterr().err
     assert not (tmp_path / "predictions.ecsv").exists()
+
+
+def test_exported_networks_give_the_same(folder):
+    pytest.importorskip("onnxscript")
+    runtime = pytest.importorskip("onnxruntime")
+    assert main(["export", best(folder), "-o", str(folder / "z.onnx")]) == 0
+    session = runtime.InferenceSession(str(folder / "z.onnx"))
+    some = read_catalogue(folder / "test.h5")
+    dust = np.asarray(some.objects["ebv"], dtype=np.float32)
+    (logits,) = session.run(None, {"flux": np.array(some.cutouts), "dust": dust})
+    density = Table.read(folder / "run" / "predictions" / "network.ecsv")["density"]
+    np.testing.assert_allclose(softmax(logits, axis=1), density, atol=1e-5)

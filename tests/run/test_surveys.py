@@ -142,6 +142,13 @@ def test_a_sweep_has_the_figures_of_its_runs(folder):
     assert np.isfinite(table["auc_mean"]).all()
 
 
+def test_the_network_is_not_exported(folder, capsys):
+    checkpoint = str(folder / "run" / "checkpoints" / "best.ckpt")
+    assert main(["export", checkpoint, "-o", str(folder / "sn.onnx")]) == 2
+    assert "networks of the survey 'supernovae' are not exported" in capsys.readouterr().err
+    assert not (folder / "sn.onnx").exists()
+
+
 def test_commands_for_telescopes_refuse_the_network(folder):
     with pytest.raises(CheckpointError, match="is a network for the survey 'supernovae'"):
         load_checkpoint(folder / "run" / "checkpoints" / "best.ckpt")

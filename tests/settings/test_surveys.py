@@ -40,7 +40,10 @@ def test_commands_for_telescopes_refuse_it(tmp_path):
 @pytest.mark.parametrize(
     "text, words",
     [
-        ("survey: galaxies\n", "survey: expected supernovae or redshifts, got 'galaxies'"),
+        (
+            "survey: galaxies\n",
+            "survey: expected supernovae or redshifts or lenses",
+        ),
         ("survey: supernovae\ndata: {trian: a.h5}\n", "did you mean 'train'"),
         ("survey: supernovae\ntasks: [energy]\n", "no such task: energy"),
         ("survey: supernovae\ntasks: [supernova_type]\n", "expected type_ia"),
@@ -50,6 +53,10 @@ def test_commands_for_telescopes_refuse_it(tmp_path):
         ("survey: redshifts\ndata: {mask_fraction: 0.1}\n", "mask_fraction"),
         ("survey: redshifts\nnetwork: {width: 6}\n", "multiple of 4"),
         ("survey: redshifts\ntraining: {initial: lst4-mono}\n", "is for networks of telescopes"),
+        ("survey: lenses\ntraining: {initial: lst4-mono}\n", "is for networks of telescopes"),
+        ("survey: lenses\nnetwork: {width: 6}\n", "multiple of 4"),
+        ("survey: lenses\nevaluation: {false_positive_rates: [1]}\n", "between 0 and 1, got 1"),
+        ("survey: lenses\nevaluation: {false_positive_rates: []}\n", "expected some"),
         ("survey: supernovae\nsimulation: [{output: a.h5, fractions: {Ix: 1}}]\n", "got Ix"),
     ],
 )

@@ -16,6 +16,9 @@ GROUPS = 4
 class OfCutouts(nn.Module):
     """A network whose outputs are those of an embedding of each cut-out."""
 
+    heads: nn.ModuleDict
+    """By task."""
+
     @property
     def n_pixels(self) -> dict[str, int]:
         """Nothing: all batches have cut-outs of one size."""

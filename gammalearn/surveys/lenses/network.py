@@ -3,7 +3,8 @@
 ::
 
     cut-out ─┬─► in units of the noise ──────────────┐
-             └─► less its galaxy, by its colour ─────┴─► blocks at three scales ─► lens or not
+             └─► less its galaxy, by its colour ─────┤
+                   └─► turned by 180 degrees ────────┴─► blocks at three scales ─► lens or not
     E(B-V) ─────────────────────────────────────────────────────────────────────────┘
 """
 
@@ -18,7 +19,7 @@ from ...settings.surveys import LensExperiment, LensNetwork
 from ..galaxies.network import GROUPS, OfCutouts
 from ..galaxies.photometry import apertures
 from ..galaxies.views import VIEWS, Images
-from .colours import MIDDLE, reference_of_colours
+from .colours import MIDDLE, bluest, reference_of_colours
 from .tasks import TASK
 
 __all__ = ["LensEncoder", "LensFinder", "build_network"]
@@ -57,8 +58,8 @@ class LensEncoder(nn.Module):
     noise : sequence of float
         Standard deviation of a pixel of the sky in each band, as it is in the training.
     n_pixels : int
-    reference : int
-        The band that is subtracted from the others.
+    reference, blue : int
+        The band that is subtracted from the others, and that where arcs are brightest.
     settings : LensNetwork
     """
 
@@ -66,18 +67,24 @@ class LensEncoder(nn.Module):
     middle: Tensor
 
     def __init__(
-        self, noise: Sequence[float], n_pixels: int, reference: int, settings: LensNetwork
+        self,
+        noise: Sequence[float],
+        n_pixels: int,
+        reference: int,
+        blue: int,
+        settings: LensNetwork,
     ):
         super().__init__()
         n_bands, width = len(noise), settings.width
         self.reference = reference
         self.others = [band for band in range(n_bands) if band != reference]
+        self.blue = self.others.index(blue)
         deviation = torch.tensor(list(noise), dtype=torch.float32)[:, None, None]
         self.register_buffer("noise", deviation)
         middle = torch.from_numpy(apertures(n_pixels, [MIDDLE])[0])
         self.register_buffer("middle", middle, persistent=False)
         self.stem = nn.Sequential(
-            nn.Conv2d(2 * n_bands - 1, width, 5, stride=2, padding=2, bias=False),
+            nn.Conv2d(2 * n_bands, width, 5, stride=2, padding=2, bias=False),
             nn.GroupNorm(GROUPS, width),
             nn.GELU(),
         )
@@ -93,7 +100,10 @@ class LensEncoder(nn.Module):
     def forward(self, images: Images) -> Tensor:
         """Features, shape (n, n_features)."""
         flux = images.flux
-        bright = torch.cat([flux / self.noise, self._other_colours(flux)], dim=1) / SOFTENING
+        left = self._other_colours(flux)
+        # Images of a source are on both sides of a lens, too far apart for small filters.
+        other_side = left[:, [self.blue]].flip((2, 3))
+        bright = torch.cat([flux / self.noise, left, other_side], dim=1) / SOFTENING
         # As asinh, and several times as fast.
         features = self.blocks(self.stem(bright.sign() * torch.log1p(bright.abs())))
         return torch.cat([features.mean((2, 3)), features.amax((2, 3))], dim=1)
@@ -117,16 +127,21 @@ class LensFinder(OfCutouts):
     noise : sequence of float
         Standard deviation of a pixel of the sky in each band.
     n_pixels : int
-    reference : int
-        The band that is subtracted from the others.
+    reference, blue : int
+        The band that is subtracted from the others, and that where arcs are brightest.
     settings : LensNetwork
     """
 
     def __init__(
-        self, noise: Sequence[float], n_pixels: int, reference: int, settings: LensNetwork
+        self,
+        noise: Sequence[float],
+        n_pixels: int,
+        reference: int,
+        blue: int,
+        settings: LensNetwork,
     ):
         super().__init__()
-        encoder = LensEncoder(noise, n_pixels, reference, settings)
+        encoder = LensEncoder(noise, n_pixels, reference, blue, settings)
         self.encoders = nn.ModuleDict({VIEWS: encoder})
         self.to_embedding = nn.Sequential(
             nn.Dropout(settings.dropout),
@@ -155,5 +170,11 @@ def build_network(experiment: LensExperiment, seen: Mapping[str, Any]) -> LensFi
     seen : mapping of str to object
         ``bands``, ``noise`` of each, and ``n_pixels``.
     """
-    reference = reference_of_colours(seen["bands"])
-    return LensFinder(seen["noise"], seen["n_pixels"], reference, experiment.network)
+    bands = seen["bands"]
+    return LensFinder(
+        seen["noise"],
+        seen["n_pixels"],
+        reference_of_colours(bands),
+        bluest(bands),
+        experiment.network,
+    )

@@ -66,14 +66,14 @@ def companions(
     apart = rng.uniform(0.6, 3.2, n)
     direction = rng.uniform(0, 2 * np.pi, n)
     # Those that are far along one ellipse look most like images of one source.
-    if rng.random() < 0.4:
+    if rng.random() < 0.3:
         apart[:] = apart[0] * rng.uniform(0.8, 1.2, n)
     flux = np.stack([field.some_blue(rng) for _ in range(n)])
-    if rng.random() < 0.5:
+    if rng.random() < 0.4:
         flux = flux[:1] * rng.uniform(0.3, 1.0, (n, 1))
     radius = 0.3 * np.exp(rng.normal(0, 0.4, n)) / field.camera.pixel_scale
     angle = direction + np.pi / 2 + rng.normal(0, 0.5, n)
-    angle = np.where(rng.random(n) < 0.4, angle, rng.uniform(0, np.pi, n))
+    angle = np.where(rng.random(n) < 0.3, angle, rng.uniform(0, np.pi, n))
     place = np.stack([np.cos(direction), np.sin(direction)], axis=1) * apart[:, None]
     around = Scene(
         ["disc"] * n,

@@ -1,7 +1,7 @@
 """Systems: massive galaxies, and sources behind them whose images are far enough apart.
 
-Brightnesses follow Bernardi et al. (2003), and lenses are chosen as by Collett (2015): a
-magnification of 3 or more.
+Brightnesses follow Bernardi et al. (2003), and lenses are chosen as by Collett (2015): sources are
+magnified 3 times or more, and so much that their arcs are longer than the point spread.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -35,8 +35,8 @@ SOURCE_SCALE, SOURCE_REDSHIFT = 0.9, 2.5
 #: Magnitudes in r of the sources without a lens, whose number rises as 10^(slope m).
 BRIGHT, FAINT, COUNTS_SLOPE = 21.5, 25.5, 0.3
 
-#: Part of the Einstein radius within which a source is: a sphere then magnifies it 3 times.
-WITHIN = 2 / 3
+#: Least magnification, and width at half maximum (arcsec) that arcs are longer than.
+MAGNIFIED, RESOLVED = 3.0, 0.83
 
 #: Scatter of the shear in each component, and of the mass about the light: axis ratio and angle.
 SHEAR, RATIO_SPREAD, ANGLE_SPREAD = 0.035, 0.08, 0.15
@@ -182,12 +182,14 @@ def _sources(
     )
     colour = spectra.of(shares, rng.exponential(0.08, n), redshift, np.zeros(n))
     flux = colour / colour[:, [BANDS.index("r")]] * 10 ** (-0.4 * magnitude[:, None])
-    apart = WITHIN * radius * np.sqrt(rng.random(n))
+    # Faint galaxies are small.
+    size = 0.28 * 10 ** (-0.08 * (magnitude - 24)) * np.exp(rng.normal(0, 0.35, n))
+    # A sphere magnifies 2 Einstein radii / distance times.
+    within = 2 / np.maximum(MAGNIFIED, RESOLVED / size)
+    apart = within * radius * np.sqrt(rng.random(n))
     direction = rng.uniform(0, 2 * np.pi, n)
     n_clumps = rng.integers(N_CLUMPS + 1, size=n)
     in_clumps = rng.uniform(0.03, 0.15, (n, N_CLUMPS)) * (np.arange(N_CLUMPS) < n_clumps[:, None])
-    # Faint galaxies are small.
-    size = 0.28 * 10 ** (-0.08 * (magnitude - 24)) * np.exp(rng.normal(0, 0.35, n))
     return Sources(
         np.stack([apart * np.cos(direction), apart * np.sin(direction)], axis=1),
         flux,

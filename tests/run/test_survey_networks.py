@@ -38,12 +38,23 @@ network: {{width: 4, masks: 2, embedding: 16}}
 training: {{epochs: 1, batch_size: 16, accelerator: cpu}}
 evaluation: {{n_bootstrap: 2}}
 """,
+    "lenses": """\
+survey: lenses
+simulation:
+- {{output: {folder}/train.h5, n_objects: 24, seed: 1}}
+- {{output: {folder}/test.h5, n_objects: 8, seed: 2}}
+data: {{train: {folder}/train.h5, test: {folder}/test.h5, validation_fraction: 0.2}}
+network: {{width: 4, blocks: 1}}
+training: {{epochs: 1, batch_size: 16, accelerator: cpu}}
+evaluation: {{n_bootstrap: 2}}
+""",
 }
 
 #: Columns that are probabilities, whose mean is wanted.
 AVERAGED = {
     "supernovae": ("probability_Ia", "probability_type_Ia", "probability_type_II"),
     "redshifts": ("density",),
+    "lenses": ("probability_lens",),
 }
 
 
@@ -61,7 +72,7 @@ def another(path, folder):
 @pytest.fixture(scope="module", params=list(SETTINGS))
 def trained(request, tmp_path_factory):
     """Folder, two checkpoints, a file of objects and the name of the survey."""
-    if request.param == "redshifts":
+    if request.param != "supernovae":
         pytest.importorskip("kcorrect")
     folder = tmp_path_factory.mktemp("together")
     (folder / "s.yaml").write_text(SETTINGS[request.param].format(folder=folder))
@@ -102,9 +113,9 @@ def test_networks_for_something_else_are_refused(trained, tmp_path, capsys):
     _, first, _, objects, survey = trained
     state = torch.load(first, weights_only=True)
     ours = state["gammalearn"]
-    if survey == "redshifts":
-        ours["pixel_scale"] = 0.2
-        said = "its pixel_scale is 0.2 in place of"
+    if survey != "supernovae":
+        ours["pixel_scale"] = 0.3
+        said = "its pixel_scale is 0.3 in place of"
     else:
         ours["settings"] = ours["settings"].replace("host_redshift: true", "host_redshift: false")
         said = "its data.host_redshift is False in place of True"
@@ -149,7 +160,7 @@ def test_a_change_is_that_of_the_object_without_the_flux(explained, trained, tmp
     _, first, _, _, survey = trained
     network, catalogue, found = explained
     one = catalogue.select(np.array([1]))
-    if survey == "redshifts":
+    if survey != "supernovae":
         images = one.cutouts.read(np.array([0]))
         n = images.shape[-1]
         images[:, :, : n // 8, n // 8 : n // 4] = 0

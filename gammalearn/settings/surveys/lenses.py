@@ -28,7 +28,7 @@ class SimulatedLenses(Settings):
     """Number of lenses and other galaxies."""
 
     lens_fraction: float = Field(0.5, ge=0, le=1)
-    """Fraction of lenses. A survey has about one among 100000 galaxies."""
+    """Fraction of lenses. In the sky it is far less."""
 
     einstein_radius_min: float = Field(0.8, ge=0.3, le=2)
     """Smallest Einstein radius, in arcsec."""

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy.table import Table
 
-from ...io.finding import find_files
 from ...settings.surveys import LensEvaluation, LensExperiment, SimulatedLenses
 from ..catalogue import MOST_EINSTEIN_RADIUS, MOST_SIGNIFICANCE, Catalogue
-from ..galaxies.selection import alike_and_usable, check_alike, check_cutouts, usable
-from ..readers import REMEDY, read_objects
-from ..survey import ResultSet, Survey
+from ..galaxies.selection import alike_and_usable
+from ..galaxies.survey import CutoutSurvey
+from ..survey import ResultSet
 from .selection import with_known_type
 from .types import LENS, is_lens
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Picture
 
     from ...evaluation.report.page import ReportSection
+    from ...tasks import Task
     from ...training.fit import Trainable
     from ..checkpoint import TrainedSurveyNetwork
     from ..evaluation import Figure
@@ -28,11 +28,10 @@ if TYPE_CHECKING:
 __all__ = ["Lenses"]
 
 
-class Lenses(Survey):
+class Lenses(CutoutSurvey):
     """Search for strong lenses by cut-outs of galaxies."""
 
     name = "lenses"
-    objects = "galaxies"
     known = "type"
     result = "probabilities of lenses"
     column = "probability_lens"
@@ -44,7 +43,7 @@ class Lenses(Survey):
     }
     baseline = "trees on arcs"
     compared = ("auc", "accuracy", "completeness_of_clear")
-    seen = {"bands": list[str], "n_pixels": int, "pixel_scale": float, "noise": list[float]}
+    same_data = ()
 
     def simulate(self, settings: SimulatedLenses) -> Catalogue:
         from .simulation import simulate
@@ -52,15 +51,8 @@ class Lenses(Survey):
         return simulate(settings)
 
     def read(self, experiment: LensExperiment) -> tuple[list[Path], Catalogue, Catalogue]:
-        data = experiment.data
-        files = find_files(data.train, "data.train", REMEDY)
-        learned = read_objects(files)
-        check_cutouts(learned, "data.train")
-        test = read_objects(find_files(data.test, "data.test", REMEDY))
-        n_pixels = 0 if learned.cutouts is None else learned.cutouts.shape[-1]
-        # What the network is not made for is told before it is trained.
-        test = check_alike(test, list(learned.bands), n_pixels, learned.pixel_scale, "data.test")
-        return files, with_known_type(usable(learned)), usable(test)
+        files, learned, test = self.read_alike(experiment.data)
+        return files, with_known_type(learned), test
 
     def prepare(
         self, experiment: LensExperiment, catalogue: Catalogue, files: list[Path]
@@ -74,6 +66,14 @@ class Lenses(Survey):
 
         return build_network(experiment, seen)
 
+    def tasks(self, experiment: LensExperiment) -> "dict[str, Task]":
+        from .tasks import build_tasks
+
+        return build_tasks()
+
+    def truth(self, catalogue: Catalogue) -> tuple[str, np.ndarray]:
+        return "type", np.asarray(catalogue.objects["type"])
+
     def predict(self, trained: "TrainedSurveyNetwork", catalogue: Catalogue, what: str) -> Table:
         from .prediction import predict
 
@@ -86,10 +86,6 @@ class Lenses(Survey):
         from .prediction import predict_with_trees
 
         return predict_with_trees(experiment, learned, test)
-
-    def truth_in_common(self, learned: Catalogue, test: Catalogue) -> int:
-        names = set(map(str, learned.objects["object_id"]))
-        return len(names & set(map(str, test.objects["object_id"])))
 
     def with_truth(self, table: Table) -> Table:
         from .evaluation import with_truth
@@ -123,11 +119,6 @@ class Lenses(Survey):
         from .report import sections
 
         return sections(sets, settings)
-
-    def describe_network(self, trained: "TrainedSurveyNetwork") -> dict[str, object]:
-        seen = trained.seen
-        n_pixels, scale = seen["n_pixels"], seen["pixel_scale"]
-        return {"cut-outs": f"{n_pixels} x {n_pixels} pixels of {scale:g} arcsec"}
 
     def describe_table(self, table: Table) -> dict[str, object]:
         values: dict[str, object] = {

@@ -17,6 +17,7 @@ TASK = "lens"
 class LensTask(BinaryTask):
     """The logit of a lens."""
 
+    explained_as = "logit of a lens"
     kind = "lens"
     learns_from = None
     particles = None

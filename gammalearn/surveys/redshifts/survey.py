@@ -7,36 +7,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy.table import Table
 
-from ...errors import InputFileError
-from ...io.finding import find_files
 from ...settings.surveys import RedshiftEvaluation, RedshiftExperiment, SimulatedGalaxies
 from ..catalogue import MOST_REDDENING, MOST_REDSHIFT, MOST_SIGNIFICANCE, Catalogue
-from ..galaxies.selection import alike_and_usable, check_alike, check_cutouts, usable
-from ..readers import REMEDY, read_objects
-from ..survey import ResultSet, Survey
+from ..galaxies.selection import alike_and_usable
+from ..galaxies.survey import CutoutSurvey
+from ..survey import ResultSet
 from .predictions import check_predictions
 from .selection import with_known_redshift
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Picture
-    from torch import Tensor
 
     from ...tasks import Task
     from ...training.fit import Trainable
     from ..checkpoint import TrainedSurveyNetwork
     from ..evaluation import Figure
-    from ..explanation.objects import ObjectExplanation
     from .network import RedshiftNetwork
-    from .views import Images
 
 __all__ = ["Redshifts"]
 
 
-class Redshifts(Survey):
+class Redshifts(CutoutSurvey):
     """Redshifts of galaxies by their cut-outs."""
 
     name = "redshifts"
-    objects = "galaxies"
     known = "redshift"
     result = "photometric redshifts"
     column = "density"
@@ -52,8 +46,6 @@ class Redshifts(Survey):
     }
     baseline = "trees on colours"
     compared = ("sigma_mad", "eta", "crps")
-    seen = {"bands": list[str], "n_pixels": int, "pixel_scale": float, "noise": list[float]}
-    same_seen = ("bands", "n_pixels", "pixel_scale")
     same_data = ("redshift_max",)
 
     def check(self, table: Table, path: Path) -> None:
@@ -66,15 +58,8 @@ class Redshifts(Survey):
         return simulate(settings)
 
     def read(self, experiment: RedshiftExperiment) -> tuple[list[Path], Catalogue, Catalogue]:
-        data = experiment.data
-        files = find_files(data.train, "data.train", REMEDY)
-        learned = read_objects(files)
-        check_cutouts(learned, "data.train")
-        test = read_objects(find_files(data.test, "data.test", REMEDY))
-        n_pixels = 0 if learned.cutouts is None else learned.cutouts.shape[-1]
-        # What the network is not made for is told before it is trained.
-        test = check_alike(test, list(learned.bands), n_pixels, learned.pixel_scale, "data.test")
-        return files, with_known_redshift(usable(learned), data.redshift_max), usable(test)
+        files, learned, test = self.read_alike(experiment.data)
+        return files, with_known_redshift(learned, experiment.data.redshift_max), test
 
     def prepare(
         self, experiment: RedshiftExperiment, catalogue: Catalogue, files: list[Path]
@@ -95,32 +80,6 @@ class Redshifts(Survey):
 
         return build_tasks(experiment.data.redshift_max, experiment.crps_weight)
 
-    def views(
-        self, trained: "TrainedSurveyNetwork", catalogue: Catalogue, what: str
-    ) -> "tuple[dict[str, Any], Catalogue]":
-        from .views import VIEWS, Images
-
-        whole = alike_and_usable(catalogue, trained.seen, what)
-        if whole.cutouts is None or not len(whole):
-            raise InputFileError(f"{what} has a band or pixels that are missing; give another one.")
-        dust = np.asarray(whole.objects["ebv"], dtype=float)
-        return {VIEWS: Images.of(whole.cutouts.read(np.arange(len(whole))), dust)}, whole
-
-    def patches(self, view: "Images") -> np.ndarray:
-        from .explanation import patches
-
-        return patches(view)
-
-    def without(self, views: "Images", masks: "Tensor") -> "Images":
-        from .explanation import without
-
-        return without(views, masks)
-
-    def draw_explanation(self, explanation: "ObjectExplanation", bands: Sequence[str]) -> "Picture":
-        from .explanation import draw_explanation
-
-        return draw_explanation(explanation, bands)
-
     def truth(self, catalogue: Catalogue) -> tuple[str, np.ndarray]:
         return "redshift", np.asarray(catalogue.objects["redshift"], dtype=float)
 
@@ -137,10 +96,6 @@ class Redshifts(Survey):
         from .prediction import predict_with_trees
 
         return predict_with_trees(experiment, learned, test)
-
-    def truth_in_common(self, learned: Catalogue, test: Catalogue) -> int:
-        names = set(map(str, learned.objects["object_id"]))
-        return len(names & set(map(str, test.objects["object_id"])))
 
     def with_truth(self, table: Table) -> Table:
         from .evaluation import with_truth
@@ -169,12 +124,8 @@ class Redshifts(Survey):
         return counts(table)
 
     def describe_network(self, trained: "TrainedSurveyNetwork") -> dict[str, object]:
-        seen, experiment = trained.seen, trained.experiment
-        n_pixels, scale = seen["n_pixels"], seen["pixel_scale"]
-        return {
-            "cut-outs": f"{n_pixels} x {n_pixels} pixels of {scale:g} arcsec",
-            "redshifts": f"to {experiment.data.redshift_max:g}",
-        }
+        redshift_max = trained.experiment.data.redshift_max
+        return {**super().describe_network(trained), "redshifts": f"to {redshift_max:g}"}
 
     def describe_table(self, table: Table) -> dict[str, object]:
         redshift = np.asarray(table["redshift"], dtype=float)

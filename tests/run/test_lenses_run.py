@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from astropy.table import Table
 
 from gammalearn.cli.program import main
 from gammalearn.surveys.catalogue import read_catalogue, write_catalogue
 from gammalearn.surveys.cutouts import ArrayCutouts
+
+from .resumed_survey import assert_resumed_is_uninterrupted
 
 SETTINGS = """\
 survey: lenses
@@ -82,33 +83,8 @@ def test_compare_and_info(folder, capsys):
 
 
 def test_interrupted_and_resumed_is_uninterrupted(folder, monkeypatch):
-    from gammalearn.surveys.loading import ObjectLoader
-
-    make, made = ObjectLoader._batch, []
-
-    def interrupted(self, rows, rng):
-        made.append(rows)
-        if len(made) == 5:
-            raise KeyboardInterrupt
-        return make(self, rows, rng)
-
-    command = ["run", str(folder / "l.yaml"), "-o", str(folder / "resumed"), "-q"]
-    # The report is shown by the first run.
-    monkeypatch.setattr("gammalearn.run.surveys._evaluated", lambda *_: {})
-    with monkeypatch.context() as patch:
-        patch.setattr(ObjectLoader, "_batch", interrupted)
-        patch.setattr(
-            "gammalearn.training.callbacks.checkpointing.MidEpochCheckpoint._is_told",
-            lambda self, trainer: False,
-        )
-        assert main(command) == 130
-    assert main([*command, "--resume"]) == 0
-    whole, resumed = (
-        torch.load(folder / run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
-        for run in ("run", "resumed")
-    )
-    for name, value in whole.items():
-        torch.testing.assert_close(resumed[name], value)
+    resumed = folder / "resumed"
+    assert_resumed_is_uninterrupted(folder / "l.yaml", folder / "run", resumed, monkeypatch)
 
 
 def test_a_galaxy_with_a_missing_band_is_left_out_and_counted(folder, tmp_path, capsys):

@@ -17,6 +17,8 @@ from gammalearn.errors import CheckpointError
 from gammalearn.surveys import readers
 from gammalearn.surveys.catalogue import read_catalogue, write_catalogue
 
+from .resumed_survey import assert_resumed_is_uninterrupted
+
 SETTINGS = """\
 survey: supernovae
 simulation:
@@ -106,29 +108,8 @@ def test_info_describes_catalogue_network_and_table(folder, capsys):
 
 
 def test_interrupted_and_resumed_is_uninterrupted(folder, monkeypatch):
-    from gammalearn.surveys.loading import ObjectLoader
-
-    make, made = ObjectLoader._batch, []
-
-    def interrupted(self, rows, rng):
-        made.append(rows)
-        if len(made) == 5:
-            raise KeyboardInterrupt
-        return make(self, rows, rng)
-
-    command = ["run", str(folder / "sn.yaml"), "-o", str(folder / "resumed"), "-q"]
-    with monkeypatch.context() as patch:
-        patch.setattr(ObjectLoader, "_batch", interrupted)
-        patch.setattr(
-            "gammalearn.training.callbacks.checkpointing.MidEpochCheckpoint._is_told",
-            lambda self, trainer: False,
-        )
-        assert main(command) == 130
-    assert main([*command, "--resume"]) == 0
-    last = "checkpoints/last.ckpt"
-    whole, resumed = weights(folder / "run" / last), weights(folder / "resumed" / last)
-    for name, value in whole.items():
-        torch.testing.assert_close(resumed[name], value)
+    resumed = folder / "resumed"
+    assert_resumed_is_uninterrupted(folder / "sn.yaml", folder / "run", resumed, monkeypatch)
 
 
 def test_a_sweep_has_the_figures_of_its_runs(folder):

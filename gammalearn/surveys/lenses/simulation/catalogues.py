@@ -1,14 +1,13 @@
 """Simulated catalogues of lenses and of galaxies that look alike."""
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from astropy.table import Table
 
 from ....settings.surveys import SimulatedLenses
 from ...catalogue import Catalogue
-from ...cutouts import Cutouts
+from ...galaxies.drawn import DrawnCutouts
 from ...galaxies.images import Painted, Scene, Seeing, neighbours, observed, scene_of, see
 from ...galaxies.photometry import EXTINCTION
 from ...galaxies.population import Galaxies, by_volume, galaxies_of
@@ -35,8 +34,8 @@ SPIRAL_REDSHIFT, SPIRAL_BRIGHTNESS = (0.05, 0.35), (-22.7, -20.5)
 
 
 @dataclass(frozen=True)
-class SimulatedCutouts(Cutouts):
-    """Cut-outs that are drawn when they are read: each depends on the seed and its number alone.
+class SimulatedCutouts(DrawnCutouts):
+    """Cut-outs of lenses, and of galaxies that look alike.
 
     Attributes
     ----------
@@ -45,38 +44,22 @@ class SimulatedCutouts(Cutouts):
     kind : ndarray of str
         ``lens``, or one of `KINDS`.
     spirals : Galaxies
-    rows : ndarray of int
-        Their numbers.
     centre : ndarray, shape (n, 2)
         Columns and rows of the galaxies from the middle, in pixels.
     dust : ndarray, shape (n,)
         E(B-V) of the Milky Way.
     neighbours : float
         Mean number of other sources in a cut-out.
-    seed : int
     """
 
     systems: Systems
     kind: np.ndarray
     spirals: Galaxies
-    rows: np.ndarray
     centre: np.ndarray
     dust: np.ndarray
     neighbours: float
-    seed: int
 
-    @property
-    def shape(self) -> tuple[int, ...]:  # type: ignore[override]  # what it has is known
-        return (len(self.rows), len(LSST.bands), LSST.n_pixels, LSST.n_pixels)
-
-    def read(self, rows: np.ndarray) -> np.ndarray:
-        return np.stack([self._one(int(row)) for row in self.rows[rows]])
-
-    def __getitem__(self, rows: Any) -> "SimulatedCutouts":
-        return replace(self, rows=self.rows[rows])
-
-    def _one(self, row: int) -> np.ndarray:
-        rng = np.random.default_rng([self.seed, row])
+    def draw(self, row: int, rng: np.random.Generator) -> np.ndarray:
         dust = extinction(self.dust[row])
         scenes, painted = self._object(row, dust, rng)
         scenes.append(neighbours(self.neighbours, self.spirals, dust, LSST, rng))
@@ -131,7 +114,15 @@ def simulate(settings: SimulatedLenses) -> Catalogue:
     )
     none = np.empty(0)
     cutouts = SimulatedCutouts(
-        found, kind, spirals, np.arange(n), centre, dust, settings.neighbours, settings.seed
+        np.arange(n),
+        settings.seed,
+        LSST,
+        found,
+        kind,
+        spirals,
+        centre,
+        dust,
+        settings.neighbours,
     )
     return Catalogue.build(
         objects,

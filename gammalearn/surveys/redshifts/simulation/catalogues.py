@@ -1,14 +1,13 @@
 """Simulated catalogues of galaxies with their cut-outs."""
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from astropy.table import Table
 
 from ....settings.surveys import SimulatedGalaxies
 from ...catalogue import Catalogue
-from ...cutouts import Cutouts
+from ...galaxies.drawn import DrawnCutouts
 from ...galaxies.images import Seeing, neighbours, observed, scene_of, see
 from ...galaxies.photometry import EXTINCTION
 from ...galaxies.population import Galaxies, galaxies
@@ -25,39 +24,23 @@ OFF_CENTRE = 0.3
 
 
 @dataclass(frozen=True)
-class SimulatedCutouts(Cutouts):
-    """Cut-outs that are drawn when they are read: each depends on the seed and its number alone.
+class SimulatedCutouts(DrawnCutouts):
+    """Cut-outs of galaxies.
 
     Attributes
     ----------
     galaxies : Galaxies
-    rows : ndarray of int
-        Their numbers.
     dust : ndarray, shape (n_galaxies,)
         E(B-V) of the Milky Way.
     neighbours : float
         Mean number of other sources in a cut-out.
-    seed : int
     """
 
     galaxies: Galaxies
-    rows: np.ndarray
     dust: np.ndarray
     neighbours: float
-    seed: int
 
-    @property
-    def shape(self) -> tuple[int, ...]:  # type: ignore[override]  # what it has is known
-        return (len(self.rows), len(SDSS.bands), SDSS.n_pixels, SDSS.n_pixels)
-
-    def read(self, rows: np.ndarray) -> np.ndarray:
-        return np.stack([self._one(int(row)) for row in self.rows[rows]])
-
-    def __getitem__(self, rows: Any) -> "SimulatedCutouts":
-        return replace(self, rows=self.rows[rows])
-
-    def _one(self, row: int) -> np.ndarray:
-        rng = np.random.default_rng([self.seed, row])
+    def draw(self, row: int, rng: np.random.Generator) -> np.ndarray:
         dust = self.dust[row] * np.array([EXTINCTION[band] for band in SDSS.bands])
         galaxy = scene_of(self.galaxies, row, dust, rng.normal(0, OFF_CENTRE, 2), SDSS)
         others = neighbours(self.neighbours, self.galaxies, dust, SDSS, rng)
@@ -97,7 +80,9 @@ def simulate(settings: SimulatedGalaxies) -> Catalogue:
         objects,
         SDSS.bands,
         *(none.astype(int), none, none.astype(int), none, none),
-        cutouts=SimulatedCutouts(some, np.arange(n), dust, settings.neighbours, settings.seed),
+        cutouts=SimulatedCutouts(
+            np.arange(n), settings.seed, SDSS, some, dust, settings.neighbours
+        ),
         pixel_scale=SDSS.pixel_scale,
         survey="simulation (SDSS)",
     )

@@ -8,7 +8,6 @@ import h5py
 import numpy as np
 import pytest
 import tables
-import torch
 from astropy.table import Table
 
 from gammalearn.checkpoint.trained import load_checkpoint
@@ -43,10 +42,6 @@ def folder(tmp_path_factory):
     (folder / "sn.yaml").write_text(SETTINGS.format(folder=folder))
     assert main(["run", str(folder / "sn.yaml"), "-o", str(folder / "run"), "-q"]) == 0
     return folder
-
-
-def weights(path):
-    return torch.load(path, weights_only=True)["state_dict"]
 
 
 def test_a_run_has_a_report_figures_and_tables(folder):

@@ -44,10 +44,10 @@ def export_onnx(trained: TrainedNetwork, path: Path, overwrite: bool = False) ->
     ``CAMERA_pointing`` as in `gammalearn.data.CameraImages`, with fusion by concatenation also
     ``CAMERA_tel_id``, with parameters ``CAMERA_scalars`` and ``CAMERA_vectors``, with the condition
     ``pointing`` ``CAMERA_sky``, and ``events``, int64 of shape (n_events,), whose values do not
-    matter. A camera without images has inputs of
-    length 0; there must be an image of each event. Outputs have the names of the tasks. Settings
-    and cameras are in the file's metadata, as ``gammalearn_settings`` (YAML) and
-    ``gammalearn_cameras`` (JSON).
+    matter. With the condition ``nsb``, the noise is always that of the dark pixels of the image.
+    A camera without images has inputs of length 0; there must be an image of each event. Outputs
+    have the names of the tasks. Settings and cameras are in the file's metadata, as
+    ``gammalearn_settings`` (YAML) and ``gammalearn_cameras`` (JSON).
 
     Parameters
     ----------

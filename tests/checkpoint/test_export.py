@@ -53,7 +53,7 @@ WITH_GEOMETRY = "gammaphysnet with geometry"
 
 #: Each is translated once, which takes longer than all else here.
 NETWORKS = {
-    "conditioned conv4": {**CONV4, "condition": ["nsb", "bad_pixels"]},
+    "conditioned conv4": {**CONV4, "condition": ["nsb", "bad_pixels", "pointing"]},
     "transformer": {"encoder": "transformer", "widths": [8], "blocks": 1, "fusion": "mean"},
     WITH_GEOMETRY: {
         **{"widths": [4, 8], "blocks": 1, "keypoints": 3},
@@ -102,6 +102,8 @@ def test_output_is_that_of_the_network(exported, events):
             vectors = torch.randn(n, len(trained.network.vectors), 2)
             vectors[:1] = torch.nan
             images[one.name].vectors = vectors
+        if trained.network.with_pointing:
+            images[one.name].sky = 0.3 * torch.randn(n, 3)
     n_events = 1 + max(max(event, default=0) for event in events)
     with torch.no_grad():
         present = {name: image for name, image in images.items() if len(image.event)}

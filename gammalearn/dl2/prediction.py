@@ -16,7 +16,7 @@ from ..data import Batch, EventDataset, EventIndex, event_loader
 from ..machine.cores import usable_cores
 from ..machine.free_cores import ThreadsOnFreeCores
 from ..machine.memory import keep_freed_memory
-from ..nn import for_inference
+from ..nn import for_inference, inference_device
 from ..settings import DataSettings, Experiment
 from ..tasks import Columns, Task
 from ..tasks.without_labels import ImageNetwork, ReconstructionTask
@@ -139,7 +139,6 @@ def reconstruct_events(
     DataError
         If a file turns out to be damaged.
     """
-    on_gpu = torch.cuda.is_available() and experiment.training.accelerator != "cpu"
     outputs = predict_outputs(
         trained.network,
         trained.tasks,
@@ -148,7 +147,7 @@ def reconstruct_events(
         experiment.training.batch_size,
         # Those of the training, which may have had a larger machine.
         min(experiment.training.workers, usable_cores()),
-        "cuda" if on_gpu else "cpu",
+        inference_device(experiment.training.accelerator),
         max_batches=max_batches,
         progress=progress,
         reconstruction=trained.reconstruction,

@@ -25,7 +25,7 @@ from ..errors import CameraError, GammaLearnError
 from ..image.parameters import ImageParametrizer
 from ..io.files import open_hdf5, reading
 from ..models import find_checkpoint, is_shipped
-from ..nn import for_inference
+from ..nn import for_inference, inference_device
 from ..settings.own_modules import import_modules
 from .containers import CONTAINERS, EVENT_CONTAINERS, with_event_class
 from .writer import decode_outputs
@@ -121,7 +121,7 @@ class GammaLearnReconstructor(Reconstructor):
         self._name = self.prefix or self._trained.experiment.output.algorithm
         if self.n_jobs:
             torch.set_num_threads(self.n_jobs)
-        self._device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = self.device or inference_device()
         self._network = for_inference(self._trained.network).to(self._device)
         self._parametrizer = ImageParametrizer(subarray)
         self._calibration = _calibration(self)

@@ -3,7 +3,7 @@
 from .attention import DualAttention, SpatialAttention, SqueezeExcitation
 from .conditioning import ImageConditioning
 from .indexed import IndexedAveragePool, IndexedConv, IndexedMaxPool
-from .inference import for_inference
+from .inference import for_inference, inference_device
 from .layout import CellsToPixels, PixelsToCells
 from .network import ReconstructionNetwork
 from .normalisation import IndexedBatchNorm
@@ -21,4 +21,5 @@ __all__ = [
     "SpatialAttention",
     "SqueezeExcitation",
     "for_inference",
+    "inference_device",
 ]

@@ -8,7 +8,18 @@ from torch import nn
 from .indexed import IndexedConv
 from .normalisation import IndexedBatchNorm
 
-__all__ = ["for_inference"]
+__all__ = ["for_inference", "inference_device"]
+
+
+def inference_device(accelerator: str = "auto") -> str:
+    """Device that a trained network computes on: a GPU if there is one.
+
+    Parameters
+    ----------
+    accelerator : str
+        As in the settings of the training; ``cpu`` asks for the CPU.
+    """
+    return "cuda" if torch.cuda.is_available() and accelerator != "cpu" else "cpu"
 
 
 def for_inference(network: nn.Module) -> nn.Module:

@@ -110,7 +110,7 @@ def run_survey(
         )
         if not first_process:
             return {}
-        return _evaluated(experiment, output, summary, learned, test)
+        return _evaluated(experiment, output, summary, learned, test, options.progress)
 
 
 def _evaluated(
@@ -119,6 +119,7 @@ def _evaluated(
     summary: "TrainingSummary",
     learned: Catalogue,
     test: Catalogue,
+    progress: bool,
 ) -> dict[str, object]:
     """Predict the test objects with the network and the trees, and write the report."""
     from ..surveys.checkpoint import load_survey_network
@@ -126,7 +127,7 @@ def _evaluated(
 
     settings, kind = experiment.evaluation, experiment.output.format
     survey, trained = survey_of(experiment.survey), load_survey_network(summary.checkpoint)
-    tables = {NETWORK: _predicted(survey, trained, test, "data.test")}
+    tables = {NETWORK: _predicted(survey, trained, test, "data.test", progress)}
     if settings.baseline:
         tables[survey.baseline] = survey.predict_with_trees(experiment, learned, test)
     make_folder(output / PREDICTIONS)
@@ -188,10 +189,17 @@ def _shared(survey: Survey, learned: Catalogue, test: Catalogue) -> list[str]:
 
 
 def _predicted(
-    survey: Survey, trained: "TrainedSurveyNetwork", catalogue: Catalogue, what: str
+    survey: Survey,
+    trained: "TrainedSurveyNetwork",
+    catalogue: Catalogue,
+    what: str,
+    progress: bool,
 ) -> Table:
     """Predictions with what they come from."""
-    table = survey.predict(trained, catalogue, what)
+    from ..nn import inference_device
+
+    trained.network.to(inference_device(trained.experiment.training.accelerator))
+    table = survey.predict(trained, catalogue, what, progress)
     table.meta |= trained.provenance
     return table
 
@@ -237,7 +245,7 @@ def predict_objects(
     for what, number in catalogue.faults.items():
         log.warning("%d %s.", number, what)
     survey = survey_of(experiment.survey)
-    table = _predicted(survey, trained, catalogue, f"'{files[0]}'")
+    table = _predicted(survey, trained, catalogue, f"'{files[0]}'", options.progress)
     make_folder(output)
     write_predictions(table, path, options.overwrite)
     return [path]

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from pydantic import TypeAdapter
-from torch import nn
+from torch import Tensor, nn
 
 from .. import __version__
 from ..checkpoint.ensemble import Ensemble, digest_of_all
@@ -25,6 +25,7 @@ from ..errors import CheckpointError
 from ..io import plain_yaml
 from ..settings.base import STORED
 from ..settings.surveys import SURVEYS, SurveyExperiment
+from .batch import Views
 from .kinds import survey_of
 
 __all__ = ["TrainedSurveyNetwork", "describe", "load_survey_network", "load_survey_networks"]
@@ -37,7 +38,7 @@ class TrainedSurveyNetwork:
     Attributes
     ----------
     network : torch.nn.Module
-        In evaluation mode, on the CPU.
+        In evaluation mode; read onto the CPU.
     seen : dict of str to object
         What the network sees of an object, such as ``bands``; each survey has its own.
     experiment : SurveyExperiment
@@ -55,6 +56,23 @@ class TrainedSurveyNetwork:
     versions: dict[str, str]
     epoch: int
     digest: str
+
+    @torch.inference_mode()
+    def outputs(self, views: Mapping[str, Views], n_objects: int) -> dict[str, Tensor]:
+        """Outputs by task, on the CPU; the network computes on the device that it is on.
+
+        Parameters
+        ----------
+        views : mapping of str to Views
+        n_objects : int
+
+        Returns
+        -------
+        dict of str to Tensor of float32, shape (n_objects, n_outputs)
+        """
+        device = next(self.network.parameters()).device
+        found = self.network({name: view.to(device) for name, view in views.items()}, n_objects)
+        return {name: output.float().cpu() for name, output in found.items()}
 
     @property
     def provenance(self) -> dict[str, str]:

@@ -191,8 +191,16 @@ class Survey(ABC):
         """What is known of the objects, in words, and its values: names, or numbers."""
 
     @abstractmethod
-    def predict(self, trained: "TrainedSurveyNetwork", catalogue: Catalogue, what: str) -> Table:
+    def predict(
+        self,
+        trained: "TrainedSurveyNetwork",
+        catalogue: Catalogue,
+        what: str,
+        progress: bool = False,
+    ) -> Table:
         """A table with a row for each object, without its provenance.
+
+        The network computes on the device that it is on.
 
         Raises
         ------

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from tqdm.auto import tqdm
 
 from ...errors import InputFileError
 from ..catalogue import Catalogue
@@ -145,8 +146,16 @@ def alike_and_usable(catalogue: Catalogue, seen: Mapping[str, Any], what: str) -
     return whole
 
 
-def cutouts_and_dust(catalogue: Catalogue) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def cutouts_and_dust(
+    catalogue: Catalogue, progress: bool = False
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """All cut-outs and their E(B-V), some at a time.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+    progress : bool
+        Show a progress bar.
 
     Raises
     ------
@@ -156,6 +165,9 @@ def cutouts_and_dust(catalogue: Catalogue) -> Iterator[tuple[np.ndarray, np.ndar
     if catalogue.cutouts is None or not len(catalogue):
         raise InputFileError("No galaxy is left to predict; give catalogues with whole cut-outs.")
     dust, first = np.asarray(catalogue.objects["ebv"], dtype=float), 0
-    for images in blocks(catalogue.cutouts):
-        yield images, dust[first : first + len(images)]
-        first += len(images)
+    bar = tqdm(total=len(catalogue), unit=" galaxies", desc="Predicting", disable=not progress)
+    with bar:
+        for images in blocks(catalogue.cutouts):
+            yield images, dust[first : first + len(images)]
+            first += len(images)
+            bar.update(len(images))

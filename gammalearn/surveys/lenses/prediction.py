@@ -1,15 +1,14 @@
 """Prediction with the network and with the trees."""
 
 import numpy as np
-import torch
 from astropy.table import Table
 
 from ...settings.surveys import LensExperiment
 from ..catalogue import Catalogue
+from ..checkpoint import TrainedSurveyNetwork
 from ..galaxies.selection import cutouts_and_dust
 from ..galaxies.views import VIEWS, Images
 from .features import LensTrees, features
-from .network import LensFinder
 from .predictions import table_of_lenses
 from .tasks import TASK
 from .types import is_lens
@@ -17,20 +16,20 @@ from .types import is_lens
 __all__ = ["predict", "predict_with_trees"]
 
 
-def predict(network: LensFinder, catalogue: Catalogue) -> Table:
+def predict(trained: TrainedSurveyNetwork, catalogue: Catalogue, progress: bool = False) -> Table:
     """Probabilities by a network.
 
     Parameters
     ----------
-    network : LensFinder
-        In evaluation mode.
+    trained : TrainedSurveyNetwork
     catalogue : Catalogue
         With cut-outs of the size and bands of the network, all finite.
+    progress : bool
+        Show a progress bar.
     """
     chance = []
-    for images, dust in cutouts_and_dust(catalogue):
-        with torch.inference_mode():
-            output = network({VIEWS: Images.of(images, dust)}, len(images))[TASK]
+    for images, dust in cutouts_and_dust(catalogue, progress):
+        output = trained.outputs({VIEWS: Images.of(images, dust)}, len(images))[TASK]
         chance.append(output.double().sigmoid().squeeze(1).numpy())
     return table_of_lenses(catalogue, np.concatenate(chance))
 

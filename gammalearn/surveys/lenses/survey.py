@@ -74,11 +74,16 @@ class Lenses(CutoutSurvey):
     def truth(self, catalogue: Catalogue) -> tuple[str, np.ndarray]:
         return "type", np.asarray(catalogue.objects["type"])
 
-    def predict(self, trained: "TrainedSurveyNetwork", catalogue: Catalogue, what: str) -> Table:
+    def predict(
+        self,
+        trained: "TrainedSurveyNetwork",
+        catalogue: Catalogue,
+        what: str,
+        progress: bool = False,
+    ) -> Table:
         from .prediction import predict
 
-        network: Any = trained.network
-        return predict(network, alike_and_usable(catalogue, trained.seen, what))
+        return predict(trained, alike_and_usable(catalogue, trained.seen, what), progress)
 
     def predict_with_trees(
         self, experiment: LensExperiment, learned: Catalogue, test: Catalogue

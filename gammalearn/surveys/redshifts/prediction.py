@@ -1,18 +1,18 @@
 """Prediction with the network and with the trees."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-import torch
 from astropy.table import Table
 
 from ...settings.surveys import RedshiftExperiment
 from ..catalogue import Catalogue
+from ..checkpoint import TrainedSurveyNetwork
 from ..galaxies.photometry import reference_of
 from ..galaxies.selection import cutouts_and_dust
 from ..galaxies.views import VIEWS, Images
 from .density import N_BINS, Bins
-from .network import RedshiftNetwork
 from .photometry import MEASURED, Photometry, features, measure
 from .predictions import table_of_galaxies
 from .tasks import TASK
@@ -24,26 +24,26 @@ __all__ = ["predict", "predict_with_trees"]
 OfBlock = Callable[[np.ndarray, np.ndarray, Photometry], np.ndarray]
 
 
-def predict(network: RedshiftNetwork, redshift_max: float, catalogue: Catalogue) -> Table:
+def predict(trained: TrainedSurveyNetwork, catalogue: Catalogue, progress: bool = False) -> Table:
     """Redshifts by a network.
 
     Parameters
     ----------
-    network : RedshiftNetwork
-        In evaluation mode.
-    redshift_max : float
-        Where the bins end.
+    trained : TrainedSurveyNetwork
     catalogue : Catalogue
         With cut-outs of the size and bands of the network, all finite.
+    progress : bool
+        Show a progress bar.
     """
 
     def density(images: np.ndarray, dust: np.ndarray, _found: Photometry) -> np.ndarray:
-        with torch.inference_mode():
-            output = network({VIEWS: Images.of(images, dust)}, len(images))[TASK]
+        output = trained.outputs({VIEWS: Images.of(images, dust)}, len(images))[TASK]
         return output.double().softmax(1).numpy()
 
-    found, measured = _by_blocks(catalogue, density)
-    return table_of_galaxies(catalogue, Bins(redshift_max), found.reshape(-1, N_BINS), measured)
+    found, measured = _by_blocks(catalogue, density, progress)
+    experiment: Any = trained.experiment
+    bins = Bins(experiment.data.redshift_max)
+    return table_of_galaxies(catalogue, bins, found.reshape(-1, N_BINS), measured)
 
 
 def predict_with_trees(
@@ -68,11 +68,13 @@ def predict_with_trees(
     return table_of_galaxies(test, bins, forest.density(known), measured)
 
 
-def _by_blocks(catalogue: Catalogue, function: OfBlock) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def _by_blocks(
+    catalogue: Catalogue, function: OfBlock, progress: bool = False
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Something of each galaxy, and its `MEASURED`; some cut-outs are in memory at a time."""
     results, measured = [], []
     reference = reference_of(catalogue.bands)
-    for images, dust in cutouts_and_dust(catalogue):
+    for images, dust in cutouts_and_dust(catalogue, progress):
         found = measure(images, reference)
         results.append(function(images, dust, found))
         measured.append(found.columns)

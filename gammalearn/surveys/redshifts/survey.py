@@ -83,12 +83,17 @@ class Redshifts(CutoutSurvey):
     def truth(self, catalogue: Catalogue) -> tuple[str, np.ndarray]:
         return "redshift", np.asarray(catalogue.objects["redshift"], dtype=float)
 
-    def predict(self, trained: "TrainedSurveyNetwork", catalogue: Catalogue, what: str) -> Table:
+    def predict(
+        self,
+        trained: "TrainedSurveyNetwork",
+        catalogue: Catalogue,
+        what: str,
+        progress: bool = False,
+    ) -> Table:
         from .prediction import predict
 
-        network: Any = trained.network
         whole = alike_and_usable(catalogue, trained.seen, what)
-        return predict(network, trained.experiment.data.redshift_max, whole)
+        return predict(trained, whole, progress)
 
     def predict_with_trees(
         self, experiment: RedshiftExperiment, learned: Catalogue, test: Catalogue

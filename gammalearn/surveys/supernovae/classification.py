@@ -1,14 +1,16 @@
 """Classification of objects with a trained network."""
 
-import numpy as np
-import torch
-from astropy.table import Table
+from typing import Any
 
-from ...settings.surveys import SupernovaExperiment
+import numpy as np
+from astropy.table import Table
+from tqdm.auto import tqdm
+
 from ..catalogue import Catalogue
+from ..checkpoint import TrainedSurveyNetwork
 from .curves import curve_of, into_nights
 from .light_curves import LightCurves
-from .network import VIEWS, SupernovaNetwork
+from .network import VIEWS
 from .predictions import table_of_objects
 from .tasks import build_tasks
 
@@ -36,17 +38,16 @@ def views_of(catalogue: Catalogue, rows: np.ndarray, host_redshift: bool) -> dic
     return {VIEWS: LightCurves.of(nights, np.arange(len(rows)))}
 
 
-def classify(
-    network: SupernovaNetwork, experiment: SupernovaExperiment, catalogue: Catalogue
-) -> Table:
+def classify(trained: TrainedSurveyNetwork, catalogue: Catalogue, progress: bool = False) -> Table:
     """Classify objects.
 
     Parameters
     ----------
-    network : SupernovaNetwork
-    experiment : SupernovaExperiment
+    trained : TrainedSurveyNetwork
     catalogue : Catalogue
         With the bands of the network.
+    progress : bool
+        Show a progress bar.
 
     Returns
     -------
@@ -54,18 +55,21 @@ def classify(
         A row for each object: ``object_id``, ``probability_Ia``, the probability of each type and
         the likeliest ``type`` if the network has that task, and the columns of `table_of_objects`.
     """
+    experiment: Any = trained.experiment
     tasks = build_tasks(experiment.tasks)
     # Those of like length together.
     order = np.argsort(np.diff(catalogue.start), kind="stable")
     found: dict[str, list[np.ndarray]] = {}
-    for first in range(0, len(order), BATCH):
-        rows = order[first : first + BATCH]
-        views = views_of(catalogue, rows, experiment.data.host_redshift)
-        with torch.inference_mode():
-            outputs = network(views, len(rows))
-        for name, output in outputs.items():
-            for column, values in tasks[name].decode(output.numpy(), Table()).items():
-                found.setdefault(column, []).append(np.asarray(values))
+    bar = tqdm(total=len(order), unit=" supernovae", desc="Predicting", disable=not progress)
+    with bar:
+        for first in range(0, len(order), BATCH):
+            rows = order[first : first + BATCH]
+            views = views_of(catalogue, rows, experiment.data.host_redshift)
+            outputs = trained.outputs(views, len(rows))
+            for name, output in outputs.items():
+                for column, values in tasks[name].decode(output.numpy(), Table()).items():
+                    found.setdefault(column, []).append(np.asarray(values))
+            bar.update(len(rows))
     back = np.argsort(order)
     columns = {name: np.concatenate(parts)[back] for name, parts in found.items()}
     return table_of_objects(catalogue, columns)

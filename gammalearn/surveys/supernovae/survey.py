@@ -122,11 +122,17 @@ class Supernovae(Survey):
     def truth(self, catalogue: Catalogue) -> tuple[str, np.ndarray]:
         return "type", class_of(catalogue.objects["type"])
 
-    def predict(self, trained: "TrainedSurveyNetwork", catalogue: Catalogue, what: str) -> Table:
+    def predict(
+        self,
+        trained: "TrainedSurveyNetwork",
+        catalogue: Catalogue,
+        what: str,
+        progress: bool = False,
+    ) -> Table:
         from .classification import classify
 
         alike = catalogue.with_bands(trained.seen["bands"], what)
-        return classify(trained.network, trained.experiment, alike)  # type: ignore[arg-type]  # ours
+        return classify(trained, alike, progress)
 
     def predict_with_trees(
         self, experiment: SupernovaExperiment, learned: Catalogue, test: Catalogue

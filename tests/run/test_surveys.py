@@ -63,6 +63,7 @@ def test_predict_gives_what_the_run_has(folder, capsys):
     best = folder / "run" / "checkpoints" / "best.ckpt"
     command = ["predict", str(best), str(folder / "test.h5"), "-o", str(folder / "again")]
     assert main([*command, "--set", "output.format=fits"]) == 0
+    assert "40/40" in capsys.readouterr().err
     ours = Table.read(folder / "again" / "predictions.fits")
     theirs = Table.read(folder / "run" / "predictions" / "network.ecsv")
     np.testing.assert_allclose(ours["probability_Ia"], theirs["probability_Ia"], rtol=1e-6)

@@ -6,8 +6,9 @@
 Makes what is missing in the folder of --data: simulated gammas and protons, their reconstruction by
 the shipped network lst4-stereo, the cuts and the instrument response by ctapipe's tools, a mock
 observation of a source like the Crab Nebula in a flare, and its DL3. gammapy then measures the
-source. With --seeds, as many observations of the source, and of an empty sky, are drawn from a pool
-of simulated events besides. DIR/observation.md and .json have the figures.
+source. With --seeds, as many observations of the source, and of an empty sky, are drawn from
+simulated events besides: from those of the response, and from others. DIR/observation.md and .json
+have the figures.
 """
 
 import argparse
@@ -55,9 +56,12 @@ CRAB_UNITS = 5.0
 
 #: Showers of each file of the response and of the pool, and minutes of the mock observation.
 SIZES = {
-    "small": {"gamma": 600, "proton": 2500, "minutes": 1.0},
+    "small": {"gamma": 2400, "proton": 2500, "minutes": 1.0},
     "full": {"gamma": 20000, "proton": 60000, "minutes": 4.0},
 }
+
+#: Simulated events that observations are drawn from: those of the response, and others.
+POOLS = {"events of the response": "irf", "other events": "pool"}
 
 #: Minutes of each drawn observation.
 DRAWN_MINUTES = 4.0
@@ -241,15 +245,16 @@ def figures_of(values: np.ndarray) -> dict[str, float]:
     }
 
 
-def many(files: Files, n_seeds: int) -> dict:
-    """The figures of drawn observations."""
+def many(files: Files, use: str, n_seeds: int) -> dict:
+    """The figures of observations that are drawn from simulated events of one use."""
     irf, cuts = files.response()
-    pool = Pool.read(files.simulated("pool", "gamma"), files.simulated("pool", "proton"), irf, cuts)
+    pool = Pool.read(files.simulated(use, "gamma"), files.simulated(use, "proton"), irf, cuts)
     values: dict[str, np.ndarray] = {}
     for name, crab_units in (("source", CRAB_UNITS), ("empty", 0.0)):
+        folder = files.data / f"drawn_{use}_{name}"
         measured = study(
-            pool, irf, files.data / f"drawn_{name}", crab_units, 60 * DRAWN_MINUTES, POINTING,
-            SOURCE, range(1, n_seeds + 1),
+            pool, irf, folder, crab_units, 60 * DRAWN_MINUTES, POINTING, SOURCE,
+            range(1, n_seeds + 1),
         )  # fmt: skip
         if crab_units:
             values |= {f"{name} (pull)": pull for name, pull in pulls(measured).items()}
@@ -259,8 +264,6 @@ def many(files: Files, n_seeds: int) -> dict:
             )
     is_gamma = np.asarray(pool.events["is_gamma"])
     return {
-        "seeds": n_seeds,
-        "minutes": DRAWN_MINUTES,
         "gammas": int(is_gamma.sum()),
         "protons": int((~is_gamma).sum()),
         "figures": {name: figures_of(some) for name, some in values.items()},
@@ -296,7 +299,11 @@ def main() -> None:
             "observation": measured.as_dict(),
         }
         if options.seeds:
-            results["drawn"] = many(files, options.seeds)
+            results["drawn"] = {
+                "seeds": options.seeds,
+                "minutes": DRAWN_MINUTES,
+                "pools": {name: many(files, use, options.seeds) for name, use in POOLS.items()},
+            }
     results["seconds"] = round(time.monotonic() - began)
     seeds = f" --seeds {options.seeds}" if options.seeds else ""
     command = f"python benchmarks/observation.py -o DIR --size {options.size}{seeds}"

@@ -33,19 +33,22 @@ DRAWN = """
 ## Many observations
 
 {seeds} observations of {minutes:g} min of the same source, and as many of an empty sky, are drawn
-from one pool of {gammas} gammas and {protons} protons that passed the cuts. They are no new
-simulations: each event of the pool comes as often as a Poisson number says, with the rate that it
-stands for. Protons are turned around the pointing at random. The pool is independent of the events
-of the response. The figures therefore test the chain from DL3 to the spectrum, and not the
-simulation of the sky. The pool and the response have finite samples. Their fluctuations are the
-same in all observations and move the mean.
+from simulated gammas and protons that passed the cuts. They are no new simulations: each event
+comes as often as a Poisson number says, with the rate that it stands for. Protons are turned around
+the pointing at random.
 
 Pulls are measured less true values, over their errors. For an unbiased measurement with right
 errors, their mean is 0 and their width is 1. The significances of an empty sky have mean 0 and
 width 1.
 
-| quantity | mean | width | beyond 2 σ |
-|---|---|---|---|
+- *Events of the response* are those that the response was made of. They test the chain from DL3 to
+  the spectrum: the response is exactly that of these events.
+- *Other events* are those of new simulations. Both sets of events are finite, and they differ by
+  chance. The difference is the same in all observations and moves the mean of the pulls. More
+  simulated events make it smaller.
+
+| drawn from | quantity | mean | width | beyond 2 σ |
+|---|---|---|---|---|
 {rows}"""
 
 
@@ -78,9 +81,11 @@ def page(results: dict, command: str) -> str:
 
 def _of_draws(drawn: dict) -> str:
     rows = "".join(
-        f"| {name} | {figures['mean']:+.2f} ± {figures['mean_error']:.2f} | "
+        f"| {pool} ({of_pool['gammas']} gammas, {of_pool['protons']} protons) | {name} | "
+        f"{figures['mean']:+.2f} ± {figures['mean_error']:.2f} | "
         f"{figures['width']:.2f} ± {figures['width_error']:.2f} | "
         f"{figures['beyond']} of {drawn['seeds']} |\n"
-        for name, figures in drawn["figures"].items()
+        for pool, of_pool in drawn["pools"].items()
+        for name, figures in of_pool["figures"].items()
     )
     return DRAWN.format(**{**drawn, "rows": rows})

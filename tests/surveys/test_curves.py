@@ -3,16 +3,24 @@
 import numpy as np
 import pytest
 from astropy.cosmology import Planck18
+from astropy.table import Table
+from pydantic import ValidationError
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Matern
 
+from gammalearn.errors import EmptySelectionError
+from gammalearn.settings.surveys import LightCurveData
+from gammalearn.surveys.catalogue import Catalogue
 from gammalearn.surveys.supernovae.curves import CONTEXT, Curve, into_nights, wavelengths
+from gammalearn.surveys.supernovae.loading import Curves
+from gammalearn.surveys.supernovae.preparation import with_fractions
 from gammalearn.surveys.supernovae.types import class_of
 from gammalearn.surveys.supernovae.versions import (
     SYSTEMATIC,
     TIME_SCALE,
     SmoothCurve,
     redshifted,
+    within_reach,
 )
 
 
@@ -86,6 +94,59 @@ def test_a_version_that_nobody_would_detect_is_none(curve):
     faint = Curve(np.array([0.0, 5.0]), np.zeros(2, int), np.ones(2), np.full(2, 1e5), 0.3)
     smooth = SmoothCurve.of(curve, np.array([600.0]), 0.2)
     assert redshifted(smooth, [faint], np.array([600.0]), np.random.default_rng(1)) is None
+
+
+def test_versions_have_the_redshifts_that_a_light_curve_can_be_moved_to():
+    """Of any type: a network must not learn that what is far is of type Ia."""
+    low, high = within_reach(0.2)
+    assert (low, high) == (pytest.approx(0.14), pytest.approx(0.68))
+    redshifts = [0.2, 0.1, 0.3, 0.5, 0.9, np.nan]
+    time = np.arange(0.0, 60.0, 3.0)
+    n = len(time)
+    catalogue = Catalogue.build(
+        Table({"object_id": list("abcdef"), "type": ["II"] * 6, "host_redshift": redshifts}),
+        bands=("r",),
+        of=np.repeat(np.arange(6), n),
+        time=np.tile(time, 6),
+        band=np.zeros(6 * n, int),
+        flux=np.tile(1000 * np.exp(-((time - 20) ** 2) / 200), 6),
+        flux_error=np.full(6 * n, 5.0),
+    )
+    curves, rng = Curves(catalogue, LightCurveData()), np.random.default_rng(1)
+    seen = [curves.version(0, rng).context[CONTEXT.index("host_redshift")] for _ in range(200)]
+    # With the error of the redshift, 0.05; the other objects are out of reach.
+    assert np.min(seen) > 0
+    for redshift in (0.2, 0.3, 0.5):
+        near = np.abs(np.array(seen) - redshift) < 0.05
+        assert near.mean() > 0.15
+    assert np.max(seen) < 0.75
+
+
+def test_fractions_of_the_types_in_an_epoch():
+    kinds = np.array(["Ia"] * 60 + ["Ibc"] * 10 + ["II"] * 30 + ["other"] * 5 + [""] * 7)
+    rows = np.arange(105)
+    asked = {"Ia": 0.3, "Ibc": 0.2, "II": 0.5}
+    of_epoch = with_fractions(rows, kinds, asked, seed=1)
+    names, counts = np.unique(kinds[of_epoch], return_counts=True)
+    found = dict(zip(names, counts, strict=True))
+    # The 60 of type Ia are 30 % of 200.
+    assert found == {"Ia": 60, "Ibc": 40, "II": 100, "other": 5}
+    # Each of the ten comes four times.
+    assert np.unique(of_epoch[kinds[of_epoch] == "Ibc"], return_counts=True)[1].tolist() == [4] * 10
+    assert set(of_epoch) == set(rows)
+    np.testing.assert_array_equal(with_fractions(rows, kinds, {}, seed=1), rows)
+
+
+def test_fractions_of_a_type_that_is_missing_are_refused():
+    kinds = np.array(["Ia", "II"])
+    with pytest.raises(EmptySelectionError, match="the class Ibc"):
+        with_fractions(np.arange(2), kinds, {"Ia": 0.3, "Ibc": 0.2, "II": 0.5}, seed=1)
+
+
+@pytest.mark.parametrize("fractions", [{"Ia": 1.0}, {"Ia": 0.5, "Ibc": 0.2, "II": 0.5}])
+def test_fractions_are_of_all_classes_and_whole(fractions):
+    with pytest.raises(ValidationError, match="whose sum is 1"):
+        LightCurveData(type_fractions=fractions)
 
 
 def test_types_are_told_apart():

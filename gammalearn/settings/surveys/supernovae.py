@@ -92,6 +92,12 @@ class LightCurveData(Settings):
     repeats: int = Field(1, ge=1)
     """How often each object with a type comes in an epoch."""
 
+    type_fractions: dict[str, Annotated[float, Field(gt=0, le=1)]] = {}
+    """Fractions of the classes Ia, Ibc and II among the objects of an epoch that have a type, such
+    as ``{Ia: 0.34, Ibc: 0.2, II: 0.46}``. Objects of the other classes are repeated. Without it the
+    fractions are those of the catalogue. It helps if spectra were taken of type Ia rather than of
+    others."""
+
     redshifted_fraction: float = Field(0.0, ge=0, le=1)
     """Fraction of the light curves that are replaced by a version at another redshift and
     brightness, with the epochs and the noise of another object. It helps if the objects with a type
@@ -100,6 +106,17 @@ class LightCurveData(Settings):
     mask_fraction: float = Field(0.2, ge=0, lt=1)
     """Fraction of the observations that are hidden from the network in the training. The task
     ``auto_encoder`` predicts them."""
+
+    @field_validator("type_fractions")
+    @classmethod
+    def _all_classes(cls, fractions: dict[str, float]) -> dict[str, float]:
+        classes = ("Ia", "Ibc", "II")
+        whole = set(fractions) == set(classes) and abs(sum(fractions.values()) - 1) < 1e-6
+        if fractions and not whole:
+            raise ValueError(
+                f"expected fractions of {', '.join(classes)} whose sum is 1, got {fractions}"
+            )
+        return fractions
 
 
 class LightCurveNetwork(Settings):

@@ -7,7 +7,7 @@ from ..catalogue import Catalogue
 from .curves import Curve, Nights, curve_of, into_nights, wavelengths
 from .light_curves import LightCurves
 from .network import VIEWS
-from .versions import SmoothCurve, redshifted
+from .versions import TRIALS, SmoothCurve, redshifted, within_reach
 
 __all__ = ["Curves"]
 
@@ -29,8 +29,10 @@ class Curves:
         self.curves = [self._curve(row) for row in range(len(catalogue))]
         self._nights: dict[int, Nights] = {}
         self._smooth: dict[int, SmoothCurve | None] = {}
-        known = [c.redshift for c in self.curves if np.isfinite(c.redshift) and c.redshift > 0]
-        self._any_redshift = float(np.median(known)) if known else 0.3
+        redshifts = np.asarray(catalogue.objects["host_redshift"], dtype=float)
+        known = np.flatnonzero(redshifts > 0)
+        self._donors = known[np.argsort(redshifts[known], kind="stable")]
+        self._redshifts = redshifts[self._donors]
 
     def __len__(self) -> int:
         return len(self.curves)
@@ -50,16 +52,17 @@ class Curves:
         smooth = self._smooth_curve(row)
         if smooth is None:
             return self.nights(row)
-        donors = [self._donor(int(number)) for number in rng.integers(len(self), size=4)]
+        low, high = np.searchsorted(self._redshifts, within_reach(smooth.redshift))
+        if low == high:
+            return self.nights(row)
+        rows = self._donors[rng.integers(low, high, size=TRIALS)]
+        donors = (curve_of(self.catalogue, int(donor)) for donor in rows)
         version = redshifted(smooth, donors, self.wavelength, rng)
         if version is None:
             return self.nights(row)
         if not self.settings.host_redshift:
             version = version.without_redshift()
         return into_nights(version, len(self.catalogue.bands))
-
-    def _donor(self, row: int) -> Curve:
-        return curve_of(self.catalogue, row)
 
     def _smooth_curve(self, row: int) -> SmoothCurve | None:
         """The light curve between its observations, of objects whose redshift is known."""

@@ -1,6 +1,7 @@
 """Preparation: from the settings and a catalogue to what learns, and what it learns from."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 import lightning
@@ -20,7 +21,7 @@ from .network import build_network
 from .tasks import build_tasks
 from .types import class_of
 
-__all__ = ["prepare", "split_objects"]
+__all__ = ["prepare", "split_objects", "with_fractions"]
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +63,44 @@ def split_objects(
             "data.minimum_observations."
         )
     return labelled[training], labelled[validation], np.flatnonzero(enough & ~has_type)
+
+
+def with_fractions(
+    rows: np.ndarray, kinds: np.ndarray, fractions: Mapping[str, float], seed: int
+) -> np.ndarray:
+    """Rows of an epoch in which the classes have some fractions: all come once, some more often.
+
+    Parameters
+    ----------
+    rows : ndarray of int
+        Objects to learn from.
+    kinds : ndarray of str
+        Classes of all objects.
+    fractions : mapping of str to float
+        By class; empty keeps the rows. Objects of no such class stay as they are.
+    seed : int
+
+    Raises
+    ------
+    EmptySelectionError
+        If a class has no object.
+    """
+    if not fractions:
+        return rows
+    rng = np.random.default_rng(seed)
+    of_class = {name: rng.permutation(rows[kinds[rows] == name]) for name in fractions}
+    for name, some in of_class.items():
+        if not len(some):
+            raise EmptySelectionError(
+                f"data.type_fractions has the class {name}, and no object of data.train that is "
+                "learned from is of it; leave data.type_fractions empty, or give such objects."
+            )
+    number = max(len(some) / fractions[name] for name, some in of_class.items())
+    repeated = [
+        np.resize(some, max(round(fractions[name] * number), len(some)))
+        for name, some in of_class.items()
+    ]
+    return np.concatenate([rows[~np.isin(kinds[rows], list(fractions))], *repeated])
 
 
 def prepare(experiment: SupernovaExperiment, catalogue: Catalogue, files: list[Path]) -> Trainable:
@@ -118,7 +157,7 @@ def prepare(experiment: SupernovaExperiment, catalogue: Catalogue, files: list[P
         ObjectLoaders(
             curves.views,
             targets,
-            training,
+            with_fractions(training, kinds, data.type_fractions, settings.seed),
             others,
             validation,
             settings,

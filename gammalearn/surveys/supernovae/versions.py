@@ -6,6 +6,7 @@ curve between the observations; there it is moved to another redshift, and obser
 and with the noise of another object.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from scipy.linalg import cho_factor, cho_solve
 from ..cosmology import distance_modulus
 from .curves import Curve
 
-__all__ = ["SmoothCurve", "redshifted"]
+__all__ = ["TRIALS", "SmoothCurve", "redshifted", "within_reach"]
 
 #: Scales of the Gaussian process: rest-frame time (d) and wavelength (nm).
 TIME_SCALE, WAVELENGTH_SCALE = 20.0, 400.0
@@ -38,6 +39,11 @@ def _matern(distance: np.ndarray) -> np.ndarray:
     """Matern's covariance with nu = 3/2."""
     scaled = np.sqrt(3.0) * np.abs(distance)
     return (1 + scaled) * np.exp(-scaled)
+
+
+def within_reach(redshift: float) -> tuple[float, float]:
+    """Least and largest redshift at which a light curve is known in the bands of the observer."""
+    return MOST_SQUEEZED * (1 + redshift) - 1, MOST_STRETCHED * (1 + redshift) - 1
 
 
 @dataclass(frozen=True)
@@ -94,7 +100,7 @@ class SmoothCurve:
 
 def redshifted(
     smooth: SmoothCurve,
-    donors: list[Curve],
+    donors: Iterable[Curve],
     wavelength: np.ndarray,
     rng: np.random.Generator,
 ) -> Curve | None:
@@ -104,18 +110,15 @@ def redshifted(
     ----------
     smooth : SmoothCurve
         Of an object with known redshift.
-    donors : list of Curve
-        Objects whose redshift, epochs and noise it may have; they are tried in turn.
+    donors : iterable of Curve
+        Objects whose redshift, epochs and noise it may have; they are tried in turn. Their redshift
+        is `within_reach`.
     wavelength : ndarray, shape (n_bands,)
     rng : numpy.random.Generator
     """
-    for donor in donors[:TRIALS]:
-        target = donor.redshift
-        stretch = (1 + target) / (1 + smooth.redshift)
-        if not MOST_SQUEEZED < stretch < MOST_STRETCHED:
-            stretch = rng.uniform(1.0, 1.2)
-            target = (1 + smooth.redshift) * stretch - 1
-        version = _observed(smooth, donor, target, stretch, wavelength, rng)
+    for donor in donors:
+        stretch = (1 + donor.redshift) / (1 + smooth.redshift)
+        version = _observed(smooth, donor, donor.redshift, stretch, wavelength, rng)
         if (version.flux / version.error > DETECTED).sum() >= DETECTIONS:
             return version
     return None

@@ -10,7 +10,7 @@ from gammalearn.settings.surveys import LensData, LensExperiment, SimulatedLense
 experiment = LensExperiment(
     simulation=[
         SimulatedLenses(output="data/lenses/train.h5", n_objects=16000, seed=1),
-        SimulatedLenses(output="data/lenses/test.h5", n_objects=6000, seed=2),
+        SimulatedLenses(output="data/lenses/test.h5", n_objects=6000, seed=3),
     ],
     data=LensData(train=["data/lenses/train.h5"], test=["data/lenses/test.h5"]),
     training=TrainingSettings(

@@ -9,7 +9,7 @@ WIDTH = (0.87, 0.83, 0.80, 0.78)
 
 #: Depths are those of LSST's visits in g, r, i and z (Ivezic et al. 2019, table 2), and as many
 #: visits as a tenth of the survey has: 8, 18, 18, 16 (table 1). The electrons are those of 30 s a
-#: visit with zero points of 28.5, 28.4, 28.2 and 27.8 mag (1 electron per s).
+#: visit with zero points of about 28.5, 28.4, 28.2 and 27.8 mag (1 electron per s).
 LSST = Camera(
     bands=("g", "r", "i", "z"),
     pixel_scale=0.2,

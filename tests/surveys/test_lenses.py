@@ -8,9 +8,11 @@ from astropy.table import Table
 from numpy.lib.recfunctions import repack_fields
 from sklearn.metrics import accuracy_score, roc_auc_score, roc_curve
 
+from gammalearn.checkpoint.trained import TrainedOn
 from gammalearn.errors import EmptySelectionError, InputFileError
 from gammalearn.settings.surveys import LensEvaluation, LensExperiment
 from gammalearn.surveys.catalogue import Catalogue, read_catalogue, write_catalogue
+from gammalearn.surveys.checkpoint import TrainedSurveyNetwork
 from gammalearn.surveys.galaxies.views import VIEWS, Images
 from gammalearn.surveys.lenses.colours import bluest, other_colours, reference_of_colours
 from gammalearn.surveys.lenses.evaluation import (
@@ -172,6 +174,34 @@ def test_the_network_has_one_output_for_any_size(n_pixels):
     output = network({VIEWS: Images.of(flux, np.zeros(6))}, 6)
     assert output["lens"].shape == (6, 1)
     assert torch.isfinite(output["lens"]).all()
+
+
+@pytest.mark.parametrize(
+    "device",
+    [
+        "cpu",
+        pytest.param(
+            "cuda",
+            marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU"),
+        ),
+    ],
+)
+def test_outputs_come_back_from_the_device_of_the_network(device):
+    torch.manual_seed(1)
+    experiment = LensExperiment()
+    seen = {"bands": list(BANDS), "n_pixels": 32, "noise": [1.0, 2.0, 3.0, 4.0]}
+    network = build_network(experiment, seen).eval()
+    flux = np.random.default_rng(1).normal(0, 5, (3, 4, 32, 32))
+    images = Images.of(flux, np.array([0.0, 0.1, 0.2]))
+    with torch.inference_mode():
+        expected = network({VIEWS: images}, 3)
+    on_device = network.to(device)
+    trained = TrainedSurveyNetwork(on_device, seen, experiment, TrainedOn(), {}, 0, "")
+    found = trained.outputs({VIEWS: images}, 3)
+    assert found.keys() == expected.keys()
+    for name, output in found.items():
+        assert output.device.type == "cpu"
+        np.testing.assert_allclose(output, expected[name], rtol=1e-3, atol=1e-3)
 
 
 def test_the_network_subtracts_the_galaxy_as_the_trees_do():

@@ -191,6 +191,15 @@ class Survey(ABC):
         """What is known of the objects, in words, and its values: names, or numbers."""
 
     @abstractmethod
+    def alike(self, trained: "TrainedSurveyNetwork", catalogue: Catalogue, what: str) -> Catalogue:
+        """The objects that a network can predict, with its bands.
+
+        Raises
+        ------
+        InputFileError
+            If the objects are not of the kind that the network was made for; ``what`` says which.
+        """
+
     def predict(
         self,
         trained: "TrainedSurveyNetwork",
@@ -207,6 +216,11 @@ class Survey(ABC):
         InputFileError
             If the objects are not of the kind that the network was made for; ``what`` says which.
         """
+        return self._predict(trained, self.alike(trained, catalogue, what), progress)
+
+    @abstractmethod
+    def _predict(self, trained: "TrainedSurveyNetwork", alike: Catalogue, progress: bool) -> Table:
+        """A table of objects that are `alike`."""
 
     @abstractmethod
     def predict_with_trees(self, experiment: Any, learned: Catalogue, test: Catalogue) -> Table:

@@ -48,12 +48,15 @@ class CutoutSurvey(Survey):
         test = check_alike(test, list(learned.bands), n_pixels, learned.pixel_scale, "data.test")
         return files, usable(learned), usable(test)
 
+    def alike(self, trained: "TrainedSurveyNetwork", catalogue: Catalogue, what: str) -> Catalogue:
+        return alike_and_usable(catalogue, trained.seen, what)
+
     def views(
         self, trained: "TrainedSurveyNetwork", catalogue: Catalogue, what: str
     ) -> "tuple[dict[str, Any], Catalogue]":
         from .views import VIEWS, Images
 
-        whole = alike_and_usable(catalogue, trained.seen, what)
+        whole = self.alike(trained, catalogue, what)
         if whole.cutouts is None or not len(whole):
             raise InputFileError(f"{what} has a band or pixels that are missing; give another one.")
         dust = np.asarray(whole.objects["ebv"], dtype=float)

@@ -9,7 +9,6 @@ from astropy.table import Table
 
 from ...settings.surveys import LensEvaluation, LensExperiment, SimulatedLenses
 from ..catalogue import MOST_EINSTEIN_RADIUS, MOST_SIGNIFICANCE, Catalogue
-from ..galaxies.selection import alike_and_usable
 from ..galaxies.survey import CutoutSurvey
 from ..survey import ResultSet
 from .selection import with_known_type
@@ -74,16 +73,10 @@ class Lenses(CutoutSurvey):
     def truth(self, catalogue: Catalogue) -> tuple[str, np.ndarray]:
         return "type", np.asarray(catalogue.objects["type"])
 
-    def predict(
-        self,
-        trained: "TrainedSurveyNetwork",
-        catalogue: Catalogue,
-        what: str,
-        progress: bool = False,
-    ) -> Table:
+    def _predict(self, trained: "TrainedSurveyNetwork", alike: Catalogue, progress: bool) -> Table:
         from .prediction import predict
 
-        return predict(trained, alike_and_usable(catalogue, trained.seen, what), progress)
+        return predict(trained, alike, progress)
 
     def predict_with_trees(
         self, experiment: LensExperiment, learned: Catalogue, test: Catalogue

@@ -9,7 +9,6 @@ from astropy.table import Table
 
 from ...settings.surveys import RedshiftEvaluation, RedshiftExperiment, SimulatedGalaxies
 from ..catalogue import MOST_REDDENING, MOST_REDSHIFT, MOST_SIGNIFICANCE, Catalogue
-from ..galaxies.selection import alike_and_usable
 from ..galaxies.survey import CutoutSurvey
 from ..survey import ResultSet
 from .predictions import check_predictions
@@ -83,17 +82,10 @@ class Redshifts(CutoutSurvey):
     def truth(self, catalogue: Catalogue) -> tuple[str, np.ndarray]:
         return "redshift", np.asarray(catalogue.objects["redshift"], dtype=float)
 
-    def predict(
-        self,
-        trained: "TrainedSurveyNetwork",
-        catalogue: Catalogue,
-        what: str,
-        progress: bool = False,
-    ) -> Table:
+    def _predict(self, trained: "TrainedSurveyNetwork", alike: Catalogue, progress: bool) -> Table:
         from .prediction import predict
 
-        whole = alike_and_usable(catalogue, trained.seen, what)
-        return predict(trained, whole, progress)
+        return predict(trained, alike, progress)
 
     def predict_with_trees(
         self, experiment: RedshiftExperiment, learned: Catalogue, test: Catalogue

@@ -100,7 +100,7 @@ class Supernovae(Survey):
     ) -> "tuple[dict[str, Any], Catalogue]":
         from .classification import views_of
 
-        alike = catalogue.with_bands(trained.seen["bands"], what)
+        alike = self.alike(trained, catalogue, what)
         rows = np.arange(len(alike))
         return dict(views_of(alike, rows, trained.experiment.data.host_redshift)), alike
 
@@ -122,16 +122,12 @@ class Supernovae(Survey):
     def truth(self, catalogue: Catalogue) -> tuple[str, np.ndarray]:
         return "type", class_of(catalogue.objects["type"])
 
-    def predict(
-        self,
-        trained: "TrainedSurveyNetwork",
-        catalogue: Catalogue,
-        what: str,
-        progress: bool = False,
-    ) -> Table:
+    def alike(self, trained: "TrainedSurveyNetwork", catalogue: Catalogue, what: str) -> Catalogue:
+        return catalogue.with_bands(trained.seen["bands"], what)
+
+    def _predict(self, trained: "TrainedSurveyNetwork", alike: Catalogue, progress: bool) -> Table:
         from .classification import classify
 
-        alike = catalogue.with_bands(trained.seen["bands"], what)
         return classify(trained, alike, progress)
 
     def predict_with_trees(

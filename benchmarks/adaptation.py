@@ -172,19 +172,27 @@ class _OtherConditions(ShowerSimulation):
             super().__init__(settings)
 
 
+def showers_of(
+    path: Path, part: str, particle: str, n_showers: int, **changes: object
+) -> SimulationSettings:
+    """What is simulated of one particle over one LST, for training or test."""
+    return SimulationSettings(
+        output=str(path),
+        particle=particle,
+        array="lst1",
+        n_showers=n_showers * (1 if particle == "gamma" else 3),
+        reuse=5,
+        seed=PARTS[part],
+        **SHOWERS[particle],
+        **changes,
+    )
+
+
 def simulated(folder: Path, target: Target, part: str, particle: str, n_showers: int) -> Path:
     """The file of one particle with the sky and mirrors of a target, made where it is missing."""
     path = folder / f"{particle}_{part}_{target.simulated}.dl1.h5"
     if not path.exists():
-        settings = SimulationSettings(
-            output=str(path),
-            particle=particle,
-            array="lst1",
-            n_showers=n_showers * (1 if particle == "gamma" else 3),
-            reuse=5,
-            seed=PARTS[part],
-            **SHOWERS[particle],
-        )
+        settings = showers_of(path, part, particle, n_showers)
         make = partial(_OtherConditions, target=target)
         simulate(settings, processes=1, progress=False, simulation=make)
     return path

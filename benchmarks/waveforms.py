@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from ablations import reconstructed
-from adaptation import SHOWERS, cell
+from adaptation import SHOWERS, cell, showers_of
 from engine import machine
 from sklearn.metrics import roc_auc_score
 from telescopes import write_page
@@ -32,13 +32,10 @@ from gammalearn.checkpoint.trained import load_checkpoint
 from gammalearn.data import EventDataset, EventIndex
 from gammalearn.nn import for_inference
 from gammalearn.run.experiment import index_training
-from gammalearn.settings import Experiment, SimulationSettings
+from gammalearn.settings import Experiment
 from gammalearn.simulation import simulate
 from gammalearn.tasks import build_tasks
 from gammalearn.training import fit
-
-#: Files of events: what they are for, and the seed of their showers.
-PARTS = {"train": 1, "test": 3}
 
 #: What the networks see.
 INPUTS = {"images": "charges and times", "waveforms": "charges, times and waveforms"}
@@ -77,19 +74,10 @@ Bias and resolution of the energy are the median and the half-width of E_reco / 
 def files(folder: Path, part: str, n_showers: int) -> list[str]:
     """Gammas and protons of one part, with waveforms, made where they are missing."""
     paths = []
-    for particle, settings in SHOWERS.items():
+    for particle in SHOWERS:
         path = folder / f"{particle}_{part}.dl1.h5"
         if not path.exists():
-            made = SimulationSettings(
-                output=str(path),
-                particle=particle,
-                array="lst1",
-                n_showers=n_showers * (1 if particle == "gamma" else 3),
-                reuse=5,
-                seed=PARTS[part],
-                waveforms=True,
-                **settings,
-            )
+            made = showers_of(path, part, particle, n_showers, waveforms=True)
             simulate(made, processes=1, progress=False)
         paths.append(str(path))
     return paths
@@ -211,7 +199,7 @@ def main() -> None:
     if options.measure:
         print(json.dumps(measure(options.measure, options.seeds[0], options)))
         return
-    for part in PARTS:
+    for part in ("train", "test"):
         files(options.data, part, options.showers)
     path = options.output / "waveforms.json"
     results = json.loads(path.read_text()) if path.exists() else {"figures": {}}

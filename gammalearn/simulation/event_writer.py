@@ -6,8 +6,10 @@ their columns, units, descriptions and compression, and what ctapipe puts where 
 to say. Then the two are taken out and the simulated events put in, many rows at a time.
 """
 
+import logging
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -154,7 +156,7 @@ class EventWriter:
             **FIXED_POINT,
             **FIXED_POINT_WAVEFORMS,
         )
-        with writer:
+        with writer, _without_warnings_of_empty_columns(writer):
             for event in self._template():
                 process(event)
                 writer(event)
@@ -278,6 +280,21 @@ class _Table:
                 values = self._transforms[name](values)
             rows[name][where] = values[where]
         self._node.append(rows)
+
+
+@contextmanager
+def _without_warnings_of_empty_columns(writer: DataWriter) -> Iterator[None]:
+    """ctapipe warns of each column without a value: simulated R1 has no clocks of modules."""
+
+    def is_of_another_kind(record: logging.LogRecord) -> bool:
+        return "not writable, skipping" not in record.getMessage()
+
+    log = writer.log.getChild("HDF5TableWriter")
+    log.addFilter(is_of_another_kind)
+    try:
+        yield
+    finally:
+        log.removeFilter(is_of_another_kind)
 
 
 def parameter_columns(parameters: np.ndarray, true: bool = False) -> dict[str, np.ndarray]:

@@ -42,6 +42,13 @@ def test_ctapipe_reads_the_waveforms_that_were_simulated(
     assert row + 1 == len(block.events)
 
 
+def test_nothing_is_said_of_columns_that_a_simulation_does_not_have(
+    tmp_path, toy_settings, toy_showers, caplog
+):
+    simulate(toy_settings(tmp_path / "quiet.dl1.h5", waveforms=True), progress=False)
+    assert "not writable" not in caplog.text
+
+
 def test_all_else_is_as_without_waveforms(with_waveforms, tmp_path, toy_settings, toy_showers):
     plain = simulate(toy_settings(tmp_path / "plain.dl1.h5"), progress=False)
     assert "waveforms" not in read_record(plain)

@@ -49,9 +49,10 @@ class Ensemble(nn.Module):
     def forward(self, views: Mapping[str, Any], n_events: int) -> dict[str, Tensor]:
         """Outputs by task, shape (n_events, n_outputs), as those of one network."""
         outputs = [network(views, n_events) for network in self.networks]
+        # What is learned without labels has no output.
         return {
-            name: task.average(torch.stack([output[name] for output in outputs]))
-            for name, task in self.tasks.items()
+            name: self.tasks[name].average(torch.stack([output[name] for output in outputs]))
+            for name in outputs[0]
         }
 
 

@@ -23,7 +23,7 @@ simulation:
 - {{output: {folder}/train.h5, n_objects: 30, redshift_max: 0.4, seed: 1}}
 - {{output: {folder}/test.h5, n_objects: 12, redshift_max: 0.4, seed: 2}}
 data: {{train: {folder}/train.h5, test: {folder}/test.h5, validation_fraction: 0.2}}
-tasks: [type_ia, supernova_type]
+tasks: [type_ia, supernova_type, auto_encoder, contrast, sparsity]
 network: {{embedding: 8, layers: 1}}
 training: {{epochs: 1, batch_size: 16, accelerator: cpu}}
 evaluation: {{n_bootstrap: 2}}

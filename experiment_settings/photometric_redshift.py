@@ -14,7 +14,7 @@ experiment = RedshiftExperiment(
     ],
     data=CutoutData(train=["data/redshifts/train.h5"], test=["data/redshifts/test.h5"]),
     training=TrainingSettings(
-        epochs=10,
+        epochs=30,
         learning_rate=3e-3,
         schedule="one_cycle",
         weight_decay=0.01,

@@ -180,7 +180,8 @@ def page(results: dict) -> str:
     for bin_ in (name for name in first if name.endswith("TeV")):
         lines += [f"## Gammas of {bin_} ({first[bin_]['gammas']} events)", ""]
         lines += [*table(OF_BINS, lambda one, bin_=bin_: one[bin_]), ""]
-    return "\n".join([*lines, "## Cost", "", *table(COSTS, lambda one: one, rounded)]) + "\n"
+    lines += ["## Cost", "", *table(COSTS, lambda one: one, rounded), ""]
+    return "\n".join([*lines, *results.get("remarks", [])]).rstrip() + "\n"
 
 
 def main() -> None:

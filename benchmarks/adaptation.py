@@ -249,6 +249,18 @@ def files(folder: Path, target: Target, part: str, n_showers: int) -> list[str]:
     ]
 
 
+def training(seed: int, epochs: int) -> dict[str, object]:
+    """How small networks are trained here."""
+    return {
+        "epochs": epochs,
+        "batch_size": 32,
+        "learning_rate": 3e-3,
+        "schedule": "one_cycle",
+        "seed": seed,
+        "accelerator": "cpu",
+    }
+
+
 def experiment(method: str, target: Target, seed: int, options) -> Experiment:
     """The settings of a method."""
     train = files(options.data, TARGETS["the training's own"], "train", options.showers)
@@ -273,14 +285,7 @@ def experiment(method: str, target: Target, seed: int, options) -> Experiment:
             "data": {**data, "train": train},
             "network": network,
             "tasks": {**tasks, **adaptations},
-            "training": {
-                "epochs": options.epochs,
-                "batch_size": 32,
-                "learning_rate": 3e-3,
-                "schedule": "one_cycle",
-                "seed": seed,
-                "accelerator": "cpu",
-            },
+            "training": training(seed, options.epochs),
         }
     )
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from adaptation import MONO, TARGETS, cell, figures, files
+from adaptation import MONO, TARGETS, cell, figures, files, training
 from engine import machine
 from telescopes import write_page
 
@@ -77,15 +77,7 @@ def experiment(
             "data": data,
             "network": {"encoder": "conv4", "widths": [8] * 4, "embedding": 32, "head": 32},
             "tasks": tasks,
-            "training": {
-                "epochs": epochs,
-                "batch_size": 32,
-                "learning_rate": 3e-3,
-                "schedule": "one_cycle",
-                "seed": seed,
-                "accelerator": "cpu",
-                **changes,
-            },
+            "training": {**training(seed, epochs), **changes},
         }
     )
 

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from ablations import reconstructed
-from adaptation import SHOWERS, cell, showers_of
+from adaptation import SHOWERS, cell, showers_of, training
 from engine import machine
 from sklearn.metrics import roc_auc_score
 from telescopes import write_page
@@ -102,14 +102,7 @@ def experiment(kind: str, seed: int, options: argparse.Namespace) -> Experiment:
                 "temporal_channels": 4,
             },
             "tasks": {"particle_type": {}, "energy": {"weight": 3}, "direction": {}},
-            "training": {
-                "epochs": options.epochs,
-                "batch_size": 32,
-                "learning_rate": 3e-3,
-                "schedule": "one_cycle",
-                "seed": seed,
-                "accelerator": "cpu",
-            },
+            "training": training(seed, options.epochs),
         }
     )
 

@@ -1,5 +1,6 @@
 """What networks on one cut-out of each object have in common."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ __all__ = ["GROUPS", "OfCutouts"]
 GROUPS = 4
 
 
-class OfCutouts(nn.Module):
+class OfCutouts(nn.Module, ABC):
     """A network whose outputs are those of an embedding of each cut-out."""
 
     heads: nn.ModuleDict
@@ -24,13 +25,13 @@ class OfCutouts(nn.Module):
         """Nothing: all batches have cut-outs of one size."""
         return {}
 
+    @abstractmethod
     def embed(self, images: Images) -> Tensor:
         """Embedding of each cut-out, shape (n, n_features)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def outputs(self, embedding: Tensor) -> dict[str, Tensor]:
         """Outputs by task, shape (n, n_outputs)."""
-        raise NotImplementedError
 
     def forward(self, views: Mapping[str, Images], _n_events: int) -> dict[str, Tensor]:
         """Outputs by task, shape (n_events, n_outputs)."""
